@@ -1,0 +1,86 @@
+"""Arguments: axes, pairs, and what PyTorch has and this engine has not."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+Dims = int | Sequence[int] | None
+
+
+def refuse(name: str, **arguments: Any) -> None:
+    """Refuse what is there in PyTorch and not here.
+
+    Raises:
+        NotImplementedError: an argument is neither None nor False.
+    """
+    for argument, value in arguments.items():
+        if value is not None and value is not False:
+            raise NotImplementedError(f"{name}: {argument}={value!r} is not supported")
+
+
+def axis(name: str, dim: int, ndim: int) -> int:
+    """A non-negative axis; a 0-d tensor has the axes 0 and −1, as in PyTorch.
+
+    Raises:
+        IndexError: there is no such axis.
+        TypeError: `dim` is no whole number.
+    """
+    try:
+        dim = operator.index(dim)
+    except TypeError:
+        raise TypeError(f"{name}: dim must be an integer, not {type(dim).__name__}") from None
+    count = max(ndim, 1)
+    if not -count <= dim < count:
+        raise IndexError(f"{name}: dim {dim} is out of range for a tensor of {ndim} axes")
+    return dim % count
+
+
+def axes(name: str, dim: Dims, ndim: int) -> tuple[int, ...]:
+    """The axes to reduce, ascending; None and () mean all of them.
+
+    Raises:
+        IndexError: there is no such axis.
+        ValueError: an axis is named twice.
+    """
+    if dim is None or dim == ():
+        return tuple(range(ndim))
+    dims = [axis(name, d, ndim) for d in (dim if isinstance(dim, Sequence) else [dim])]
+    if len(set(dims)) < len(dims):
+        raise ValueError(f"{name}: an axis is named twice in dim={dim}")
+    return tuple(sorted(dims)) if ndim else ()
+
+
+def sizes(name: str, arguments: Sequence[Any]) -> tuple[int, ...]:
+    """Sizes given as `f(2, 3)` or `f((2, 3))`.
+
+    Raises:
+        TypeError: a size is no whole number.
+    """
+    if len(arguments) == 1 and isinstance(arguments[0], Sequence):
+        arguments = arguments[0]
+    try:
+        return tuple(operator.index(size) for size in arguments)
+    except TypeError:
+        raise TypeError(f"{name}: sizes must be integers, not {tuple(arguments)!r}") from None
+
+
+def pair(name: str, argument: str, value: Any, least: int) -> tuple[int, int]:
+    """An integer for both axes, or a pair of integers.
+
+    Raises:
+        TypeError, ValueError: neither, or less than `least`.
+    """
+    if isinstance(value, str):
+        raise NotImplementedError(f"{name}: {argument}={value!r} is not supported")
+    values = tuple(value) if isinstance(value, Sequence) else (value,)
+    try:
+        values = tuple(operator.index(v) for v in values)
+    except TypeError:
+        raise TypeError(f"{name}: {argument} must be an integer or a pair, not {value!r}") from None
+    if len(values) not in (1, 2) or min(values) < least:
+        raise ValueError(
+            f"{name}: {argument} must be an integer ≥ {least} or a pair of them, not {value!r}"
+        )
+    return values if len(values) == 2 else values * 2

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out, no autograd: the hot paths."""

@@ -1,0 +1,82 @@
+"""Images spread over Python threads (NumPy gives up the interpreter lock inside its loops).
+
+While the threads run, BLAS is held at one thread, since each of them calls it by itself. That
+limit belongs to the whole process, so it is counted: the first thread to enter sets it, the last
+one to leave restores what was found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from threadpoolctl import ThreadpoolController
+
+from minigen import backend
+
+_lock = threading.Lock()
+_inside = 0
+_limit = None
+_controller: ThreadpoolController | None = None
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
+
+
+@contextlib.contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Hold BLAS at one thread; contexts may overlap, from any number of threads."""
+    global _inside, _limit, _controller
+    with _lock:
+        if _controller is None:
+            _controller = ThreadpoolController()  # 200 µs: made once
+        if _inside == 0:
+            _limit = _controller.limit(limits=1, user_api="blas")
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _limit.restore_original_limits()
+
+
+def _forget_threads() -> None:
+    """Threads do not survive a fork: the child makes its own pool when it needs one."""
+    global _lock, _pool, _inside
+    _lock, _pool, _inside = threading.Lock(), None, 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
+
+
+def over_images(work: Callable[[int, int, int], None], count: int, cost: float) -> None:
+    """Call `work(part, first, last)` on equal ranges of `count` images, one range a thread.
+
+    The ranges depend on the number of threads and nothing else, so that sums over them, added in
+    the order of `part`, come out the same each time.
+
+    Args:
+        cost: multiply-adds in all; too little work is not worth waking another thread.
+    """
+    global _pool, _pool_size
+    parts = min(backend.threads(), count)
+    if parts <= 1 or cost < 1e6:
+        work(0, 0, count)
+        return
+    with _lock:
+        if _pool is None or _pool_size < parts:
+            _pool, _pool_size = ThreadPoolExecutor(parts, "minigen"), parts
+        pool = _pool
+    bounds = [count * i // parts for i in range(parts + 1)]
+    with single_threaded_blas():
+        futures = [pool.submit(work, i, bounds[i], bounds[i + 1]) for i in range(1, parts)]
+        try:
+            work(0, bounds[0], bounds[1])
+        finally:
+            for future in futures:
+                future.result()

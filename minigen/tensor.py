@@ -1,0 +1,797 @@
+"""Tensors and the tape: recording operations, and walking back over them.
+
+An operation is a named value and its pullbacks, one for each input: functions that turn the
+gradient of a loss with respect to the output into the gradient with respect to that input.
+
+    @operation(input=lambda g, y: g * y)
+    def exp(input):
+        return np.exp(input)
+
+The value is computed on raw arrays. A pullback is written with operations on tensors, so a
+gradient can be differentiated again. What a pullback names is what the tape keeps for it: here
+the output `y` and not the input.
+
+When an operation runs on tensors that require gradients, it leaves a `Node`. Nodes link to nodes
+and never to tensors, so that only what pullbacks need stays in memory.
+
+This file knows no operation: `minigen.functional` builds them on it and attaches the methods.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigen.backend import (
+    BOOL,
+    FLOAT32,
+    FLOAT64,
+    INT64,
+    Array,
+    DeviceError,
+    as_array,
+    device_of,
+    is_array,
+    to_device,
+)
+
+OUTPUT = -1  # the place of an operation's output among what its node keeps
+
+
+class _Mode(threading.local):
+    """Whether operations are recorded, for each thread its own."""
+
+    enabled = True
+
+
+_mode = _Mode()
+
+
+class _GradMode(contextlib.ContextDecorator):
+    enabled: bool
+
+    def __enter__(self) -> None:
+        self.before, _mode.enabled = _mode.enabled, self.enabled
+
+    def __exit__(self, *_: Any) -> None:
+        _mode.enabled = self.before
+
+    def _recreate_cm(self) -> _GradMode:
+        return type(self)()  # a decorated function may recurse, and run in many threads
+
+
+class no_grad(_GradMode):
+    """Record nothing inside this context (or decorated function), in this thread."""
+
+    enabled = False
+
+
+class enable_grad(_GradMode):
+    """Record inside this context (or decorated function) again, in this thread."""
+
+    enabled = True
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are recorded now, in this thread."""
+    return _mode.enabled
+
+
+class Tensor:
+    """An array whose history is recorded, so that gradients can flow back through it.
+
+    Args:
+        data: an array of NumPy or CuPy, which is shared and keeps its dtype, or numbers: Python
+            floats become float32, integers int64.
+        requires_grad: record what happens to this tensor.
+        dtype, device: where given, convert (`"cpu"`, `"cuda"`, `"cuda:1"`).
+
+    Raises:
+        TypeError: `data` is no array of real numbers or truth values.
+
+    The tape notices when a kept array is changed by an optimiser or an in-place method. It cannot
+    see a write through NumPy itself (`tensor.data[0] = 1`): say `increment_version(tensor)` then.
+    """
+
+    __slots__ = ("_data", "_node", "_version", "grad", "__weakref__")
+    __array_ufunc__ = None  # NumPy then leaves `array + tensor` to the tensor
+    __hash__ = object.__hash__  # `==` compares elements, yet a tensor can be a key
+
+    _data: Array
+    _node: Node | None  # what made this tensor, or its Leaf; None if it requires no gradient
+    _version: list[int] | None  # shared by all tensors that view the same memory
+    grad: Tensor | None
+
+    def __init__(
+        self, data: Any, requires_grad: bool = False, dtype: Any = None, device: str | None = None
+    ):
+        self._version = None
+        if isinstance(data, Tensor):
+            data, self._version = data._data, _cell(data)
+        array = as_array(data, dtype)
+        if device is not None:
+            array = to_device(array, device)
+        if array is not data:
+            self._version = None
+        self._data, self._node, self.grad = array, None, None
+        if requires_grad:
+            self.requires_grad_()
+
+    @property
+    def data(self) -> Array:
+        """The raw array. Assigning another one rebinds it; graphs already recorded keep the old."""
+        return self._data
+
+    @data.setter
+    def data(self, array: Any) -> None:
+        array = as_array(array._data if isinstance(array, Tensor) else array)
+        same = array.shape == self.shape and array.dtype == self.dtype
+        self._data, self._version = array, None
+        if not same and self._node is not None:
+            if not self.is_leaf:
+                raise RuntimeError("data of another shape or dtype can only be given to a leaf")
+            self._node = Leaf(self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """NumPy's dtype of the elements."""
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def device(self) -> str:
+        """`"cpu"`, `"cuda:0"`, …"""
+        return device_of(self._data)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made this tensor."""
+        return self._node is None or isinstance(self._node, Leaf)
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node of the operation that made this tensor; None for a leaf."""
+        return None if self.is_leaf else self._node
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Record (or no longer record) operations on this leaf; returns the tensor itself.
+
+        Raises:
+            RuntimeError: the tensor does not hold floating-point numbers, or is no leaf.
+        """
+        if not self.is_leaf:
+            if requires_grad:
+                return self
+            raise RuntimeError("only a leaf can stop requiring gradients; detach() this tensor")
+        if requires_grad and self.dtype.kind != "f":
+            raise RuntimeError(f"only floating-point tensors require gradients, not {self.dtype}")
+        if requires_grad != (self._node is not None):
+            self._node = Leaf(self) if requires_grad else None
+        return self
+
+    def detach(self) -> Tensor:
+        """A tensor without history that shares this one's memory."""
+        detached = _wrap(self._data)
+        detached._version = _cell(self)
+        return detached
+
+    def numpy(self) -> np.ndarray:
+        """The values as a NumPy array: shared on the CPU, copied from a GPU."""
+        return to_device(self._data, "cpu")
+
+    def item(self) -> float | int | bool:
+        """The only element, as a Python number.
+
+        Raises:
+            ValueError: there is not exactly one element.
+        """
+        if self._data.size != 1:
+            raise ValueError(f"item() needs exactly one element; this tensor's shape: {self.shape}")
+        return self._data.item()
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Tensor | Sequence[Tensor] | None = None,
+    ) -> None:
+        """Add the gradient of this tensor with respect to every leaf to that leaf's `grad`.
+
+        Args:
+            gradient: the covector, of this tensor's shape; may be left out for one element (then 1).
+            retain_graph: keep what the pullbacks need, for another backward
+                (default: `create_graph`).
+            create_graph: record the gradient's own computation, so that it can be differentiated.
+            inputs: accumulate into these tensors only.
+
+        Raises:
+            RuntimeError: nothing here requires a gradient; what the graph kept was freed; a kept
+                array was changed in place.
+            ValueError: `gradient` is missing, or of another shape or dtype.
+        """
+        if inputs is not None:
+            inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+            targets = {_required_node(t, f"backward: inputs[{i}]"): t for i, t in enumerate(inputs)}
+        else:
+            targets = None
+        _propagate([self], [gradient], targets, retain_graph, create_graph, _accumulate)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError("only leaves can be deep-copied; detach() this tensor first")
+        copy = type(self).__new__(type(self))
+        memo[id(self)] = copy
+        copy._data, copy._version, copy._node, copy.grad = self._data.copy("K"), None, None, None
+        return copy.requires_grad_(self.requires_grad)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("a 0-d tensor has no length")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    __index__ = __int__
+
+    def __repr__(self) -> str:
+        body = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
+        notes = "" if self.dtype in (FLOAT32, INT64, BOOL) else f", dtype={self.dtype}"
+        notes += "" if self.device == "cpu" else f", device={self.device!r}"
+        if self._node is not None:
+            notes += ", requires_grad=True" if self.is_leaf else f", grad_fn=<{self._node.name}>"
+        return f"tensor({body}{notes})"
+
+
+def _wrap(data: Any) -> Tensor:
+    """A tensor around the result of a value function (NumPy returns 0-d results as scalars)."""
+    tensor = _new_tensor(Tensor)
+    tensor._data = data if type(data) is np.ndarray else as_array(data)
+    tensor._node = tensor._version = tensor.grad = None
+    return tensor
+
+
+_new_tensor = Tensor.__new__
+
+
+def _cell(tensor: Tensor) -> list[int]:
+    """The counter of changes to this tensor's memory, made when it is first asked for."""
+    if tensor._version is None:
+        tensor._version = [0]
+    return tensor._version
+
+
+def increment_version(tensor: Tensor) -> None:
+    """Say that the tensor's memory was written, so that a pullback that needs the old values can
+    refuse. Optimisers and in-place methods say it; code that writes `tensor.data` should too."""
+    _cell(tensor)[0] += 1
+
+
+class Node:
+    """One recorded operation: its inputs' nodes, and what its pullbacks keep."""
+
+    __slots__ = ("operation", "inputs", "kept", "options", "shape", "dtype")
+
+    def __init__(
+        self,
+        operation: Operation | None,
+        inputs: Sequence[Node | None],
+        kept: dict[int, tuple] | None,
+        options: dict[str, Any],
+        data: Array,
+    ):
+        self.operation = operation
+        self.inputs = inputs
+        self.kept = kept  # place of an input, or OUTPUT -> (array, version cell, version)
+        self.options = options
+        self.shape = data.shape
+        self.dtype = data.dtype
+
+    @property
+    def name(self) -> str:
+        """The operation's name."""
+        return self.operation.name
+
+    def pull(self, g: Tensor, wanted: set[Node] | None, create_graph: bool) -> Iterable:
+        """Gradients for the inputs, in order; None where there is nothing to compute."""
+        operation = self.operation
+        if self.kept is None:
+            raise RuntimeError(
+                f"{self.name}: what its pullback needs was freed by an earlier backward; pass "
+                "retain_graph=True to that one"
+            )
+        names = {"y": None, **self.options}
+        for place, (data, cell, version) in self.kept.items():
+            if cell is not None:
+                if cell[0] != version:
+                    raise RuntimeError(
+                        f"{self.name}: {operation.place_name(place)} {data.dtype} {data.shape}, "
+                        "which its pullback needs, was changed in place after it was used; "
+                        "clone() it before, or change it after backward()"
+                    )
+                data = _wrap(data)
+                data._version = cell
+                if create_graph:
+                    data._node = self if place == OUTPUT else self.inputs[place]
+            names[operation.place_name(place)] = data
+        needs = [p is not None and (wanted is None or p in wanted) for p in self.inputs]
+        if operation.joint is not None:
+            names["needs"] = needs
+            pullback, parameters = operation.joint
+            return pullback(g, *[names[p] for p in parameters])
+        gradients = []
+        for parent, need, entry in zip(self.inputs, needs, operation.pullbacks, strict=True):
+            if not need:
+                gradients.append(None)
+                continue
+            pullback, parameters = entry
+            names["shape"], names["dtype"] = parent.shape, parent.dtype
+            gradients.append(pullback(g, *[names[p] for p in parameters]))
+        return gradients
+
+
+class Leaf(Node):
+    """Where the tape ends: a tensor that the user made. It holds the tensor weakly, so that
+    neither a graph nor a `grad` keeps a tensor alive that nobody else holds."""
+
+    __slots__ = ("tensor",)
+    name = "leaf"
+
+    def __init__(self, tensor: Tensor):
+        super().__init__(None, (), {}, {}, tensor._data)
+        self.tensor = weakref.ref(tensor)
+
+
+class Operation:
+    """A named value and its pullbacks; made by the decorator `operation`.
+
+    Attributes:
+        name: for errors, profiles and drawings.
+        inputs: the names of the value's inputs.
+        pullbacks: for each input the pullback and the names it takes after g, or None.
+        joint: instead of `pullbacks`, one for all inputs.
+    """
+
+    def __init__(self, value: Callable, pullbacks: dict[str, Callable], joint: Callable | None):
+        self.name = value.__name__.strip("_")
+        signature = inspect.signature(value).parameters.values()
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        self.inputs = [p.name for p in signature if p.kind in kinds]
+        self.options = [p.name for p in signature if p.kind is inspect.Parameter.KEYWORD_ONLY]
+        self.variadic = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in signature)
+        for name in pullbacks.keys() - set(self.inputs):
+            raise TypeError(f"{self.name}: a pullback for {name!r}, which is no input of the value")
+        self.joint = None if joint is None else (joint, self._parameters(joint))
+        self.pullbacks = [
+            (pullbacks[n], self._parameters(pullbacks[n])) if n in pullbacks else None
+            for n in self.inputs
+        ]
+        self.blind = [] if joint else [i for i, p in enumerate(self.pullbacks) if p is None]
+        used = [self.joint] if joint else [p for p in self.pullbacks if p is not None]
+        self.keeps_nothing = not any(self._places(entry) for entry in used)
+        self._plans: dict[tuple[bool, ...], list[int]] = {}
+
+    def _parameters(self, pullback: Callable) -> list[str]:
+        """The names that a pullback takes after g."""
+        parameters = list(inspect.signature(pullback).parameters)[1:]
+        known = {*self.inputs, *self.options, "y", "shape", "dtype", "needs"}
+        for name in set(parameters) - known:
+            raise TypeError(
+                f"{self.name}: a pullback takes {name!r}; it can take the inputs "
+                f"{self.inputs}, the options {self.options}, y, shape and dtype (needs, if joint)"
+            )
+        return parameters
+
+    def _places(self, entry: tuple[Callable, list[str]]) -> set[int]:
+        """What this pullback keeps: places among the inputs, or OUTPUT."""
+        places = {i for i, name in enumerate(self.inputs) if name in entry[1]}
+        return places | ({OUTPUT} if "y" in entry[1] else set())
+
+    def place_name(self, place: int) -> str:
+        """The name of an input, or `y`."""
+        return "y" if place == OUTPUT else self.inputs[place]
+
+    def keep(self, inputs: Sequence[Any], nodes: Sequence[Node | None], output: Tensor) -> dict:
+        """What the pullbacks of those inputs that have nodes need."""
+        needed = tuple([n is not None for n in nodes])
+        places = self._plans.get(needed)
+        if places is None:
+            entries = [self.joint] if self.joint else self.pullbacks
+            pairs = zip(entries, [True] if self.joint else needed, strict=True)
+            places = sorted(set().union(*[self._places(e) for e, need in pairs if need]))
+            self._plans[needed] = places
+        kept = {}
+        for place in places:
+            x = output if place == OUTPUT else inputs[place]
+            if isinstance(x, Tensor):
+                cell = x._version
+                if cell is None:
+                    cell = x._version = [0]
+                kept[place] = (x._data, cell, cell[0])
+            else:
+                kept[place] = (x, None, 0)  # a number, an array or None
+        return kept
+
+    def explain(self, error: Exception, inputs: Sequence[Any], options: dict) -> Exception:
+        """The error of a value function, in terms of the operation and its operands."""
+        for key in options.keys() - set(self.options):
+            return NotImplementedError(f"{self.name}: argument {key!r} is not supported")
+        arrays = [(self.inputs[min(i, len(self.inputs) - 1)], x) for i, x in enumerate(inputs)]
+        arrays = [(n, x.data if isinstance(x, Tensor) else x) for n, x in arrays]
+        arrays = [(n, x) for n, x in arrays if is_array(x)]
+        devices = {device_of(x): n for n, x in arrays}
+        if len(devices) > 1:
+            (a, first), (b, second) = list(devices.items())[:2]
+            return DeviceError(
+                f"{self.name}: {first} is on {a} and {second} on {b}; move one, for example "
+                f"{first}.to({b!r})"
+            )
+        if not isinstance(error, ValueError | TypeError | IndexError | MemoryError):
+            return error
+        if str(error).startswith(f"{self.name}:"):
+            return error
+        operands = ", ".join(f"{n} {x.dtype} {tuple(x.shape)}" for n, x in arrays)
+        kind = next(k for k in (IndexError, MemoryError, ValueError, TypeError) if isinstance(error, k))
+        return kind(f"{self.name}({operands}): {error}")
+
+
+def operation(
+    *,
+    elementwise: bool = False,
+    floating: bool = False,
+    view: bool = False,
+    joint: Callable | None = None,
+    **pullbacks: Callable,
+) -> Callable[[Callable], Callable[..., Tensor]]:
+    """Make an operation on tensors of a function on arrays.
+
+    The decorated function takes arrays, its inputs, as positional parameters and whatever else it
+    needs, its options, as keyword-only ones. It must not change its inputs.
+
+    Args:
+        pullbacks: for each differentiable input, by its name, a function `(g, …) -> Tensor` from
+            the gradient with respect to the output to that with respect to the input, written
+            with operations on tensors. After `g` it names what it needs: inputs, options, the
+            output `y`, or the `shape` and `dtype` that its result must have.
+        joint: instead, one function that returns a gradient (or None) for every input, where they
+            share work; `needs` tells it which are wanted.
+        elementwise: inputs broadcast and promote as in PyTorch; the tape sums gradients over the
+            axes along which an input was broadcast.
+        floating: integers become float32 first.
+        view: the output may share memory with the first input.
+
+    Raises:
+        TypeError: a pullback for no input, or one that takes a name which is not there.
+    """
+
+    def define(value: Callable) -> Callable[..., Tensor]:
+        op = Operation(value, pullbacks, joint)
+        op.elementwise = elementwise
+
+        @functools.wraps(value)
+        def apply(*inputs: Any, **options: Any) -> Tensor:
+            arrays, nodes, uniform = [], [], elementwise
+            for x in inputs:
+                if isinstance(x, Tensor):
+                    arrays.append(x._data)
+                    nodes.append(x._node)
+                else:
+                    arrays.append(x)
+                    nodes.append(None)
+                    uniform = uniform and type(x) is float
+            if elementwise:
+                first = getattr(arrays[0], "dtype", None)
+                for a in arrays:
+                    if uniform and type(a) is not float and a.dtype is not first:
+                        uniform = False
+                if not uniform or (first is not FLOAT32 and first is not FLOAT64):
+                    inputs = _promote(op, inputs, floating)
+                    arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
+                    nodes = [x._node if isinstance(x, Tensor) else None for x in inputs]
+            try:
+                data = value(*arrays, **options)
+            except Exception as error:
+                raise op.explain(error, inputs, options) from error
+            y = _wrap(data)
+            if view:
+                source = arrays[0]
+                if data is source or data.base is (source if source.base is None else source.base):
+                    y._version = _cell(inputs[0])
+            if _mode.enabled:
+                for i in op.blind:
+                    nodes[i] = None
+                for node in nodes:
+                    if node is not None:
+                        kept = {} if op.keeps_nothing else op.keep(inputs, nodes, y)
+                        y._node = Node(op, nodes, kept, options, y._data)
+                        break
+            return y
+
+        apply.operation = op
+        return apply
+
+    return define
+
+
+def result_type(*operands: Any) -> np.dtype:
+    """The dtype of an operation on these tensors, arrays and numbers, by PyTorch's rules.
+
+    Truth values < integers < floats. Within a kind the largest dtype wins, but only among
+    operands of the highest rank: tensors with axes before 0-d tensors before Python numbers
+    (NumPy's scalars count as those). A lower rank matters only if it is of a higher kind.
+    """
+    ranks: list[np.dtype | None] = [None, None, None]
+    for x in operands:
+        if isinstance(x, Tensor) or is_array(x):
+            rank, dtype = (0 if x.ndim else 1), x.dtype
+        else:
+            rank = 2
+            dtype = BOOL if isinstance(x, bool | np.bool_) else FLOAT32
+            if dtype is FLOAT32 and isinstance(x, int | np.integer):
+                dtype = INT64
+        before = ranks[rank]
+        ranks[rank] = dtype if before is None else _promote_types(before, dtype)
+    result = None
+    for dtype in ranks:
+        if dtype is not None and (result is None or _kind(dtype) > _kind(result)):
+            result = dtype if result is None else _promote_types(result, dtype)
+    return result
+
+
+def _kind(dtype: np.dtype) -> int:
+    return {"b": 0, "u": 1, "i": 1, "f": 2}[dtype.kind]
+
+
+def _promote_types(a: np.dtype, b: np.dtype) -> np.dtype:
+    """Like NumPy's, but an integer takes the type of the float that it meets."""
+    if _kind(a) != _kind(b):
+        return a if _kind(a) > _kind(b) else b
+    return np.promote_types(a, b)
+
+
+def _promote(op: Operation, inputs: Sequence[Any], floating: bool) -> list[Any]:
+    """Inputs of one dtype; numbers stay numbers, which never promote."""
+    if not any(isinstance(x, Tensor) for x in inputs):
+        raise TypeError(f"{op.name} needs a Tensor, not {type(inputs[0]).__name__}")
+    numbers = [
+        x.item() if isinstance(x, np.generic) else x if x is not None else 0.0 for x in inputs
+    ]
+    for name, x in zip(op.inputs, numbers, strict=False):
+        if not (isinstance(x, Tensor | float | int) or is_array(x)):
+            raise TypeError(f"{op.name}: {name} is a {type(x).__name__}, not a Tensor or a number")
+    # A blind input, such as the condition of `where`, has no say in the result's type.
+    dtype = result_type(*[x for i, x in enumerate(numbers) if i not in op.blind])
+    if floating and dtype.kind != "f":
+        dtype = FLOAT32
+    same = []
+    for i, x in enumerate(numbers):
+        if i not in op.blind and not isinstance(x, float | int) and x.dtype != dtype:
+            x = x.to(dtype) if isinstance(x, Tensor) else x.astype(dtype)
+        same.append(x)
+    return same
+
+
+def _required_node(tensor: Tensor, who: str) -> Node:
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{who} must be a Tensor, not {type(tensor).__name__}")
+    if tensor._node is None:
+        raise RuntimeError(f"{who} does not require a gradient; no recorded operation made it")
+    return tensor._node
+
+
+def _covector(output: Tensor, gradient: Any, who: str) -> Tensor:
+    """The gradient to start from, checked."""
+    if gradient is None:
+        if output._data.size != 1:
+            raise ValueError(
+                f"{who}: a gradient must be given for an output of shape {output.shape}; it can "
+                "be left out only for a single element"
+            )
+        return _wrap(output._data * 0 + 1)  # a fresh array on the same device
+    if not isinstance(gradient, Tensor):
+        gradient = Tensor(gradient, dtype=output.dtype)
+    if gradient.shape != output.shape or gradient.dtype != output.dtype:
+        raise ValueError(
+            f"{who}: the gradient is {gradient.dtype} {gradient.shape}, the output "
+            f"{output.dtype} {output.shape}; they must agree"
+        )
+    return gradient
+
+
+def _sorted(roots: Iterable[Node]) -> list[Node]:
+    """All nodes that lead to the roots, each after every node that uses it."""
+    uses: dict[Node, int] = {}
+    stack = list(dict.fromkeys(roots))
+    uses.update((root, 0) for root in stack)
+    while stack:
+        for parent in stack.pop().inputs:
+            if parent is not None:
+                if parent not in uses:
+                    uses[parent] = 0
+                    stack.append(parent)
+                uses[parent] += 1
+    ready, order = [node for node, count in uses.items() if not count], []
+    while ready:
+        node = ready.pop()
+        order.append(node)
+        for parent in node.inputs:
+            if parent is not None:
+                uses[parent] -= 1
+                if not uses[parent]:
+                    ready.append(parent)
+    return order
+
+
+def _propagate(
+    outputs: Sequence[Tensor],
+    covectors: Sequence[Tensor | None],
+    targets: dict[Node, Tensor] | None,
+    retain_graph: bool | None,
+    create_graph: bool,
+    arrive: Callable[[Tensor, Tensor], None],
+) -> None:
+    """Carry covectors from the outputs back to the targets (None: to every leaf).
+
+    `arrive(tensor, gradient)` is called once for each target, when its gradient is complete.
+    """
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    gradients: dict[Node, Tensor] = {}
+    before, _mode.enabled = _mode.enabled, create_graph
+    try:
+        for i, (output, covector) in enumerate(zip(outputs, covectors, strict=True)):
+            node = _required_node(output, f"output {i}")
+            _add(gradients, node, _covector(output, covector, f"output {i}"))
+        order = _sorted(gradients)
+        wanted = None
+        if targets is not None:  # skip whatever leads to no target
+            wanted = set()
+            for node in reversed(order):
+                if node in targets or any(p in wanted for p in node.inputs):
+                    wanted.add(node)
+        for node in order:
+            if node not in gradients:
+                continue
+            g = gradients.pop(node)
+            if targets is not None:
+                target = targets.get(node)
+            else:
+                target = node.tensor() if isinstance(node, Leaf) else None
+            if target is not None:
+                arrive(target, g)
+            if isinstance(node, Leaf) or (wanted is not None and not wanted & {*node.inputs}):
+                continue
+            for parent, h in zip(node.inputs, node.pull(g, wanted, create_graph), strict=True):
+                if parent is not None and h is not None:
+                    _add(gradients, parent, _fitted(h, node, parent))
+            if node.kept and not retain_graph:
+                node.kept = None
+    finally:
+        _mode.enabled = before
+
+
+def _add(gradients: dict[Node, Tensor], node: Node, g: Tensor) -> None:
+    before = gradients.get(node)
+    gradients[node] = g if before is None else before + g
+
+
+def _fitted(g: Any, node: Node, parent: Node) -> Tensor:
+    """What a pullback returned, checked; summed over the axes along which its input broadcast."""
+    if not isinstance(g, Tensor):
+        raise TypeError(f"{node.name}: a pullback returned a {type(g).__name__}, not a Tensor")
+    if g.shape != parent.shape and node.operation.elementwise:
+        g = g.sum_to_size(parent.shape)
+    if g.shape != parent.shape or g.dtype != parent.dtype:
+        raise RuntimeError(
+            f"{node.name}: a pullback returned {g.dtype} {g.shape} for an input of "
+            f"{parent.dtype} {parent.shape}; they must agree"
+        )
+    return g
+
+
+def _accumulate(tensor: Tensor, gradient: Tensor) -> None:
+    """Add to `tensor.grad`. The first gradient becomes it, copied if anybody else holds it."""
+    if tensor.grad is not None:
+        tensor.grad = tensor.grad + gradient
+    elif _holders(gradient) == _SOLE and gradient._data.base is None:
+        tensor.grad = gradient
+    else:
+        tensor.grad = gradient.clone()
+
+
+def _holders(tensor: Tensor) -> tuple[int, int]:
+    return sys.getrefcount(tensor), sys.getrefcount(tensor._data)
+
+
+def _holders_of_a_fresh_one() -> tuple[int, int]:
+    def arrive(tensor: None, gradient: Tensor) -> tuple[int, int]:
+        return _holders(gradient)
+
+    g = _wrap(np.zeros(1))
+    return arrive(None, g)
+
+
+_SOLE = _holders_of_a_fresh_one()
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of the outputs' sum (weighted by `grad_outputs`) with respect to the inputs.
+
+    Args:
+        outputs, inputs: tensors; an input may be any tensor of the graph, not only a leaf.
+        grad_outputs: a covector for each output; may be left out for outputs of one element.
+        retain_graph: keep what the pullbacks need (default: `create_graph`).
+        create_graph: record the computation of the gradients, so that they can be differentiated.
+        allow_unused: None for an input that the outputs do not depend on, and no error.
+
+    Returns:
+        A tuple with a gradient for each input, of its shape. No `grad` attribute is touched.
+
+    Raises:
+        RuntimeError: an input requires no gradient or is not used; what the graph kept was freed
+            or changed in place.
+        ValueError: a covector is missing, or of another shape or dtype.
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if grad_outputs is None or isinstance(grad_outputs, Tensor):
+        grad_outputs = [grad_outputs] * (len(outputs) if grad_outputs is None else 1)
+    if len(grad_outputs) != len(outputs):
+        raise ValueError(f"grad: {len(grad_outputs)} grad_outputs for {len(outputs)} outputs")
+    nodes = [_required_node(t, f"grad: inputs[{i}]") for i, t in enumerate(inputs)]
+    found: dict[Node | None, Tensor] = {}
+
+    def arrive(tensor: Tensor, gradient: Tensor) -> None:
+        found[tensor._node] = gradient
+
+    targets = dict(zip(nodes, inputs, strict=True))
+    _propagate(outputs, grad_outputs, targets, retain_graph, create_graph, arrive)
+    for i, node in enumerate(nodes):
+        if node not in found and not allow_unused:
+            raise RuntimeError(
+                f"grad: the outputs do not depend on inputs[{i}]; pass allow_unused=True to get "
+                "None for it"
+            )
+    return tuple(found.get(node) for node in nodes)
