@@ -1,0 +1,152 @@
+"""Finding the files of MNIST and Fashion-MNIST, and downloading those that are not at hand.
+
+A file is looked for in `$MINIGEN_DATA/<name>/`, then in `<cache>/<name>/`, where the cache is
+`$MINIGEN_CACHE`, else `$XDG_CACHE_HOME/minigen`, else `~/.cache/minigen`. One that is in neither is
+downloaded to the cache. Its checksum decides, wherever it comes from.
+"""
+
+import hashlib
+import http.client
+import os
+import secrets
+import urllib.request
+from pathlib import Path
+
+from tqdm import tqdm
+
+from minigen.data.images import DataError
+
+# Tried in turn. MNIST's are the copies that torchvision and the CVDF keep.
+MIRRORS = {
+    "mnist": (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    "fashion-mnist": ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+}
+
+# For each set and split, the images' file and the labels' with their published MD5.
+FILES = {
+    "mnist": {
+        "train": {
+            "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+        },
+        "test": {
+            "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        },
+    },
+    "fashion-mnist": {
+        "train": {
+            "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+        },
+        "test": {
+            "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+            "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        },
+    },
+}
+
+TIMEOUT = 20.0  # seconds without a byte before a mirror is given up
+PIECE = 1 << 16  # bytes read at a time
+
+
+def find(name: str, split: str, download: bool = True) -> tuple[Path, Path]:
+    """Return where a split's images and labels lie, downloading what is not at hand.
+
+    `name` and `split` are keys of FILES. Raises DataError where a file at hand has another
+    checksum, or where one is missing and cannot be downloaded or may not be.
+    """
+    images, labels = (_find(name, file, md5, download) for file, md5 in FILES[name][split].items())
+    return images, labels
+
+
+def cache_folder() -> Path:
+    """Return the folder that downloads are kept in; it need not exist."""
+    if chosen := os.environ.get("MINIGEN_CACHE"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "minigen"
+
+
+def _find(name: str, file: str, md5: str, download: bool) -> Path:
+    cached = cache_folder() / name / file
+    given = os.environ.get("MINIGEN_DATA")
+    places = [Path(given).expanduser() / name / file, cached] if given else [cached]
+    for place in places:
+        if os.path.exists(place):
+            _check(place, md5)
+            return place
+    if not download:
+        raise DataError(
+            f"{name}: {file} is missing: there is no {' and no '.join(map(str, places))}. "
+            f"Put it there, or allow the download."
+        )
+    _write(cached, _download(name, file, md5))
+    return cached
+
+
+def _check(path: Path, md5: str) -> None:
+    try:
+        came = _md5(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    if came != md5:
+        raise DataError(
+            f"{path}: expected the MD5 checksum {md5}, got {came}: the file is damaged or another "
+            f"one. Delete it, to have it downloaded again."
+        )
+
+
+def _download(name: str, file: str, md5: str) -> bytes:
+    """Return the file from the first mirror that hands it out whole."""
+    failures = []
+    for mirror in MIRRORS[name]:
+        try:
+            data = _fetch(mirror + file)
+        except (OSError, http.client.HTTPException) as error:
+            failures.append(f"{mirror}: {str(error) or type(error).__name__}")
+            continue
+        if _md5(data) == md5:
+            return data
+        failures.append(f"{mirror}: expected the MD5 checksum {md5}, got {_md5(data)}")
+    raise DataError(
+        f"{name}: {file} is not at hand and could not be downloaded ({'; '.join(failures)}). "
+        f"Try again, or put it into {cache_folder() / name}."
+    )
+
+
+def _fetch(url: str) -> bytes:
+    """Return what is at an address; raises OSError or HTTPException where it does not all come."""
+    data = bytearray()
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+        total = answer.length
+        with tqdm(desc=url, total=total, unit="B", unit_scale=True, leave=False) as bar:
+            while piece := answer.read(PIECE):
+                data += piece
+                bar.update(len(piece))
+    if total is not None and len(data) != total:
+        raise OSError(f"broke off after {len(data)} of {total} bytes")
+    return bytes(data)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file beside its place and rename it, so that it is there whole or not at all."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            beside.write_bytes(data)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written: {error.strerror}. Set MINIGEN_CACHE to a folder that you "
+            f"can write to."
+        ) from error
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

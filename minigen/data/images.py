@@ -1,0 +1,29 @@
+"""What a set of labelled images is, and the one error raised when it cannot be had."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class DataError(ValueError):
+    """Raised when a data set is missing, damaged, or cannot be downloaded."""
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """A named set of labelled images, whole bytes in the order of their file.
+
+    `images` is uint8 (N, 1, 28, 28), `labels` int64 (N,), and `classes[label]` names a class.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def scaled(self, low: float = -1.0, high: float = 1.0) -> np.ndarray:
+        """Return the images as float32 (N, 1, 28, 28), with 0..255 mapped linearly to low..high."""
+        return np.linspace(low, high, 256, dtype=np.float32)[self.images]
