@@ -5,6 +5,7 @@ import numpy as _np
 from minigen import functional
 from minigen.backend import DeviceError, Generator, default_generator, manual_seed
 from minigen.functional import *  # noqa: F403
+from minigen.gradcheck import GradcheckError, gradcheck
 from minigen.tensor import (
     Tensor,
     enable_grad,
@@ -21,7 +22,7 @@ int32, int64, uint8, bool = _np.int32, _np.int64, _np.uint8, _np.bool_
 
 __version__ = "0.1.0"
 __all__ = [
-    "DeviceError", "Generator", "Tensor", "default_generator", "enable_grad", "functional", "grad",
-    "increment_version", "is_grad_enabled", "manual_seed", "no_grad", "operation", "result_type",
+    "DeviceError", "Generator", "GradcheckError", "Tensor", "default_generator", "enable_grad", "functional", "grad",
+    "gradcheck", "increment_version", "is_grad_enabled", "manual_seed", "no_grad", "operation", "result_type",
     *functional.__all__,
 ]  # fmt: skip

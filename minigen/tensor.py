@@ -467,7 +467,9 @@ class Operation:
         if str(error).startswith(f"{self.name}:"):
             return error
         operands = ", ".join(f"{n} {x.dtype} {tuple(x.shape)}" for n, x in arrays)
-        kind = next(k for k in (IndexError, MemoryError, ValueError, TypeError) if isinstance(error, k))
+        kind = next(
+            k for k in (IndexError, MemoryError, ValueError, TypeError) if isinstance(error, k)
+        )
         return kind(f"{self.name}({operands}): {error}")
 
 

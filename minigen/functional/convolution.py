@@ -34,7 +34,9 @@ def _bias_gradient(g: Tensor) -> Tensor:
     weight=lambda g, input, shape, how: _conv2d_weight(input, g, kernel=shape[2:], how=how),
     bias=_bias_gradient,
 )
-def _conv2d(input: Array, weight: Array, bias: Array | None, *, size: tuple, how: Geometry) -> Array:
+def _conv2d(
+    input: Array, weight: Array, bias: Array | None, *, size: tuple, how: Geometry
+) -> Array:
     return kernels.conv2d(input, weight, bias, size, *how)
 
 
@@ -43,7 +45,9 @@ def _conv2d(input: Array, weight: Array, bias: Array | None, *, size: tuple, how
     weight=lambda h, g, shape, how: _conv2d_weight(h, g, kernel=shape[2:], how=how),
     bias=_bias_gradient,
 )
-def _conv2d_input(g: Array, weight: Array, bias: Array | None, *, size: tuple, how: Geometry) -> Array:
+def _conv2d_input(
+    g: Array, weight: Array, bias: Array | None, *, size: tuple, how: Geometry
+) -> Array:
     return kernels.conv2d_input(g, weight, bias, size, *how)
 
 

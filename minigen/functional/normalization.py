@@ -85,13 +85,20 @@ def batch_norm(
     if input.ndim < 2:
         raise ValueError(f"batch_norm: expected input (N, C, …), got {input.shape}")
     c, ndim = input.shape[1], input.ndim
-    named = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    named = {
+        "running_mean": running_mean,
+        "running_var": running_var,
+        "weight": weight,
+        "bias": bias,
+    }
     for name, t in named.items():
         if t is not None and t.shape != (c,):
             raise ValueError(f"batch_norm: expected {name} {(c,)}, got {t.shape}")
     if not training:
         if running_mean is None or running_var is None:
-            raise ValueError("batch_norm: without training, running_mean and running_var are needed")
+            raise ValueError(
+                "batch_norm: without training, running_mean and running_var are needed"
+            )
         scale = (running_var + eps) ** -0.5
         scale = scale if weight is None else scale * weight
         shift = -running_mean * scale if bias is None else bias - running_mean * scale

@@ -68,9 +68,7 @@ def _dropout(input: Array, mask: Array, *, scale: float) -> Array:
     return y
 
 
-def dropout(
-    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Each element set to 0 with probability p, the others divided by 1 − p (Srivastava et al.
     2014); the input itself when not training. Shape: that of the input.
 

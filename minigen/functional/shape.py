@@ -57,7 +57,9 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Drop the axes of length 1, all or those in `dim`."""
     dims = range(input.ndim) if dim is None else dim if isinstance(dim, Sequence) else [dim]
     dims = {axis("squeeze", d, input.ndim) for d in dims}
-    return _reshape(input, to=tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in dims))
+    return _reshape(
+        input, to=tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in dims)
+    )
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:

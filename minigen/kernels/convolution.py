@@ -161,11 +161,13 @@ def gather(
     matrices = {}
     for a in rows:
         for b in columns:
-            taps = w[a.taps.start : a.taps.stop : a.taps.step, b.taps.start : b.taps.stop : b.taps.step]
+            taps = w[
+                a.taps.start : a.taps.stop : a.taps.step, b.taps.start : b.taps.stop : b.taps.step
+            ]
             # (taps, taps, G, C/G, O/G) -> (G, taps·taps·C/G, O/G)
-            matrices[a, b] = np.ascontiguousarray(
-                taps.transpose(2, 0, 1, 3, 4)
-            ).reshape(groups, -1, per_group)
+            matrices[a, b] = np.ascontiguousarray(taps.transpose(2, 0, 1, 3, 4)).reshape(
+                groups, -1, per_group
+            )
 
     def work(_: int, first: int, last: int) -> None:
         frame, buffer = windows.buffers(last - first)
@@ -207,7 +209,9 @@ def scatter(
     low = [max(0, -min(o)) for o in offsets]
     frame = [
         lo + max(out, max(o) + (length - 1) * step + 1)
-        for lo, out, o, length, step in zip(low, size, offsets, (height, width), stride, strict=True)
+        for lo, out, o, length, step in zip(
+            low, size, offsets, (height, width), stride, strict=True
+        )
     ]
 
     def work(_: int, first: int, last: int) -> None:
@@ -226,9 +230,7 @@ def scatter(
                         left : left + (width - 1) * stride[1] + 1 : stride[1],
                     ]
                     np.add(at, planes[r, s], out=at)
-            y[i] = total[
-                :, low[0] : low[0] + size[0], low[1] : low[1] + size[1]
-            ].transpose(1, 2, 0)
+            y[i] = total[:, low[0] : low[0] + size[0], low[1] : low[1] + size[1]].transpose(1, 2, 0)
 
     over_images(work, n, x.size * len(w2))
     return y
