@@ -1,27 +1,16 @@
-"""Tensors and the tape: recording operations, and walking back over them.
+"""Tensors and the tape: what was recorded, and walking back over it.
 
-An operation is a named value and its pullbacks, one for each input: functions that turn the
-gradient of a loss with respect to the output into the gradient with respect to that input.
+Nodes link to nodes and never to tensors, so that only what pullbacks need stays in memory. What is
+kept carries the version of its memory, and is handed to a pullback as a tensor; with
+`create_graph` as one that is part of the graph, so that a gradient can be differentiated again.
 
-    @operation(input=lambda g, y: g * y)
-    def exp(input):
-        return np.exp(input)
-
-The value is computed on raw arrays. A pullback is written with operations on tensors, so a
-gradient can be differentiated again. What a pullback names is what the tape keeps for it: here
-the output `y` and not the input.
-
-When an operation runs on tensors that require gradients, it leaves a `Node`. Nodes link to nodes
-and never to tensors, so that only what pullbacks need stays in memory.
-
-This file knows no operation: `minigen.functional` builds them on it and attaches the methods.
+This file knows no operation: `minigen.operation` makes them of functions on arrays, and
+`minigen.functional` holds them and gives `Tensor` its methods.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import inspect
 import sys
 import threading
 import weakref
@@ -33,13 +22,10 @@ import numpy as np
 from minigen.backend import (
     BOOL,
     FLOAT32,
-    FLOAT64,
     INT64,
     Array,
-    DeviceError,
     as_array,
     device_of,
-    is_array,
     to_device,
 )
 
@@ -225,7 +211,7 @@ class Tensor:
         """Add the gradient of this tensor with respect to every leaf to that leaf's `grad`.
 
         Args:
-            gradient: the covector, of this tensor's shape; may be left out for one element (then 1).
+            gradient: the covector, of this tensor's shape; 1 for a single element if left out.
             retain_graph: keep what the pullbacks need, for another backward
                 (default: `create_graph`).
             create_graph: record the gradient's own computation, so that it can be differentiated.
@@ -310,7 +296,7 @@ class Node:
 
     def __init__(
         self,
-        operation: Operation | None,
+        operation: Any,
         inputs: Sequence[Node | None],
         kept: dict[int, tuple] | None,
         options: dict[str, Any],
@@ -376,237 +362,6 @@ class Leaf(Node):
     def __init__(self, tensor: Tensor):
         super().__init__(None, (), {}, {}, tensor._data)
         self.tensor = weakref.ref(tensor)
-
-
-class Operation:
-    """A named value and its pullbacks; made by the decorator `operation`.
-
-    Attributes:
-        name: for errors, profiles and drawings.
-        inputs: the names of the value's inputs.
-        pullbacks: for each input the pullback and the names it takes after g, or None.
-        joint: instead of `pullbacks`, one for all inputs.
-    """
-
-    def __init__(self, value: Callable, pullbacks: dict[str, Callable], joint: Callable | None):
-        self.name = value.__name__.strip("_")
-        signature = inspect.signature(value).parameters.values()
-        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-        self.inputs = [p.name for p in signature if p.kind in kinds]
-        self.options = [p.name for p in signature if p.kind is inspect.Parameter.KEYWORD_ONLY]
-        self.variadic = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in signature)
-        for name in pullbacks.keys() - set(self.inputs):
-            raise TypeError(f"{self.name}: a pullback for {name!r}, which is no input of the value")
-        self.joint = None if joint is None else (joint, self._parameters(joint))
-        self.pullbacks = [
-            (pullbacks[n], self._parameters(pullbacks[n])) if n in pullbacks else None
-            for n in self.inputs
-        ]
-        self.blind = [] if joint else [i for i, p in enumerate(self.pullbacks) if p is None]
-        used = [self.joint] if joint else [p for p in self.pullbacks if p is not None]
-        self.keeps_nothing = not any(self._places(entry) for entry in used)
-        self._plans: dict[tuple[bool, ...], list[int]] = {}
-
-    def _parameters(self, pullback: Callable) -> list[str]:
-        """The names that a pullback takes after g."""
-        parameters = list(inspect.signature(pullback).parameters)[1:]
-        known = {*self.inputs, *self.options, "y", "shape", "dtype", "needs"}
-        for name in set(parameters) - known:
-            raise TypeError(
-                f"{self.name}: a pullback takes {name!r}; it can take the inputs "
-                f"{self.inputs}, the options {self.options}, y, shape and dtype (needs, if joint)"
-            )
-        return parameters
-
-    def _places(self, entry: tuple[Callable, list[str]]) -> set[int]:
-        """What this pullback keeps: places among the inputs, or OUTPUT."""
-        places = {i for i, name in enumerate(self.inputs) if name in entry[1]}
-        return places | ({OUTPUT} if "y" in entry[1] else set())
-
-    def place_name(self, place: int) -> str:
-        """The name of an input, or `y`."""
-        return "y" if place == OUTPUT else self.inputs[place]
-
-    def keep(self, inputs: Sequence[Any], nodes: Sequence[Node | None], output: Tensor) -> dict:
-        """What the pullbacks of those inputs that have nodes need."""
-        needed = tuple([n is not None for n in nodes])
-        places = self._plans.get(needed)
-        if places is None:
-            entries = [self.joint] if self.joint else self.pullbacks
-            pairs = zip(entries, [True] if self.joint else needed, strict=True)
-            places = sorted(set().union(*[self._places(e) for e, need in pairs if need]))
-            self._plans[needed] = places
-        kept = {}
-        for place in places:
-            x = output if place == OUTPUT else inputs[place]
-            if isinstance(x, Tensor):
-                cell = x._version
-                if cell is None:
-                    cell = x._version = [0]
-                kept[place] = (x._data, cell, cell[0])
-            else:
-                kept[place] = (x, None, 0)  # a number, an array or None
-        return kept
-
-    def explain(self, error: Exception, inputs: Sequence[Any], options: dict) -> Exception:
-        """The error of a value function, in terms of the operation and its operands."""
-        for key in options.keys() - set(self.options):
-            return NotImplementedError(f"{self.name}: argument {key!r} is not supported")
-        arrays = [(self.inputs[min(i, len(self.inputs) - 1)], x) for i, x in enumerate(inputs)]
-        arrays = [(n, x.data if isinstance(x, Tensor) else x) for n, x in arrays]
-        arrays = [(n, x) for n, x in arrays if is_array(x)]
-        devices = {device_of(x): n for n, x in arrays}
-        if len(devices) > 1:
-            (a, first), (b, second) = list(devices.items())[:2]
-            return DeviceError(
-                f"{self.name}: {first} is on {a} and {second} on {b}; move one, for example "
-                f"{first}.to({b!r})"
-            )
-        if not isinstance(error, ValueError | TypeError | IndexError | MemoryError):
-            return error
-        if str(error).startswith(f"{self.name}:"):
-            return error
-        operands = ", ".join(f"{n} {x.dtype} {tuple(x.shape)}" for n, x in arrays)
-        kind = next(
-            k for k in (IndexError, MemoryError, ValueError, TypeError) if isinstance(error, k)
-        )
-        return kind(f"{self.name}({operands}): {error}")
-
-
-def operation(
-    *,
-    elementwise: bool = False,
-    floating: bool = False,
-    view: bool = False,
-    joint: Callable | None = None,
-    **pullbacks: Callable,
-) -> Callable[[Callable], Callable[..., Tensor]]:
-    """Make an operation on tensors of a function on arrays.
-
-    The decorated function takes arrays, its inputs, as positional parameters and whatever else it
-    needs, its options, as keyword-only ones. It must not change its inputs.
-
-    Args:
-        pullbacks: for each differentiable input, by its name, a function `(g, …) -> Tensor` from
-            the gradient with respect to the output to that with respect to the input, written
-            with operations on tensors. After `g` it names what it needs: inputs, options, the
-            output `y`, or the `shape` and `dtype` that its result must have.
-        joint: instead, one function that returns a gradient (or None) for every input, where they
-            share work; `needs` tells it which are wanted.
-        elementwise: inputs broadcast and promote as in PyTorch; the tape sums gradients over the
-            axes along which an input was broadcast.
-        floating: integers become float32 first.
-        view: the output may share memory with the first input.
-
-    Raises:
-        TypeError: a pullback for no input, or one that takes a name which is not there.
-    """
-
-    def define(value: Callable) -> Callable[..., Tensor]:
-        op = Operation(value, pullbacks, joint)
-        op.elementwise = elementwise
-
-        @functools.wraps(value)
-        def apply(*inputs: Any, **options: Any) -> Tensor:
-            arrays, nodes, uniform = [], [], elementwise
-            for x in inputs:
-                if isinstance(x, Tensor):
-                    arrays.append(x._data)
-                    nodes.append(x._node)
-                else:
-                    arrays.append(x)
-                    nodes.append(None)
-                    uniform = uniform and type(x) is float
-            if elementwise:
-                first = getattr(arrays[0], "dtype", None)
-                for a in arrays:
-                    if uniform and type(a) is not float and a.dtype is not first:
-                        uniform = False
-                if not uniform or (first is not FLOAT32 and first is not FLOAT64):
-                    inputs = _promote(op, inputs, floating)
-                    arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
-                    nodes = [x._node if isinstance(x, Tensor) else None for x in inputs]
-            try:
-                data = value(*arrays, **options)
-            except Exception as error:
-                raise op.explain(error, inputs, options) from error
-            y = _wrap(data)
-            if view:
-                source = arrays[0]
-                if data is source or data.base is (source if source.base is None else source.base):
-                    y._version = _cell(inputs[0])
-            if _mode.enabled:
-                for i in op.blind:
-                    nodes[i] = None
-                for node in nodes:
-                    if node is not None:
-                        kept = {} if op.keeps_nothing else op.keep(inputs, nodes, y)
-                        y._node = Node(op, nodes, kept, options, y._data)
-                        break
-            return y
-
-        apply.operation = op
-        return apply
-
-    return define
-
-
-def result_type(*operands: Any) -> np.dtype:
-    """The dtype of an operation on these tensors, arrays and numbers, by PyTorch's rules.
-
-    Truth values < integers < floats. Within a kind the largest dtype wins, but only among
-    operands of the highest rank: tensors with axes before 0-d tensors before Python numbers
-    (NumPy's scalars count as those). A lower rank matters only if it is of a higher kind.
-    """
-    ranks: list[np.dtype | None] = [None, None, None]
-    for x in operands:
-        if isinstance(x, Tensor) or is_array(x):
-            rank, dtype = (0 if x.ndim else 1), x.dtype
-        else:
-            rank = 2
-            dtype = BOOL if isinstance(x, bool | np.bool_) else FLOAT32
-            if dtype is FLOAT32 and isinstance(x, int | np.integer):
-                dtype = INT64
-        before = ranks[rank]
-        ranks[rank] = dtype if before is None else _promote_types(before, dtype)
-    result = None
-    for dtype in ranks:
-        if dtype is not None and (result is None or _kind(dtype) > _kind(result)):
-            result = dtype if result is None else _promote_types(result, dtype)
-    return result
-
-
-def _kind(dtype: np.dtype) -> int:
-    return {"b": 0, "u": 1, "i": 1, "f": 2}[dtype.kind]
-
-
-def _promote_types(a: np.dtype, b: np.dtype) -> np.dtype:
-    """Like NumPy's, but an integer takes the type of the float that it meets."""
-    if _kind(a) != _kind(b):
-        return a if _kind(a) > _kind(b) else b
-    return np.promote_types(a, b)
-
-
-def _promote(op: Operation, inputs: Sequence[Any], floating: bool) -> list[Any]:
-    """Inputs of one dtype; numbers stay numbers, which never promote."""
-    if not any(isinstance(x, Tensor) for x in inputs):
-        raise TypeError(f"{op.name} needs a Tensor, not {type(inputs[0]).__name__}")
-    numbers = [
-        x.item() if isinstance(x, np.generic) else x if x is not None else 0.0 for x in inputs
-    ]
-    for name, x in zip(op.inputs, numbers, strict=False):
-        if not (isinstance(x, Tensor | float | int) or is_array(x)):
-            raise TypeError(f"{op.name}: {name} is a {type(x).__name__}, not a Tensor or a number")
-    # A blind input, such as the condition of `where`, has no say in the result's type.
-    dtype = result_type(*[x for i, x in enumerate(numbers) if i not in op.blind])
-    if floating and dtype.kind != "f":
-        dtype = FLOAT32
-    same = []
-    for i, x in enumerate(numbers):
-        if i not in op.blind and not isinstance(x, float | int) and x.dtype != dtype:
-            x = x.to(dtype) if isinstance(x, Tensor) else x.astype(dtype)
-        same.append(x)
-    return same
 
 
 def _required_node(tensor: Tensor, who: str) -> Node:

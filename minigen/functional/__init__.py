@@ -63,7 +63,8 @@ from minigen.functional.shape import (
     unflatten,
     unsqueeze,
 )
-from minigen.tensor import Tensor, operation
+from minigen.operation import operation
+from minigen.tensor import Tensor
 
 __all__ = [
     "abs", "add", "batch_norm", "binary_cross_entropy_with_logits", "cat", "clone", "conv2d",

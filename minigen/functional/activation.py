@@ -9,7 +9,8 @@ import numpy as np
 from minigen.backend import Array
 from minigen.functional.arguments import axis, refuse
 from minigen.functional.pointwise import sigmoid, where
-from minigen.tensor import Tensor, operation
+from minigen.operation import operation
+from minigen.tensor import Tensor
 
 
 @operation(

@@ -19,7 +19,8 @@ from minigen.functional.linear import same_dtype
 from minigen.functional.shape import _gather
 from minigen.kernels import convolution as kernels
 from minigen.kernels import pooling
-from minigen.tensor import Tensor, operation
+from minigen.operation import operation
+from minigen.tensor import Tensor
 
 Pair = int | tuple[int, int]
 Geometry = tuple  # stride, padding, dilation (pairs) and groups

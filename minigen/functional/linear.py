@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minigen.backend import Array
-from minigen.tensor import Tensor, operation, result_type
+from minigen.operation import operation, result_type
+from minigen.tensor import Tensor
 
 
 def _t(x: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ import numpy as np
 from minigen.backend import Array, namespace
 from minigen.functional.activation import log_softmax, softplus
 from minigen.functional.arguments import refuse
-from minigen.functional.pointwise import maximum, sigmoid
+from minigen.functional.pointwise import sigmoid
 from minigen.functional.shape import _gather
-from minigen.tensor import Tensor, operation
+from minigen.operation import operation
+from minigen.tensor import Tensor
 
 
 def _reduced(name: str, loss: Tensor, reduction: str) -> Tensor:
@@ -127,7 +128,7 @@ def cross_entropy(
     xp = namespace(target.data)
     valid = target.data != ignore_index
     index = xp.where(valid, target.data, 0)
-    if index.size and not (0 <= index.min() and index.max() < classes):
+    if index.size and (index.min() < 0 or index.max() >= classes):
         raise IndexError(f"{name}: targets must be classes from 0 to {classes - 1}")
     place = xp.expand_dims(index, dim)
     valid = Tensor(valid.astype(log_p.dtype))

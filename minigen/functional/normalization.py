@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minigen.backend import Array
-from minigen.tensor import Tensor, increment_version, is_grad_enabled, operation
+from minigen.operation import operation
+from minigen.tensor import Tensor, increment_version, is_grad_enabled
 
 
 def _other_axes(ndim: int) -> tuple[int, ...]:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array, as_array, namespace
-from minigen.tensor import Tensor, operation
+from minigen.operation import operation
+from minigen.tensor import Tensor
 
 
 @operation(elementwise=True, input=lambda g: g, other=lambda g: g)

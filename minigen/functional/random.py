@@ -9,7 +9,8 @@ import numpy as np
 from minigen import backend
 from minigen.backend import FLOAT32, Array, Generator, as_array, to_device
 from minigen.functional.arguments import refuse, sizes
-from minigen.tensor import Tensor, operation
+from minigen.operation import operation
+from minigen.tensor import Tensor
 
 
 def tensor(

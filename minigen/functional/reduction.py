@@ -12,7 +12,8 @@ import numpy as np
 from minigen.backend import INT64, Array
 from minigen.functional.arguments import Dims, axes, refuse, sizes
 from minigen.functional.pointwise import _cast
-from minigen.tensor import Tensor, operation
+from minigen.operation import operation
+from minigen.tensor import Tensor
 
 
 @operation(input=lambda g, shape, dims: _expand(g.reshape(_kept(shape, dims)), shape=shape))

@@ -10,7 +10,8 @@ import numpy as np
 
 from minigen.backend import Array, namespace
 from minigen.functional.arguments import axis, refuse, sizes
-from minigen.tensor import Tensor, operation
+from minigen.operation import operation
+from minigen.tensor import Tensor
 
 
 @operation(input=lambda g, shape: _reshape(g, to=shape), view=True)

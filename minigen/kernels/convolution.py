@@ -201,7 +201,7 @@ def scatter(
     offsets: tuple[range, range],
     bias: Array | None,
 ) -> Array:
-    """y (N, *size, O): input pixel p adds its product with tap r to output p·stride + offsets[r]."""
+    """y (N, *size, O): input pixel p adds its product with tap r to p·stride + offsets[r]."""
     n, height, width, channels = x.shape
     taps_y, taps_x, _, outputs = w.shape
     w2 = np.ascontiguousarray(w.transpose(0, 1, 3, 2)).reshape(-1, channels)
