@@ -1,0 +1,21 @@
+"""What every demo shares: the loop with its checkpoints, the run folder, and figures."""
+
+from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from minigen.training.figures import image_grid, plot_metrics, save_gif, save_image
+from minigen.training.loop import DivergedError, Loop
+from minigen.training.run import Run, RunError, free_folder
+
+__all__ = [
+    "CheckpointError",
+    "DivergedError",
+    "Loop",
+    "Run",
+    "RunError",
+    "free_folder",
+    "image_grid",
+    "load_checkpoint",
+    "plot_metrics",
+    "save_checkpoint",
+    "save_gif",
+    "save_image",
+]

@@ -1,0 +1,271 @@
+"""Pictures of a run: grids of images, animations of them, and curves of the metrics."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter1d
+
+from minigen.training.common import StrPath, as_array, written_whole
+
+WHITE = 255
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, 2008
+INK, GRID = "#333333", "#e4e4e4"
+
+
+def image_grid(
+    images: Any,
+    columns: int | None = None,
+    padding: int = 2,
+    low: float = -1.0,
+    high: float = 1.0,
+) -> np.ndarray:
+    """Lay images out in rows, left to right, top to bottom, on white.
+
+    Args:
+        images: (N, C, H, W) floats, N >= 1, C = 1 for grey or 3 for RGB; an array or a Tensor.
+        columns: images in a row; by default as many as make the grid about square.
+        padding: white pixels around and between the images.
+        low: the value that becomes black; smaller ones do too.
+        high: the value that becomes white, or full colour; larger ones do too.
+
+    Returns:
+        uint8 array (rows·(H + padding) + padding, columns·(W + padding) + padding), and for RGB
+        a last axis of 3.
+
+    Raises:
+        TypeError: the images are not floats.
+        ValueError: another shape, values that are not finite, or arguments that make no grid.
+    """
+    images = as_array(images)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
+        raise ValueError(
+            f"image_grid wants (N, C, H, W) with C = 1 or 3 and no side of 0, got {images.shape}"
+        )
+    if not np.issubdtype(images.dtype, np.floating):
+        raise TypeError(
+            f"image_grid wants floats from low = {low} to high = {high}, got {images.dtype}:"
+            " convert the images, and give low and high"
+        )
+    if not low < high:
+        raise ValueError(f"image_grid wants low < high, got low = {low} and high = {high}")
+    if padding < 0 or (columns is not None and columns < 1):
+        raise ValueError(
+            f"image_grid wants padding >= 0 and columns >= 1, got {padding} and {columns}"
+        )
+    broken = np.unique(np.nonzero(~np.isfinite(images))[0])
+    if broken.size:
+        raise ValueError(
+            f"{broken.size} of {len(images)} images hold NaN or infinity, image {broken[0]} first:"
+            " the network that made them has diverged"
+        )
+
+    count, channels, height, width = images.shape
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    rows = math.ceil(count / columns)
+    tile = (height + padding, width + padding)
+    levels = np.rint((np.clip(images, low, high) - low) * (255 / (high - low))).astype(np.uint8)
+    grid = np.full((rows * tile[0] + padding, columns * tile[1] + padding, channels), WHITE, "u1")
+    for i, image in enumerate(levels):
+        top, left = (i // columns) * tile[0] + padding, (i % columns) * tile[1] + padding
+        grid[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+    return grid[..., 0] if channels == 1 else grid
+
+
+def save_image(path: StrPath, array: np.ndarray, scale: int = 1) -> None:
+    """Write an image as a PNG file.
+
+    Args:
+        path: the file; its folder must exist.
+        array: uint8, (H, W) for grey or (H, W, 3) for RGB, as `image_grid` gives.
+        scale: each pixel becomes a square of this side, so that small images can be seen.
+
+    Raises:
+        TypeError, ValueError: no such array, or a scale below 1.
+        OSError: the file cannot be written.
+    """
+    image = _enlarged(_image(array), scale)
+    with written_whole(path) as file:
+        image.save(file, format="PNG", optimize=True)
+
+
+def save_gif(
+    path: StrPath,
+    frames: Iterable[np.ndarray | StrPath],
+    seconds_per_frame: float = 0.2,
+    hold_last: float = 2.0,
+    scale: int = 1,
+    colours: int = 128,
+) -> None:
+    """Write an animation that repeats for ever as a GIF file.
+
+    All frames share one palette, so that what stays the same costs no bytes and does not flicker.
+
+    Args:
+        path: the file; its folder must exist.
+        frames: at least one, all of one size: uint8 arrays as for `save_image`, or image files.
+        seconds_per_frame: a multiple of 0.01 from 0.02 on, which is as fast as browsers go.
+        hold_last: seconds for which the last frame stands.
+        scale: each pixel becomes a square of this side.
+        colours: size of the palette, 3 to 256; fewer make a smaller file.
+
+    Raises:
+        TypeError, ValueError: no frames, frames of several sizes, or arguments out of range.
+        OSError: a frame cannot be read or the file not written.
+    """
+    if min(seconds_per_frame, hold_last) < 0.02:
+        raise ValueError(
+            "save_gif wants seconds_per_frame and hold_last of 0.02 or more, got"
+            f" {seconds_per_frame} and {hold_last}"
+        )
+    if not 3 <= colours <= 256:
+        raise ValueError(f"save_gif wants 3 to 256 colours, got {colours}")
+    images = [_image(frame) for frame in frames]
+    if not images:
+        raise ValueError("save_gif wants at least one frame, got none")
+    sizes = sorted({image.size for image in images})
+    if len(sizes) > 1:
+        raise ValueError(f"save_gif wants frames of one size, got (width, height) {sizes}")
+
+    palette = _palette(images, colours)
+    # No dithering: its dots would crawl from frame to frame and swell the file.
+    first, *rest = (
+        _enlarged(image.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE), scale)
+        for image in images
+    )
+    milliseconds = [round(1000 * seconds_per_frame)] * len(rest) + [round(1000 * hold_last)]
+    with written_whole(path) as file:
+        first.save(
+            file, format="GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0
+        )
+
+
+def plot_metrics(
+    path: StrPath,
+    records: Iterable[Mapping[str, float]],
+    panels: Mapping[str, Sequence[str]],
+    title: str | None = None,
+    smoothing: float = 0.02,
+) -> None:
+    """Draw metrics over the steps as a PNG file: panels side by side, some curves in each.
+
+    Each curve is a light line through every finite value and a strong line through their means
+    under a Gaussian window. A metric that no record holds yet is named in the legend, uncurved,
+    so that a figure drawn during training fails on nothing.
+
+    Args:
+        path: the file; its folder must exist.
+        records: what `Run.metrics` gives: dicts with "step" and some of the metrics.
+        panels: title of each panel and the metrics in it, one to six, such as
+            `{"losses": ["loss_d", "loss_g"], "outputs of D": ["d_real", "d_fake"]}`.
+        title: stands above all panels.
+        smoothing: standard deviation of the window, as a fraction of a curve's points; 0 draws
+            the values alone.
+
+    Raises:
+        ValueError: no panels, or more than six metrics in one.
+        OSError: the file cannot be written.
+    """
+    # Here, because it takes as long as all other imports together. Without pyplot, which keeps
+    # every figure, chooses a window system and is not safe in threads.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if not panels or any(not 1 <= len(names) <= len(COLOURS) for names in panels.values()):
+        raise ValueError(
+            f"plot_metrics wants panels of 1 to {len(COLOURS)} metrics each, got {dict(panels)}"
+        )
+    records = list(records)
+    last_step = max((record["step"] for record in records), default=0)
+    figure = Figure(figsize=(4.4 * len(panels), 3.3), dpi=150, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
+    for i, (heading, names) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, len(panels), i + 1)
+        for name, colour in zip(names, COLOURS, strict=False):
+            _draw_curve(axes, records, name, colour, smoothing)
+        axes.set_xlim(0, max(last_step, 1))
+        _dress(axes, heading, columns=min(len(names), 3))
+    if title:
+        figure.suptitle(title, color=INK, fontsize=12, fontweight="bold")
+    with written_whole(path) as file:
+        FigureCanvasAgg(figure).print_png(file)
+
+
+def _draw_curve(axes: Any, records: list, name: str, colour: str, smoothing: float) -> None:
+    """One metric: its finite values, light, and their smoothed course."""
+    points = [(record["step"], record[name]) for record in records if name in record]
+    steps, values = np.array(points, dtype=float).reshape(-1, 2).T
+    finite = np.isfinite(values)
+    raw = np.where(finite, values, np.nan)
+    width = smoothing * len(values)
+    if width < 0.5:
+        axes.plot(steps, raw, color=colour, linewidth=1.8, label=name)
+        return
+    weight = gaussian_filter1d(finite.astype(float), width, mode="constant")
+    mean = gaussian_filter1d(np.where(finite, values, 0.0), width, mode="constant")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        smooth = np.where(finite, mean / weight, np.nan)
+    axes.plot(steps, raw, color=colour, alpha=0.25, linewidth=0.8)
+    axes.plot(steps, smooth, color=colour, linewidth=1.8, label=name)
+
+
+def _dress(axes: Any, heading: str, columns: int) -> None:
+    """Heading, legend under it and outside the data, and a quiet frame."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    legend = axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 0.99),
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        handlelength=1.2,
+        columnspacing=1.4,
+    )
+    rows = math.ceil(len(legend.get_texts()) / columns)
+    axes.set_title(
+        heading, loc="left", color=INK, fontsize=11, fontweight="bold", pad=8 + 14 * rows
+    )
+    axes.set_xlabel("step", color=INK)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 20000 is 20k
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, length=0, labelsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#999999")
+
+
+def _image(source: np.ndarray | StrPath) -> Image.Image:
+    """The array, or the file, as an image of Pillow's, grey or RGB."""
+    if not hasattr(source, "shape"):
+        with Image.open(source) as image:
+            return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    array = as_array(source)
+    if array.dtype != np.uint8:
+        raise TypeError(f"an image should be uint8, got {array.dtype}: image_grid makes such")
+    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)) or 0 in array.shape:
+        raise ValueError(f"an image should be (H, W) or (H, W, 3), got {array.shape}")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _palette(images: list[Image.Image], colours: int) -> Image.Image:
+    """Choose the colours for at most 16 images spread over all; an image that carries them."""
+    sample = images[:: math.ceil(len(images) / 16)]
+    strip = Image.fromarray(np.concatenate([np.asarray(image.convert("RGB")) for image in sample]))
+    chosen = strip.quantize(colours - 2, Image.Quantize.MEDIANCUT).getpalette()
+    # A chosen colour is the mean of many, so black and white would be lost if not added; and
+    # Pillow looks a colour up in steps of 4, where 250 to 254 would stand nearer to white than 255.
+    near_white = [255 if level >= 250 else level for level in chosen[: 3 * (colours - 2)]]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([0, 0, 0, 255, 255, 255, *near_white])
+    return palette
+
+
+def _enlarged(image: Image.Image, scale: int) -> Image.Image:
+    if scale < 1:
+        raise ValueError(f"scale should be 1 or more, got {scale}")
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)

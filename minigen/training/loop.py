@@ -1,0 +1,300 @@
+"""The loop that every training script shares: progress, logging, checkpoints, Ctrl-C, resuming."""
+
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from minigen.training.common import as_array, as_number
+from minigen.training.run import CHECKPOINT, Run, RunError, writing_in
+
+
+class Stateful(Protocol):
+    """What a checkpoint can hold: a network, an optimiser, batches, a random stream, ..."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
+
+
+class DivergedError(ArithmeticError):
+    """A logged number is NaN or infinite, so going on would only waste time."""
+
+
+class Loop:
+    """The steps of a training run, each with the same care.
+
+        loop = Loop(run, steps=3000, state={"generator": G, "optimiser": opt, "batches": batches})
+        for step in loop:                        # 1, 2, ..., 3000
+            loop.log(train_step(...))            # named 0-d tensors, read every log_every steps
+            if loop.every(200):
+                save_image(...)
+        if loop.interrupted:
+            loop.say(f"to go on: ... --resume {run.folder}")
+
+    If the run has a checkpoint, everything in `state` is restored from it at once, metrics of later
+    steps are dropped, and the loop goes on after it: with deterministic objects, and all that
+    changes from step to step in `state`, the run is bit for bit the uninterrupted one.
+
+    A checkpoint is saved before the first step, so that a state that cannot be saved is found
+    before hours of work, every `save_every` steps, and at the end. It holds "step", "seconds" and
+    "state", the latter with one entry for each object. When the body of the loop raises, or breaks
+    out, nothing is saved: the step may be half done.
+
+    Ctrl-C lets the current step finish, saves, and ends the loop; a second one raises
+    KeyboardInterrupt at once. Only in the main thread, for only there do signals arrive.
+
+    Attributes:
+        step: the current step, or the last one.
+        steps: the step to end with.
+        seconds: how long all steps up to the last whole one took, without the pauses between an
+            interruption and resuming.
+        interrupted: whether Ctrl-C ended the loop.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        steps: int,
+        state: Mapping[str, Stateful],
+        log_every: int = 20,
+        save_every: int = 500,
+    ):
+        """Restore the run's checkpoint, if it has one.
+
+        Args:
+            run: the folder for metrics and checkpoint.
+            steps: the step to end with; on resuming it may be another than before.
+            state: all that changes from step to step, by name.
+            log_every: steps between two lines of metrics.
+            save_every: steps between two checkpoints.
+
+        Raises:
+            CheckpointError: the checkpoint is unreadable, or of another model.
+            RunError: the metrics are unreadable, or the run has done more steps already.
+            TypeError, ValueError: an entry of `state` that has no state, or a number below 1.
+        """
+        for name, number in ("steps", steps), ("log_every", log_every), ("save_every", save_every):
+            if number < 1:
+                raise ValueError(f"{name} should be 1 or more, got {number}")
+        for name, item in state.items():
+            if not (hasattr(item, "state_dict") and hasattr(item, "load_state_dict")):
+                raise TypeError(
+                    f"state[{name!r}] is a {type(item).__name__}, but a checkpoint needs objects"
+                    " with state_dict() and load_state_dict(): leave it out or give it both"
+                )
+        self.run = run
+        self.steps = steps
+        self.log_every = log_every
+        self.save_every = save_every
+        self.step = 0
+        self.seconds = 0.0
+        self.interrupted = False
+        self._state = dict(state)
+        self._saved_step: int | None = None
+        self._shown = ""
+        if (run.folder / CHECKPOINT).exists():
+            self._restore()
+        run.rewind(self.step)
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the steps that are left to do."""
+        started = time.perf_counter() - self.seconds
+        progress = _Progress(self.step, self.steps)
+        self.interrupted = False
+        try:
+            with self._ctrl_c_ends_the_loop():
+                if self._saved_step is None:
+                    self._save()
+                while self.step < self.steps and not self.interrupted:
+                    self.step += 1
+                    yield self.step
+                    self.seconds = time.perf_counter() - started
+                    progress.advance(self._shown)
+                    if self.step % self.save_every == 0:
+                        self._save()
+                if self._saved_step != self.step:
+                    self._save()
+        finally:
+            progress.close(finished=self.step == self._saved_step and not self.interrupted)
+
+    def every(self, steps: int) -> bool:
+        """Whether this step is a multiple of `steps`, or the last one.
+
+        A run that is resumed with more steps had another last one, so what this decides should not
+        touch the state, nor draw from a random stream of the training.
+        """
+        return self.step % steps == 0 or self.step == self.steps
+
+    def log(self, metrics: Mapping[str, Any]) -> None:
+        """Log named numbers: on every `log_every`-th step to the run's metrics and the display.
+
+        On other steps the values are not touched, so that nothing waits for a device.
+
+        A value that is not finite ends the run, since networks do not recover from NaN, and the
+        next checkpoint would replace the last good one. Numbers that may be infinite in good
+        health can be given to `Run.log`.
+
+        Args:
+            metrics: 0-d Tensors, or numbers.
+
+        Raises:
+            DivergedError: a value is not finite; the line is logged nevertheless.
+            ValueError: a value is no single number.
+        """
+        if self.step % self.log_every:
+            return
+        numbers = {name: as_number(name, value) for name, value in metrics.items()}
+        self.run.log(self.step, numbers)
+        self._shown = ", ".join(f"{name} {number:.3g}" for name, number in numbers.items())
+        diverged = [name for name, number in numbers.items() if not math.isfinite(number)]
+        if diverged:
+            values = " and ".join(f"{name} is {numbers[name]}" for name in diverged)
+            raise DivergedError(
+                f"{values} at step {self.step}: training has diverged. {self.run.folder} keeps the"
+                f" checkpoint of step {self._saved_step}; resuming would end here again, so start a"
+                " new run, with a smaller learning rate for example"
+            )
+
+    def say(self, text: str) -> None:
+        """Print a line to stdout without tearing the progress bar."""
+        tqdm.write(text, file=sys.stdout)
+
+    def _save(self) -> None:
+        state = {name: item.state_dict() for name, item in self._state.items()}
+        with writing_in(self.run.folder):
+            save_checkpoint(
+                self.run.folder / CHECKPOINT,
+                {"step": self.step, "seconds": self.seconds, "state": state},
+            )
+        self._saved_step = self.step
+
+    def _restore(self) -> None:
+        path = self.run.folder / CHECKPOINT
+        saved = load_checkpoint(path)
+        if saved.keys() != {"step", "seconds", "state"}:
+            raise CheckpointError(
+                f"{path} is no checkpoint of a training loop: expected step, seconds and state,"
+                f" got {', '.join(saved)}"
+            )
+        if saved["step"] > self.steps:
+            raise RunError(
+                f"{self.run.folder} has already done {saved['step']} steps: pass --steps of"
+                f" {saved['step']} or more, got {self.steps}"
+            )
+        misfit = f"{path} does not fit: resume with the model and data that it was saved with;"
+        if saved["state"].keys() != self._state.keys():
+            raise CheckpointError(
+                f"{misfit} it holds the state of {', '.join(saved['state'])},"
+                f" but this run has {', '.join(self._state)}"
+            )
+        for name, item in self._state.items():
+            kept = saved["state"][name]
+            try:
+                item.load_state_dict(kept)
+            except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+                where = _misfit(kept, item.state_dict(), name) or name
+                raise CheckpointError(f"{misfit} {where}: {error!r}") from error
+            if where := _misfit(kept, item.state_dict(), name):  # load_state_dict let it pass
+                raise CheckpointError(f"{misfit} {where}")
+        self.step = self._saved_step = saved["step"]
+        self.seconds = saved["seconds"]
+
+    @contextmanager
+    def _ctrl_c_ends_the_loop(self) -> Iterator[None]:
+        previous = signal.getsignal(signal.SIGINT)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if not in_main_thread or previous in (None, signal.SIG_IGN):  # None: not set from Python
+            yield
+            return
+
+        def interrupt(*_: Any) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+            with suppress(OSError):  # not print: the signal may have come amid a print
+                os.write(2, b"\nstopping after this step; Ctrl-C again to stop at once\n")
+
+        signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+
+class _Progress:
+    """A bar on a terminal; elsewhere, in a log file say, a line now and then."""
+
+    SECONDS_BETWEEN_LINES = 15.0
+
+    def __init__(self, first: int, last: int):
+        self.first, self.step, self.last = first, first, last
+        self.shown = ""
+        self.bar = None
+        self.started = time.perf_counter()
+        self.next_line = 0.0
+        if sys.stderr.isatty():
+            self.bar = tqdm(
+                total=last, initial=first, unit=" steps", file=sys.stderr, dynamic_ncols=True
+            )
+
+    def advance(self, shown: str) -> None:
+        self.step += 1
+        if self.bar is not None:
+            if shown != self.shown:
+                self.bar.set_postfix_str(shown, refresh=False)
+            self.bar.update()
+        self.shown = shown
+        if self.bar is None and shown and time.perf_counter() - self.started >= self.next_line:
+            self._print_line()
+
+    def close(self, finished: bool) -> None:
+        """End the display; the bar of a loop that did not finish is cleared."""
+        if self.bar is not None:
+            self.bar.leave = finished
+            self.bar.close()
+        elif self.step > self.first:
+            self._print_line()
+
+    def _print_line(self) -> None:
+        elapsed = time.perf_counter() - self.started
+        self.next_line = elapsed + self.SECONDS_BETWEEN_LINES
+        line = tqdm.format_meter(
+            self.step, self.last, elapsed, 0, unit=" steps", initial=self.first, postfix=self.shown
+        )
+        print(line.strip(), file=sys.stderr, flush=True)
+
+
+def _misfit(saved: Any, held: Any, where: str) -> str | None:
+    """Say at which entry two states first differ in names, shapes or dtypes, if they do."""
+    if isinstance(saved, list) and isinstance(held, list):
+        saved, held = dict(enumerate(saved)), dict(enumerate(held))
+    if isinstance(saved, dict) and isinstance(held, dict):
+        for key in [*saved, *held]:
+            if key not in saved or key not in held:
+                return f"{where}[{key!r}] is only in the {'model' if key in held else 'file'}"
+            if misfit := _misfit(saved[key], held[key], f"{where}[{key!r}]"):
+                return misfit
+        return None
+    in_file, in_model = _kind(saved), _kind(held)
+    if in_file != in_model:
+        return f"{where} is {in_file} in the file, but {in_model} in the model"
+    return None
+
+
+def _kind(value: Any) -> str:
+    """What must agree between two entries: shape and dtype of an array, and no more of a value."""
+    if isinstance(value, np.ndarray) or hasattr(value, "numpy"):
+        array = as_array(value)
+        return f"an array {array.shape} of {array.dtype}"
+    return f"a {type(value).__name__}" if isinstance(value, dict | list) else "a single value"

@@ -1,0 +1,198 @@
+"""The run folder: the configuration of a run, its metrics, its checkpoint, and its pictures."""
+
+import json
+import math
+import operator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from minigen.training.common import StrPath, as_number, written_whole
+
+CONFIG, METRICS, CHECKPOINT = "config.json", "metrics.jsonl", "checkpoint.npz"
+
+
+class RunError(Exception):
+    """A run folder that cannot be made, opened, read or written."""
+
+
+class Run:
+    """A folder that holds all of one training run.
+
+    `config.json` is what it was started with; `metrics.jsonl` has a line of JSON for each logged
+    step; `checkpoint.npz` is the newest state (see `Loop`); further files go where `path` says.
+
+    Attributes:
+        folder: the folder.
+        config: the configuration as JSON gives it back, so a tuple is a list here, in a new run
+            as in a resumed one.
+    """
+
+    def __init__(self, folder: StrPath, config: dict[str, Any]):
+        """Use `Run.create` or `Run.resume`; this reads and writes nothing."""
+        self.folder = Path(folder)
+        self.config = config
+        self._ends_with_newline = False
+
+    @classmethod
+    def create(cls, folder: StrPath, config: dict[str, Any]) -> "Run":
+        """Start a run in `folder`, which is made with its parents if need be.
+
+        Raises:
+            RunError: the folder already holds a run, or cannot be written to.
+            TypeError: the configuration holds what JSON cannot, such as a Path.
+        """
+        folder = Path(folder)
+        text = json.dumps(config, indent=2)
+        with writing_in(folder):
+            if any((folder / name).exists() for name in (CONFIG, METRICS, CHECKPOINT)):
+                raise RunError(
+                    f"{folder} already holds a run: pass --resume {folder} to go on with it, or"
+                    " --out with another folder"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            with written_whole(folder / CONFIG) as file:
+                file.write(text.encode() + b"\n")
+        return cls(folder, json.loads(text))
+
+    @classmethod
+    def resume(cls, folder: StrPath) -> "Run":
+        """Open the run in `folder`, to go on with it or to read it.
+
+        Raises:
+            RunError: there is no such folder, no run in it, or its configuration is unreadable.
+        """
+        path = Path(folder) / CONFIG
+        try:
+            config = json.loads(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            reason = f"it has no {CONFIG}" if path.parent.is_dir() else "there is no such folder"
+            raise RunError(
+                f"{folder} holds no run, for {reason}: pass the folder of an earlier run"
+            ) from None
+        except OSError as error:
+            raise RunError(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise RunError(
+                f"{path} is not valid JSON ({error}): mend it, or start a new run"
+            ) from error
+        if not isinstance(config, dict):
+            raise RunError(
+                f"{path} should hold a JSON object, but it holds a {type(config).__name__}:"
+                " mend it, or start a new run"
+            )
+        return cls(folder, config)
+
+    def path(self, *parts: str) -> Path:
+        """Give the path of a file in the run folder; the folders on the way are made.
+
+        Raises:
+            RunError: they cannot be made.
+        """
+        path = self.folder.joinpath(*parts)
+        with writing_in(self.folder):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def log(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Append one line of metrics, at once in the file.
+
+        Floats come back exactly. NaN and the infinities, which JSON lacks, stand as the strings
+        "NaN", "Infinity" and "-Infinity", so that every JSON reader can read the file.
+
+        Args:
+            step: the step they belong to.
+            metrics: one number each: Python or NumPy numbers, or 0-d Tensors.
+
+        Raises:
+            ValueError: a metric that is no single number, or is called "step".
+            RunError: the file cannot be written.
+        """
+        if "step" in metrics:
+            raise ValueError('a metric cannot be called "step", for the step itself is logged so')
+        record: dict[str, Any] = {"step": operator.index(step)}
+        for name, value in metrics.items():
+            number = as_number(name, value)
+            record[name] = number if math.isfinite(number) else json.dumps(number)
+        line = json.dumps(record, allow_nan=False)
+        if not self._ends_with_newline:
+            self.rewind(math.inf)
+        with writing_in(self.folder), open(self.folder / METRICS, "ab") as file:
+            file.write(line.encode() + b"\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Read all lines back: `{"step": int, name: float, ...}` each, in the order of writing.
+
+        A last line without its end, which a crash may leave, is passed over.
+
+        Raises:
+            RunError: the file is unreadable, or a line is not what `log` writes.
+        """
+        return [record for record, _ in self._lines()]
+
+    def rewind(self, step: float) -> None:
+        """Drop the metrics of all steps after `step`, and a line that a crash has cut short.
+
+        Raises:
+            RunError: the file is broken, or cannot be written.
+        """
+        kept = b"".join(line for record, line in self._lines() if record["step"] <= step)
+        if kept != self._read_metrics():
+            with writing_in(self.folder), written_whole(self.folder / METRICS) as file:
+                file.write(kept)
+        self._ends_with_newline = True
+
+    def _read_metrics(self) -> bytes:
+        try:
+            return (self.folder / METRICS).read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise RunError(f"cannot read {self.folder / METRICS}: {error.strerror}") from error
+
+    def _lines(self) -> Iterator[tuple[dict[str, Any], bytes]]:
+        """Each whole line, as a record and as bytes."""
+        for number, line in enumerate(self._read_metrics().split(b"\n")[:-1], start=1):
+            try:
+                fields = json.loads(line)
+                record = {"step": operator.index(fields.pop("step"))}
+                record |= {name: float(value) for name, value in fields.items()}
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise RunError(
+                    f"{self.folder / METRICS}, line {number}, is no line of metrics ({error!r}):"
+                    " mend or delete that line"
+                ) from error
+            yield record, line + b"\n"
+
+
+def free_folder(parent: StrPath, name: str) -> Path:
+    """Make and give the first of parent/name, parent/name-2, parent/name-3, ... that is not there.
+
+    Making the folder claims it: two programs that start together get two folders.
+
+    Raises:
+        RunError: the folder cannot be made.
+    """
+    parent = Path(parent)
+    with writing_in(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            folder = parent / (name if number == 1 else f"{name}-{number}")
+            with suppress(FileExistsError):
+                folder.mkdir()
+                break
+    return folder
+
+
+@contextmanager
+def writing_in(folder: StrPath) -> Iterator[None]:
+    """Turn the OSError of a block that writes into a RunError that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"cannot write to the run folder {folder}: {error.strerror}; free the disk or allow"
+            " writing there, or pass --out with another folder"
+        ) from error

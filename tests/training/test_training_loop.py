@@ -1,0 +1,322 @@
+"""A resumed run is the uninterrupted run; Ctrl-C ends a loop in order; failures save nothing."""
+
+import io
+import os
+import shutil
+import signal
+import sys
+import threading
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minigen.training import (
+    CheckpointError,
+    DivergedError,
+    Loop,
+    Run,
+    RunError,
+    load_checkpoint,
+    save_checkpoint,
+)
+
+
+class Model:
+    """Weights with a moment that is made at the first step, as optimisers do."""
+
+    def __init__(self, size=3):
+        self.w, self.m = np.zeros(size, np.float32), None
+
+    def state_dict(self):
+        return {"layer.0": {"weight": self.w}, "m": self.m}
+
+    def load_state_dict(self, state):
+        self.w, self.m = state["layer.0"]["weight"], state["m"]
+
+
+class Stream:
+    def __init__(self):
+        self.generator = np.random.Generator(np.random.Philox(key=3))
+
+    def state_dict(self):
+        return self.generator.bit_generator.state
+
+    def load_state_dict(self, state):
+        self.generator.bit_generator.state = state
+
+
+class Scalar:
+    """A 0-d tensor that notes when it is read."""
+
+    def __init__(self, value, reads=None):
+        self.value, self.reads = value, reads
+
+    def numpy(self):
+        if self.reads is not None:
+            self.reads.append(1)
+        return np.array(self.value, np.float32)
+
+
+class Crash(Exception):
+    pass
+
+
+def open_run(folder):
+    return Run.resume(folder) if (folder / "config.json").exists() else Run.create(folder, {})
+
+
+def fresh_state():
+    return {"model": Model(), "stream": Stream()}
+
+
+def train(folder, steps, *, stop_at=None, crash_at=None, log_every=2, save_every=5):
+    """Train the toy, resuming if there is something to resume; give the loop."""
+    state = fresh_state()
+    model, stream = state["model"], state["stream"]
+    run = open_run(folder)
+    loop = Loop(run, steps=steps, state=state, log_every=log_every, save_every=save_every)
+    for step in loop:
+        gradient = stream.generator.standard_normal(3, np.float32) + model.w
+        model.m = gradient if model.m is None else 0.9 * model.m + gradient
+        model.w = model.w - np.float32(0.1) * model.m
+        loop.log({"loss": Scalar((gradient**2).mean())})
+        if loop.every(4):
+            run.log(step, {"norm": float(np.abs(model.w).sum())})
+        if step == crash_at:
+            raise Crash
+        if step == stop_at:
+            signal.raise_signal(signal.SIGINT)
+    return loop
+
+
+def outcome(folder):
+    """All that training left, bit for bit, but for the seconds it took."""
+    saved = load_checkpoint(folder / "checkpoint.npz")
+    assert saved["seconds"] > 0
+    save_checkpoint(folder / "timeless.npz", saved | {"seconds": 0})
+    return (folder / "timeless.npz").read_bytes(), (folder / "metrics.jsonl").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    train(folder, 20)
+    return outcome(folder)
+
+
+@settings(deadline=None, max_examples=25)
+@given(pauses=st.lists(st.tuples(st.integers(1, 19), st.booleans()), max_size=3))
+def test_a_run_resumed_after_crashes_and_ctrl_c_is_the_uninterrupted_one(
+    tmp_path_factory, uninterrupted, pauses
+):
+    folder = tmp_path_factory.mktemp("paused") / "run"
+    for step, by_crash in sorted(pauses):
+        with suppress(Crash):
+            train(folder, 20, **{"crash_at" if by_crash else "stop_at": step})
+    train(folder, 20)
+    assert outcome(folder) == uninterrupted
+
+
+def test_more_steps_on_resuming_continue_and_fewer_are_refused(tmp_path, uninterrupted):
+    train(tmp_path / "run", 12)  # a multiple of the 4 of `every`, so its last step is no exception
+    assert train(tmp_path / "run", 20).step == 20
+    assert outcome(tmp_path / "run") == uninterrupted
+    assert list(train(tmp_path / "run", 20)) == []
+    with pytest.raises(RunError, match="already done 20 steps: pass --steps of 20 or more, got 8"):
+        train(tmp_path / "run", 8)
+
+
+def test_ctrl_c_finishes_the_step_saves_and_restores_the_handler(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    loop = train(tmp_path / "run", 20, stop_at=7)
+    assert loop.interrupted and loop.step == 7
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.npz")["step"] == 7
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_stops_at_once_and_saves_nothing(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    loop = Loop(Run.create(tmp_path / "run", {}), steps=20, state={"model": Model()}, save_every=5)
+    with pytest.raises(KeyboardInterrupt):
+        for step in loop:
+            if step == 7:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.npz")["step"] == 5
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
+def test_ignored_signals_stay_ignored_and_others_are_restored(tmp_path, handler):
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        loop = Loop(Run.create(tmp_path / "run", {}), steps=3, state={})
+        for _ in loop:
+            signal.raise_signal(signal.SIGINT)
+        assert loop.interrupted == (handler != signal.SIG_IGN)
+        assert signal.getsignal(signal.SIGINT) == handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_loop_in_another_thread_leaves_signals_alone(tmp_path):
+    before, during = signal.getsignal(signal.SIGINT), []
+    loop = Loop(Run.create(tmp_path / "run", {}), steps=3, state={"model": Model()})
+    thread = threading.Thread(
+        target=lambda: during.extend(signal.getsignal(signal.SIGINT) for _ in loop)
+    )
+    thread.start()
+    thread.join()
+    assert during == [before] * 3 and loop.step == 3
+
+
+def test_an_exception_in_the_body_propagates_and_saves_nothing(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Crash):
+        train(tmp_path / "run", 20, crash_at=10)
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.npz")["step"] == 5
+    assert signal.getsignal(signal.SIGINT) is before
+    assert sorted(os.listdir(tmp_path / "run")) == [
+        "checkpoint.npz",
+        "config.json",
+        "metrics.jsonl",
+    ]
+
+
+def test_values_are_read_only_on_logged_steps_and_every_includes_the_last(tmp_path):
+    loop = Loop(Run.create(tmp_path / "run", {}), steps=11, state={}, log_every=3)
+    reads, read_at, every_at = [], [], []
+    for step in loop:
+        loop.log({"loss": Scalar(1.0, reads)})
+        read_at += [step] * len(reads)
+        reads.clear()
+        every_at += [step] if loop.every(4) else []
+    assert read_at == [3, 6, 9]
+    assert every_at == [4, 8, 11]
+    assert [record["step"] for record in loop.run.metrics()] == read_at
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(tmp_path, value):
+    run = Run.create(tmp_path / "run", {})
+    loop = Loop(run, steps=9, state={"model": Model()}, log_every=1, save_every=3)
+    message = rf"loss_g is {value} at step 6: .*run keeps the checkpoint of step 3"
+    with pytest.raises(DivergedError, match=message):
+        for step in loop:
+            loop.log({"loss_d": 1.0, "loss_g": value if step == 6 else 1.0})
+    assert load_checkpoint(run.path("checkpoint.npz"))["step"] == 3
+    assert repr(run.metrics()[-1]["loss_g"]) == repr(float(value))
+
+
+class Careless(Model):
+    """Takes what it is given wherever it can, as `w[...] = saved` does."""
+
+    def load_state_dict(self, state):
+        self.w[...] = state.get("layer.0", {}).get("weight", 0.0)
+
+
+class Listed(Model):
+    """With its arrays in a list, and as careless."""
+
+    def state_dict(self):
+        return {"weights": [self.w]}
+
+    def load_state_dict(self, state):
+        self.w[...] = state["weights"][0]
+
+
+class Strict(Model):
+    def load_state_dict(self, state):
+        if state["layer.0"]["weight"].shape != self.w.shape:
+            raise ValueError("shapes differ")
+
+
+@pytest.mark.parametrize("model", [Careless(5), Strict(5)])
+def test_a_checkpoint_of_another_size_is_refused_by_file_and_entry(tmp_path, model):
+    run = Run.create(tmp_path / "run", {})
+    list(Loop(run, steps=1, state={"model": Model(1)}))
+    run.log(2, {"after the checkpoint": 1.0})
+    with pytest.raises(
+        CheckpointError, match=r"model\['layer.0'\]\['weight'\].*\(1,\).*\(5,\)"
+    ) as e:
+        Loop(run, steps=9, state={"model": model})
+    assert str(run.folder / "checkpoint.npz") in str(e.value)
+    assert len(run.metrics()) == 1  # a run that is not resumed loses no metrics
+
+
+def test_lists_of_arrays_are_compared_too(tmp_path):
+    run = Run.create(tmp_path / "run", {})
+    list(Loop(run, steps=1, state={"model": Listed(1)}))
+    with pytest.raises(CheckpointError, match=r"model\['weights'\]\[0\].*\(1,\).*\(5,\)"):
+        Loop(run, steps=9, state={"model": Listed(5)})
+
+
+def test_a_checkpoint_of_other_names_is_refused(tmp_path):
+    run = Run.create(tmp_path / "run", {})
+    list(Loop(run, steps=1, state={"model": Model(), "stream": Stream()}))
+    with pytest.raises(CheckpointError, match="the state of model, stream, but this run has model"):
+        Loop(run, steps=9, state={"model": Model()})
+    save_checkpoint(run.path("checkpoint.npz"), {"step": 1})
+    with pytest.raises(CheckpointError, match="no checkpoint of a training loop"):
+        Loop(run, steps=9, state={"model": Model()})
+
+
+def test_seconds_go_on_counting(tmp_path):
+    train(tmp_path / "run", 2)
+    path = tmp_path / "run" / "checkpoint.npz"
+    save_checkpoint(path, load_checkpoint(path) | {"seconds": 1e6})
+    assert Loop(Run.resume(tmp_path / "run"), steps=2, state=fresh_state()).seconds == 1e6
+    assert train(tmp_path / "run", 3).seconds > 1e6
+    assert load_checkpoint(path)["seconds"] > 1e6
+
+
+def test_a_folder_that_can_no_longer_be_written_is_named(tmp_path):
+    run = Run.create(tmp_path / "run", {})
+    with pytest.raises(RunError, match="cannot write to the run folder .*run: No such file"):
+        for _ in Loop(run, steps=1, state={}):
+            shutil.rmtree(run.folder)
+
+
+def test_what_cannot_be_saved_is_found_before_the_first_step(tmp_path):
+    run = Run.create(tmp_path / "run", {})
+    with pytest.raises(TypeError, match=r"state\['rate'\] is a float"):
+        Loop(run, steps=9, state={"rate": 0.1})
+    model = Model()
+    model.m = (1, 2)
+    with pytest.raises(TypeError, match=r"\['model'\]\['m'\] is of type tuple"):
+        next(iter(Loop(run, steps=9, state={"model": model})))
+    for wrong in {"steps": 0}, {"log_every": 0}, {"save_every": 0}:
+        with pytest.raises(ValueError, match="should be 1 or more, got 0"):
+            Loop(run, **{"steps": 1, "state": {}} | wrong)
+
+
+class Screen(io.StringIO):
+    def __init__(self, terminal):
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self):
+        return self.terminal
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_sees_a_bar_and_a_file_sees_lines(tmp_path, monkeypatch, terminal):
+    screen = Screen(terminal)
+    monkeypatch.setattr(sys, "stderr", screen)
+    train(tmp_path / "run", 40)
+    shown = screen.getvalue()
+    assert "40/40" in shown and "steps/s" in shown and "loss " in shown
+    assert ("\r" in shown) == terminal
+    if not terminal:
+        assert len(shown.splitlines()) == 2  # the first logged step and the last
+
+
+def test_the_bar_is_cleared_when_ctrl_c_ends_the_loop(tmp_path, monkeypatch):
+    screen = Screen(terminal=True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    train(tmp_path / "run", 40, stop_at=9)
+    assert screen.getvalue().rsplit("\r", 2)[1].strip() == ""  # a line of blanks over the bar
+    assert screen.getvalue().endswith("\r")
