@@ -33,6 +33,8 @@ class Operation:
         inputs: the names of the value's inputs.
         pullbacks: for each input the pullback and the names it takes after g, or None.
         joint: instead of `pullbacks`, one for all inputs.
+        blind: the places of inputs without a pullback.
+        places: of all that any pullback keeps: places of inputs, or OUTPUT.
     """
 
     def __init__(self, value: Callable, pullbacks: dict[str, Callable], joint: Callable | None):
@@ -41,7 +43,6 @@ class Operation:
         kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         self.inputs = [p.name for p in signature if p.kind in kinds]
         self.options = [p.name for p in signature if p.kind is inspect.Parameter.KEYWORD_ONLY]
-        self.variadic = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in signature)
         for name in pullbacks.keys() - set(self.inputs):
             raise TypeError(f"{self.name}: a pullback for {name!r}, which is no input of the value")
         self.joint = None if joint is None else (joint, self._parameters(joint))
@@ -50,8 +51,7 @@ class Operation:
             for n in self.inputs
         ]
         self.blind = [] if joint else [i for i, p in enumerate(self.pullbacks) if p is None]
-        used = [self.joint] if joint else [p for p in self.pullbacks if p is not None]
-        self.keeps_nothing = not any(self._places(entry) for entry in used)
+        self.places = self._union(self.used([p is not None for p in self.pullbacks]))
         self._plans: dict[tuple[bool, ...], list[int]] = {}
 
     def _parameters(self, pullback: Callable) -> list[str]:
@@ -76,15 +76,8 @@ class Operation:
 
     def keep(self, inputs: Sequence[Any], nodes: Sequence[Node | None], output: Tensor) -> dict:
         """What the pullbacks of those inputs that have nodes need."""
-        needed = tuple([n is not None for n in nodes])
-        places = self._plans.get(needed)
-        if places is None:
-            entries = [self.joint] if self.joint else self.pullbacks
-            pairs = zip(entries, [True] if self.joint else needed, strict=True)
-            places = sorted(set().union(*[self._places(e) for e, need in pairs if need]))
-            self._plans[needed] = places
         kept = {}
-        for place in places:
+        for place in self.places if None not in nodes else self._places_for(nodes):
             x = output if place == OUTPUT else inputs[place]
             if isinstance(x, Tensor):
                 cell = x._version
@@ -94,6 +87,21 @@ class Operation:
             else:
                 kept[place] = (x, None, 0)  # a number, an array or None
         return kept
+
+    def _places_for(self, nodes: Sequence[Node | None]) -> list[int]:
+        needed = tuple([n is not None for n in nodes])
+        if needed not in self._plans:
+            self._plans[needed] = self._union(self.used(needed))
+        return self._plans[needed]
+
+    def used(self, needed: Sequence[bool]) -> list[tuple]:
+        """The pullbacks that run if gradients for these inputs are needed."""
+        if self.joint:
+            return [self.joint]
+        return [p for p, need in zip(self.pullbacks, needed, strict=True) if need]
+
+    def _union(self, entries: Sequence[tuple]) -> list[int]:
+        return sorted(set().union(*[self._places(entry) for entry in entries]))
 
     def explain(self, error: Exception, inputs: Sequence[Any], options: dict) -> Exception:
         """The error of a value function, in terms of the operation and its operands."""
@@ -155,24 +163,27 @@ def operation(
 
         @functools.wraps(value)
         def apply(*inputs: Any, **options: Any) -> Tensor:
-            arrays, nodes, uniform = [], [], elementwise
+            # Written for speed: this is what every operation costs.
+            arrays, nodes, same = [], [], elementwise
+            dtype = None
             for x in inputs:
                 if isinstance(x, Tensor):
-                    arrays.append(x._data)
+                    data = x._data
+                    arrays.append(data)
                     nodes.append(x._node)
+                    if dtype is None:
+                        dtype = data.dtype
+                    elif data.dtype is not dtype:
+                        same = False
                 else:
                     arrays.append(x)
                     nodes.append(None)
-                    uniform = uniform and type(x) is float
-            if elementwise:
-                first = getattr(arrays[0], "dtype", None)
-                for a in arrays:
-                    if uniform and type(a) is not float and a.dtype is not first:
-                        uniform = False
-                if not uniform or (first is not FLOAT32 and first is not FLOAT64):
-                    inputs = _promote(op, inputs, floating)
-                    arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
-                    nodes = [x._node if isinstance(x, Tensor) else None for x in inputs]
+                    if type(x) is not float and type(x) is not int:
+                        same = False
+            if elementwise and not (same and (dtype is FLOAT32 or dtype is FLOAT64)):
+                inputs = _promote(op, inputs, floating)
+                arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
+                nodes = [x._node if isinstance(x, Tensor) else None for x in inputs]
             try:
                 data = value(*arrays, **options)
             except Exception as error:
@@ -187,7 +198,7 @@ def operation(
                     nodes[i] = None
                 for node in nodes:
                     if node is not None:
-                        kept = {} if op.keeps_nothing else op.keep(inputs, nodes, y)
+                        kept = op.keep(inputs, nodes, y) if op.places else {}
                         y._node = Node(op, nodes, kept, options, y._data)
                         break
             return y

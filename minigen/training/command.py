@@ -3,65 +3,77 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from minigen.backend import DeviceError
+from minigen.data import DataError
+from minigen.training.checkpoint import CheckpointError
+from minigen.training.loop import DivergedError
 from minigen.training.run import Run, RunError, free_folder
+
+FOR_THE_USER = (CheckpointError, DataError, DeviceError, DivergedError, RunError)
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line with the flags that every training script shares.
-
-    Its help is the script's docstring; it adds --steps, --seed, --device, --out, --resume, --quick.
+    """A command line with the flags that training scripts share: --seed, --device, --out,
+    --resume and --quick.
 
     Args:
         description: the script's docstring.
         name: of the run: its folder is runs/NAME, or runs/NAME-2, … where that is taken.
-        steps: default of --steps.
-        quick: the values that flags take with --quick, where they are not given.
+        quick: what flags that are not given become with --quick.
     """
 
-    def __init__(self, description: str, *, name: str, steps: int, quick: dict[str, object]):
+    def __init__(self, description: str, *, name: str, quick: dict[str, object]):
         super().__init__(
             description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
         )
         self.name, self.quick = name, quick
         add = self.add_argument
-        add("--steps", type=int, default=steps, help="training steps in all")
         add("--seed", type=int, default=0, help="of weights, noise and the order of the data")
         add("--device", default="cpu", help="cpu, or cuda for an NVIDIA card (needs CuPy)")
-        add("--out", default=None, help=f"run folder; runs/{name} or the next free one if left out")
-        add("--resume", metavar="FOLDER", default=None, help="go on with the run in this folder")
-        add("--quick", action="store_true", help="seconds instead of minutes: does it all work?")
+        add("--out", metavar="FOLDER", help=f"run folder, if not runs/{name} or the next free one")
+        add("--resume", metavar="FOLDER", help="go on with the run in this folder")
+        add("--quick", action="store_true", help="a small run of seconds: does it all work?")
 
     def open_run(self, argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, Run]:
-        """Parse the command line and make the run folder, or open the one to be resumed, whose
-        settings then hold where the command line does not say otherwise.
+        """Parse the command line, and make the run folder or open the one to be resumed, whose
+        settings then hold wherever the command line does not say otherwise.
 
-        Ends the program with one line where a flag is wrong or the folder cannot be used.
+        Raises:
+            RunError: the folder cannot be used.
         """
         args = self.parse_args(argv)
+        if args.resume:
+            run = Run.resume(args.resume)
+            self.set_defaults(**run.config)
+            return self.parse_args(argv), run
+        if args.quick:
+            self.set_defaults(**self.quick)
+            args = self.parse_args(argv)
+        flags = {k: v for k, v in vars(args).items() if k not in ("out", "resume", "quick")}
+        return args, Run.create(args.out or free_folder("runs", self.name), flags)
+
+
+def script(main: Callable[[], Any]) -> Callable[[], Any]:
+    """Decorate a script's main function: what the user can mend is said in one line, without a
+    traceback, and ends the program with status 1."""
+
+    @functools.wraps(main)
+    def wrapper() -> Any:
         try:
-            if args.resume:
-                run = Run.resume(args.resume)
-                self.set_defaults(**run.config)
-                args = self.parse_args(argv)
-            else:
-                if args.quick:
-                    self.set_defaults(**self.quick)
-                    args = self.parse_args(argv)
-                folder = args.out or free_folder("runs", self.name)
-                left_out = ("out", "resume", "quick")
-                config = {k: v for k, v in vars(args).items() if k not in left_out}
-                run = Run.create(folder, config)
-        except RunError as error:
-            self.exit(1, f"{self.prog}: {error}\n")
-        return args, run
+            return main()
+        except FOR_THE_USER as error:
+            sys.exit(f"{Path(sys.argv[0]).name}: {error}")
+
+    return wrapper
 
 
 def resume_command(run: Run) -> str:
     """What to type in order to go on with a run."""
-    script = Path(sys.argv[0])
-    return f"python {shlex.quote(str(script))} --resume {shlex.quote(str(run.folder))}"
+    return f"python {shlex.quote(sys.argv[0])} --resume {shlex.quote(str(run.folder))}"
