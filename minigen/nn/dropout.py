@@ -1,0 +1,32 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from minigen import functional as F
+from minigen.functional.arguments import refuse
+from minigen.nn.module import Module
+from minigen.tensor import Tensor
+
+
+class Dropout(Module):
+    """When training, each element set to 0 with probability p and the others divided by 1 − p
+    (Srivastava et al. 2014); the input itself when evaluating.
+
+    Raises:
+        ValueError: p is no probability.
+    """
+
+    def __init__(self, p: float = 0.5, inplace: bool = False):
+        super().__init__()
+        refuse("Dropout", inplace=inplace)
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p must be a probability from 0 to 1, not {p}")
+        self.p = p
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The shape stays."""
+        return F.dropout(input, self.p, self.training)
+
+    def extra_repr(self) -> str:
+        """The probability."""
+        return f"p={self.p}, inplace=False"

@@ -1,0 +1,148 @@
+"""Initial values of parameters, drawn into the tensors given.
+
+Nothing here is recorded. Random numbers come from `generator`, or the default stream.
+"""
+
+from __future__ import annotations
+
+import math
+
+from minigen.backend import Generator
+from minigen.tensor import Tensor, no_grad
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor by which a nonlinearity wants its input's standard deviation scaled.
+
+    Args:
+        nonlinearity: the name of a function in PyTorch's `nn.functional`.
+        param: the negative slope of `leaky_relu` (default 0.01).
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if nonlinearity in ("linear", "conv2d", "conv_transpose2d", "sigmoid"):
+        return 1.0
+    if nonlinearity == "tanh":
+        return 5 / 3
+    if nonlinearity == "relu":
+        return math.sqrt(2)
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
+    if nonlinearity == "selu":
+        return 3 / 4
+    raise ValueError(
+        "nonlinearity must be 'linear', 'conv2d', 'conv_transpose2d', 'sigmoid', 'tanh', 'relu', "
+        f"'leaky_relu' or 'selu', not {nonlinearity!r}"
+    )
+
+
+@no_grad()
+def uniform_(
+    tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Fill with numbers from U[a, b)."""
+    return tensor.uniform_(a, b, generator=generator)
+
+
+@no_grad()
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Fill with numbers from N(mean, std²)."""
+    return tensor.normal_(mean, std, generator=generator)
+
+
+@no_grad()
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """Fill with `val`."""
+    return tensor.fill_(val)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Fill with 0."""
+    return constant_(tensor, 0.0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Fill with 1."""
+    return constant_(tensor, 1.0)
+
+
+def fans(tensor: Tensor) -> tuple[int, int]:
+    """How many numbers flow into and out of each unit: shape (out, in, …) gives in·… and out·….
+
+    PyTorch's convention: for the weight of a transposed convolution, (in, out, R, S), the two
+    come out exchanged.
+
+    Raises:
+        ValueError: the tensor has fewer than two axes.
+    """
+    if tensor.ndim < 2:
+        raise ValueError(
+            f"fan in and fan out need a weight of two or more axes, not {tensor.shape}; fill "
+            "a bias with zeros_ or uniform_"
+        )
+    receptive = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * receptive, tensor.shape[0] * receptive
+
+
+def _xavier_std(tensor: Tensor, gain: float) -> float:
+    return gain * math.sqrt(2 / max(1, sum(fans(tensor))))
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"mode must be 'fan_in' or 'fan_out', not {mode!r}")
+    fan = fans(tensor)[mode == "fan_out"]
+    return calculate_gain(nonlinearity, a) / math.sqrt(max(1, fan))
+
+
+def xavier_uniform_(
+    tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Fill uniformly, with variance gain²·2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+    bound = math.sqrt(3) * _xavier_std(tensor, gain)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Fill normally, with variance gain²·2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+    return normal_(tensor, 0.0, _xavier_std(tensor, gain), generator)
+
+
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
+    """Fill uniformly, with variance gain² / fan (He et al. 2015).
+
+    Args:
+        a: the negative slope, for `leaky_relu`.
+        mode: `"fan_in"` keeps the variance of what flows forward, `"fan_out"` of gradients.
+        nonlinearity: for `calculate_gain`.
+    """
+    bound = math.sqrt(3) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
+    """Fill normally, with variance gain² / fan (He et al. 2015); arguments as above."""
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+def default_(weight: Tensor, bias: Tensor | None) -> None:
+    """Fill as PyTorch's linear and convolution layers do: both from U(±1/√fan_in)."""
+    kaiming_uniform_(weight, a=math.sqrt(5))
+    if bias is not None:
+        bound = 1 / math.sqrt(max(1, fans(weight)[0]))
+        uniform_(bias, -bound, bound)

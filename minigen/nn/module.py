@@ -1,0 +1,357 @@
+"""Modules: objects that own parameters, and find those of the modules inside them.
+
+A module's state is its attributes. Whatever attribute is a `Parameter` or a `Module` belongs to
+it, under the attribute's name; a buffer, a tensor that is state but no parameter, is registered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+from minigen.backend import Array, as_array
+from minigen.functional import zeros
+from minigen.tensor import Tensor, no_grad
+
+
+class Parameter(Tensor):
+    """A tensor that a module owns and an optimiser changes.
+
+    Args:
+        data: an array or a tensor, whose memory is shared, or numbers.
+        requires_grad: whether its gradient is wanted.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True):
+        super().__init__(data, requires_grad)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+def blank_parameter(*size: int, device: str | None, dtype: Any) -> Parameter:
+    """A parameter of zeros, to be initialised."""
+    return Parameter(zeros(*size, dtype=dtype, device=device or "cpu"))
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `load_state_dict` left alone."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Module:
+    """A part of a network; subclasses define `forward` and own parameters, buffers and modules.
+
+        class Critic(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.hidden = nn.Linear(784, 128)
+                self.score = nn.Linear(128, 1)
+
+            def forward(self, x):
+                return self.score(self.hidden(x).relu())
+
+    Attributes:
+        training: whether dropout drops and batch norm uses the batch (`train()` and `eval()`).
+    """
+
+    training: bool
+
+    def __init__(self):
+        self._persistent: dict[str, bool] = {}  # name of a buffer -> whether it is saved
+        self.training = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward()")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter | Module):
+            self._require_init(name)
+        attributes = vars(self)
+        before, kind = attributes.get(name), None
+        if name in attributes.get("_persistent", ()):
+            kind = Tensor
+        elif isinstance(before, Parameter | Module):
+            kind = Parameter if isinstance(before, Parameter) else Module
+        if kind is not None and value is not None and not isinstance(value, kind):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a {kind.__name__}, so it cannot become a "
+                f"{type(value).__name__}; assign a {kind.__name__} or None, or delete it first"
+            )
+        if isinstance(value, Parameter):
+            self._persistent.pop(name, None)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._persistent.pop(name, None)
+
+    def __getattr__(self, name: str) -> Any:
+        # Python comes here only after it has found no such attribute.
+        message = f"{type(self).__name__} has no attribute {name!r}"
+        if "_persistent" not in vars(self):
+            message += "; its __init__ must call super().__init__() first"
+        raise AttributeError(message, name=name, obj=self)
+
+    def _require_init(self, name: str) -> None:
+        if "_persistent" not in vars(self):
+            raise AttributeError(
+                f"{type(self).__name__}.{name} is assigned too early; __init__ must call "
+                "super().__init__() first",
+                name=name,
+                obj=self,
+            )
+
+    def _register(self, name: str, value: Any, kind: type) -> None:
+        self._require_init(name)
+        if not isinstance(name, str) or not name or "." in name:
+            raise KeyError(f"the name must be a non-empty string without a dot, not {name!r}")
+        if getattr(self, name, None) is not None:
+            raise KeyError(f"{type(self).__name__} already has an attribute {name!r}")
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(
+                f"{name!r} must be a {kind.__name__} or None, not {type(value).__name__}"
+            )
+        setattr(self, name, value)
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Own a tensor that is no parameter, such as a running mean.
+
+        Args:
+            name: the attribute it becomes.
+            tensor: the tensor; None for none.
+            persistent: whether it belongs to `state_dict()`.
+
+        Raises:
+            KeyError: the name is taken, empty or has a dot.
+            TypeError: `tensor` is no Tensor.
+        """
+        self._register(name, tensor, Tensor)
+        self._persistent[name] = persistent
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Own a parameter (as an assignment does), or None in its place.
+
+        Raises:
+            KeyError: the name is taken, empty or has a dot.
+            TypeError: `param` is no Parameter.
+        """
+        self._register(name, param, Parameter)
+
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all inside it, each before its children and once, with dotted names."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                path = f"{prefix}.{name}" if prefix else name
+                yield from value.named_modules(memo, path, remove_duplicate)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all inside it, each once."""
+        for _, module in self.named_modules():
+            yield module
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly inside this one, each once, with their names."""
+        seen = set()
+        for name, value in vars(self).items():
+            if isinstance(value, Module) and value not in seen:
+                seen.add(value)
+                yield name, value
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly inside this one, each once."""
+        for _, module in self.named_children():
+            yield module
+
+    def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield name, value
+
+    def _own_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        for name in self._persistent:
+            if vars(self)[name] is not None:
+                yield name, vars(self)[name]
+
+    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
+        yield from self._own_parameters()
+        yield from (item for item in self._own_buffers() if self._persistent[item[0]])
+
+    def _named(
+        self, own: Callable, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
+        """What `own` finds in each module, with dotted names."""
+        modules = [(prefix, self)]
+        if recurse:
+            modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+        seen = set()
+        for path, module in modules:
+            for name, value in own(module):
+                if remove_duplicate and value in seen:
+                    continue
+                seen.add(value)
+                yield (f"{path}.{name}" if path else name), value
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """The parameters of this module and (unless `recurse` is False) of all inside it, each
+        once, with dotted names."""
+        return self._named(Module._own_parameters, prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters of this module and (unless `recurse` is False) of all inside it."""
+        for _, parameter in self.named_parameters(recurse=recurse):
+            yield parameter
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """The buffers, saved or not, as `named_parameters` gives the parameters."""
+        return self._named(Module._own_buffers, prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers of this module and (unless `recurse` is False) of all inside it."""
+        for _, buffer in self.named_buffers(recurse=recurse):
+            yield buffer
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Parameters and saved buffers by dotted name, detached; what is shared, under each name.
+
+        The tensors share the module's memory. For a snapshot take `copy.deepcopy` of the dict.
+        """
+        named = self._named(Module._own_state, "", recurse=True, remove_duplicate=False)
+        return {name: tensor.detach() for name, tensor in named}
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True
+    ) -> IncompatibleKeys:
+        """Copy a state, of tensors or arrays, into this module's own arrays.
+
+        Args:
+            state_dict: by dotted name, as `state_dict()` gives it.
+            strict: whether missing and unexpected names are errors.
+
+        Returns:
+            The names that were missing and unexpected (both empty if `strict`).
+
+        Raises:
+            ValueError: the state does not fit; says all that does not, and nothing is loaded.
+        """
+        named = self._named(Module._own_state, "", recurse=True, remove_duplicate=False)
+        own = dict(named)
+        missing = [name for name in own if name not in state_dict]
+        unexpected = [name for name in state_dict if name not in own]
+        problems, found = [], {}
+        if strict:
+            problems += [f"missing: {name} {own[name].shape}" for name in missing]
+            problems += [f"unexpected: {name}" for name in unexpected]
+        for name in [name for name in own if name in state_dict]:
+            value = state_dict[name]
+            try:
+                found[name] = value.data if isinstance(value, Tensor) else as_array(value)
+            except TypeError as error:
+                problems.append(f"not numbers: {name}: {error}")
+                continue
+            wanted, given = own[name].shape, found[name].shape
+            if given != wanted:
+                problems.append(f"of another shape: {name}: wanted {wanted}, given {given}")
+        if problems:
+            raise ValueError(
+                f"this state does not fit {type(self).__name__}, so nothing was loaded:\n  "
+                + "\n  ".join(problems)
+            )
+        with no_grad():
+            for name, value in found.items():
+                own[name].copy_(value)
+        return IncompatibleKeys(missing, unexpected)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch all modules here to training, or (`mode` False) to evaluation.
+
+        Gradients are recorded in both; `no_grad()` is what switches them off.
+        """
+        if not isinstance(mode, bool):
+            raise ValueError(f"train(mode): mode must be True or False, not {mode!r}")
+        self.training = mode
+        for child in self.children():
+            child.train(mode)
+        return self
+
+    def eval(self) -> Self:
+        """Switch all modules here to evaluation. Gradients are still recorded."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze all parameters here (False), or unfreeze them."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to None."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call `fn` on every module here, children first."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def to(self, *targets: Any, dtype: Any = None, device: str | None = None) -> Self:
+        """Move parameters, their gradients and buffers to a device (`to("cuda")`), or convert
+        those of floating-point numbers to another such dtype (`to(np.float64)`).
+
+        The Parameter objects stay the same and get other arrays, so optimisers stay valid.
+
+        Raises:
+            TypeError: the dtype is not one of floating-point numbers.
+            DeviceError: the device cannot be used; nothing was moved.
+        """
+
+        def moved(tensor: Tensor) -> Array:
+            other = tensor.detach().to(*targets, dtype=dtype, device=device)
+            if tensor.dtype.kind != "f":  # a counter stays one
+                return tensor.detach().to(device=other.device).data
+            if other.dtype.kind != "f":
+                raise TypeError(f"to: a module's dtype must be a floating one, not {other.dtype}")
+            return other.data
+
+        arrays = [(t, moved(t)) for t in (*self.parameters(), *self.buffers())]
+        grads = [(p, moved(p.grad)) for p in self.parameters() if p.grad is not None]
+        for tensor, array in arrays:
+            if tensor.data is not array:
+                tensor.data = array
+        for parameter, array in grads:
+            parameter.grad = Tensor(array)
+        return self
+
+    def extra_repr(self) -> str:
+        """What stands in the parentheses of this module's line."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = self.extra_repr().split("\n") if self.extra_repr() else []
+        inside = [(name, m) for name, m in vars(self).items() if isinstance(m, Module)]
+        if len(lines) <= 1 and not inside:
+            return f"{type(self).__name__}({''.join(lines)})"
+        lines += [f"({name}): {module}".replace("\n", "\n  ") for name, module in inside]
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"

@@ -1,0 +1,488 @@
+"""Optimisers: gradient descent, RMSprop and Adam, as PyTorch computes them.
+
+A step works in place and allocates nothing. It takes a parameter piece by piece, each small
+enough that all of NumPy's passes over it find it in the cache.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigen.backend import Array, as_array, device_of, namespace, to_device
+from minigen.functional.arguments import refuse
+from minigen.tensor import Tensor, increment_version
+
+PIECE = 1 << 16  # numbers in a piece: with Adam six arrays, 1.5 MiB of float32
+
+Params = Iterable[Tensor] | Iterable[dict[str, Any]]
+
+
+class Optimizer:
+    """What all optimisers share: groups of parameters with options, and a state for each.
+
+    A subclass says in `_memory` what it remembers of a parameter, and in `_update` how that and
+    the parameter change.
+
+    Args:
+        params: tensors, or dicts, each a group: tensors under `"params"`, and options of its own.
+        defaults: the options of groups that do not set them.
+
+    Attributes:
+        param_groups: the groups, dicts of options and `"params"`; options may be changed between
+            steps (`optimizer.param_groups[0]["lr"] *= 0.5`).
+        state: what is remembered of each parameter that has been updated, by name.
+
+    Raises:
+        TypeError: `params` is no iterable of tensors or dicts.
+        ValueError: there are no parameters, one is given twice or is no leaf; an option is out of
+            range.
+    """
+
+    def __init__(self, params: Params, defaults: dict[str, Any]):
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
+        self.state: dict[Tensor, dict[str, Any]] = {}
+        self._scratch: dict[tuple[str, np.dtype], tuple[Array, Array]] = {}
+        if isinstance(params, Tensor | set | str | Mapping) or not isinstance(params, Iterable):
+            raise TypeError(
+                f"{type(self).__name__} needs parameters in an order, or a list of groups, not a "
+                f"{type(params).__name__}; pass for example module.parameters()"
+            )
+        params = list(params)
+        grouped = bool(params) and isinstance(params[0], dict)
+        for group in params if grouped else [{"params": params}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Optimise more parameters: a dict of `"params"` and options that differ from the
+        defaults."""
+        name = type(self).__name__
+        if not isinstance(param_group, dict) or "params" not in param_group:
+            raise TypeError(f"{name}: a group must be a dict with 'params', not {param_group!r}")
+        params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError(f"{name}: a set has no order; give the parameters as a list")
+        group = {**self.defaults, **param_group}
+        group["params"] = [params] if isinstance(params, Tensor) else list(params)
+        if not group["params"]:
+            raise ValueError(f"{name}: no parameters to optimise; is their iterator used up?")
+        known = {p for g in self.param_groups for p in g["params"]}
+        for i, p in enumerate(group["params"]):
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{name}: parameter {i} is a {type(p).__name__}, not a Tensor")
+            if not p.is_leaf:
+                raise ValueError(
+                    f"{name}: parameter {i} {p.shape} is no leaf: {p.grad_fn.name} made it; "
+                    "optimise what it was made of, or detach() it"
+                )
+            if p in known:
+                raise ValueError(f"{name}: parameter {i} {p.shape} is given twice")
+            known.add(p)
+        self._check(group)
+        self.param_groups.append(group)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set every parameter's gradient to None, or to zeros."""
+        for p in self._parameters():
+            if p.grad is not None:
+                p.grad = None if set_to_none else Tensor(np.zeros_like(p.grad.data))
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient, in place.
+
+        Raises:
+            ValueError: a gradient has another shape, dtype or device than its parameter.
+        """
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                data, grad = p.data, p.grad.data
+                fits = (grad.shape, grad.dtype) == (data.shape, data.dtype)
+                if not fits or p.grad.device != p.device:
+                    raise ValueError(
+                        f"{type(self).__name__}: the gradient {grad.dtype} {grad.shape} on "
+                        f"{p.grad.device} does not fit its parameter {data.dtype} {data.shape} on "
+                        f"{p.device}; call zero_grad() after converting or moving a parameter"
+                    )
+                self._update(data, grad, group, self.state.setdefault(p, {}))
+                increment_version(p)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state in PyTorch's form, made of dicts with str keys, lists, numbers and arrays.
+
+        `"param_groups"` lists the groups' options, and under `"params"` numbers; `"state"` has an
+        entry for the number of each parameter that has been updated. Arrays on the CPU share the
+        optimiser's memory.
+        """
+        params = list(self._parameters())
+        number = {p: i for i, p in enumerate(params)}
+        groups = [
+            {
+                **{k: list(v) if isinstance(v, tuple) else v for k, v in group.items()},
+                "params": [number[p] for p in group["params"]],
+            }
+            for group in self.param_groups
+        ]
+        state = {
+            str(i): {
+                name: value if isinstance(value, int) else to_device(value, "cpu")
+                for name, value in self.state[p].items()
+            }
+            for i, p in enumerate(params)
+            if self.state.get(p)
+        }
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on where `state_dict()` was taken: its options replace the present ones, its arrays
+        are copied.
+
+        Raises:
+            ValueError: the state does not fit; says all that does not, and nothing is loaded.
+        """
+        if not {"state", "param_groups"} <= set(state_dict):
+            self._misfit([f"it holds {list(state_dict)}, not 'state' and 'param_groups'"])
+        groups = state_dict["param_groups"]
+        sizes = [len(group["params"]) for group in groups]
+        own_sizes = [len(group["params"]) for group in self.param_groups]
+        if sizes != own_sizes:
+            self._misfit([f"its groups have {sizes} parameters, those of this one {own_sizes}"])
+        options = [
+            {k: tuple(v) if isinstance(v, list) else v for k, v in group.items() if k != "params"}
+            for group in groups
+        ]
+        self._misfit(
+            f"group {i} has no option {name!r}"
+            for i, option in enumerate(options)
+            for name in self.defaults
+            if name not in option
+        )
+        owners = {
+            str(number): (p, self._memory(option))
+            for own, saved, option in zip(self.param_groups, groups, options, strict=True)
+            for p, number in zip(own["params"], saved["params"], strict=True)
+        }
+        problems, state = [], {}
+        for number, entry in state_dict["state"].items():
+            if str(number) not in owners:
+                problems.append(f"it has a state for parameter {number}, which is in no group")
+                continue
+            p, memory = owners[str(number)]
+            who = f"parameter {number} {p.shape}"
+            needed = [name for name in memory if memory[name] and name not in entry]
+            problems += [f"{who} has no {name!r}" for name in needed]
+            state[p] = {}
+            for name, value in entry.items():
+                value = value.data if isinstance(value, Tensor) else as_array(value)
+                if name not in memory:
+                    problems.append(f"{who} has {name!r}, which this one does not know")
+                elif value.shape != (() if name == "step" else p.shape):
+                    problems.append(f"{who} has {name!r} of shape {value.shape}")
+                else:
+                    state[p][name] = int(value) if name == "step" else _like(p.data, value)
+        self._misfit(problems)
+        for option in options:
+            self._check(option)
+        self.state = state
+        for group, option in zip(self.param_groups, options, strict=True):
+            group.update(option)
+
+    def _misfit(self, problems: Iterable[str]) -> None:
+        if text := "\n  ".join(problems):
+            name = type(self).__name__
+            raise ValueError(f"this state does not fit {name}, so nothing was loaded:\n  {text}")
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}: {len(group['params'])} tensors")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join([*lines, ")"])
+
+    def _parameters(self) -> Iterator[Tensor]:
+        for group in self.param_groups:
+            yield from group["params"]
+
+    def _check(self, options: dict[str, Any]) -> None:
+        """Refuse options out of range."""
+        for name in ("lr", "eps", "weight_decay", "momentum", "alpha"):
+            if name in options and not options[name] >= 0:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must not be negative, but is {options[name]}"
+                )
+
+    def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
+        """What can be remembered of a parameter, and whether these options call for it: arrays of
+        its shape by name, and `"step"`, how often it was updated."""
+        raise NotImplementedError
+
+    def _update(
+        self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
+    ) -> None:
+        """Change the parameter's array `data`, and `state`, in place."""
+        raise NotImplementedError
+
+    def _remembered(self, data: Array, group: dict[str, Any], state: dict[str, Any]) -> list[Array]:
+        """The arrays that these options call for, made of zeros where new, and brought along
+        where the parameter was moved or converted."""
+        arrays = []
+        for name, needed in self._memory(group).items():
+            if not needed or name == "step":
+                continue
+            array = state.get(name)
+            if array is None:
+                array = state[name] = np.zeros_like(data)
+            elif array.dtype != data.dtype or device_of(array) != device_of(data):
+                array = state[name] = _like(data, array)
+            arrays.append(array)
+        return arrays
+
+    def _pieces(self, written: Sequence[Array], read: Array) -> Iterator[tuple[Array, ...]]:
+        """Matching pieces of all these arrays, and two of the same size to calculate in.
+
+        The arrays may lie in memory in different orders (a convolution's gradient does, compared
+        with its weight). On a GPU there is one piece, of everything.
+        """
+        data = written[0]
+        cpu = namespace(data) is np
+        size = min(data.size, PIECE) if cpu else data.size
+        key = device_of(data), data.dtype
+        if key not in self._scratch or self._scratch[key][0].size < size:
+            blank = np.empty_like(data, shape=(size,))
+            self._scratch[key] = blank, np.empty_like(blank)
+        a, b = self._scratch[key]
+        if not cpu:
+            yield *written, read, a[:size].reshape(data.shape), b[:size].reshape(data.shape)
+            return
+        access = [["readwrite"]] * len(written) + [["readonly"]]
+        flags = ["external_loop", "buffered", "zerosize_ok"]
+        with np.nditer([*written, read], flags, access, buffersize=PIECE) as pieces:
+            for piece in pieces:
+                yield *piece, a[: piece[0].size], b[: piece[0].size]
+
+
+def _like(data: Array, value: Array) -> Array:
+    """A copy of `value` with the dtype, the device and the memory layout of `data`."""
+    copy = np.empty_like(data)
+    copy[...] = to_device(value, device_of(data))
+    return copy
+
+
+def _descent(group: dict[str, Any], p: Array, g: Array, out: Array) -> Array:
+    """The gradient of what is minimised, with weight decay: ±g + weight_decay·p."""
+    if group["weight_decay"]:
+        np.multiply(p, float(group["weight_decay"]), out=out)
+        return (np.subtract if group["maximize"] else np.add)(out, g, out=out)
+    return np.negative(g, out=out) if group["maximize"] else g
+
+
+class SGD(Optimizer):
+    """Gradient descent: p ← p − lr·g; with momentum, by b ← momentum·b + (1 − dampening)·g
+    instead of g, or, if `nesterov`, by g + momentum·b (Sutskever et al. 2013).
+
+    The first b is g itself, as in PyTorch.
+
+    Args:
+        params: tensors, or groups of them; see `Optimizer`.
+        lr: the learning rate.
+        momentum: how much of the last direction stays.
+        dampening: how much of the gradient is left out.
+        weight_decay: this times p is added to g.
+        nesterov: look ahead; needs momentum and no dampening.
+        maximize: climb.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        defaults = {
+            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
+            "nesterov": nesterov, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def _check(self, options: dict[str, Any]) -> None:
+        super()._check(options)
+        if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
+            raise ValueError("SGD: nesterov=True needs a momentum, and no dampening")
+
+    def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
+        return {"momentum_buffer": options["momentum"] != 0}
+
+    def _update(
+        self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
+    ) -> None:
+        lr, momentum = float(group["lr"]), float(group["momentum"])
+        share = 1 - float(group["dampening"]) if "momentum_buffer" in state else 1.0
+        buffers = self._remembered(data, group, state)
+        for p, *buffer, g, a, b in self._pieces([data, *buffers], grad):
+            g = _descent(group, p, g, a)
+            if buffer:
+                (m,) = buffer
+                m *= momentum
+                m += g if share == 1 else np.multiply(g, share, out=b)
+                if group["nesterov"]:
+                    np.multiply(m, momentum, out=b)
+                    g = np.add(b, g, out=b)
+                else:
+                    g = m
+            p -= np.multiply(g, lr, out=b)
+
+
+class RMSprop(Optimizer):
+    """Each number's gradient divided by its root mean square (Hinton 2012, lecture 6e):
+    s ← alpha·s + (1 − alpha)·g²; p ← p − lr·g / (√s + eps).
+
+    Args:
+        params: tensors, or groups of them; see `Optimizer`.
+        lr: the learning rate.
+        alpha: how much of the mean square stays.
+        eps: is added to the root.
+        weight_decay: this times p is added to g.
+        momentum: with it p moves by lr·b, b ← momentum·b + g / (√s + eps).
+        centered: divide by the standard deviation instead (Graves 2013).
+        maximize: climb.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        defaults = {
+            "lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay,
+            "momentum": momentum, "centered": centered, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
+        return {
+            "step": True,
+            "square_avg": True,
+            "grad_avg": bool(options["centered"]),
+            "momentum_buffer": options["momentum"] > 0,
+        }
+
+    def _update(
+        self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
+    ) -> None:
+        lr, alpha = float(group["lr"]), float(group["alpha"])
+        eps, momentum = float(group["eps"]), float(group["momentum"])
+        state["step"] = state.get("step", 0) + 1
+        arrays = self._remembered(data, group, state)
+        for p, s, *rest, g, a, b in self._pieces([data, *arrays], grad):
+            g = _descent(group, p, g, a)
+            s *= alpha
+            np.multiply(g, g, out=b)
+            b *= 1 - alpha
+            s += b
+            if group["centered"]:
+                mean, *rest = rest
+                np.subtract(g, mean, out=b)
+                b *= 1 - alpha
+                mean += b
+                np.multiply(mean, mean, out=b)
+                np.subtract(s, b, out=b)
+                np.maximum(b, 0, out=b)  # rounding can push a variance of 0 below it
+                np.sqrt(b, out=b)
+            else:
+                np.sqrt(s, out=b)
+            b += eps
+            np.divide(g, b, out=b)
+            if momentum > 0:
+                (m,) = rest
+                m *= momentum
+                m += b
+                np.multiply(m, lr, out=b)
+            else:
+                b *= lr
+            p -= b
+
+
+class Adam(Optimizer):
+    """The mean of gradients divided by the root of their mean square, both corrected for having
+    started at 0 (Kingma and Ba 2015):
+
+    m ← β₁·m + (1 − β₁)·g,   v ← β₂·v + (1 − β₂)·g²,
+    p ← p − lr·m̂ / (√v̂ + eps)   with   m̂ = m / (1 − β₁ᵗ),   v̂ = v / (1 − β₂ᵗ)
+
+    Args:
+        params: tensors, or groups of them; see `Optimizer`.
+        lr: the learning rate.
+        betas: how much of the mean, and of the mean square, stays.
+        eps: is added to the root.
+        weight_decay: this times p is added to g.
+        amsgrad: not supported.
+        maximize: climb.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        defaults = {
+            "lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay,
+            "amsgrad": amsgrad, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def _check(self, options: dict[str, Any]) -> None:
+        super()._check(options)
+        refuse("Adam", amsgrad=options["amsgrad"])
+        if len(options["betas"]) != 2 or not all(0 <= beta < 1 for beta in options["betas"]):
+            raise ValueError(f"Adam: betas must be two numbers in [0, 1), not {options['betas']}")
+
+    def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
+        return {"step": True, "exp_avg": True, "exp_avg_sq": True}
+
+    def _update(
+        self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
+    ) -> None:
+        beta1, beta2 = map(float, group["betas"])
+        state["step"] = t = state.get("step", 0) + 1
+        # Both corrections as factors of single numbers: m̂ / (√v̂ + eps) is
+        # √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + eps·√(1 − β₂ᵗ)).
+        root = math.sqrt(1 - beta2**t)
+        rate, eps = float(group["lr"]) * root / (1 - beta1**t), float(group["eps"]) * root
+        arrays = self._remembered(data, group, state)
+        for p, m, v, g, a, b in self._pieces([data, *arrays], grad):
+            g = _descent(group, p, g, a)
+            np.subtract(g, m, out=b)
+            b *= 1 - beta1
+            m += b
+            v *= beta2
+            np.multiply(g, g, out=b)
+            b *= 1 - beta2
+            v += b
+            np.sqrt(v, out=b)
+            b += eps
+            np.divide(m, b, out=b)
+            b *= rate
+            p -= b

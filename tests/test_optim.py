@@ -1,0 +1,264 @@
+"""Optimisers against PyTorch's, their states, and what a step does to memory and tape."""
+
+import copy
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minigen as mg
+from minigen import nn, optim
+
+SHAPES = [(3, 4), (), (5,), (2, 3, 2, 2)]
+
+
+def rates(*values):
+    return st.sampled_from(values)
+
+
+COMMON = {"lr": rates(0.01, 0.5), "weight_decay": rates(0, 0.1), "maximize": st.booleans()}
+OPTIONS = {
+    "SGD": st.fixed_dictionaries(
+        {**COMMON, "momentum": rates(0, 0.9), "dampening": rates(0, 0.3), "nesterov": st.booleans()}
+    ).filter(lambda o: not o["nesterov"] or (o["momentum"] and not o["dampening"])),
+    "RMSprop": st.fixed_dictionaries(
+        {
+            **COMMON,
+            "alpha": rates(0.5, 0.99),
+            "eps": rates(1e-8, 0.1),
+            "momentum": rates(0, 0.9),
+            "centered": st.booleans(),
+        }
+    ),
+    "Adam": st.fixed_dictionaries(
+        {**COMMON, "betas": rates((0.9, 0.999), (0.5, 0.9), (0.0, 0.99)), "eps": rates(1e-8, 0.1)}
+    ),
+}
+CASES = st.sampled_from(sorted(OPTIONS)).flatmap(
+    lambda name: st.tuples(st.just(name), OPTIONS[name], OPTIONS[name])
+)
+
+
+def parameters(rng, dtype=np.float64):
+    return [nn.Parameter(rng.normal(size=shape).astype(dtype)) for shape in SHAPES]
+
+
+def give_gradients(params, rng):
+    """Gradients in the parameter's memory order, and in another; the third is missing at times."""
+    for i, p in enumerate(params):
+        g = rng.normal(size=p.shape).astype(p.dtype)
+        if rng.random() < 0.5:
+            g = np.asarray(g, order="F")
+        p.grad = None if i == 2 and rng.random() < 0.3 else mg.Tensor(g)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@settings(max_examples=40, deadline=None)
+@given(case=CASES, seed=st.integers(0, 1000))
+def test_steps_agree_with_pytorch(whole, case, seed):
+    torch = pytest.importorskip("torch")
+    name, options, others = case
+    rng = np.random.default_rng(seed)
+    ours = parameters(rng)
+    theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in ours]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optim, "PIECE", 7)  # so that these parameters have several
+        if whole:  # the way of a GPU
+            patch.setattr(optim, "namespace", lambda array: None)
+        groups = ours[:2], ours[2:]
+        mine = getattr(optim, name)(
+            [{"params": groups[0]}, {"params": groups[1], **others}], **options
+        )
+        groups = theirs[:2], theirs[2:]
+        other = getattr(torch.optim, name)(
+            [{"params": groups[0]}, {"params": groups[1], **others}], **options
+        )
+        for _ in range(5):
+            give_gradients(ours, rng)
+            for p, q in zip(ours, theirs, strict=True):
+                q.grad = None if p.grad is None else torch.tensor(p.grad.data.copy("C"))
+            mine.step()
+            other.step()
+            for p, q in zip(ours, theirs, strict=True):
+                np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-9, atol=1e-12)
+    for i, entry in other.state_dict()["state"].items():
+        for key, value in entry.items():
+            if value is not None:
+                np.testing.assert_allclose(
+                    mine.state_dict()["state"][str(i)][key], value.numpy(), rtol=1e-9, atol=1e-15
+                )
+
+
+def test_centered_rmsprop_survives_a_constant_gradient():
+    p = nn.Parameter(np.ones(1, np.float32))  # PyTorch's becomes NaN
+    optimiser = optim.RMSprop([p], alpha=0.5, centered=True)
+    for _ in range(500):
+        p.grad = mg.tensor([0.3])
+        optimiser.step()
+    assert np.isfinite(p.item())
+
+
+@settings(max_examples=20, deadline=None)
+@given(case=CASES, seed=st.integers(0, 1000))
+def test_a_run_resumed_from_its_state_is_bit_for_bit_the_same(case, seed):
+    name, options, others = case
+    rng = np.random.default_rng(seed)
+    params = parameters(rng, np.float32)
+    optimiser = getattr(optim, name)(params, **options)
+    for _ in range(3):
+        give_gradients(params, rng)
+        optimiser.step()
+    twins = copy.deepcopy(params)
+    resumed = getattr(optim, name)(twins, **others)
+    resumed.load_state_dict(optimiser.state_dict())
+    assert str(resumed) == str(optimiser)
+    for _ in range(3):
+        give_gradients(params, rng)
+        for p, q in zip(params, twins, strict=True):
+            q.grad = p.grad
+        optimiser.step()
+        resumed.step()
+    for p, q in zip(params, twins, strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+
+
+def test_a_state_is_made_of_plain_values_with_str_keys():
+    params = parameters(np.random.default_rng(0))
+    optimiser = optim.Adam(params)
+    give_gradients(params[:1], np.random.default_rng(0))
+    optimiser.step()
+    state = optimiser.state_dict()
+    assert list(state["state"]) == ["0"] and type(state["state"]["0"]["exp_avg"]) is np.ndarray
+    assert state["state"]["0"]["step"] == 1
+    assert state["param_groups"] == [
+        {"lr": 0.001, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0, "amsgrad": False,
+         "maximize": False, "params": [0, 1, 2, 3]}
+    ]  # fmt: skip
+
+
+def test_a_state_of_another_model_is_refused_and_loads_nothing():
+    def trained(kind, *shapes, **options):
+        params = [nn.Parameter(np.ones(shape)) for shape in shapes]
+        optimiser = kind(params, **options)
+        for p in params:
+            p.grad = mg.Tensor(np.ones(p.shape))
+        optimiser.step()
+        return optimiser
+
+    adam = trained(optim.Adam, (2,), (3,))
+    before = copy.deepcopy(adam.state_dict())
+    broken = copy.deepcopy(before)
+    broken["param_groups"][0]["lr"] = 7.0
+    broken["state"]["0"]["exp_avg"] += 1
+    del broken["state"]["1"]["exp_avg_sq"]
+    broken["state"]["5"] = {}
+    for state, parts in [
+        (trained(optim.Adam, (2,)).state_dict(), [r"\[1\] parameters, those of this one \[2\]"]),
+        (trained(optim.Adam, (3,), (2,)).state_dict(), [r"0 \(2,\) has 'exp_avg' of shape \(3,\)"]),
+        (trained(optim.SGD, (2,), (3,)).state_dict(), ["no option 'betas'"]),
+        (broken, [r"1 \(3,\) has no 'exp_avg_sq'", "parameter 5, which is in no group"]),
+        ({"model": 1}, ["'model'"]),
+    ]:
+        for part in parts:
+            with pytest.raises(ValueError, match=part):
+                adam.load_state_dict(state)
+    np.testing.assert_equal(adam.state_dict(), before)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: optim.SGD(p, momentum=0.9, nesterov=True, weight_decay=0.1),
+        lambda p: optim.RMSprop(p, momentum=0.9, centered=True, weight_decay=0.1),
+        lambda p: optim.Adam(p, weight_decay=0.1, maximize=True),
+    ],
+)
+def test_a_warm_step_allocates_nothing_of_a_parameters_size(make, order):
+    p = nn.Parameter(np.ones((700, 900), np.float32))
+    p.grad = mg.Tensor(np.asarray(np.ones(p.shape, np.float32), order=order))
+    optimiser = make([p])
+    array = p.data
+    optimiser.step()
+    tracemalloc.start()
+    try:
+        optimiser.step()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert p.data is array and peak < p.data.nbytes / 4, peak
+
+
+def test_the_tape_notices_a_step():
+    w = nn.Parameter(np.ones(3, np.float32))
+    optimiser = optim.SGD([w], lr=0.1)
+    loss = (w * w).sum()
+    w.grad = mg.ones(3)
+    optimiser.step()
+    with pytest.raises(RuntimeError, match="mul: .* was changed in place"):
+        loss.backward()
+
+
+def test_parameters_are_checked():
+    w = nn.Parameter(np.ones(3, np.float32))
+    used_up = iter(())
+    for params, error, part in [
+        ([], ValueError, "no parameters"),
+        (used_up, ValueError, "no parameters"),
+        ([w, w], ValueError, "given twice"),
+        ([{"params": [w]}, {"params": w}], ValueError, "given twice"),
+        ([w * 2], ValueError, "no leaf: mul made it"),
+        ([w.data], TypeError, "parameter 0 is a ndarray"),
+        (w, TypeError, "not a Parameter"),
+        (nn.Linear(1, 1), TypeError, "module.parameters"),
+    ]:
+        with pytest.raises(error, match=part):
+            optim.Adam(params)
+    for make in (
+        lambda: optim.Adam([w], lr=-1),
+        lambda: optim.Adam([w], betas=(0.9, 1.0)),
+        lambda: optim.SGD([w], nesterov=True),
+        lambda: optim.RMSprop([{"params": w, "eps": float("nan")}]),
+    ):
+        with pytest.raises(ValueError):
+            make()
+    with pytest.raises(NotImplementedError, match="amsgrad=True"):
+        optim.Adam([w], amsgrad=True)
+    w.grad = mg.ones(1)
+    with pytest.raises(ValueError, match=r"gradient float32 \(1,\) .* parameter float32 \(3,\)"):
+        optim.Adam([w]).step()
+
+
+def test_zero_grad():
+    params = parameters(np.random.default_rng(0))
+    give_gradients(params, np.random.default_rng(0))
+    params[1].grad = None
+    optimiser = optim.SGD(params)
+    optimiser.zero_grad(set_to_none=False)
+    assert params[1].grad is None and (params[0].grad.data == 0).all()
+    optimiser.zero_grad()
+    assert all(p.grad is None for p in params)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: optim.SGD(p, lr=0.05, momentum=0.9),
+        lambda p: optim.RMSprop(p, lr=0.02),
+        lambda p: optim.Adam(p, lr=0.05),
+    ],
+)
+def test_a_network_learns_xor(make):
+    mg.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1))
+    optimiser = make(net.parameters())
+    x = mg.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    y = mg.tensor([[0.0], [1.0], [1.0], [0.0]])
+    for _ in range(500):
+        loss = mg.mse_loss(net(x), y)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.01
