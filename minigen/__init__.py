@@ -9,6 +9,8 @@ from minigen.gradcheck import GradcheckError, gradcheck
 from minigen.operation import operation, result_type
 from minigen.tensor import Tensor, enable_grad, grad, increment_version, is_grad_enabled, no_grad
 
+from minigen import nn, optim  # isort: skip  (they stand on all of the above)
+
 float16, float32, float64 = _np.float16, _np.float32, _np.float64
 int32, int64, uint8, bool = _np.int32, _np.int64, _np.uint8, _np.bool_
 
@@ -16,5 +18,5 @@ __version__ = "0.1.0"
 __all__ = [
     "DeviceError", "Generator", "GradcheckError", "Tensor", "default_generator", "enable_grad",
     "functional", "grad", "gradcheck", "increment_version", "is_grad_enabled", "manual_seed",
-    "no_grad", "operation", "result_type", *functional.__all__,
+    "nn", "no_grad", "operation", "optim", "result_type", *functional.__all__,
 ]  # fmt: skip

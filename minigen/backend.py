@@ -13,6 +13,7 @@ import threading
 from typing import Any
 
 import numpy as np
+import scipy.special
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 
@@ -39,7 +40,16 @@ def is_array(value: Any) -> bool:
 
 def namespace(array: Array) -> Any:
     """The module, `numpy` or `cupy`, that owns `array`."""
-    return np if isinstance(array, np.ndarray) else _cupy()
+    return np if isinstance(array, np.ndarray | np.generic) else _cupy()
+
+
+def special(array: Array) -> Any:
+    """SciPy's special functions for `array`, or CuPy's."""
+    if isinstance(array, np.ndarray | np.generic):
+        return scipy.special
+    import cupyx.scipy.special
+
+    return cupyx.scipy.special
 
 
 def device_of(array: Array) -> str:
@@ -98,11 +108,12 @@ def as_array(data: Any, dtype: Any = None) -> Array:
             raise TypeError(f"a tensor needs a rectangular array of numbers: {error}") from error
         if dtype is None and array.dtype == FLOAT64 and not isinstance(data, np.generic):
             array = array.astype(FLOAT32)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(
-            f"a tensor holds real numbers or truth values; {type(data).__name__} gives an array "
-            f"of dtype {array.dtype}"
-        )
+    for kind in (array.dtype, np.dtype(dtype or array.dtype)):
+        if kind.kind not in "fiub":
+            raise TypeError(
+                f"a tensor holds real numbers or truth values, not {kind} "
+                f"(made of a {type(data).__name__})"
+            )
     return array if dtype is None else array.astype(dtype, copy=False)
 
 
@@ -168,7 +179,8 @@ class Generator:
         size = int(np.prod(shape, dtype=int))
         bits = self._next().bit_generator.random_raw((size + 1) // 2).view(np.uint32)[:size]
         # A threshold of 2³² does not fit 32 bits; p = 1 is every element.
-        true = bits < np.uint32(round(p * 2**32)) if p < 1 else np.ones(size, bool)
+        threshold = round(p * 2**32)
+        true = bits < np.uint32(threshold) if threshold < 2**32 else np.ones(size, bool)
         return to_device(true.reshape(shape), device)
 
 

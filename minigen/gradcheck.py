@@ -63,6 +63,40 @@ def gradcheck(
             the order, the input, the index and both numbers, and says if there is a kink.
         TypeError: an input is not float64.
     """
+    _check_orders(f, inputs, order, eps, atol, rtol, grad, seed)
+    return True
+
+
+def gradient_errors(
+    f: Callable[..., Any],
+    inputs: Any,
+    order: int = 1,
+    eps: float = 1e-6,
+    *,
+    grad: Callable[..., Any] | None = None,
+    seed: int = 0,
+) -> list[float]:
+    """How far the gradients of `f` at `inputs` are from finite differences, order by order.
+
+    Arguments and errors are those of `gradcheck`, but a wrong number is no error: it is measured.
+
+    Returns:
+        For each order from 1 to `order` the worst of its inputs' relative errors: the difference
+        divided by size, or by Σ|u·f| / 1000 if that is more, since rounding is relative to it.
+    """
+    return _check_orders(f, inputs, order, eps, math.inf, 0.0, grad, seed)
+
+
+def _check_orders(
+    f: Callable[..., Any],
+    inputs: Any,
+    order: int,
+    eps: float,
+    atol: float,
+    rtol: float,
+    grad: Callable[..., Any] | None,
+    seed: int,
+) -> list[float]:
     given = [inputs] if isinstance(inputs, Tensor) or is_array(inputs) else list(inputs)
     values = [x.data if isinstance(x, Tensor) else np.asarray(x) for x in given]
     floating = [i for i, x in enumerate(values) if x.dtype.kind == "f"]
@@ -81,12 +115,12 @@ def gradcheck(
         trial = _Trial(f, values, checked, grad)
     else:
         trial = _Trial(_on_tensors(f, checked), values, checked, None)
-    rng = np.random.default_rng(seed)
+    rng, errors = np.random.default_rng(seed), []
     for n in range(1, order + 1):
-        trial.check(n, rng, eps, atol, rtol)
-        if n < order:
-            trial = trial.next_order()
-    return True
+        if n > 1:
+            trial = trial.next_order(n - 1, atol, rtol)
+        errors.append(trial.check(n, rng, eps, atol, rtol))
+    return errors
 
 
 def _on_tensors(f: Callable[..., Any], checked: Sequence[int]) -> Callable[..., list[Tensor]]:
@@ -100,7 +134,7 @@ def _on_tensors(f: Callable[..., Any], checked: Sequence[int]) -> Callable[..., 
                 y = f(*tensors)
         finally:
             backend.default_generator.load_state_dict(state)
-        outputs = [y] if isinstance(y, Tensor) else list(y)
+        outputs = list(y) if isinstance(y, tuple | list) else [y]
         for out in outputs:
             if not isinstance(out, Tensor):
                 raise TypeError(f"gradcheck: f returned a {type(out).__name__}, not a Tensor")
@@ -145,8 +179,9 @@ class _Trial:
             for x, g in zip(wanted, found, strict=True)
         ]
 
-    def next_order(self) -> _Trial:
-        """The function (x, u) -> pullback(u), to be checked in its turn."""
+    def next_order(self, order: int, atol: float, rtol: float) -> _Trial:
+        """The function (x, u) -> pullback(u), to be checked in its turn. Its value must be the
+        gradient of this `order`, which was checked without `create_graph`."""
         shapes = [y.shape for y in self.outputs(self.values)]
         rng = np.random.default_rng(len(self.values))
         device = backend.device_of(self.values[self.checked[0]])
@@ -157,22 +192,35 @@ class _Trial:
             tensors, outputs = f(*values[:count])
             u = [Tensor(x, requires_grad=True) for x in values[count:]]
             pairs = [(y, c) for y, c in zip(outputs, u, strict=True) if y.requires_grad]
-            found = ()
+            wanted = [tensors[i] for i in checked]
+            found = [None] * len(wanted)
             if pairs:
                 ys, cs = zip(*pairs, strict=True)
-                wanted = [tensors[i] for i in checked]
                 found = gradients_of(ys, wanted, cs, create_graph=True, allow_unused=True)
-            return [*tensors, *u], [g for g in found if g is not None]
+            zeros = [Tensor(np.zeros_like(x.data)) for x in wanted]
+            return [*tensors, *u], [
+                z if g is None else g for g, z in zip(found, zeros, strict=True)
+            ]
 
+        recorded = pullback(*self.values, *covectors)[1]
+        for i, a, b in zip(checked, self.pull(covectors), recorded, strict=True):
+            difference = np.abs(a - b.numpy()).max(initial=0)
+            if not difference <= atol + rtol * np.linalg.norm(a):
+                raise GradcheckError(
+                    f"gradient of order {order} for input {i}: with create_graph=True it is "
+                    f"another one, by up to {difference:.9g}"
+                )
         added = range(count, count + len(covectors))
         return _Trial(pullback, [*self.values, *covectors], [*checked, *added], None)
 
     def check(
         self, order: int, rng: np.random.Generator, eps: float, atol: float, rtol: float
-    ) -> None:
-        before = self.outputs(self.values)
+    ) -> float:
+        """The worst relative error; raises if a gradient is wrong beyond what is allowed."""
+        error, before = 0.0, self.outputs(self.values)
         covectors = [rng.standard_normal(y.shape) for y in before]
-        noise = 2.0**-50 * sum(np.abs(u * y).sum() for u, y in zip(covectors, before, strict=True))
+        total = sum(float(np.abs(u * y).sum()) for u, y in zip(covectors, before, strict=True))
+        noise = 2.0**-50 * total
         found = self.pull(covectors)
 
         def along(i: int, direction: np.ndarray, step: float) -> float:
@@ -198,7 +246,9 @@ class _Trial:
             direction = rng.standard_normal(x.shape)
             ours, theirs = float((g * direction).sum()), slope(direction)
             size = max(abs(ours), abs(theirs), float(np.linalg.norm(g)))
-            if abs(ours - theirs) <= atol + rtol * size + noise / eps:
+            difference = abs(ours - theirs)
+            if difference <= atol + rtol * size + noise / eps:
+                error = max(error, difference / (max(size, total / 1000) or 1))
                 continue
             worst, where_worst = -1.0, ()
             for at in np.ndindex(x.shape):
@@ -212,6 +262,7 @@ class _Trial:
                 f"differences give {slope(direction):.9g}"
                 + _kink(lambda step, i=i, d=direction: along(i, d, step), eps, noise)
             )
+        return error
 
 
 def _kink(along: Callable[[float], float], eps: float, noise: float) -> str:

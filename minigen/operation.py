@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import BOOL, FLOAT32, FLOAT64, INT64, DeviceError, device_of, is_array
-from minigen.tensor import OUTPUT, Node, Tensor, _cell, _mode, _wrap
+from minigen.tensor import OUTPUT, Node, Tensor, _cell, _mode, _onlookers, _wrap
 
 
 class Operation:
@@ -30,7 +30,8 @@ class Operation:
 
     Attributes:
         name: for errors, profiles and drawings.
-        inputs: the names of the value's inputs.
+        value: the function on arrays.
+        inputs: the names of its inputs.
         pullbacks: for each input the pullback and the names it takes after g, or None.
         joint: instead of `pullbacks`, one for all inputs.
         blind: the places of inputs without a pullback.
@@ -38,11 +39,13 @@ class Operation:
     """
 
     def __init__(self, value: Callable, pullbacks: dict[str, Callable], joint: Callable | None):
-        self.name = value.__name__.strip("_")
+        self.name, self.value = value.__name__.strip("_"), value
         signature = inspect.signature(value).parameters.values()
         kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         self.inputs = [p.name for p in signature if p.kind in kinds]
         self.options = [p.name for p in signature if p.kind is inspect.Parameter.KEYWORD_ONLY]
+        # `*tensors` is one name for all inputs; a joint pullback that takes it gets a tuple.
+        self.variadic = any(p.kind is kinds[1] for p in signature)
         for name in pullbacks.keys() - set(self.inputs):
             raise TypeError(f"{self.name}: a pullback for {name!r}, which is no input of the value")
         self.joint = None if joint is None else (joint, self._parameters(joint))
@@ -72,12 +75,16 @@ class Operation:
 
     def place_name(self, place: int) -> str:
         """The name of an input, or `y`."""
-        return "y" if place == OUTPUT else self.inputs[place]
+        return "y" if place == OUTPUT else self.inputs[0 if self.variadic else place]
 
     def keep(self, inputs: Sequence[Any], nodes: Sequence[Node | None], output: Tensor) -> dict:
         """What the pullbacks of those inputs that have nodes need."""
         kept = {}
-        for place in self.places if None not in nodes else self._places_for(nodes):
+        if self.variadic:
+            places = range(len(inputs))
+        else:
+            places = self.places if None not in nodes else self._places_for(nodes)
+        for place in places:
             x = output if place == OUTPUT else inputs[place]
             if isinstance(x, Tensor):
                 cell = x._version
@@ -176,7 +183,7 @@ def operation(
                     elif data.dtype is not dtype:
                         same = False
                 else:
-                    arrays.append(x)
+                    arrays.append(x.item() if isinstance(x, np.generic) else x)
                     nodes.append(None)
                     if type(x) is not float and type(x) is not int:
                         same = False
@@ -201,6 +208,9 @@ def operation(
                         kept = op.keep(inputs, nodes, y) if op.places else {}
                         y._node = Node(op, nodes, kept, options, y._data)
                         break
+            if _onlookers:
+                for onlooker in tuple(_onlookers):
+                    onlooker.computed(op, inputs, options, y)
             return y
 
         apply.operation = op
@@ -249,9 +259,7 @@ def _promote(op: Operation, inputs: Sequence[Any], floating: bool) -> list[Any]:
     """Inputs of one dtype; numbers stay numbers, which never promote."""
     if not any(isinstance(x, Tensor) for x in inputs):
         raise TypeError(f"{op.name} needs a Tensor, not {type(inputs[0]).__name__}")
-    numbers = [
-        x.item() if isinstance(x, np.generic) else x if x is not None else 0.0 for x in inputs
-    ]
+    numbers = [x.item() if isinstance(x, np.generic) else x for x in inputs]
     for name, x in zip(op.inputs, numbers, strict=False):
         if not (isinstance(x, Tensor | float | int) or is_array(x)):
             raise TypeError(f"{op.name}: {name} is a {type(x).__name__}, not a Tensor or a number")

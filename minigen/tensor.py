@@ -28,6 +28,7 @@ from minigen.backend import (
     device_of,
     to_device,
 )
+from minigen.sparse import SparseRows
 
 OUTPUT = -1  # the place of an operation's output among what its node keeps
 
@@ -35,20 +36,26 @@ OUTPUT = -1  # the place of an operation's output among what its node keeps
 class _Mode(threading.local):
     """Whether operations are recorded, for each thread its own."""
 
-    enabled = True
+    def __init__(self) -> None:
+        self.enabled = True
+        self.outside: list[bool] = []  # of each context that this thread is inside of
 
 
 _mode = _Mode()
+
+# Who looks on at each operation and each pullback (`minigen.anomaly`); nobody, as a rule.
+_onlookers: list[Any] = []
 
 
 class _GradMode(contextlib.ContextDecorator):
     enabled: bool
 
     def __enter__(self) -> None:
-        self.before, _mode.enabled = _mode.enabled, self.enabled
+        _mode.outside.append(_mode.enabled)
+        _mode.enabled = self.enabled
 
     def __exit__(self, *_: Any) -> None:
-        _mode.enabled = self.before
+        _mode.enabled = _mode.outside.pop()
 
     def _recreate_cm(self) -> _GradMode:
         return type(self)()  # a decorated function may recurse, and run in many threads
@@ -94,7 +101,7 @@ class Tensor:
     _data: Array
     _node: Node | None  # what made this tensor, or its Leaf; None if it requires no gradient
     _version: list[int] | None  # shared by all tensors that view the same memory
-    grad: Tensor | None
+    grad: Tensor | SparseRows | None
 
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: Any = None, device: str | None = None
@@ -254,7 +261,10 @@ class Tensor:
     def __int__(self) -> int:
         return int(self.item())
 
-    __index__ = __int__
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iub":
+            raise TypeError(f"only integers can be an index, not {self.dtype}")
+        return int(self.item())
 
     def __repr__(self) -> str:
         body = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
@@ -292,7 +302,7 @@ def increment_version(tensor: Tensor) -> None:
 class Node:
     """One recorded operation: its inputs' nodes, and what its pullbacks keep."""
 
-    __slots__ = ("operation", "inputs", "kept", "options", "shape", "dtype")
+    __slots__ = ("operation", "inputs", "kept", "options", "shape", "dtype", "origin")
 
     def __init__(
         self,
@@ -308,6 +318,7 @@ class Node:
         self.options = options
         self.shape = data.shape
         self.dtype = data.dtype
+        # `origin`, where the user's code recorded it, is set only where somebody looks on.
 
     @property
     def name(self) -> str:
@@ -335,7 +346,8 @@ class Node:
                 data._version = cell
                 if create_graph:
                     data._node = self if place == OUTPUT else self.inputs[place]
-            names[operation.place_name(place)] = data
+            name = operation.place_name(place)
+            names[name] = (*names.get(name, ()), data) if operation.variadic else data
         needs = [p is not None and (wanted is None or p in wanted) for p in self.inputs]
         if operation.joint is not None:
             names["needs"] = needs
@@ -380,7 +392,7 @@ def _covector(output: Tensor, gradient: Any, who: str) -> Tensor:
                 f"{who}: a gradient must be given for an output of shape {output.shape}; it can "
                 "be left out only for a single element"
             )
-        return _wrap(output._data * 0 + 1)  # a fresh array on the same device
+        return _wrap(np.ones_like(output._data))
     if not isinstance(gradient, Tensor):
         gradient = Tensor(gradient, dtype=output.dtype)
     if gradient.shape != output.shape or gradient.dtype != output.dtype:
@@ -445,17 +457,24 @@ def _propagate(
             if node not in gradients:
                 continue
             g = gradients.pop(node)
+            if isinstance(g, SparseRows) and not isinstance(node, Leaf):
+                g = _wrap(g.to_dense())
             if targets is not None:
                 target = targets.get(node)
             else:
                 target = node.tensor() if isinstance(node, Leaf) else None
-            if target is not None:
+            if target is not None and target.requires_grad:  # not frozen since
                 arrive(target, g)
             if isinstance(node, Leaf) or (wanted is not None and not wanted & {*node.inputs}):
                 continue
             for parent, h in zip(node.inputs, node.pull(g, wanted, create_graph), strict=True):
                 if parent is not None and h is not None:
-                    _add(gradients, parent, _fitted(h, node, parent))
+                    h = _fitted(h, node, parent)
+                    if _onlookers:
+                        for onlooker in tuple(_onlookers):
+                            onlooker.pulled(node, g, parent, h)
+                    _add(gradients, parent, h)
+            h = None  # or `_accumulate` would not find it in sole hands
             if node.kept and not retain_graph:
                 node.kept = None
     finally:
@@ -464,12 +483,19 @@ def _propagate(
 
 def _add(gradients: dict[Node, Tensor], node: Node, g: Tensor) -> None:
     before = gradients.get(node)
-    gradients[node] = g if before is None else before + g
+    gradients[node] = g if before is None else _sum(before, g)
+
+
+def _sum(a: Tensor | SparseRows, b: Tensor | SparseRows) -> Tensor | SparseRows:
+    """Row-sparse gradients stay so among themselves, and become dense where they meet others."""
+    if isinstance(a, SparseRows) == isinstance(b, SparseRows):
+        return a + b
+    return _wrap(a.add_to(b._data)) if isinstance(a, SparseRows) else _wrap(b.add_to(a._data))
 
 
 def _fitted(g: Any, node: Node, parent: Node) -> Tensor:
     """What a pullback returned, checked; summed over the axes along which its input broadcast."""
-    if not isinstance(g, Tensor):
+    if not isinstance(g, Tensor | SparseRows):
         raise TypeError(f"{node.name}: a pullback returned a {type(g).__name__}, not a Tensor")
     if g.shape != parent.shape and node.operation.elementwise:
         g = g.sum_to_size(parent.shape)
@@ -483,9 +509,18 @@ def _fitted(g: Any, node: Node, parent: Node) -> Tensor:
 
 def _accumulate(tensor: Tensor, gradient: Tensor) -> None:
     """Add to `tensor.grad`. The first gradient becomes it, copied if anybody else holds it."""
+    if gradient.shape != tensor.shape or gradient.dtype != tensor.dtype:
+        raise RuntimeError(
+            f"backward: a gradient {gradient.dtype} {gradient.shape} for a tensor that was given "
+            f"other data since, {tensor.dtype} {tensor.shape}"
+        )
     if tensor.grad is not None:
-        tensor.grad = tensor.grad + gradient
-    elif _holders(gradient) == _SOLE and gradient._data.base is None:
+        tensor.grad = _sum(tensor.grad, gradient)
+    elif (
+        isinstance(gradient, SparseRows)
+        or _holders(gradient) == _SOLE
+        and gradient._data.base is None
+    ):
         tensor.grad = gradient
     else:
         tensor.grad = gradient.clone()

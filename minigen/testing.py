@@ -61,9 +61,9 @@ def _layouts(array: np.ndarray) -> list[np.ndarray]:
         wide[..., ::2] = array
     read_only = array.copy()
     read_only.flags.writeable = False
-    layouts = [array, np.asfortranarray(array), read_only]
+    layouts = [array, read_only]
     if array.ndim:
-        layouts.append(wide[..., ::2])
+        layouts += [np.asfortranarray(array), wide[..., ::2]]
     if array.ndim == 4:  # N, H, W, C in memory
         layouts.append(np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2))
     return layouts

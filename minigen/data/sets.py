@@ -48,7 +48,7 @@ def load(
     cannot be downloaded.
     """
     if name not in NAMES:
-        raise ValueError(f"load: expected a data set of {', '.join(NAMES)}, got {name!r}")
+        raise DataError(f"load: expected a data set of {', '.join(NAMES)}, got {name!r}")
     if split not in SPLITS:
         raise ValueError(f"load: expected a split of {', '.join(SPLITS)}, got {split!r}")
     if size is not None and size < 1:

@@ -8,28 +8,76 @@ import numpy as np
 
 from minigen.backend import to_device
 from minigen.functional import inplace
-from minigen.functional.activation import leaky_relu, log_softmax, relu, softmax, softplus
-from minigen.functional.convolution import conv2d, conv_transpose2d, max_pool2d
-from minigen.functional.linear import linear, matmul
+from minigen.functional.activation import (
+    elu,
+    gelu,
+    hardtanh,
+    leaky_relu,
+    log_softmax,
+    logsigmoid,
+    relu,
+    selu,
+    silu,
+    softmax,
+    softplus,
+)
+from minigen.functional.convolution import (
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+    max_pool2d,
+)
+from minigen.functional.embedding import embedding, one_hot
+from minigen.functional.image import (
+    adaptive_avg_pool2d,
+    avg_pool2d,
+    fold,
+    interpolate,
+    pad,
+    pixel_shuffle,
+    pixel_unshuffle,
+    unfold,
+)
+from minigen.functional.linear import bilinear, bmm, einsum, linear, matmul
 from minigen.functional.loss import (
+    binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
+    gaussian_nll_loss,
+    kl_div,
+    l1_loss,
     mse_loss,
+    nll_loss,
+    smooth_l1_loss,
 )
-from minigen.functional.normalization import batch_norm
+from minigen.functional.normalization import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    normalize,
+)
 from minigen.functional.pointwise import (
     _cast,
     abs,
     add,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    clamp,
     clone,
+    cos,
     div,
     eq,
+    erf,
     exp,
     ge,
     gt,
     isfinite,
     le,
     log,
+    log1p,
     logical_and,
     logical_not,
     logical_or,
@@ -40,25 +88,69 @@ from minigen.functional.pointwise import (
     ne,
     neg,
     pow,
+    rsqrt,
     sigmoid,
     sign,
+    sin,
     sqrt,
     sub,
     tanh,
     where,
 )
-from minigen.functional.random import dropout, ones, rand, randn, tensor, zeros
-from minigen.functional.reduction import expand, mean, sum, sum_to_size
+from minigen.functional.random import (
+    arange,
+    dropout,
+    dropout2d,
+    eye,
+    full,
+    full_like,
+    ones,
+    ones_like,
+    rand,
+    rand_like,
+    randn,
+    randn_like,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from minigen.functional.reduction import (
+    amax,
+    amin,
+    argmax,
+    argmin,
+    broadcast_to,
+    cumsum,
+    expand,
+    logsumexp,
+    max,
+    mean,
+    min,
+    norm,
+    prod,
+    std,
+    sum,
+    sum_to_size,
+    var,
+)
 from minigen.functional.shape import (
     cat,
+    chunk,
     contiguous,
     flatten,
+    flip,
     gather,
     index,
+    index_add,
+    index_select,
     permute,
+    repeat,
     reshape,
+    roll,
+    split,
     squeeze,
     stack,
+    take_along_dim,
     transpose,
     unflatten,
     unsqueeze,
@@ -67,13 +159,23 @@ from minigen.operation import operation
 from minigen.tensor import Tensor
 
 __all__ = [
-    "abs", "add", "batch_norm", "binary_cross_entropy_with_logits", "cat", "clone", "conv2d",
-    "conv_transpose2d", "cross_entropy", "div", "dropout", "eq", "exp", "expand", "flatten",
-    "gather", "ge", "gt", "index", "isfinite", "le", "leaky_relu", "linear", "log", "log_softmax",
-    "logical_and", "logical_not", "logical_or", "lt", "matmul", "max_pool2d", "maximum", "mean",
-    "minimum", "mse_loss", "mul", "ne", "neg", "ones", "permute", "pow", "rand", "randn", "relu",
-    "reshape", "sigmoid", "sign", "softmax", "softplus", "sqrt", "squeeze", "stack", "sub", "sum",
-    "sum_to_size", "tanh", "tensor", "transpose", "unflatten", "unsqueeze", "where", "zeros",
+    "abs", "adaptive_avg_pool2d", "add", "amax", "amin", "arange", "argmax", "argmin",
+    "avg_pool2d", "batch_norm", "bilinear", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "bitwise_and", "bitwise_not", "bitwise_or", "bmm",
+    "broadcast_to", "cat", "chunk", "clamp", "clone", "conv1d", "conv2d", "conv_transpose1d",
+    "conv_transpose2d", "cos", "cross_entropy", "cumsum", "div", "dropout", "dropout2d",
+    "einsum", "elu", "embedding", "eq", "erf", "exp", "expand", "eye", "flatten", "flip",
+    "fold", "full", "full_like", "gather", "gaussian_nll_loss", "ge", "gelu", "group_norm",
+    "gt", "hardtanh", "index", "index_add", "index_select", "instance_norm", "interpolate",
+    "isfinite", "kl_div", "l1_loss", "layer_norm", "le", "leaky_relu", "linear", "log", "log1p",
+    "log_softmax", "logical_and", "logical_not", "logical_or", "logsigmoid", "logsumexp", "lt",
+    "matmul", "max", "max_pool2d", "maximum", "mean", "min", "minimum", "mse_loss", "mul", "ne",
+    "neg", "nll_loss", "norm", "normalize", "one_hot", "ones", "ones_like", "pad", "permute",
+    "pixel_shuffle", "pixel_unshuffle", "pow", "prod", "rand", "rand_like", "randn",
+    "randn_like", "relu", "repeat", "reshape", "roll", "rsqrt", "selu", "sigmoid", "sign",
+    "silu", "sin", "smooth_l1_loss", "softmax", "softplus", "split", "sqrt", "squeeze", "stack",
+    "std", "sub", "sum", "sum_to_size", "take_along_dim", "tanh", "tensor", "transpose",
+    "unflatten", "unfold", "unsqueeze", "var", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -94,17 +196,21 @@ def to(self: Tensor, *targets: Any, dtype: Any = None, device: str | None = None
     if device is not None and device not in (self.device, self.device.partition(":")[0]):
         y = _move(y, source=y.device, target=device)
     if dtype is not None and np.dtype(dtype) != y.dtype:
-        y = _cast(y, to=np.dtype(dtype))
+        dtype = np.dtype(dtype)
+        y = _cast(y if dtype.kind == "f" else y.detach(), to=dtype)
     return y
 
 
 def _attach() -> None:
     """Give `Tensor` its methods and operators (`tensor.py` knows no operation)."""
     for f in (
-        abs, add, clone, contiguous, div, eq, exp, expand, flatten, gather, ge, gt, isfinite, le,
-        log, log_softmax, lt, matmul, maximum, mean, minimum, mul, ne, neg, permute, pow, relu,
-        reshape, sigmoid, sign, softmax, sqrt, squeeze, sub, sum, sum_to_size, tanh, transpose,
-        unflatten, unsqueeze, to,
+        abs, add, amax, amin, argmax, argmin, bmm, broadcast_to, chunk, clamp, clone,
+        contiguous, cos, cumsum, div, eq, erf, exp, expand, flatten, flip, gather, ge, gt,
+        index_add, index_select, isfinite, le, log, log1p, log_softmax, logsumexp, lt,
+        matmul, max, maximum, mean, min, minimum, mul, ne, neg, norm, permute, pow, prod,
+        relu, repeat, reshape, roll, rsqrt, sigmoid, sign, sin, softmax, split, sqrt,
+        squeeze, std, sub, sum, sum_to_size, take_along_dim, tanh, to, transpose, unflatten,
+        unsqueeze, var,
     ):  # fmt: skip
         setattr(Tensor, f.__name__, f)
     Tensor.view = reshape
@@ -112,8 +218,9 @@ def _attach() -> None:
         setattr(Tensor, name, getattr(inplace, name))
     operators = {
         "add": add, "sub": sub, "mul": mul, "truediv": div, "pow": pow, "matmul": matmul,
-        "and": logical_and, "or": logical_or, "eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt,
-        "ge": ge, "neg": neg, "abs": abs, "invert": logical_not, "getitem": index,
+        "and": bitwise_and, "or": bitwise_or, "rand": bitwise_and, "ror": bitwise_or,
+        "eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge,
+        "neg": neg, "abs": abs, "invert": bitwise_not, "getitem": index,
         "setitem": inplace.setitem, "iadd": inplace.add_, "isub": inplace.sub_,
         "imul": inplace.mul_, "itruediv": inplace.div_, "radd": add, "rmul": mul,
         "rsub": lambda self, other: sub(other, self),

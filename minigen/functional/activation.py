@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from minigen.backend import Array
-from minigen.functional.arguments import axis, refuse
-from minigen.functional.pointwise import sigmoid, where
+from minigen.functional.arguments import axis, refuse, require_floating
+from minigen.functional.pointwise import erf, exp, sigmoid, tanh, where
+from minigen.kernels import elementwise
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -19,7 +20,7 @@ from minigen.tensor import Tensor
 )
 def _gate(g: Array, y: Array, *, slope: float) -> Array:
     """g where y > 0, slope·g elsewhere: linear in g, and constant in y almost everywhere."""
-    return g * np.where(y > 0, g.dtype.type(1), g.dtype.type(slope))
+    return elementwise.gate(g, y, slope)
 
 
 # y has the sign of its input for a slope ≥ 0, and the layer above keeps y anyway.
@@ -28,10 +29,59 @@ def _relu(input: Array) -> Array:
     return np.maximum(input, 0)
 
 
-@operation(elementwise=True, input=lambda g, y, slope: _gate(g, y, slope=slope))
+@operation(elementwise=True, floating=True, input=lambda g, y, slope: _gate(g, y, slope=slope))
 def _leaky_relu(input: Array, *, slope: float) -> Array:
-    # One of the two is the answer: the larger one for a slope up to 1.
-    return (np.maximum if slope <= 1 else np.minimum)(input, input * slope)
+    return elementwise.leaky_relu(input, slope)
+
+
+def _elu_pullback(g: Tensor, input: Tensor, alpha: float) -> Tensor:
+    """α·eˣ for x ≤ 0, where e^−relu(−x) is eˣ, and does not overflow elsewhere."""
+    return where(input > 0, g, g * exp(-_relu(-input)) * alpha)
+
+
+@operation(elementwise=True, floating=True, input=_elu_pullback)
+def _elu(input: Array, *, alpha: float) -> Array:
+    return np.where(input > 0, input, np.expm1(np.minimum(input, 0)) * alpha)
+
+
+def _silu_pullback(g: Tensor, input: Tensor) -> Tensor:
+    s = sigmoid(input)
+    return g * s * (1 + input * (1 - s))
+
+
+@operation(elementwise=True, floating=True, input=_silu_pullback)
+def _silu(input: Array) -> Array:
+    return sigmoid.operation.value(input) * input
+
+
+def _gelu_pullback(g: Tensor, input: Tensor) -> Tensor:
+    """Φ(x) + x·φ(x), for Φ the distribution function of N(0, 1) and φ its density."""
+    density = exp(input * input * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return g * ((erf(input * math.sqrt(0.5)) + 1) * 0.5 + input * density)
+
+
+@operation(elementwise=True, floating=True, input=_gelu_pullback)
+def _gelu(input: Array) -> Array:
+    y = erf.operation.value(input * math.sqrt(0.5))
+    y += 1
+    y *= input
+    y *= 0.5
+    return y
+
+
+@operation(
+    elementwise=True,
+    floating=True,
+    input=lambda g, input, low, high: where((input > low) & (input < high), g, 0.0),
+)
+def _hardtanh(input: Array, *, low: float, high: float) -> Array:
+    return np.clip(input, low, high)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, input: g * sigmoid(-input))
+def logsigmoid(input: Array) -> Array:
+    """log σ(input), without overflow."""
+    return np.minimum(input, 0) - np.log1p(np.exp(-np.abs(input)))
 
 
 def _softplus_pullback(g: Tensor, input: Tensor, beta: float, threshold: float) -> Tensor:
@@ -71,6 +121,48 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return _softplus(input, beta=float(beta), threshold=float(threshold))
 
 
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """input where it is positive, else α·(e^input − 1) (Clevert et al. 2016)."""
+    refuse("elu", inplace=inplace)
+    return _elu(input, alpha=float(alpha))
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """λ·elu(input, α), which keeps mean 0 and variance 1 through layers (Klambauer et al. 2017)."""
+    refuse("selu", inplace=inplace)
+    return _elu(input, alpha=1.6732632423543772) * 1.0507009873554805
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """input·σ(input), also called swish (Elfwing et al. 2018)."""
+    refuse("silu", inplace=inplace)
+    return _silu(input)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """input·Φ(input), for Φ the distribution function of N(0, 1) (Hendrycks and Gimpel 2016), or
+    with approximate="tanh" their approximation of it.
+
+    Raises:
+        ValueError: another approximation.
+    """
+    if approximate == "none":
+        return _gelu(input)
+    if approximate != "tanh":
+        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
+    inner = (input + input * input * input * 0.044715) * math.sqrt(2 / math.pi)
+    return input * (tanh(inner) + 1) * 0.5
+
+
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """The input between its bounds, and its nearer bound outside. The gradient at a bound is 0, as
+    in PyTorch (that of `clamp` is not)."""
+    refuse("hardtanh", inplace=inplace)
+    return _hardtanh(input, low=float(min_val), high=float(max_val))
+
+
 def _softmax_pullback(g: Tensor, y: Tensor, dim: int) -> Tensor:
     return y * (g - (g * y).sum(dim, keepdim=True))
 
@@ -84,6 +176,7 @@ def _softmax(input: Array, *, dim: int) -> Array:
 def softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: None = None) -> Tensor:
     """e^input / Σ e^input along axis `dim`. Shape: that of the input."""
     refuse("softmax", dtype=dtype)
+    require_floating("softmax", input)
     return _softmax(input, dim=axis("softmax", dim, input.ndim))
 
 
@@ -96,4 +189,5 @@ def _log_softmax(input: Array, *, dim: int) -> Array:
 def log_softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: None = None) -> Tensor:
     """input − log Σ e^input along axis `dim`, without overflow. Shape: that of the input."""
     refuse("log_softmax", dtype=dtype)
+    require_floating("log_softmax", input)
     return _log_softmax(input, dim=axis("log_softmax", dim, input.ndim))

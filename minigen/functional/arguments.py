@@ -20,6 +20,18 @@ def refuse(name: str, **arguments: Any) -> None:
             raise NotImplementedError(f"{name}: {argument}={value!r} is not supported")
 
 
+def require_floating(name: str, input: Any) -> None:
+    """Refuse a tensor of integers or truth values.
+
+    Raises:
+        TypeError: says how to convert it.
+    """
+    if input.dtype.kind != "f":
+        raise TypeError(
+            f"{name}: needs floating-point numbers, not {input.dtype}; convert with to()"
+        )
+
+
 def axis(name: str, dim: int, ndim: int) -> int:
     """A non-negative axis; a 0-d tensor has the axes 0 and −1, as in PyTorch.
 
@@ -38,13 +50,13 @@ def axis(name: str, dim: int, ndim: int) -> int:
 
 
 def axes(name: str, dim: Dims, ndim: int) -> tuple[int, ...]:
-    """The axes to reduce, ascending; None and () mean all of them.
+    """The axes to reduce, ascending; None, () and [] mean all of them.
 
     Raises:
         IndexError: there is no such axis.
         ValueError: an axis is named twice.
     """
-    if dim is None or dim == ():
+    if dim is None or (isinstance(dim, Sequence) and not dim):
         return tuple(range(ndim))
     dims = [axis(name, d, ndim) for d in (dim if isinstance(dim, Sequence) else [dim])]
     if len(set(dims)) < len(dims):

@@ -15,6 +15,7 @@ from typing import Any
 
 from minigen.backend import Array
 from minigen.functional.arguments import pair
+from minigen.functional.image import batched, pad, pooled_size
 from minigen.functional.linear import same_dtype
 from minigen.functional.shape import _gather
 from minigen.kernels import convolution as kernels
@@ -100,14 +101,17 @@ def conv2d(
 
     Shapes: input (N, C, H, W), weight (O, C/groups, R, S), bias (O,) -> (N, O, H', W') with
     H' = ⌊(H + 2·padding − dilation·(R − 1) − 1) / stride⌋ + 1. Each of stride, padding and
-    dilation is an integer or a pair for the two axes.
+    dilation is an integer or a pair for the two axes; N may be missing. padding="same" pads so that
+    the output has the input's size, "valid" not at all.
 
     Raises:
         ValueError: shapes do not fit, or the filter is larger than the padded input.
         TypeError: dtypes differ.
-        NotImplementedError: padding="same" or "valid".
     """
+    input, single = batched("conv2d", input, 4, "N, C, H, W")
     _check("conv2d", input, weight, bias, groups, transposed=False)
+    if isinstance(padding, str):
+        input, padding = _padded_by_name(input, weight, stride, padding, dilation)
     how = (
         pair("conv2d", "stride", stride, 1),
         pair("conv2d", "padding", padding, 0),
@@ -120,7 +124,84 @@ def conv2d(
             f"conv2d: the filter {weight.shape[2:]} with dilation {how[2]} is larger than the "
             f"input {input.shape[2:]} with padding {how[1]}"
         )
-    return _conv2d(input, weight, bias, size=size, how=(*how, groups))
+    y = _conv2d(input, weight, bias, size=size, how=(*how, groups))
+    return y.squeeze(0) if single else y
+
+
+def _padded_by_name(
+    input: Tensor, weight: Tensor, stride: Pair, padding: str, dilation: Pair
+) -> tuple[Tensor, tuple[int, int]]:
+    """padding="valid" is none; "same" gives an output of the input's size. Where that takes an odd
+    number of zeros, the extra one is on the right, and is put there first."""
+    if padding == "valid":
+        return input, (0, 0)
+    if padding != "same":
+        raise ValueError(f"conv2d: padding must be 'same', 'valid' or integers, not {padding!r}")
+    if pair("conv2d", "stride", stride, 1) != (1, 1):
+        raise ValueError("conv2d: padding='same' needs stride 1")
+    steps = pair("conv2d", "dilation", dilation, 1)
+    total = [d * (k - 1) for d, k in zip(steps, weight.shape[2:], strict=True)]
+    if any(n % 2 for n in total):
+        input = pad(input, (0, total[1] % 2, 0, total[0] % 2))
+    return input, (total[0] // 2, total[1] // 2)
+
+
+def _one_axis(value: int | str | tuple[int], along: int) -> Any:
+    """An argument for images of one row."""
+    if isinstance(value, str):
+        return value
+    return (along, value if isinstance(value, int) else value[0])
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int = 1,
+    padding: int | str = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> Tensor:
+    """One-dimensional convolution: `conv2d` of images with one row.
+
+    Shapes: input (N, C, L) or (C, L), weight (O, C/groups, R), bias (O,) -> (N, O, L').
+    Errors: see `conv2d`.
+    """
+    input, single = batched("conv1d", input, 3, "N, C, L")
+    _needs_axes("conv1d", weight, 3)
+    one = (_one_axis(v, n) for v, n in ((stride, 1), (padding, 0), (dilation, 1)))
+    y = conv2d(input.unsqueeze(2), weight.unsqueeze(2), bias, *one, groups).squeeze(2)
+    return y.squeeze(0) if single else y
+
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    output_padding: int = 0,
+    groups: int = 1,
+    dilation: int = 1,
+) -> Tensor:
+    """One-dimensional transposed convolution: `conv_transpose2d` of images with one row.
+
+    Shapes: input (N, C, L) or (C, L), weight (C, O/groups, R), bias (O,) -> (N, O, L').
+    Errors: see `conv_transpose2d`.
+    """
+    name = "conv_transpose1d"
+    input, single = batched(name, input, 3, "N, C, L")
+    _needs_axes(name, weight, 3)
+    one = (_one_axis(v, n) for v, n in ((stride, 1), (padding, 0), (output_padding, 0)))
+    y = conv_transpose2d(
+        input.unsqueeze(2), weight.unsqueeze(2), bias, *one, groups, _one_axis(dilation, 1)
+    ).squeeze(2)
+    return y.squeeze(0) if single else y
+
+
+def _needs_axes(name: str, weight: Tensor, count: int) -> None:
+    if weight.ndim != count:
+        raise ValueError(f"{name}: expected a weight of {count} axes, got {weight.shape}")
 
 
 def conv_transpose2d(
@@ -145,6 +226,7 @@ def conv_transpose2d(
         TypeError: dtypes differ.
     """
     name = "conv_transpose2d"
+    input, single = batched(name, input, 4, "N, C, H, W")
     _check(name, input, weight, bias, groups, transposed=True)
     how = (
         pair(name, "stride", stride, 1),
@@ -162,7 +244,8 @@ def conv_transpose2d(
             )
     if min(size) < 1:
         raise ValueError(f"{name}: padding {how[1]} leaves nothing of the output: {size}")
-    return _conv2d_input(input, weight, bias, size=size, how=(*how, groups))
+    y = _conv2d_input(input, weight, bias, size=size, how=(*how, groups))
+    return y.squeeze(0) if single else y
 
 
 def max_pool2d(
@@ -182,32 +265,26 @@ def max_pool2d(
     `return_indices` also the places, as indices into H·W (int64).
 
     Raises:
-        ValueError: shapes do not fit, or padding is more than half the window.
+        ValueError: shapes do not fit, padding is more than half the window, or a window (with
+            dilation) meets nothing but padding.
     """
     name = "max_pool2d"
-    if input.ndim != 4:
-        raise ValueError(f"{name}: expected input (N, C, H, W), got {input.shape}")
+    input, single = batched(name, input, 4, "N, C, H, W")
     kernel = pair(name, "kernel_size", kernel_size, 1)
     how = (
-        pair(name, "stride", kernel if stride is None else stride, 1),
+        pair(name, "stride", kernel if stride in (None, ()) else stride, 1),
         pair(name, "padding", padding, 0),
         pair(name, "dilation", dilation, 1),
     )
-    if any(2 * p > k for p, k in zip(how[1], kernel, strict=True)):
-        raise ValueError(f"{name}: padding {how[1]} is more than half of the window {kernel}")
-    size = []
-    for n, k, s, p, d in zip(input.shape[2:], kernel, *how, strict=True):
-        span = n + 2 * p - d * (k - 1) - 1
-        out = (-(-span // s) if ceil_mode else span // s) + 1
-        if ceil_mode and (out - 1) * s >= n + p:
-            out -= 1
-        size.append(out)
-    if min(size) < 1:
-        raise ValueError(f"{name}: the window {kernel} is larger than the input {input.shape[2:]}")
-    places = pooling.argmax_of_windows(input.data, kernel, tuple(size), *how)
+    size = pooled_size(name, input.shape[2:], kernel, *how, ceil_mode)
+    for n, k, out, s, p, d in zip(input.shape[2:], kernel, size, *how, strict=True):
+        if d > 1 and any(all(not 0 <= i * s - p + r * d < n for r in range(k)) for i in range(out)):
+            raise ValueError(f"{name}: a window meets nothing but padding: {how[1]} is too much")
+    places = pooling.argmax_of_windows(input.data, kernel, size, *how)
     n, c, h, w = input.shape
     # A pixel is a row: (N, H·W, C), from which rows are taken channel by channel.
     pixels = input.permute(0, 2, 3, 1).reshape(n, h * w, c)
     flat = places.transpose(0, 2, 3, 1).reshape(n, -1, c)
     y = _gather(pixels, flat, dim=1).reshape(n, *size, c).permute(0, 3, 1, 2)
-    return (y, Tensor(places)) if return_indices else y
+    y = y.squeeze(0) if single else y
+    return (y, Tensor(places[0] if single else places)) if return_indices else y

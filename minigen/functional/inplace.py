@@ -7,7 +7,7 @@ from typing import Any
 
 from minigen import backend
 from minigen.backend import Generator, as_array, device_of, is_array, to_device
-from minigen.functional.shape import _raw_key
+from minigen.functional.shape import split_key
 from minigen.tensor import Tensor, increment_version, is_grad_enabled
 
 
@@ -91,5 +91,6 @@ def uniform_(
 
 def setitem(self: Tensor, key: Any, value: Any) -> None:
     """`self[key] = value`; not recorded."""
-    _writable("setitem", self, value)[_raw_key(key)] = _raw(value)
+    views, copies = split_key(key)
+    _writable("setitem", self, value)[views][copies or ...] = _raw(value)
     increment_version(self)

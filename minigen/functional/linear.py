@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import string
+
 import numpy as np
 
-from minigen.backend import Array
+from minigen.backend import Array, namespace
+from minigen.functional.arguments import refuse
+from minigen.kernels import product
 from minigen.operation import operation, result_type
 from minigen.tensor import Tensor
 
@@ -19,7 +23,7 @@ def _t(x: Tensor) -> Tensor:
     other=lambda g, input, shape: (_t(input) @ g).sum_to_size(shape),
 )
 def _matmul(input: Array, other: Array) -> Array:
-    return np.matmul(input, other)
+    return product.matmul(input, other)
 
 
 def matmul(input: Tensor, other: Tensor, *, out: None = None) -> Tensor:
@@ -31,10 +35,13 @@ def matmul(input: Tensor, other: Tensor, *, out: None = None) -> Tensor:
     Raises:
         ValueError: the inner lengths differ, or an operand has no axis.
     """
+    refuse("matmul", out=out)
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         raise TypeError("matmul: both operands must be Tensors")
     if not input.ndim or not other.ndim:
         raise ValueError(f"matmul: {input.shape} @ {other.shape}: an operand has no axis")
+    if input.shape[-1] != other.shape[max(other.ndim - 2, 0)]:
+        raise ValueError(f"matmul: {input.shape} @ {other.shape}: inner lengths differ")
     if input.dtype != other.dtype:
         dtype = result_type(input, other)
         input, other = input.to(dtype), other.to(dtype)
@@ -43,6 +50,106 @@ def matmul(input: Tensor, other: Tensor, *, out: None = None) -> Tensor:
         return _matmul(input, other)
     y = _matmul(input.unsqueeze(0) if row else input, other.unsqueeze(1) if column else other)
     return y.squeeze(((-2,) if row else ()) + ((-1,) if column else ()))
+
+
+def bmm(input: Tensor, mat2: Tensor, *, out: None = None) -> Tensor:
+    """Matrix products of a batch: (N, n, k) @ (N, k, m) -> (N, n, m).
+
+    Raises:
+        ValueError: the shapes do not fit; nothing broadcasts.
+    """
+    refuse("bmm", out=out)
+    if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
+        raise ValueError(
+            f"bmm: expected (N, n, k) and (N, k, m), got {input.shape} and {mat2.shape}"
+        )
+    return matmul(input, mat2)
+
+
+def _einsum_pullback(
+    g: Tensor, operands: tuple, terms: list[str], result: str, needs: list[bool]
+) -> list[Tensor | None]:
+    """The gradient for an operand is the product of g with the other operands, summed over what the
+    operand lacks; an axis that nobody else has was summed alone, so the gradient is constant there.
+    """
+    gradients: list[Tensor | None] = []
+    for i, (term, operand, need) in enumerate(zip(terms, operands, needs, strict=True)):
+        if not need:
+            gradients.append(None)
+            continue
+        others = [t for j, t in enumerate(terms) if j != i]
+        known = "".join(c for c in term if c in result + "".join(others))
+        tensors = [g, *(x for j, x in enumerate(operands) if j != i)]
+        share = _einsum(*tensors, terms=[result, *others], result=known)
+        shape = [n if c in known else 1 for c, n in zip(term, operand.shape, strict=True)]
+        gradients.append(share.reshape(shape).expand(*operand.shape))
+    return gradients
+
+
+@operation(joint=_einsum_pullback)
+def _einsum(*operands: Array, terms: list[str], result: str) -> Array:
+    # A copy, since NumPy returns views where nothing is summed.
+    return np.einsum(f"{','.join(terms)}->{result}", *operands, optimize=len(operands) > 2) + 0
+
+
+def einsum(equation: str, *operands: Tensor) -> Tensor:
+    """Sums of products in Einstein's notation: `einsum("ij,jk->ik", a, b)` is a @ b.
+
+    Letters name axes; those that the result lacks are summed. Without `->` the result has the
+    letters that occur once, in alphabetical order. A letter twice in one operand takes its
+    diagonal. `...` stands for axes without names, which broadcast and come first in the result.
+
+    Raises:
+        ValueError: the equation does not fit the operands, or lengths disagree.
+    """
+    if len(operands) == 1 and not isinstance(operands[0], Tensor):
+        operands = tuple(operands[0])
+    left, arrow, result = equation.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) != len(operands):
+        raise ValueError(f"einsum: {equation!r} has {len(terms)} operands, {len(operands)} came")
+    free = [c for c in string.ascii_letters if c not in equation]
+    extra = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, operands, strict=True)]
+    for term, x, n in zip(terms, operands, extra, strict=True):
+        if n < 0 or (n > 0 and "..." not in term):
+            raise ValueError(f"einsum: {term!r} in {equation!r} does not fit the shape {x.shape}")
+    most = max([n for t, n in zip(terms, extra, strict=True) if "..." in t], default=0)
+    names = "".join(free[:most])
+    terms = [t.replace("...", names[most - n :]) for t, n in zip(terms, extra, strict=True)]
+    if arrow:
+        result = result.replace("...", names)
+    else:
+        once = sorted(c for c in set("".join(terms)) if "".join(terms).count(c) == 1)
+        result = names + "".join(c for c in once if c not in names)
+    if len(set(result)) < len(result) or set(result) - set("".join(terms)):
+        raise ValueError(f"einsum: {equation!r}: the result must name axes of operands, each once")
+    dtype = result_type(*operands)
+    taken, lengths = [], {}
+    for i, (term, x) in enumerate(zip(terms, operands, strict=True)):
+        terms[i], x = _diagonal(term, x.to(dtype))
+        taken.append(x)
+        for c, n in zip(terms[i], x.shape, strict=True):
+            if lengths.setdefault(c, n) != n and 1 not in (n, lengths[c]):
+                raise ValueError(f"einsum: axis {c!r} of {equation!r} is {lengths[c]} and {n} long")
+            lengths[c] = max(n, lengths[c]) if n else 0
+    # Axes of length 1 broadcast: expanded here, so that the pullback need not know of it.
+    taken = [x.expand(*[lengths[c] for c in t]) for t, x in zip(terms, taken, strict=True)]
+    return _einsum(*taken, terms=terms, result=result)
+
+
+def _diagonal(term: str, x: Tensor) -> tuple[str, Tensor]:
+    """The operand with each letter once: for a repeated one, its diagonal."""
+    for c in sorted(set(term)):
+        while term.count(c) > 1:
+            i = term.index(c)
+            j = term.index(c, i + 1)
+            if x.shape[i] != x.shape[j]:
+                raise ValueError(f"einsum: {c!r} twice in {term!r}, on axes of different lengths")
+            order = [i, j, *(k for k in range(x.ndim) if k not in (i, j))]
+            steps = namespace(x.data).arange(x.shape[i])
+            x = x.permute(*order)[steps, steps]
+            term = c + "".join(term[k] for k in order[2:])
+    return term, x
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -56,7 +163,7 @@ def _rows(x: Tensor) -> Tensor:
     bias=lambda g, shape: g.sum_to_size(shape),
 )
 def _linear(input: Array, weight: Array, bias: Array | None) -> Array:
-    y = np.matmul(input, weight.T)  # (…, in) @ (in, out)
+    y = product.matmul(input, weight.T)  # (…, in) @ (in, out)
     if bias is not None:
         y += bias
     return y
@@ -94,3 +201,12 @@ def same_dtype(name: str, **tensors: Tensor | None) -> None:
             raise TypeError(
                 f"{name}: {first} is {x.dtype} and {other} is {t.dtype}; convert one with to()"
             )
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input1ᵀ · weight · input2 + bias, for each output.
+
+    Shapes: input1 (…, in1), input2 (…, in2), weight (out, in1, in2), bias (out,) -> (…, out).
+    """
+    y = einsum("...i,oij,...j->...o", input1, weight, input2)
+    return y if bias is None else y + bias

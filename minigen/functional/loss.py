@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minigen.backend import Array, namespace
 from minigen.functional.activation import log_softmax, softplus
-from minigen.functional.arguments import refuse
-from minigen.functional.pointwise import sigmoid
+from minigen.functional.arguments import refuse, require_floating
+from minigen.functional.pointwise import abs, clamp, exp, log, log1p, sigmoid, where
+from minigen.functional.random import ones
 from minigen.functional.shape import _gather
 from minigen.operation import operation
 from minigen.tensor import Tensor
@@ -35,15 +38,16 @@ def mse_loss(
 
 @operation(
     elementwise=True,
+    floating=True,
     input=lambda g, input, target: g * (sigmoid(input) - target),
     target=lambda g, input: -g * input,
 )
 def _bernoulli_nll(input: Array, target: Array) -> Array:
     """−log p(target) under a coin with log-odds `input`: log(1 + eˣ) − target·x, both sides
-    without overflow."""
-    y = np.log1p(np.exp(-np.abs(input)))
-    y += np.maximum(input, 0)
+    without overflow, and exact where it is small: what cancels is subtracted first."""
+    y = np.maximum(input, 0)
     y -= input * target
+    y += np.log1p(np.exp(-np.abs(input)))
     return y
 
 
@@ -102,28 +106,34 @@ def cross_entropy(
     """
     name = "cross_entropy"
     refuse(name, size_average=size_average, reduce=reduce)
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
-    dim = 0 if input.ndim == 1 else 1
-    if input.ndim == 0 or (weight is not None and weight.shape != input.shape[dim : dim + 1]):
-        raise ValueError(f"{name}: expected input (N, C, …) and weight (C,), got {input.shape}")
-    classes = input.shape[dim]
+    dim, classes, scale = _class_axis(name, input, weight, reduction)
     log_p = log_softmax(input, dim)
-    scale = 1.0
-    if weight is not None:
-        scale = weight.reshape(*[1] * dim, -1, *[1] * (input.ndim - dim - 1))
-    uniform = (log_p * scale).sum(dim) * (-label_smoothing / classes) if label_smoothing else 0.0
     if target.dtype.kind == "f":
         if target.shape != input.shape:
             raise ValueError(f"{name}: probabilities {target.shape} for an input {input.shape}")
-        loss = (log_p * target * scale).sum(dim) * (label_smoothing - 1.0) + uniform
+        soft = target * (1.0 - label_smoothing) + label_smoothing / classes
+        loss = -(log_p * soft * scale).sum(dim)
         if reduction == "mean":
-            return loss.sum() / (loss._data.size // (1 if dim == 0 else 1) or 1)
+            return loss.sum() / max(loss._data.size, 1)
         return _reduced(name, loss, reduction)
-    if target.dtype.kind not in "iu" or target.shape != input.shape[:dim] + input.shape[dim + 1 :]:
+    return _nll(name, log_p, target, weight, ignore_index, reduction, label_smoothing)
+
+
+def _nll(
+    name: str,
+    log_p: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> Tensor:
+    """−log p of the targets' classes, weighted; and the share `label_smoothing` of it of all."""
+    dim, classes, scale = _class_axis(name, log_p, weight, reduction)
+    expected = log_p.shape[:dim] + log_p.shape[dim + 1 :]
+    if target.dtype.kind not in "iu" or target.shape != expected:
         raise ValueError(
-            f"{name}: expected targets of integers {input.shape[:dim] + input.shape[dim + 1 :]}, "
-            f"got {target.dtype} {target.shape}"
+            f"{name}: expected targets of integers {expected}, got {target.dtype} {target.shape}"
         )
     xp = namespace(target.data)
     valid = target.data != ignore_index
@@ -131,11 +141,191 @@ def cross_entropy(
     if index.size and (index.min() < 0 or index.max() >= classes):
         raise IndexError(f"{name}: targets must be classes from 0 to {classes - 1}")
     place = xp.expand_dims(index, dim)
-    valid = Tensor(valid.astype(log_p.dtype))
-    counts = valid if weight is None else _gather(scale.expand(*input.shape), place, dim=dim)
-    counts = counts if weight is None else counts.squeeze(dim) * valid
-    picked = _gather(log_p, place, dim=dim).squeeze(dim)
-    loss = picked * counts * (label_smoothing - 1.0) + uniform * valid
-    if reduction == "mean":
-        return loss.sum() / counts.sum()
+    counts = Tensor(valid.astype(log_p.dtype))
+    smoothed = (log_p * scale).sum(dim) * counts * (-label_smoothing / classes)
+    if weight is not None:
+        counts = _gather(scale.expand(*log_p.shape), place, dim=dim).squeeze(dim) * counts
+    loss = _gather(log_p, place, dim=dim).squeeze(dim) * counts * (label_smoothing - 1.0)
+    if label_smoothing:
+        loss = loss + smoothed
+    return loss.sum() / counts.sum() if reduction == "mean" else _reduced(name, loss, reduction)
+
+
+def _class_axis(
+    name: str, input: Tensor, weight: Tensor | None, reduction: str
+) -> tuple[int, int, Tensor | float]:
+    """The axis of classes, how many there are, and their weights shaped to meet the input."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+    dim = 0 if input.ndim == 1 else 1
+    if input.ndim == 0 or (weight is not None and weight.shape != input.shape[dim : dim + 1]):
+        raise ValueError(f"{name}: expected input (N, C, …) and weight (C,), got {input.shape}")
+    if weight is None:
+        return dim, input.shape[dim], 1.0
+    return dim, input.shape[dim], weight.reshape(*[1] * dim, -1, *[1] * (input.ndim - dim - 1))
+
+
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: None = None,
+    reduce: None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """|input − target|. Shapes: both the same (or broadcast to each other)."""
+    refuse("l1_loss", size_average=size_average, reduce=reduce, weight=weight)
+    return _reduced("l1_loss", abs(input - target), reduction)
+
+
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: None = None,
+    reduce: None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    """d²/2β for |d| = |input − target| < β, else |d| − β/2 (Girshick 2015).
+
+    Shapes: both the same (or broadcast to each other).
+
+    Raises:
+        ValueError: a negative beta.
+    """
+    name = "smooth_l1_loss"
+    refuse(name, size_average=size_average, reduce=reduce)
+    if beta < 0:
+        raise ValueError(f"{name}: beta must not be negative, not {beta}")
+    distance = abs(input - target)
+    if beta:
+        inner = distance * distance * (0.5 / beta)
+        distance = where(distance < beta, inner, distance - 0.5 * beta)
+    return _reduced(name, distance, reduction)
+
+
+def _bce_slope(g: Tensor, input: Tensor, target: Tensor) -> Tensor:
+    """(p − t) / (p·(1 − p)), with a denominator of at least 10⁻¹²."""
+    return g * (input - target) / clamp((1 - input) * input, min=1e-12)
+
+
+@operation(
+    elementwise=True,
+    floating=True,
+    input=_bce_slope,
+    target=lambda g, input: g * (clamp(log1p(-input), min=-100) - clamp(log(input), min=-100)),
+)
+def _bce(input: Array, target: Array) -> Array:
+    """−t·log p − (1 − t)·log(1 − p), with logarithms of at least −100, as in PyTorch."""
+    with np.errstate(divide="ignore"):
+        yes, no = np.maximum(np.log(input), -100), np.maximum(np.log1p(-input), -100)
+    return (target - 1) * no - target * yes
+
+
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: None = None,
+    reduce: None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """−t·log p − (1 − t)·log(1 − p) for probabilities p and targets t in [0, 1]; logarithms are
+    held at −100 or above. Where logits are at hand, `binary_cross_entropy_with_logits` is exact.
+
+    Shapes: input and target the same; weight broadcasts to it.
+
+    Raises:
+        ValueError: the shapes differ, or an input is no probability.
+    """
+    name = "binary_cross_entropy"
+    refuse(name, size_average=size_average, reduce=reduce)
+    if input.shape != target.shape:
+        raise ValueError(f"{name}: input {input.shape} and target {target.shape} must agree")
+    data = input.data
+    if data.size and not (data.min() >= 0 and data.max() <= 1):
+        raise ValueError(f"{name}: inputs must be probabilities, not {data.min()} to {data.max()}")
+    loss = _bce(input, target)
+    return _reduced(name, loss if weight is None else loss * weight, reduction)
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: None = None,
+    ignore_index: int = -100,
+    reduce: None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """−input at the target's class: the negative log-likelihood, for log-probabilities.
+
+    Shapes, weights, `ignore_index` and errors: see `cross_entropy`, which takes logits.
+    """
+    refuse("nll_loss", size_average=size_average, reduce=reduce)
+    return _nll("nll_loss", input, target, weight, ignore_index, reduction, 0.0)
+
+
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: None = None,
+    reduce: None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """t·(log t − input): the Kullback–Leibler divergence of log-probabilities `input` from the
+    probabilities t = target (or e^target), element by element. Where t is 0 so is the term.
+
+    `batchmean` divides the sum by the length of the first axis, which gives the divergence;
+    `mean` divides by the number of elements, which does not.
+
+    Shapes: both the same (or broadcast to each other).
+    """
+    refuse("kl_div", size_average=size_average, reduce=reduce)
+    loss = exp(target) * (target - input) if log_target else _xlogx(target) - target * input
+    if reduction == "batchmean":
+        return loss.sum() / len(input) if input.ndim else loss.sum()
+    return _reduced("kl_div", loss, reduction)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, input: g * (log(input) + 1))
+def _xlogx(input: Array) -> Array:
+    """x·log x, and 0 at 0."""
+    return input * np.log(np.where(input == 0, 1, input))
+
+
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Tensor | float,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """½·(log v + (input − target)²/v), for v = var but at least eps: −log N(target; input, v), but
+    for the constant ½·log 2π unless `full`. As in PyTorch, no gradient sees the bound eps.
+
+    Shapes: input and target the same; var broadcasts, or lacks the last axis.
+
+    Raises:
+        ValueError: a negative variance, or shapes that do not fit.
+    """
+    name = "gaussian_nll_loss"
+    require_floating(name, input)
+    if not isinstance(var, Tensor):
+        var = ones(*input.shape, dtype=input.dtype, device=input.device) * var
+    if var.shape != input.shape and var.shape == input.shape[:-1]:
+        var = var.unsqueeze(-1)
+    lengths = zip(var.shape, input.shape, strict=False)
+    if var.ndim != input.ndim or any(n not in (1, m) for n, m in lengths):
+        raise ValueError(f"{name}: var {var.shape} does not fit input {input.shape}")
+    if var.data.size and var.data.min() < 0:
+        raise ValueError(f"{name}: a variance is negative: {var.data.min()}")
+    # The bound is added as a constant, so that the gradient passes where it binds.
+    var = var + Tensor(np.maximum(eps - var.data, 0))
+    difference = input - target
+    loss = (log(var) + difference * difference / var) * 0.5
+    if full:
+        loss = loss + 0.5 * math.log(2 * math.pi)
     return _reduced(name, loss, reduction)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 from minigen.backend import Array
+from minigen.functional.arguments import Dims, refuse, require_floating
+from minigen.functional.linear import same_dtype
+from minigen.functional.pointwise import clamp
+from minigen.functional.reduction import norm
 from minigen.operation import operation
 from minigen.tensor import Tensor, increment_version, is_grad_enabled
 
@@ -82,6 +89,7 @@ def batch_norm(
     Raises:
         ValueError: shapes do not fit; a single value for each channel when training; no running
             statistics when not training.
+        TypeError: dtypes differ, or are not of floating-point numbers.
     """
     if input.ndim < 2:
         raise ValueError(f"batch_norm: expected input (N, C, …), got {input.shape}")
@@ -95,6 +103,8 @@ def batch_norm(
     for name, t in named.items():
         if t is not None and t.shape != (c,):
             raise ValueError(f"batch_norm: expected {name} {(c,)}, got {t.shape}")
+    require_floating("batch_norm", input)
+    same_dtype("batch_norm", input=input, **named)
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError(
@@ -118,3 +128,130 @@ def batch_norm(
             increment_version(running)
     rstd = 1 / np.sqrt(var + eps)
     return _batch_norm(input, weight, bias, mean=mean, rstd=rstd, eps=eps)
+
+
+def _standardize_pullback(g: Tensor, input: Tensor, y: Tensor, dims, eps) -> Tensor:
+    """rstd·(g − mean g − y·mean(g·y)), where rstd is a function of the input too."""
+    centred = input - input.mean(dims, keepdim=True)
+    rstd = ((centred * centred).mean(dims, keepdim=True) + eps) ** -0.5
+    return rstd * (g - g.mean(dims, keepdim=True) - y * (g * y).mean(dims, keepdim=True))
+
+
+@operation(input=_standardize_pullback)
+def _standardize(input: Array, *, dims: tuple[int, ...], eps: float) -> Array:
+    """Mean 0 and variance 1 (but for eps) over the axes `dims`."""
+    y = input - input.mean(axis=dims, keepdims=True)
+    y /= np.sqrt(np.square(y).mean(axis=dims, keepdims=True) + eps)
+    return y
+
+
+def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each example shifted and scaled to mean 0 and variance 1 over its last axes, then by weight
+    and bias (Ba et al. 2016).
+
+    Shapes: input (…, *normalized_shape), weight and bias normalized_shape.
+
+    Raises:
+        ValueError: shapes do not fit.
+    """
+    shape = tuple(normalized_shape)
+    lead = input.ndim - len(shape)
+    if not shape or lead < 0 or input.shape[lead:] != shape:
+        raise ValueError(f"layer_norm: the last axes of {input.shape} are not {shape}")
+    for name, t in {"weight": weight, "bias": bias}.items():
+        if t is not None and t.shape != shape:
+            raise ValueError(f"layer_norm: expected {name} {shape}, got {t.shape}")
+    require_floating("layer_norm", input)
+    return _affine(_standardize(input, dims=tuple(range(lead, input.ndim)), eps=eps), weight, bias)
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Groups of channels of each example shifted and scaled to mean 0 and variance 1, then each
+    channel by weight and bias (Wu and He 2018).
+
+    Shapes: input (N, C, …), weight and bias (C,).
+
+    Raises:
+        ValueError: the groups do not divide the channels, or shapes do not fit.
+    """
+    n, c = _examples_and_channels("group_norm", input, weight, bias)
+    if num_groups < 1 or c % num_groups:
+        raise ValueError(f"group_norm: {num_groups} groups do not divide {c} channels")
+    grouped = input.reshape(n, num_groups, c // num_groups, *input.shape[2:])
+    y = _standardize(grouped, dims=tuple(range(2, grouped.ndim)), eps=eps).reshape(input.shape)
+    return _channelwise(y, weight, bias)
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each channel of each example shifted and scaled to mean 0 and variance 1 over its pixels,
+    then by weight and bias (Ulyanov et al. 2016).
+
+    Shapes: input (N, C, …), weight and bias (C,).
+
+    Raises:
+        ValueError: shapes do not fit, or there is one pixel.
+        NotImplementedError: running statistics.
+    """
+    refuse("instance_norm", running_mean=running_mean, running_var=running_var)
+    if not use_input_stats:
+        raise NotImplementedError("instance_norm: use_input_stats=False is not supported")
+    _examples_and_channels("instance_norm", input, weight, bias)
+    if math.prod(input.shape[2:]) < 2:
+        raise ValueError(f"instance_norm: more than one pixel is needed, not {input.shape}")
+    return _channelwise(
+        _standardize(input, dims=tuple(range(2, input.ndim)), eps=eps), weight, bias
+    )
+
+
+def _examples_and_channels(
+    name: str, input: Tensor, weight: Tensor | None, bias: Tensor | None
+) -> tuple[int, int]:
+    require_floating(name, input)
+    if input.ndim < 2:
+        raise ValueError(f"{name}: expected input (N, C, …), got {input.shape}")
+    for what, t in {"weight": weight, "bias": bias}.items():
+        if t is not None and t.shape != input.shape[1:2]:
+            raise ValueError(f"{name}: expected {what} {input.shape[1:2]}, got {t.shape}")
+    return input.shape[:2]
+
+
+def _channelwise(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    return _affine(
+        y,
+        None if weight is None else _channels(weight, y.ndim),
+        None if bias is None else _channels(bias, y.ndim),
+    )
+
+
+def normalize(
+    input: Tensor, p: float = 2.0, dim: Dims = 1, eps: float = 1e-12, out: None = None
+) -> Tensor:
+    """The input divided by its p-norm over `dim`, or by eps where that is larger."""
+    refuse("normalize", out=out)
+    return input / clamp(norm(input, p, dim, keepdim=True), min=eps)

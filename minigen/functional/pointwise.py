@@ -6,11 +6,12 @@ was broadcast, so the pullbacks here are the formulas of a single number.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from minigen.backend import Array, as_array, namespace
+from minigen.backend import FLOAT32, Array, as_array, is_array, namespace, special
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -60,6 +61,40 @@ def exp(input: Array) -> Array:
 def log(input: Array) -> Array:
     """The natural logarithm."""
     return np.log(input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, input: g / (1 + input))
+def log1p(input: Array) -> Array:
+    """log(1 + input), exact for small input."""
+    return np.log1p(input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, input: g * cos(input))
+def sin(input: Array) -> Array:
+    """The sine; input in radians."""
+    return np.sin(input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, input: -g * sin(input))
+def cos(input: Array) -> Array:
+    """The cosine; input in radians."""
+    return np.cos(input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, y: g * y**3 * -0.5)
+def rsqrt(input: Array) -> Array:
+    """1 / √input; infinite at 0."""
+    return 1 / np.sqrt(input)
+
+
+@operation(
+    elementwise=True,
+    floating=True,
+    input=lambda g, input: g * exp(input * -input) * (2 / math.sqrt(math.pi)),
+)
+def erf(input: Array) -> Array:
+    """The error function 2/√π ∫₀ˣ exp(−t²) dt."""
+    return special(input).erf(input)
 
 
 @operation(elementwise=True, floating=True, input=lambda g, y: g / (2 * y))
@@ -112,18 +147,50 @@ def minimum(input: Array, other: Array) -> Array:
 )
 def where(condition: Array, input: Array, other: Array) -> Array:
     """input where the condition is true, else other."""
-    if condition.dtype.kind != "b":
-        raise TypeError(f"where: condition must hold truth values, not {condition.dtype}")
+    if not is_array(condition) or condition.dtype.kind != "b":
+        kind = getattr(condition, "dtype", type(condition).__name__)
+        raise TypeError(f"where: condition must be a tensor of truth values, not {kind}")
     if not (hasattr(input, "dtype") or hasattr(other, "dtype")):  # two Python numbers
         input = namespace(condition).asarray(input, as_array(input + other).dtype)
     return np.where(condition, input, other)
 
 
+def clamp(
+    input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None
+) -> Tensor:
+    """The input, but no less than `min` and no more than `max`; where the input is at a bound the
+    gradient is the input's, as in PyTorch.
+
+    Raises:
+        ValueError: both bounds are missing.
+    """
+    if min is None and max is None:
+        raise ValueError("clamp: at least one of min and max must be given")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        y = input if min is None else where(input < min, min, input)
+        return y if max is None else where(y > max, max, y)
+    if input.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
+        input = _cast(input, to=FLOAT32)
+    return _clamp(
+        input, low=-math.inf if min is None else min, high=math.inf if max is None else max
+    )
+
+
+@operation(
+    elementwise=True,
+    input=lambda g, input, low, high: where((input >= low) & (input <= high), g, 0.0),
+)
+def _clamp(input: Array, *, low: float, high: float) -> Array:
+    if input.dtype.kind != "f":  # infinities are no integers
+        low, high = (None if math.isinf(bound) else bound for bound in (low, high))
+    return np.clip(input, low, high)
+
+
 def _pow_input(g: Tensor, input: Tensor, exponent: Any) -> Tensor:
     """exponent · input^(exponent − 1), and 0 where the exponent is 0, at input 0 too."""
-    if not isinstance(exponent, Tensor):
+    if isinstance(exponent, int | float):
         return g * (exponent * input ** (exponent - 1)) if exponent else g * 0
-    zero = exponent == 0
+    zero = (input == 0) & (exponent == 0)
     return g * exponent * input ** where(zero, 1.0, exponent - 1)
 
 
@@ -201,6 +268,24 @@ def logical_not(input: Array) -> Array:
 
 
 @operation()
+def bitwise_and(input: Array, other: Array) -> Array:
+    """Of truth values: both. Of integers: bit by bit."""
+    return np.bitwise_and(input, other)
+
+
+@operation()
+def bitwise_or(input: Array, other: Array) -> Array:
+    """Of truth values: either. Of integers: bit by bit."""
+    return np.bitwise_or(input, other)
+
+
+@operation()
+def bitwise_not(input: Array) -> Array:
+    """Of truth values: not. Of integers: each bit."""
+    return np.bitwise_not(input)
+
+
+@operation()
 def isfinite(input: Array) -> Array:
     """Truth values: neither infinite nor NaN."""
     return np.isfinite(input)
@@ -208,7 +293,7 @@ def isfinite(input: Array) -> Array:
 
 @operation(input=lambda g, dtype: _cast(g, to=dtype), view=True)
 def _cast(input: Array, *, to: np.dtype) -> Array:
-    return input.astype(to, copy=False)
+    return as_array(input, to)
 
 
 @operation(input=lambda g: g)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigen import backend
 from minigen.backend import FLOAT32, Array, Generator, as_array, to_device
-from minigen.functional.arguments import refuse, sizes
+from minigen.functional.arguments import refuse, require_floating, sizes
+from minigen.kernels import elementwise
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -64,9 +66,7 @@ def rand(
 
 @operation(input=lambda g, mask, scale: _dropout(g, mask, scale=scale))
 def _dropout(input: Array, mask: Array, *, scale: float) -> Array:
-    y = input * scale
-    y *= mask
-    return y
+    return elementwise.dropout(input, mask, scale)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -75,10 +75,12 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
     Raises:
         ValueError: p is no probability.
+        TypeError: the input does not hold floating-point numbers.
     """
     refuse("dropout", inplace=inplace)
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p must be a probability from 0 to 1, not {p}")
+    require_floating("dropout", input)
     if not training or p == 0:
         return input
     shape = input.shape
@@ -89,3 +91,86 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     else:
         mask = backend.default_generator.bernoulli(shape, 1 - p, input.device)
     return _dropout(input, mask, scale=1 / (1 - p) if p < 1 else 0.0)
+
+
+def dropout2d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Whole channels set to 0 with probability p, the others divided by 1 − p (Tompson et al.
+    2015). Shapes: (N, C, …).
+
+    Raises:
+        ValueError: p is no probability, or the input has no channels.
+        TypeError: the input does not hold floating-point numbers.
+    """
+    if input.ndim < 2:
+        raise ValueError(f"dropout2d: expected input (N, C, …), got {input.shape}")
+    whole = ones(*input.shape[:2], *[1] * (input.ndim - 2), dtype=input.dtype, device=input.device)
+    kept = dropout(whole, p, training, inplace)
+    return input if kept is whole else input * kept
+
+
+def full(
+    size: Sequence[int],
+    fill_value: float,
+    *,
+    dtype: Any = None,
+    device: str = "cpu",
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor of `fill_value`; if not told otherwise float32 for a float, int64 for an integer."""
+    dtype = dtype or as_array(fill_value).dtype
+    return _filled("full", (size,), fill_value, dtype, device, requires_grad)
+
+
+def arange(
+    start: float,
+    end: float | None = None,
+    step: float = 1,
+    *,
+    dtype: Any = None,
+    device: str = "cpu",
+    requires_grad: bool = False,
+) -> Tensor:
+    """The numbers from `start` (0 if one number is given) up to but without `end`: int64 if all are
+    integers, else float32, if not told otherwise.
+
+    Raises:
+        ValueError: step is 0 or leads away from `end`.
+    """
+    start, end = (0, start) if end is None else (start, end)
+    if step == 0 or (end - start) * step < 0:
+        raise ValueError(f"arange: step {step} does not lead from {start} to {end}")
+    if dtype is None:
+        dtype = as_array(start + end + step).dtype
+    values = np.arange(start, end, step).astype(dtype)
+    return Tensor(to_device(values, device), requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: Any = None,
+    device: str = "cpu",
+    requires_grad: bool = False,
+) -> Tensor:
+    """The matrix (n, m or n) with ones on its diagonal."""
+    return Tensor(to_device(np.eye(n, m, dtype=dtype or FLOAT32), device), requires_grad)
+
+
+def _like(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The same with the shape, dtype and device of another tensor."""
+
+    def like(input: Tensor, *args: Any, dtype: Any = None, device: str | None = None,
+             requires_grad: bool = False) -> Tensor:  # fmt: skip
+        made = {"dtype": dtype or input.dtype, "device": device or input.device}
+        return factory(input.shape, *args, **made, requires_grad=requires_grad)
+
+    like.__name__ = f"{factory.__name__}_like"
+    like.__doc__ = f"`{factory.__name__}` with the shape, dtype and device of `input`."
+    return like
+
+
+zeros_like, ones_like, full_like = _like(zeros), _like(ones), _like(full)
+rand_like, randn_like = _like(rand), _like(randn)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minigen.backend import Array, namespace
+from minigen.backend import Array, is_array, namespace
 from minigen.functional.arguments import axis, refuse, sizes
-from minigen.operation import operation
+from minigen.operation import operation, result_type
 from minigen.tensor import Tensor
 
 
@@ -126,7 +127,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
     if not len(tensors):
         raise ValueError("cat: expected at least one tensor, got none")
     dim = axis("cat", dim, tensors[0].ndim)
-    dtype = np.result_type(*[t.dtype for t in tensors])
+    dtype = result_type(*tensors)
     tensors = [t if t.dtype == dtype else t.to(dtype) for t in tensors]
     if any(t.ndim <= dim for t in tensors):
         raise ValueError(f"cat: shapes {[t.shape for t in tensors]} do not all have an axis {dim}")
@@ -134,7 +135,14 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
-    """Join tensors of one shape along a new axis `dim`."""
+    """Join tensors of one shape along a new axis `dim`.
+
+    Raises:
+        ValueError: there are no tensors, or their shapes differ.
+    """
+    refuse("stack", out=out)
+    if not len(tensors):
+        raise ValueError("stack: expected at least one tensor, got none")
     return cat([unsqueeze(t, dim) for t in tensors], axis("stack", dim, tensors[0].ndim + 1))
 
 
@@ -156,24 +164,41 @@ def _index_add(input: Array, *, key: Any, size: tuple[int, ...]) -> Array:
     return y
 
 
-def _raw_key(key: Any) -> Any:
-    """An index without tensors: they become their arrays, lists become arrays too."""
-    if isinstance(key, tuple):
-        return tuple(_raw_key(k) for k in key)
-    if isinstance(key, Tensor):
-        return key.data
-    return np.asarray(key) if isinstance(key, list) else key
+def split_key(key: Any) -> tuple[tuple, tuple]:
+    """An index as two: first integers, slices, None and `...`, which give a view, then arrays of
+    integers or truth values, which copy. (NumPy would count an integer beside an array as one.)"""
+    views, copies = [], []
+    for k in key if isinstance(key, tuple) else (key,):
+        if isinstance(k, Tensor):
+            k = k.data.copy()  # the pullback needs it, and could not see it change
+        elif isinstance(k, list | bool | np.bool_):
+            k = np.asarray(k, None if k != [] else int)
+        if is_array(k) and (k.ndim or k.dtype.kind == "b"):
+            views += [slice(None)] * (k.ndim if k.dtype.kind == "b" else 1)
+            copies.append(k)
+            continue
+        views.append(k if k is None or k is ... or isinstance(k, slice) else operator.index(k))
+        if not isinstance(views[-1], int):
+            copies.append(k if k is ... else slice(None))
+    if not any(k is ... for k in views):
+        views.append(...)  # one element is a view too then, and not a scalar
+    return tuple(views), tuple(copies) if any(is_array(k) for k in copies) else ()
 
 
 def index(input: Tensor, key: Any) -> Tensor:
     """`input[key]`, with integers, slices, `None`, `...`, arrays or tensors of integers, and masks.
 
-    Slices give views; gradients of elements taken twice add up.
+    Integers and slices give views, and come before arrays, as in PyTorch; gradients of elements
+    taken twice add up.
 
     Raises:
         IndexError: the index is out of range or has too many axes.
+        TypeError: something else than these is in the index.
     """
-    return _index(input, key=_raw_key(key))
+    views, copies = split_key(key)
+    if not copies or any(k not in (slice(None), ...) for k in views):
+        input = _index(input, key=views)
+    return _index(input, key=copies) if copies else input
 
 
 @operation(input=lambda g, index, shape, dim: _scatter_add(g, index, dim=dim, size=shape))
@@ -204,7 +229,14 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     refuse("gather", sparse_grad=sparse_grad)
     if index.dtype.kind not in "iu":
         raise TypeError(f"gather: index must hold integers, not {index.dtype}")
-    return _gather(input, index, dim=axis("gather", dim, input.ndim))
+    dim = axis("gather", dim, input.ndim)
+    lengths, expected = (x.shape[:dim] + x.shape[dim + 1 :] for x in (index, input))
+    if lengths != expected:
+        raise ValueError(
+            f"gather: but for axis {dim}, index {index.shape} must have the lengths of the input "
+            f"{input.shape}"
+        )
+    return _gather(input, index, dim=dim)
 
 
 def contiguous(input: Tensor) -> Tensor:
@@ -214,4 +246,155 @@ def contiguous(input: Tensor) -> Tensor:
 
 @operation(input=lambda g: g, view=True)
 def _contiguous(input: Array) -> Array:
-    return namespace(input).ascontiguousarray(input)
+    return input if input.flags.c_contiguous else input.copy()
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """Like `gather`, but the other axes broadcast; of the flattened input if `dim` is left out."""
+    if dim is None:
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
+    dim = axis("take_along_dim", dim, input.ndim)
+    try:
+        lengths = [
+            (n, m) if i == dim else (both := int(np.broadcast_shapes((n,), (m,))[0]), both)
+            for i, (n, m) in enumerate(zip(input.shape, indices.shape, strict=True))
+        ]
+    except ValueError:
+        raise ValueError(
+            f"take_along_dim: indices {indices.shape} do not broadcast to {input.shape} but for "
+            f"axis {dim}"
+        ) from None
+    return gather(
+        input.expand(*[n for n, _ in lengths]), dim, indices.expand(*[m for _, m in lengths])
+    )
+
+
+def index_select(input: Tensor, dim: int, index: Tensor, *, out: None = None) -> Tensor:
+    """The entries of the axis `dim` that the 1-d tensor `index` of integers names, in its order.
+
+    Raises:
+        TypeError: the index holds no integers.
+        IndexError: an entry is out of range.
+    """
+    refuse("index_select", out=out)
+    dim = axis("index_select", dim, input.ndim)
+    return _index(input, key=(*(slice(None),) * dim, _entries("index_select", index)))
+
+
+def index_add(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1, out: None = None
+) -> Tensor:
+    """The input with alpha · source added to those entries of the axis `dim` that `index` names;
+    what is added to one entry twice adds up.
+
+    Raises:
+        TypeError: the index holds no integers.
+        ValueError: source does not have the shape of `index_select(input, dim, index)`.
+        IndexError: an entry is out of range.
+    """
+    refuse("index_add", out=out)
+    dim = axis("index_add", dim, input.ndim)
+    key = (*(slice(None),) * dim, _entries("index_add", index))
+    expected = (*input.shape[:dim], len(key[-1]), *input.shape[dim + 1 :])
+    if source.shape != expected:
+        raise ValueError(f"index_add: source must be {expected}, not {source.shape}")
+    return input + _index_add(source if alpha == 1 else source * alpha, key=key, size=input.shape)
+
+
+def _entries(name: str, index: Tensor) -> Array:
+    if index.dtype.kind not in "iu" or index.ndim > 1:
+        raise TypeError(f"{name}: index must hold integers on one axis, not {index.dtype} "
+                        f"{index.shape}")  # fmt: skip
+    return index.data.reshape(-1)
+
+
+def split(
+    tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
+) -> tuple[Tensor, ...]:
+    """Views of pieces of the axis `dim`, of that size (the last may be smaller) or those sizes.
+
+    Raises:
+        ValueError: the sizes do not add up to the axis.
+    """
+    dim = axis("split", dim, tensor.ndim)
+    length, lengths = tensor.shape[dim], split_size_or_sections
+    if not isinstance(lengths, Sequence):
+        if lengths < 1:
+            raise ValueError(f"split: the size of a piece must be at least 1, not {lengths}")
+        starts = range(0, length, lengths) if length else [0]
+        lengths = [min(lengths, length - start) for start in starts]
+    if sum(lengths) != length:
+        raise ValueError(f"split: {list(lengths)} do not add up to axis {dim} of {tensor.shape}")
+    ends = np.cumsum(lengths).tolist()
+    before = (slice(None),) * dim
+    return tuple(
+        _index(tensor, key=(*before, slice(end - n, end)))
+        for end, n in zip(ends, lengths, strict=True)
+    )
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of up to `chunks` pieces of the axis `dim`, equal but for the last.
+
+    Raises:
+        ValueError: fewer than one piece.
+    """
+    if chunks < 1:
+        raise ValueError(f"chunk: chunks must be at least 1, not {chunks}")
+    length = input.shape[axis("chunk", dim, input.ndim)]
+    return split(input, max(1, -(-length // chunks)), dim)
+
+
+@operation(input=lambda g, dims: _flip(g, dims=dims), view=True)
+def _flip(input: Array, *, dims: tuple[int, ...]) -> Array:
+    return np.flip(input, dims)
+
+
+def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
+    """The elements in reverse order along the axes `dims`."""
+    return _flip(input, dims=tuple(axis("flip", d, input.ndim) for d in sizes("flip", [dims])))
+
+
+@operation(
+    input=lambda g, shifts, dims: _roll(g, shifts=tuple(-s for s in shifts), dims=dims),
+)
+def _roll(input: Array, *, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
+    return np.roll(input, shifts, dims)
+
+
+def roll(
+    input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None
+) -> Tensor:
+    """The elements moved on along axes by `shifts`, those beyond the end to the start; without
+    `dims` along the flattened input.
+
+    Raises:
+        ValueError: not as many shifts as axes.
+    """
+    shifts = tuple(shifts) if isinstance(shifts, Sequence) else (shifts,)
+    if dims is None or dims == ():
+        if len(shifts) != 1:
+            raise ValueError(f"roll: {len(shifts)} shifts for the flattened input; expected one")
+        return _roll(input.reshape(-1), shifts=shifts, dims=(0,)).reshape(input.shape)
+    dims = tuple(dims) if isinstance(dims, Sequence) else (dims,)
+    if len(shifts) != len(dims):
+        raise ValueError(f"roll: {len(shifts)} shifts for {len(dims)} axes")
+    return _roll(input, shifts=shifts, dims=tuple(axis("roll", d, input.ndim) for d in dims))
+
+
+def repeat(input: Tensor, *repeats: int) -> Tensor:
+    """Copies of the input side by side, `repeats` of them along each axis; new axes come first.
+
+    Raises:
+        ValueError: fewer numbers than axes.
+    """
+    counts = sizes("repeat", repeats)
+    lead = len(counts) - input.ndim
+    if lead < 0:
+        raise ValueError(f"repeat: {len(counts)} numbers for a tensor of {input.ndim} axes")
+    shape = (1,) * lead + input.shape
+    # Each axis n becomes (repeats, n), of which the first is expanded.
+    paired = [length for n in shape for length in (1, n)]
+    wide = [length for n, count in zip(shape, counts, strict=True) for length in (count, n)]
+    merged = [n * count for n, count in zip(shape, counts, strict=True)]
+    return input.reshape(paired).expand(*wide).reshape(merged)

@@ -22,11 +22,12 @@ from numpy.lib.stride_tricks import as_strided
 
 from minigen.backend import Array
 from minigen.kernels import simple
-from minigen.kernels.threads import over_images
+from minigen.kernels.threads import over_images, scratch
 
 Pair = tuple[int, int]
 
 BUFFER = 1 << 21  # bytes of windows copied at a time: about a core's share of the cache
+PLANAR = 4  # up to so many channels in a group, windows are copied as planes
 FEW = 8  # at most so many output channels make a product too narrow to gather for
 
 
@@ -101,6 +102,8 @@ class Windows:
         )
         self.per_image = per_image * channels
         self.images = max(1, BUFFER // (self.per_image * image.itemsize))
+        # With few channels the runs that lie together in memory are rows of pixels, not channels.
+        self.planar = channels // groups <= PLANAR
 
     def chunks(self, first: int, last: int):
         """Ranges of a few images each."""
@@ -110,8 +113,12 @@ class Windows:
     def buffers(self, images: int) -> tuple[Array | None, Array]:
         """What one thread works in: a frame of zeros around some images, and their windows."""
         images, dtype = min(images, self.images), self.image.dtype
-        frame = None if self.whole else np.zeros((images, *self.padded_shape), dtype)
-        return frame, np.empty(images * self.per_image, dtype)
+        windows = scratch("windows", (images * self.per_image,), dtype)
+        if self.whole:
+            return None, windows
+        frame = scratch("frame", (images, *self.padded_shape), dtype)
+        frame[...] = 0
+        return frame, windows
 
     def pad(self, lo: int, hi: int, frame: Array | None) -> Array:
         """Images lo to hi with their margin of zeros."""
@@ -134,7 +141,12 @@ class Windows:
         flat = (groups, math.prod(shape[1:4]), math.prod(shape[4:]))
         if shape == (1, *corner.shape[:3], 1, 1, channels) and rows.hop == columns.hop == 1:
             return corner.reshape(flat)  # a 1×1 filter: pixels are the windows
-        copied = buffer[: math.prod(shape)].reshape(shape)
+        buffer = buffer[: math.prod(shape)]
+        if self.planar:  # (G, taps, taps, C/G, images, count, count)
+            copied = buffer.reshape(groups, *shape[4:], *shape[1:4])
+            np.copyto(copied, windows.transpose(0, 4, 5, 6, 1, 2, 3))
+            return copied.reshape(groups, flat[2], flat[1]).swapaxes(1, 2)
+        copied = buffer.reshape(shape)
         np.copyto(copied, windows)
         return copied.reshape(flat)
 
@@ -215,8 +227,8 @@ def scatter(
     ]
 
     def work(_: int, first: int, last: int) -> None:
-        planes = np.empty((taps_y, taps_x, outputs, height, width), x.dtype)
-        total = np.empty((outputs, *frame), x.dtype)
+        planes = scratch("windows", (taps_y, taps_x, outputs, height, width), x.dtype)
+        total = scratch("frame", (outputs, *frame), x.dtype)
         for i in range(first, last):
             # (R·S·O, C) @ (C, H·W)
             np.matmul(w2, x[i].reshape(-1, channels).T, out=planes.reshape(len(w2), -1))

@@ -16,37 +16,38 @@ def argmax_of_windows(
     """
     xp = namespace(x)
     n, c, h, w = x.shape
-    last = [
-        (o - 1) * s + (k - 1) * d + 1
-        for o, s, k, d in zip(size, stride, kernel, dilation, strict=True)
-    ]
-    height, width = (max(n_ + 2 * p, e) for n_, p, e in zip((h, w), padding, last, strict=True))
-    frame = xp.full((n, height, width, c), -xp.inf, x.dtype)
-    inside = xp.zeros((height, width), bool)
-    top, left = padding
-    frame[:, top : top + h, left : left + w] = x.transpose(0, 2, 3, 1)
-    inside[top : top + h, left : left + w] = True
-    best = place = None
-    for r in range(kernel[0]):
-        for s in range(kernel[1]):
-            rows = slice(
-                r * dilation[0], r * dilation[0] + (size[0] - 1) * stride[0] + 1, stride[0]
-            )
-            cols = slice(
-                s * dilation[1], s * dilation[1] + (size[1] - 1) * stride[1] + 1, stride[1]
-            )
-            value = frame[:, rows, cols]
-            y = xp.arange(size[0])[:, None] * stride[0] + r * dilation[0] - top
-            z = xp.arange(size[1]) * stride[1] + s * dilation[1] - left
-            here = (y * w + z)[:, :, None]
-            if best is None:
-                best = value.copy()
-                place = xp.where(inside[rows, cols][:, :, None], here, -1)
-                place = xp.broadcast_to(place, value.shape).copy()
-                continue
-            better = ((value > best) | (value != value) | (place < 0)) & inside[rows, cols][
-                :, :, None
-            ]
-            best = xp.where(better, value, best)
-            place = xp.where(better, here, place)
-    return place.transpose(0, 3, 1, 2)
+    pixels = x.transpose(0, 2, 3, 1)
+    steps = [xp.arange(o) * s - p for o, s, p in zip(size, stride, padding, strict=True)]
+    reach = [(o - 1) * s + 1 for o, s in zip(size, stride, strict=True)]
+    last = [r + (k - 1) * d for r, k, d in zip(reach, kernel, dilation, strict=True)]
+    padded = any(padding) or last[0] > h or last[1] > w
+    if padded:
+        height, width = (max(m + p, e) for m, p, e in zip((h, w), padding, last, strict=True))
+        least = -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min
+        frame = xp.full((n, height, width, c), least, x.dtype)
+        frame[:, padding[0] : padding[0] + h, padding[1] : padding[1] + w] = pixels
+        pixels = frame
+    taps = [(r, s) for r in range(kernel[0]) for s in range(kernel[1])]
+    kind = xp.uint8 if len(taps) <= 256 else xp.uint32
+    nan = bool(xp.isnan(x).any())
+    best, tap = xp.empty((n, *size, c), x.dtype), xp.zeros((n, *size, c), kind)
+    seen = xp.zeros((*size, 1), bool)  # has a window met a pixel that is not padding?
+    for i, (r, s) in enumerate(taps):
+        top, left = r * dilation[0], s * dilation[1]
+        value = pixels[:, top : top + reach[0] : stride[0], left : left + reach[1] : stride[1]]
+        if i == 0:
+            best[...] = value
+        better = value > best
+        if nan:
+            better |= xp.isnan(value)
+        if padded:  # any pixel wins over padding, −∞ too
+            y, z = (o + t for o, t in zip(steps, (top, left), strict=True))
+            inside = ((y >= 0) & (y < h))[:, None, None] & ((z >= 0) & (z < w))[:, None]
+            better |= inside & ~seen
+            seen |= inside
+        # Arithmetic, since masked copies stumble over irregular masks.
+        xp.maximum(best, value, out=best)
+        xp.maximum(tap, better * tap.dtype.type(i), out=tap)
+    offsets = xp.asarray([r * dilation[0] * w + s * dilation[1] for r, s in taps])
+    corner = steps[0][:, None] * w + steps[1]  # of each window's first tap
+    return (offsets[tap] + corner[:, :, None]).transpose(0, 3, 1, 2)

@@ -20,7 +20,7 @@ def _padded(x: Array, padding: Pair) -> Array:
     return padded
 
 
-def _taps(size: Pair, kernel: Pair, stride: Pair, dilation: Pair):
+def taps(size: Pair, kernel: Pair, stride: Pair, dilation: Pair):
     """For each tap, the slices of the padded input that it meets for an output of `size`."""
     for r in range(kernel[0]):
         for s in range(kernel[1]):
@@ -40,7 +40,7 @@ def conv2d(
     xp = _padded(x, padding).reshape(n, groups, c // groups, *_padded(x, padding).shape[2:])
     wg = w.reshape(groups, o // groups, *w.shape[1:])
     y = namespace(x).zeros((n, groups, o // groups, *size), x.dtype)
-    for r, s, rows, columns in _taps(size, w.shape[2:], stride, dilation):
+    for r, s, rows, columns in taps(size, w.shape[2:], stride, dilation):
         for g in range(groups):
             # (O/G, C/G) @ (N, C/G, OH·OW)
             y[:, g] += (
@@ -62,7 +62,7 @@ def conv2d_input(
     wg = w.reshape(groups, o // groups, *w.shape[1:])
     xp = _padded(namespace(g).zeros((n, c, *size), g.dtype), padding)
     xg = xp.reshape(n, groups, c // groups, *xp.shape[2:])
-    for r, s, rows, columns in _taps(g.shape[2:], w.shape[2:], stride, dilation):
+    for r, s, rows, columns in taps(g.shape[2:], w.shape[2:], stride, dilation):
         for i in range(groups):
             # (C/G, O/G) @ (N, O/G, OH·OW)
             share = wg[i, :, :, r, s].T @ gg[:, i]
@@ -81,7 +81,7 @@ def conv2d_weight(
     xp = xp.reshape(n, groups, c // groups, *xp.shape[2:])
     gg = g.reshape(n, groups, o // groups, -1)
     w = namespace(x).zeros((groups, o // groups, c // groups, *kernel), x.dtype)
-    for r, s, rows, columns in _taps(g.shape[2:], kernel, stride, dilation):
+    for r, s, rows, columns in taps(g.shape[2:], kernel, stride, dilation):
         for i in range(groups):
             # Σ_n (O/G, OH·OW) @ (OH·OW, C/G)
             window = xp[:, i, :, rows, columns].reshape(n, c // groups, -1)

@@ -1,18 +1,21 @@
-"""Images spread over Python threads (NumPy gives up the interpreter lock inside its loops).
+"""Threads and their working memory.
 
-While the threads run, BLAS is held at one thread, since each of them calls it by itself. That
-limit belongs to the whole process, so it is counted: the first thread to enter sets it, the last
-one to leave restores what was found.
+Images are spread over Python threads (NumPy gives up the interpreter lock inside its loops). While
+they run, BLAS is held at one thread, since each of them calls it by itself. That limit belongs to
+the whole process, so it is counted: the first thread to enter sets it, the last one to leave
+restores what was found.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from minigen import backend
@@ -44,6 +47,21 @@ def single_threaded_blas() -> Iterator[None]:
                 _limit.restore_original_limits()
 
 
+_own = threading.local()
+
+
+def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """This thread's working memory of that name, uninitialised, kept from call to call: memory
+    fresh from the system costs a page fault every 4 KB. It is good until the next call with the
+    same name in the same thread."""
+    size = math.prod(shape) * dtype.itemsize
+    held = getattr(_own, name, None)
+    if held is None or held.nbytes < size:
+        held = np.empty(size, np.uint8)
+        setattr(_own, name, held)
+    return held[:size].view(dtype).reshape(shape)
+
+
 def _forget_threads() -> None:
     """Threads do not survive a fork: the child makes its own pool when it needs one."""
     global _lock, _pool, _inside
@@ -65,8 +83,12 @@ def over_images(work: Callable[[int, int, int], None], count: int, cost: float) 
     """
     global _pool, _pool_size
     parts = min(backend.threads(), count)
-    if parts <= 1 or cost < 1e6:
+    if cost < 1e6:
         work(0, 0, count)
+        return
+    if parts <= 1:
+        with single_threaded_blas():
+            work(0, 0, count)
         return
     with _lock:
         if _pool is None or _pool_size < parts:

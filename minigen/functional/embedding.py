@@ -1,0 +1,91 @@
+"""Tables of vectors, and integers as vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigen.backend import Array, namespace
+from minigen.functional.arguments import refuse
+from minigen.functional.shape import _index_add
+from minigen.operation import operation
+from minigen.sparse import SparseRows
+from minigen.tensor import Tensor, is_grad_enabled
+
+
+def _embedding_pullback(g: Tensor, rows: Array, shape, padding_idx, sparse) -> Tensor | SparseRows:
+    """Each vector's gradient is added to the row that it came from."""
+    rows, g = rows.reshape(-1), g.reshape(-1, shape[1])
+    if padding_idx is not None:
+        real = rows != padding_idx
+        rows, g = rows[real], g[real]
+    if not sparse:
+        return _index_add(g, key=rows, size=shape)
+    if is_grad_enabled():
+        raise NotImplementedError(
+            "embedding: sparse=True has gradients of first order only; leave it out where a "
+            "gradient is to be differentiated"
+        )
+    return SparseRows(rows, g.data, shape)
+
+
+@operation(weight=_embedding_pullback)
+def _embedding(weight: Array, rows: Array, *, padding_idx: int | None, sparse: bool) -> Array:
+    return weight[rows]
+
+
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """Rows of a table.
+
+    Shapes: input (…) of integers, weight (rows, dim) -> (…, dim).
+
+    Args:
+        padding_idx: a row that collects no gradient.
+        sparse: give the weight's gradient as `SparseRows`, of first order only, which costs as
+            much as the rows that were looked up and not as the whole table.
+
+    Raises:
+        TypeError: the input holds no integers.
+        IndexError: there is no such row.
+    """
+    refuse("embedding", max_norm=max_norm, scale_grad_by_freq=scale_grad_by_freq)
+    if input.dtype.kind not in "iu":
+        raise TypeError(f"embedding: input must hold integers, not {input.dtype}")
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: expected weight (rows, dim), got {weight.shape}")
+    count, rows = weight.shape[0], input.data
+    if rows.size and (rows.min() < 0 or rows.max() >= count):
+        raise IndexError(f"embedding: rows {rows.min()} to {rows.max()} of a table of {count}")
+    if padding_idx is not None:
+        if not -count <= padding_idx < count:
+            raise ValueError(f"embedding: padding_idx {padding_idx} of a table of {count} rows")
+        padding_idx %= count
+    return _embedding(weight, rows, padding_idx=padding_idx, sparse=sparse)
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Integers (…) as vectors of zeros with a 1 in their place: int64 (…, num_classes), with as
+    many classes as the largest needs where that is left out.
+
+    Raises:
+        TypeError: the tensor holds no integers.
+        ValueError: one is negative or no class, or the number of classes cannot be told.
+    """
+    if tensor.dtype.kind not in "iu":
+        raise TypeError(f"one_hot: needs integers, not {tensor.dtype}")
+    data = tensor.data
+    if num_classes == -1:
+        if not data.size:
+            raise ValueError("one_hot: num_classes must be given for an empty tensor")
+        num_classes = int(data.max()) + 1
+    if data.size and (data.min() < 0 or data.max() >= num_classes):
+        raise ValueError(f"one_hot: {data.min()} to {data.max()}, but {num_classes} classes")
+    xp = namespace(data)
+    return Tensor((data[..., None] == xp.arange(num_classes)).astype(np.int64))

@@ -1,0 +1,325 @@
+"""Pooling by averages, resizing, padding and patches: linear maps, and their mirror images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigen.backend import Array, namespace
+from minigen.functional.arguments import pair, refuse
+from minigen.functional.shape import _index
+from minigen.kernels import windows
+from minigen.operation import operation
+from minigen.tensor import Tensor
+
+Pair = int | tuple[int, int]
+
+
+@operation(input=lambda g, shape, how: _spread_windows(g, size=shape[2:], how=how))
+def _sum_windows(input: Array, *, size: tuple, how: tuple) -> Array:
+    return windows.sum_windows(input, size, *how)
+
+
+@operation(g=lambda h, shape, how: _sum_windows(h, size=shape[2:], how=how))
+def _spread_windows(g: Array, *, size: tuple, how: tuple) -> Array:
+    return windows.spread_windows(g, size, *how)
+
+
+def batched(name: str, input: Tensor, ndim: int, axes: str) -> tuple[Tensor, bool]:
+    """The input with a batch axis in front, and whether that was missing.
+
+    Raises:
+        ValueError: it has neither `ndim` axes nor one less.
+    """
+    if input.ndim not in (ndim, ndim - 1):
+        raise ValueError(f"{name}: expected input ({axes}), with or without N, got {input.shape}")
+    return (input, False) if input.ndim == ndim else (input.unsqueeze(0), True)
+
+
+def pooled_size(
+    name: str, shape: Sequence[int], kernel: tuple, stride: tuple, padding: tuple,
+    dilation: tuple, ceil_mode: bool,
+) -> tuple[int, ...]:  # fmt: skip
+    """How many windows there are along each axis.
+
+    Raises:
+        ValueError: padding is more than half a window, or a window is larger than the input.
+    """
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        raise ValueError(f"{name}: padding {padding} is more than half of the window {kernel}")
+    size = []
+    for n, k, s, p, d in zip(shape, kernel, stride, padding, dilation, strict=True):
+        span = n + 2 * p - d * (k - 1) - 1
+        out = (-(-span // s) if ceil_mode else span // s) + 1
+        if ceil_mode and (out - 1) * s >= n + p:  # would start in the padding on the right
+            out -= 1
+        size.append(out)
+    if min(size) < 1:
+        raise ValueError(f"{name}: the window {kernel} is larger than the input {tuple(shape)}")
+    return tuple(size)
+
+
+@operation(input=lambda g, by: _divide_each(g, by=by))
+def _divide_each(input: Array, *, by: Array) -> Array:
+    return np.divide(input, by, out=np.empty_like(input))  # in the input's memory layout
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window.
+
+    Shapes: (N, C, H, W) or (C, H, W), with sizes as for `max_pool2d`. Zeros of the padding count
+    unless `count_include_pad` is false; `divisor_override` replaces the number of pixels.
+
+    Raises:
+        ValueError: shapes do not fit, or padding is more than half a window.
+    """
+    name = "avg_pool2d"
+    input, single = batched(name, input, 4, "N, C, H, W")
+    kernel = pair(name, "kernel_size", kernel_size, 1)
+    steps = pair(name, "stride", kernel if stride in (None, ()) else stride, 1)
+    margin = pair(name, "padding", padding, 0)
+    if divisor_override == 0:
+        raise ValueError(f"{name}: divisor_override must not be 0")
+    size = pooled_size(name, input.shape[2:], kernel, steps, margin, (1, 1), ceil_mode)
+    total = _sum_windows(input, size=size, how=(kernel, steps, margin))
+    counts = []
+    for n, out, k, s, p in zip(input.shape[2:], size, kernel, steps, margin, strict=True):
+        start = np.arange(out) * s - p
+        end = np.minimum(start + k, n + p)
+        if not count_include_pad:
+            start, end = np.maximum(start, 0), np.minimum(end, n)
+        counts.append(end - start)
+    divisor = np.multiply.outer(*counts) if divisor_override is None else divisor_override
+    y = _divide_each(total, by=namespace(input.data).asarray(divisor, input.dtype))
+    return y.squeeze(0) if single else y
+
+
+def _resized(input: Tensor, matrices: Sequence[np.ndarray]) -> Tensor:
+    """The last axes, each multiplied by its matrix (out, in); a 1-d image has one."""
+    convert = namespace(input.data).asarray
+    last = Tensor(convert(matrices[-1].T, input.dtype))
+    y = input @ last  # (…, in) @ (in, out)
+    if len(matrices) == 2:
+        y = Tensor(convert(matrices[0], input.dtype)) @ y  # (out, in) @ (…, in, out)
+    return y
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """Means over a grid of `output_size` windows that cover the image, as equal as they can be;
+    None leaves an axis as it is.
+
+    Shapes: (N, C, H, W) or (C, H, W) -> the same with H, W replaced by `output_size`.
+    """
+    name = "adaptive_avg_pool2d"
+    input, single = batched(name, input, 4, "N, C, H, W")
+    wanted = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
+    wanted = tuple(n if m is None else m for m, n in zip(wanted, input.shape[2:], strict=True))
+    size = pair(name, "output_size", wanted, 1)
+    matrices = [windows.average_matrix(*m) for m in zip(size, input.shape[2:], strict=True)]
+    y = _resized(input, matrices)
+    return y.squeeze(0) if single else y
+
+
+def interpolate(
+    input: Tensor,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Tensor:
+    """Resize images to `size`, or by `scale_factor`.
+
+    Shapes: (N, C, H, W) with mode "nearest" or "bilinear", (N, C, L) with "nearest" or "linear".
+    Pixels are squares with their values at the middle, or with `align_corners` points, the outer
+    ones of which stay in place.
+
+    Raises:
+        ValueError: not one of size and scale_factor is given, or the mode does not fit the shape.
+        NotImplementedError: another mode, antialias.
+    """
+    name = "interpolate"
+    refuse(name, antialias=antialias)
+    if mode not in ("nearest", "linear", "bilinear"):
+        raise NotImplementedError(f"{name}: mode={mode!r} is not supported")
+    if input.ndim not in (3, 4) or (mode == "linear") > (input.ndim == 3) or (
+        mode == "bilinear") > (input.ndim == 4):  # fmt: skip
+        raise ValueError(f"{name}: mode {mode!r} does not fit an input of shape {input.shape}")
+    if align_corners is not None and mode == "nearest":
+        raise ValueError(f"{name}: align_corners does not go with mode 'nearest'")
+    if (size is None) == (scale_factor is None):
+        raise ValueError(f"{name}: give either size or scale_factor")
+    lengths = input.shape[2:]
+
+    def each(value: Any) -> list:
+        return list(value) if isinstance(value, Sequence) else [value] * len(lengths)
+
+    if size is not None:
+        sizes = each(size)
+        ratios = [n / out for n, out in zip(lengths, sizes, strict=True)]
+    else:
+        scales = each(scale_factor)
+        sizes = [int(np.floor(n * scale)) for n, scale in zip(lengths, scales, strict=True)]
+        ratios = [1 / scale for scale in scales]
+        if recompute_scale_factor:
+            ratios = [n / out for n, out in zip(lengths, sizes, strict=True)]
+    if min(sizes) < 1:
+        raise ValueError(f"{name}: nothing would be left: {tuple(sizes)}")
+    matrices = [
+        windows.resize_matrix(out, n, ratio, mode, bool(align_corners))
+        for out, n, ratio in zip(sizes, lengths, ratios, strict=True)
+    ]
+    return _resized(input, matrices)
+
+
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """(…, C·r², H, W) -> (…, C, H·r, W·r): channels become pixels (Shi et al. 2016).
+
+    Raises:
+        ValueError: the channels are no multiple of r².
+    """
+    r, (*lead, c, h, w) = upscale_factor, input.shape
+    if r < 1 or c % (r * r):
+        raise ValueError(f"pixel_shuffle: {c} channels do not divide by {r}² (shape {input.shape})")
+    x = input.reshape(-1, c // (r * r), r, r, h, w).permute(0, 1, 4, 2, 5, 3)
+    return x.reshape(*lead, c // (r * r), h * r, w * r)
+
+
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """(…, C, H·r, W·r) -> (…, C·r², H, W): pixels become channels, undoing `pixel_shuffle`.
+
+    Raises:
+        ValueError: height or width is no multiple of r.
+    """
+    r, (*lead, c, h, w) = downscale_factor, input.shape
+    if r < 1 or h % r or w % r:
+        raise ValueError(f"pixel_unshuffle: {h}×{w} pixels do not divide by {r}")
+    x = input.reshape(-1, c, h // r, r, w // r, r).permute(0, 1, 3, 5, 2, 4)
+    return x.reshape(*lead, c * r * r, h // r, w // r)
+
+
+def _placed_back(g: Tensor, before: list[int], after: list[int]) -> Tensor:
+    return _place(g, before=[-b for b in before], after=[-a for a in after], value=0.0)
+
+
+@operation(input=_placed_back)
+def _place(input: Array, *, before: list[int], after: list[int], value: float) -> Array:
+    return windows.place(input, before, after, value)
+
+
+def pad(
+    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    """More entries around the last axes: `pad` = (left, right), (left, right, top, bottom), ….
+
+    constant: of `value` (0); negative numbers crop. reflect: mirrored at the outer entries, which
+    are not repeated. replicate: the outer entries again.
+
+    Raises:
+        ValueError: an odd number of sizes, too many of them, or more than can be mirrored.
+        NotImplementedError: another mode.
+    """
+    if len(pad) % 2 or len(pad) // 2 > input.ndim:
+        raise ValueError(f"pad: {tuple(pad)} are no pairs for the last axes of {input.shape}")
+    rest = input.ndim - len(pad) // 2
+    before = [0] * rest + list(pad[::2])[::-1]
+    after = [0] * rest + list(pad[1::2])[::-1]
+    if any(n + b + a < 0 for n, b, a in zip(input.shape, before, after, strict=True)):
+        raise ValueError(f"pad: {tuple(pad)} crops more than there is of {input.shape}")
+    if mode == "constant":
+        return _place(input, before=before, after=after, value=float(value or 0))
+    if mode not in ("reflect", "replicate"):
+        raise NotImplementedError(f"pad: mode={mode!r} is not supported")
+    if value is not None:
+        raise ValueError(f"pad: value goes with mode 'constant', not {mode!r}")
+    xp = namespace(input.data)
+    for axis, (n, b, a) in enumerate(zip(input.shape, before, after, strict=True)):
+        if not (b or a):
+            continue
+        if min(b, a) < 0 or not n or (mode == "reflect" and max(b, a) >= n):
+            raise ValueError(f"pad: {mode} by {b} and {a} does not fit an axis of length {n}")
+        entries = xp.arange(-b, n + a)
+        if mode == "reflect":  # a triangle wave: 0 … n−1 and back
+            entries = n - 1 - xp.abs(n - 1 - xp.abs(entries))
+        else:
+            entries = entries.clip(0, n - 1)
+        input = _index(input, key=(*(slice(None),) * axis, entries))
+    return input
+
+
+@operation(input=lambda g, shape, size, how: _add_patches(g, shape_=shape[2:], size=size, how=how))
+def _patches(input: Array, *, size: tuple, how: tuple) -> Array:
+    return windows.patches(input, size, *how)
+
+
+@operation(g=lambda h, size, how: _patches(h, size=size, how=how))
+def _add_patches(g: Array, *, shape_: tuple, size: tuple, how: tuple) -> Array:
+    return windows.add_patches(g, shape_, size, *how)
+
+
+def _patch_geometry(
+    name: str, shape: tuple, kernel_size: Pair, dilation: Pair, padding: Pair, stride: Pair
+) -> tuple[tuple, tuple]:
+    how = (
+        pair(name, "kernel_size", kernel_size, 1),
+        pair(name, "dilation", dilation, 1),
+        pair(name, "padding", padding, 0),
+        pair(name, "stride", stride, 1),
+    )
+    spans = zip(shape, *how, strict=True)
+    size = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in spans)
+    if min(size) < 1:
+        raise ValueError(f"{name}: the window {how[0]} is larger than the image {tuple(shape)}")
+    return size, how
+
+
+def unfold(
+    input: Tensor, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
+) -> Tensor:
+    """The windows of an image as columns.
+
+    Shapes: (N, C, H, W) or (C, H, W) -> (N, C·R·S, windows) or without N.
+    """
+    input, single = batched("unfold", input, 4, "N, C, H, W")
+    size, how = _patch_geometry("unfold", input.shape[2:], kernel_size, dilation, padding, stride)
+    y = _patches(input, size=size, how=how)
+    return y.squeeze(0) if single else y
+
+
+def fold(
+    input: Tensor,
+    output_size: Pair,
+    kernel_size: Pair,
+    dilation: Pair = 1,
+    padding: Pair = 0,
+    stride: Pair = 1,
+) -> Tensor:
+    """Columns added up where `unfold` takes them from.
+
+    Shapes: (N, C·R·S, windows) or without N -> (N, C, *output_size).
+
+    Raises:
+        ValueError: the columns are not those of an image of that size.
+    """
+    input, single = batched("fold", input, 3, "N, C·R·S, windows")
+    shape = pair("fold", "output_size", output_size, 1)
+    size, how = _patch_geometry("fold", shape, kernel_size, dilation, padding, stride)
+    taps = how[0][0] * how[0][1]
+    if input.shape[1] % taps or input.shape[2] != size[0] * size[1]:
+        raise ValueError(
+            f"fold: an image {shape} has columns (N, C·{taps}, {size[0] * size[1]}), got "
+            f"{input.shape}"
+        )
+    y = _add_patches(input, shape_=shape, size=size, how=how)
+    return y.squeeze(0) if single else y

@@ -1,0 +1,54 @@
+"""Row-sparse gradients: a few rows of a large table, and nothing about the others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigen.backend import Array, namespace
+
+
+class SparseRows:
+    """An array that is zero but for some rows: what `embedding(sparse=True)` gives as gradient.
+
+    Args:
+        rows: which, int64 (n,); rows named several times are summed into one.
+        values: theirs, (n, …).
+        shape: of the whole array.
+
+    Attributes:
+        rows: ascending, each once.
+        values: in the order of `rows`.
+    """
+
+    def __init__(self, rows: Array, values: Array, shape: tuple[int, ...]):
+        xp = namespace(values)
+        self.shape = shape
+        self.rows, places = xp.unique(rows, return_inverse=True)
+        if len(self.rows) == len(rows):
+            self.values = values[xp.argsort(rows)]
+        else:
+            self.values = xp.zeros((len(self.rows), *values.shape[1:]), values.dtype)
+            xp.add.at(self.values, places.reshape(-1), values)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """That of the values."""
+        return self.values.dtype
+
+    def __add__(self, other: SparseRows) -> SparseRows:
+        xp = namespace(self.values)
+        rows = xp.concatenate([self.rows, other.rows])
+        return SparseRows(rows, xp.concatenate([self.values, other.values]), self.shape)
+
+    def add_to(self, dense: Array) -> Array:
+        """A copy of `dense` with the rows added."""
+        y = dense.copy()
+        y[self.rows] += self.values  # each row is named once
+        return y
+
+    def to_dense(self) -> Array:
+        """The whole array."""
+        return self.add_to(namespace(self.values).zeros(self.shape, self.dtype))
+
+    def __repr__(self) -> str:
+        return f"SparseRows({len(self.rows)} rows of {self.shape}, {self.dtype})"

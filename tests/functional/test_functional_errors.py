@@ -1,0 +1,153 @@
+"""Arguments that are wrong, and arguments that PyTorch has and this engine has not."""
+
+import numpy as np
+import pytest
+
+import minigen
+from minigen import Tensor
+
+
+def t(*shape, dtype=np.float32):
+    return Tensor(np.ones(shape, dtype))
+
+
+UNSUPPORTED = [
+    ("alpha", lambda x: minigen.add(x, x, alpha=2)),
+    ("alpha", lambda x: minigen.sub(x, x, alpha=2)),
+    ("rounding_mode", lambda x: minigen.div(x, x, rounding_mode="floor")),
+    ("out", lambda x: minigen.exp(x, out=x)),
+    ("out", lambda x: minigen.mul(x, x, out=x)),
+    ("out", lambda x: minigen.sum(x, 0, out=x)),
+    ("out", lambda x: minigen.mean(x, 0, out=x)),
+    ("out", lambda x: minigen.cat([x], out=x)),
+    ("out", lambda x: minigen.stack([x], out=x)),
+    ("out", lambda x: minigen.matmul(x, x, out=x)),
+    ("dtype", lambda x: minigen.sum(x, dtype=np.float64)),
+    ("dtype", lambda x: minigen.mean(x, dtype=np.float64)),
+    ("dtype", lambda x: minigen.softmax(x, 0, dtype=np.float64)),
+    ("dtype", lambda x: minigen.log_softmax(x, 0, dtype=np.float64)),
+    ("memory_format", lambda x: x.clone(memory_format="channels_last")),
+    ("sparse_grad", lambda x: x.gather(0, t(2, 2, dtype=int), sparse_grad=True)),
+    ("inplace", lambda x: minigen.relu(x, inplace=True)),
+    ("inplace", lambda x: minigen.leaky_relu(x, 0.1, True)),
+    ("inplace", lambda x: minigen.dropout(x, 0.5, True, True)),
+    ("mode", lambda x: minigen.pad(x, (1, 1), mode="circular")),
+    ("size_average", lambda x: minigen.mse_loss(x, x, size_average=True)),
+    ("reduce", lambda x: minigen.mse_loss(x, x, reduce=True)),
+    ("weight", lambda x: minigen.mse_loss(x, x, weight=x)),
+    ("reduce", lambda x: minigen.binary_cross_entropy_with_logits(x, x, reduce=True)),
+    ("size_average", lambda x: minigen.cross_entropy(x, x, size_average=True)),
+]
+
+
+@pytest.mark.parametrize("number", range(len(UNSUPPORTED)))
+def test_what_pytorch_has_and_this_has_not_is_named(number):
+    argument, f = UNSUPPORTED[number]
+    with pytest.raises(NotImplementedError, match=argument):
+        f(t(2, 2))
+
+
+IMAGE, WEIGHT = (2, 4, 5, 5), (6, 4, 3, 3)
+WRONG = [
+    (lambda: minigen.conv2d(t(5, 5), t(*WEIGHT)), ValueError, r"expected input \(N, C, H, W\)"),
+    (lambda: minigen.conv2d(t(2, 3, 5, 5), t(*WEIGHT)), ValueError, "takes 4 channels.* has 3"),
+    (lambda: minigen.conv2d(t(*IMAGE), t(*WEIGHT), groups=2), ValueError, "groups=2 takes 8"),
+    (lambda: minigen.conv2d(t(*IMAGE), t(3, 2, 3, 3), groups=2), ValueError, "groups must divide"),
+    (lambda: minigen.conv2d(t(*IMAGE), t(*WEIGHT), groups=0), ValueError, "groups must be a whole"),
+    (lambda: minigen.conv2d(t(*IMAGE), t(*WEIGHT), t(4)), ValueError, r"bias \(6,\), got \(4,\)"),
+    (lambda: minigen.conv2d(t(*IMAGE), t(6, 4, 7, 7)), ValueError, "larger than the input"),
+    (lambda: minigen.conv2d(t(*IMAGE), t(*WEIGHT), stride=0), ValueError, "stride must be"),
+    (lambda: minigen.conv2d(t(*IMAGE), t(*WEIGHT), padding=-1), ValueError, "padding must be"),
+    (lambda: minigen.conv2d(t(*IMAGE), t(*WEIGHT), dilation=(1, 2, 3)), ValueError, "dilation"),
+    (lambda: minigen.conv2d(t(*IMAGE), t(*WEIGHT), stride=1.5), TypeError, "stride must be an int"),
+    (lambda: minigen.conv2d(t(*IMAGE), t(*WEIGHT, dtype=float)), TypeError, "float32.*float64"),
+    (lambda: minigen.conv_transpose2d(t(*IMAGE), t(*WEIGHT)), ValueError, "takes 6 channels"),
+    (
+        lambda: minigen.conv_transpose2d(t(2, 6, 5, 5), t(*WEIGHT), output_padding=1),
+        ValueError,
+        "output_padding .* smaller than stride",
+    ),
+    (
+        lambda: minigen.conv_transpose2d(t(2, 6, 1, 1), t(6, 4, 2, 2), padding=1),
+        ValueError,
+        "leaves nothing",
+    ),
+    (lambda: minigen.max_pool2d(t(5, 5), 2), ValueError, r"expected input \(N, C, H, W\)"),
+    (lambda: minigen.max_pool2d(t(*IMAGE), 2, padding=2), ValueError, "more than half"),
+    (lambda: minigen.max_pool2d(t(*IMAGE), 6), ValueError, "larger than the input"),
+    (
+        lambda: minigen.max_pool2d(t(1, 1, 2, 2), 2, 1, 1, dilation=3),
+        ValueError,
+        "nothing but padding",
+    ),
+    (lambda: minigen.batch_norm(t(4), None, None), ValueError, r"expected input \(N, C"),
+    (lambda: minigen.batch_norm(t(2, 3), None, None), ValueError, "running_mean and running_var"),
+    (lambda: minigen.batch_norm(t(1, 3), None, None, training=True), ValueError, "more than one"),
+    (
+        lambda: minigen.batch_norm(t(2, 3), None, None, t(2), None, True),
+        ValueError,
+        r"expected weight \(3,\), got \(2,\)",
+    ),
+    (
+        lambda: minigen.batch_norm(t(2, 3), None, None, t(3, dtype=float), None, True),
+        TypeError,
+        "input is float32 and weight is float64",
+    ),
+    (lambda: minigen.linear(t(2, 3), t(4, 5)), ValueError, r"got \(2, 3\) and \(4, 5\)"),
+    (lambda: minigen.linear(t(2, 3), t(4, 3), t(3)), ValueError, r"bias \(4,\), got \(3,\)"),
+    (lambda: minigen.linear(t(2, 3), t(4, 3, dtype=float)), TypeError, "convert one with to"),
+    (lambda: minigen.matmul(t(2, 3), t(2, 3)), ValueError, r"\(2, 3\) @ \(2, 3\)"),
+    (lambda: minigen.matmul(t(), t(2)), ValueError, "an operand has no axis"),
+    (lambda: t(2, 3).reshape(4), ValueError, "reshape"),
+    (lambda: t(2, 3).reshape(2.0, 3), TypeError, "reshape: sizes must be integers"),
+    (lambda: t(2, 3).permute(0, 0), ValueError, "permute: dims .* once"),
+    (lambda: t(2, 3).permute(0), ValueError, "permute"),
+    (lambda: t(2, 3).transpose(0, 2), IndexError, "transpose: dim 2 is out of range"),
+    (lambda: t(2, 3).expand(3, 3), ValueError, "expand"),
+    (lambda: t(2, 3).sum_to_size(3, 3), ValueError, r"\(2, 3\) cannot be summed to \(3, 3\)"),
+    (lambda: t(2, 3).sum(2), IndexError, "sum: dim 2 is out of range for a tensor of 2 axes"),
+    (lambda: t(2, 3).sum((0, -2)), ValueError, "sum: an axis is named twice"),
+    (lambda: t(2, 3).sum("0"), TypeError, "sum: dim must be an integer"),
+    (lambda: t(2, dtype=int).mean(), TypeError, "mean: needs floating-point numbers, not int64"),
+    (lambda: minigen.flatten(t(2, 3), 1, 0), ValueError, "start_dim 1 comes after"),
+    (lambda: minigen.unflatten(t(2, 6), 1, (4, 2)), ValueError, "reshape"),
+    (lambda: minigen.cat([]), ValueError, "at least one tensor"),
+    (lambda: minigen.cat([t(2, 3), t(2, 4)]), ValueError, "cat"),
+    (lambda: minigen.cat([t(2, 3), t(2)], 1), ValueError, "do not all have an axis 1"),
+    (lambda: minigen.stack([]), ValueError, "at least one tensor"),
+    (lambda: minigen.stack([t(2), t(3)]), ValueError, "cat"),
+    (lambda: t(2, 3)[2], IndexError, "out of bounds"),
+    (lambda: t(2, 3)[0, 0, 0], IndexError, "too many indices"),
+    (lambda: t(2, 3)[[5]], IndexError, "out of bounds"),
+    (lambda: t(2, 3)["a"], TypeError, "integer"),
+    (lambda: t(2, 3).gather(0, t(2, 3)), TypeError, "index must hold integers, not float32"),
+    (lambda: t(2, 3).gather(0, t(2, 2, dtype=int)), ValueError, "the lengths of the input"),
+    (lambda: t(2, 3).gather(0, Tensor([[0, 1, 2]])), IndexError, "out of bounds"),
+    (lambda: minigen.where(t(2), t(2), t(2)), TypeError, "condition must be .* truth values"),
+    (lambda: minigen.where(True, t(2), t(2)), TypeError, "condition must be .* truth values"),
+    (lambda: minigen.dropout(t(2), 1.5), ValueError, "p must be a probability"),
+    (lambda: minigen.dropout(t(2, dtype=int)), TypeError, "dropout: needs floating-point"),
+    (lambda: minigen.softmax(t(2, dtype=int), 0), TypeError, "softmax: needs floating-point"),
+    (lambda: minigen.mse_loss(t(2), t(2), reduction="men"), ValueError, "'mean', 'sum' or 'none'"),
+    (lambda: minigen.cross_entropy(t(2, 3), t(2)), ValueError, "probabilities"),
+    (lambda: minigen.cross_entropy(t(2, 3), Tensor([0, 3])), IndexError, "classes from 0 to 2"),
+    (lambda: minigen.cross_entropy(t(2, 3), Tensor([0])), ValueError, r"integers \(2,\), got"),
+    (lambda: minigen.cross_entropy(t(2, 3), Tensor([0, 1]), t(2)), ValueError, r"weight \(C,\)"),
+    (lambda: minigen.cross_entropy(t(2, 3), Tensor([0, 1]), reduction=None), ValueError, "'mean'"),
+    (
+        lambda: minigen.binary_cross_entropy_with_logits(t(2), t(3)),
+        ValueError,
+        r"input \(2,\) and target \(3,\)",
+    ),
+    (lambda: t(2, 3).copy_(t(4, 2, 3)), ValueError, r"\(4, 2, 3\) does not broadcast"),
+    (lambda: t(2, dtype=int).add_(0.5), TypeError, "cast"),
+    (lambda: t(2).to("nonsense"), TypeError, "nonsense"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(WRONG)))
+def test_wrong_arguments_raise_the_documented_error(number):
+    f, error, match = WRONG[number]
+    with pytest.raises(error, match=match) as caught:
+        f()
+    assert not isinstance(caught.value, NotImplementedError)

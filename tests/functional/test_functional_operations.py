@@ -1,0 +1,193 @@
+"""What holds for every operation of the table in tests/operations.py."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from operations import OPERATIONS, TRUTH, WORST, Call, Entry
+
+import minigen
+from minigen import Tensor, gradcheck
+
+CREATION = {"arange", "eye", "full", "ones", "rand", "randn", "tensor", "zeros"}
+CREATION |= {f"{name}_like" for name in ("full", "ones", "rand", "randn", "zeros")}
+OTHER_VALUES = {"argmax", "argmin", "bitwise_and", "bitwise_not", "bitwise_or", "isfinite"}
+OTHER_VALUES |= {"logical_not", "one_hot"}  # in test_functional_values.py
+
+torch = None
+try:
+    import torch
+    import torch.nn.functional
+
+    torch.set_num_threads(1)
+except ImportError:
+    pass
+
+needs_torch = pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
+every = pytest.mark.parametrize("entry", OPERATIONS, ids=lambda entry: entry.name)
+
+
+def ours(entry: Entry) -> Any:
+    return entry.on(minigen, Tensor)
+
+
+def theirs(entry: Entry) -> Any:
+    return entry.on(torch.nn.functional, torch, torch.Tensor)
+
+
+def in_torch(array: np.ndarray) -> Any:
+    return torch.from_numpy(np.array(array))
+
+
+def derivatives(grad: Any, outputs: list, leaves: list, covectors: list, others: list) -> list:
+    """Gradients of ⟨u, outputs⟩ for the leaves, then those of ⟨v, gradients⟩ for leaves and u."""
+    pairs = [(y, u) for y, u in zip(outputs, covectors, strict=True) if y.requires_grad]
+    y, u = zip(*pairs, strict=True) if pairs else ((), ())
+    first = [None] * len(leaves)
+    if pairs:
+        first = grad(y, leaves, u, create_graph=True, allow_unused=True)
+    parts = [(g * v).sum() for g, v in zip(first, others, strict=True) if g is not None]
+    parts = [part for part in parts if part.requires_grad]
+    wanted = [*leaves, *covectors]
+    return [*first, *(grad(parts, wanted, allow_unused=True) if parts else [None] * len(wanted))]
+
+
+def numbers(rng: np.random.Generator, like: list) -> list[np.ndarray]:
+    return [rng.standard_normal(tuple(x.shape)) for x in like]
+
+
+def run(call: Call, f: Any, dtype: Any = np.float64) -> tuple[list, list, list]:
+    """Leaves, outputs and derivatives, as tensors."""
+    call = call.map(lambda a, leaf: a.astype(dtype, order="K") if a.dtype.kind == "f" else a)
+    leaves = [Tensor(a, requires_grad=True) for a in call.leaves()]
+    outputs = call.of_leaves(f)(*leaves)
+    rng = np.random.default_rng(0)
+    u = [Tensor(a.astype(dtype), requires_grad=True) for a in numbers(rng, outputs)]
+    v = [Tensor(a.astype(dtype)) for a in numbers(rng, leaves)]
+    return leaves, outputs, derivatives(minigen.grad, outputs, leaves, u, v)
+
+
+def test_the_table_has_every_operation():
+    named = {entry.name.partition(" ")[0] for entry in OPERATIONS + TRUTH}
+    assert set(minigen.functional.__all__) - named == CREATION | OTHER_VALUES
+
+
+@every
+def test_gradients_of_both_orders(entry):
+    @given(entry.draw)
+    def check(call):
+        assert gradcheck(call.of_leaves(ours(entry)), call.leaves(), order=2, rtol=WORST)
+
+    check()
+
+
+@needs_torch
+@pytest.mark.parametrize("entry", [e for e in OPERATIONS if e.torch], ids=lambda e: e.name)
+def test_equal_to_pytorch(entry):
+    @given(entry.draw)
+    def check(call):
+        _, outputs, found = run(call, ours(entry))
+        leaves = [in_torch(a).requires_grad_() for a in call.leaves()]
+        expected = call.of_leaves(theirs(entry), in_torch)(*leaves)
+        rng = np.random.default_rng(0)
+        u = [in_torch(a).requires_grad_() for a in numbers(rng, expected)]
+        v = [in_torch(a) for a in numbers(rng, leaves)]
+        wanted = derivatives(torch.autograd.grad, expected, leaves, u, v)
+        for a, b in zip([*outputs, *found], [*expected, *wanted], strict=True):
+            close(a, b)
+
+    check()
+
+
+def close(a: Tensor | None, b: Any) -> None:
+    """Equal; None, "does not depend", is 0."""
+    a, b = None if a is None else a.numpy(), None if b is None else b.numpy(force=True)
+    if a is None and b is None:
+        return
+    a, b = np.zeros(b.shape) if a is None else a, np.zeros(a.shape) if b is None else b
+    assert (a.shape, a.dtype) == (b.shape, b.dtype)
+    np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8)
+
+
+@every
+def test_float32_stays_and_inputs_are_not_changed(entry):
+    @given(entry.draw)
+    def check(call):
+        before = [a.copy() for a in call.leaves()]
+        leaves, outputs, found = run(call, ours(entry), np.float32)
+        for x in [*leaves, *outputs, *found]:
+            assert x is None or x.dtype == np.float32 or x.dtype.kind in "ib"
+            assert x is None or type(x.data) is np.ndarray
+        for a, x, b in zip(call.leaves(), leaves, before, strict=True):
+            np.testing.assert_array_equal(a, b)
+            np.testing.assert_array_equal(x.numpy(), b.astype(np.float32))
+
+    check()
+
+
+@every
+def test_integers_are_no_way_to_float64(entry):
+    @given(entry.draw)
+    def check(call):
+        tensors = [Tensor(np.ceil(np.abs(a)).astype(int)) for a in call.leaves()]
+        constant = lambda a: Tensor(a.astype(np.float32) if a.dtype.kind == "f" else a)
+        try:
+            outputs = call.of_leaves(ours(entry), constant)(*tensors)
+        except (TypeError, ValueError):
+            return
+        assert all(y.dtype in (np.float32, np.int64, np.bool_) for y in outputs)
+
+    check()
+
+
+def channels_last(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def is_channels_last(x: Tensor) -> bool:
+    return x.data.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    "entry", [e for e in OPERATIONS if e.each or e.image], ids=lambda e: e.name
+)
+def test_images_stay_channels_last_in_memory(entry):
+    """Values and gradients alike."""
+
+    @given(entry.draw)
+    def check(call):
+        if entry.each:  # any shape will do: take an image of the same numbers
+            call = call.map(lambda a, _: channels_last(np.resize(a, (2, 3, 4, 5))))
+        else:
+            assume(call.args[0].ndim == 4)
+            call = call.map(lambda a, _: channels_last(a) if a.ndim == 4 else a)
+        leaves = [Tensor(a, requires_grad=True) for a in call.leaves()]
+        (y,) = call.of_leaves(ours(entry))(*leaves)
+        assert is_channels_last(y)
+        count = len(leaves) if entry.each else 1
+        g = minigen.grad(y, leaves[:count], Tensor(channels_last(np.ones(y.shape))))
+        assert all(is_channels_last(x) for x in g)
+
+    check()
+
+
+@needs_torch
+@pytest.mark.parametrize("entry", TRUTH, ids=lambda entry: entry.name)
+def test_truth_values_equal_pytorchs(entry):
+    @given(entry.draw, st.booleans())
+    def check(call, rounded):
+        if rounded:  # so that some are equal
+            call = call.map(lambda a, _: np.asarray(np.round(a)))
+        (y,) = call.of_leaves(ours(entry))(*[Tensor(a) for a in call.leaves()])
+        (expected,) = call.of_leaves(theirs(entry))(*[in_torch(a) for a in call.leaves()])
+        close(y, expected)
+
+    check()
+
+
+@pytest.mark.parametrize("name", sorted(set(minigen.functional.__all__)))
+def test_every_function_says_what_it_does(name):
+    assert inspect.getdoc(getattr(minigen.functional, name))

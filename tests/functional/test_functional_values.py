@@ -1,0 +1,248 @@
+"""Ties, kinks and extremes as in PyTorch; running statistics; dropout; what is no gradient's."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from operations import both, pooled
+
+import minigen
+from minigen import Tensor, grad
+from minigen.testing import arrays, shapes
+
+try:
+    import torch
+    import torch.nn.functional
+except ImportError:
+    torch = None
+
+needs_torch = pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
+
+
+class Torch:
+    """PyTorch's functions in one place, as minigen's are."""
+
+    def __getattr__(self, name):
+        functional = torch.nn.functional
+        return getattr(functional if hasattr(functional, name) else torch, name)
+
+
+def both_gradients(f, *values):
+    """Value and gradients of f(library, *tensors) here and in PyTorch."""
+    ours = [Tensor(v.copy(), requires_grad=True) for v in values]
+    theirs = [torch.from_numpy(v.copy()).requires_grad_() for v in values]
+    with np.errstate(all="ignore"):
+        y = f(minigen, *ours)
+        found = grad(y.sum(), ours)
+    z = f(Torch(), *theirs)
+    expected = torch.autograd.grad(z.sum(), theirs)
+    pairs = zip([y, *found], [z, *expected], strict=True)
+    return [(a.numpy(), b.numpy(force=True)) for a, b in pairs]
+
+
+SIGNS = [-1.0, -0.0, 0.0, 1.0]
+KINKS = {
+    "relu": (lambda m, x: m.relu(x), SIGNS),
+    "leaky_relu": (lambda m, x: m.leaky_relu(x, 0.2), SIGNS),
+    "leaky_relu with 0": (lambda m, x: m.leaky_relu(x, 0.0), SIGNS),
+    "elu": (lambda m, x: m.elu(x, 0.5), SIGNS),
+    "selu": (lambda m, x: m.selu(x), SIGNS),
+    "hardtanh": (lambda m, x: m.hardtanh(x), [-2.0, -1.0, 0.0, 1.0]),
+    "clamp": (lambda m, x: m.clamp(x, -1.0, 1.0), [-2.0, -1.0, 0.0, 1.0]),
+    "softplus": (lambda m, x: m.softplus(x, 1, 2.0), [1.9, 2.0, 2.1]),
+    "abs": (lambda m, x: m.abs(x), SIGNS),
+    "sign": (lambda m, x: m.sign(x), SIGNS),
+    "sqrt": (lambda m, x: m.sqrt(x), [0.0, 4.0]),
+    "sqrt of relu": (lambda m, x: m.sqrt(m.relu(x)), [-1.0, 0.0, 4.0]),
+    "log": (lambda m, x: m.log(x), [0.0, 1.0]),
+    "division by 0": (lambda m, x: 1.0 / x, [0.0, 2.0]),
+    "power 0": (lambda m, x: x**0, [0.0, 2.0]),
+    "power 1": (lambda m, x: x**1, [0.0, 2.0]),
+    "power 2": (lambda m, x: x**2, [0.0, -2.0]),
+    "power 3": (lambda m, x: x**3, [0.0, -2.0]),
+    "power 1/2": (lambda m, x: x**0.5, [0.0, 4.0]),
+    "power of 0": (lambda m, x: 0.0**x, [0.0, 1.0, 2.0]),
+    "0 to powers": (lambda m, x: m.pow(x * 0, x), [0.0, 1.0, 2.0]),
+    "powers of tensors": (lambda m, x: m.pow(x, 1 - x), [0.0, 1.0, 2.0]),
+    "maximum": (lambda m, x: m.maximum(x, m.relu(x)), SIGNS),
+    "minimum": (lambda m, x: m.minimum(x, 0 * x), SIGNS),
+    "amax": (lambda m, x: m.amax(x, 0), [1.0, 3.0, 3.0]),
+    "amin": (lambda m, x: m.amin(x, 0), [1.0, 1.0, 3.0]),
+    "max": (lambda m, x: m.max(x), [1.0, 3.0, 3.0]),
+    "max along an axis": (lambda m, x: m.max(x, 0)[0], [1.0, 3.0, 3.0]),
+    "min along an axis": (lambda m, x: m.min(x, 0)[0], [1.0, 1.0, 3.0]),
+    "max_pool2d": (lambda m, x: m.max_pool2d(x.reshape(1, 1, 2, 3), 2, 1), [1.0, 2, 2, 2, 2, 0]),
+    "norm": (lambda m, x: m.norm(x), [0.0, 0.0]),
+    "norm 1": (lambda m, x: m.norm(x, 1), [0.0, 2.0]),
+    "norm 3": (lambda m, x: m.norm(x, 3), [0.0, 2.0]),
+    "norm inf": (lambda m, x: m.norm(x, math.inf), [2.0, -2.0, 1.0]),
+    "std": (lambda m, x: m.std(x), [2.0, 2.0]),
+    "prod": (lambda m, x: m.prod(x), [2.0, 0.0, 3.0]),
+    "prod of zeros": (lambda m, x: m.prod(x), [0.0, 5.0, 0.0]),
+    "logsumexp": (lambda m, x: m.logsumexp(x, 0), [-math.inf, 1.0]),
+    "softmax": (lambda m, x: m.softmax(x, 0), [-math.inf, 1.0, 2.0]),
+    "log_softmax": (lambda m, x: m.log_softmax(x, 0), [1.0, 1.0, 800.0]),
+}
+
+
+@needs_torch
+@pytest.mark.parametrize("name", KINKS)
+def test_ties_and_kinks_are_pytorchs(name):
+    f, values = KINKS[name]
+    for a, b in both_gradients(f, np.array(values)):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+EXTREME = np.array([-1e4, -100.0, -20.0, 0.0, 20.0, 100.0, 1e4], np.float32)
+BOUNDED = {
+    "sigmoid": lambda m, x: m.sigmoid(x),
+    "logsigmoid": lambda m, x: m.logsigmoid(x),
+    "tanh": lambda m, x: m.tanh(x),
+    "softplus": lambda m, x: m.softplus(x),
+    "elu": lambda m, x: m.elu(x),
+    "silu": lambda m, x: m.silu(x),
+    "gelu": lambda m, x: m.gelu(x),
+    "softmax": lambda m, x: m.softmax(x, 0),
+    "log_softmax": lambda m, x: m.log_softmax(x, 0),
+    "logsumexp": lambda m, x: m.logsumexp(x, 0),
+    "real": lambda m, x: m.binary_cross_entropy_with_logits(x, 0 * x + 1, reduction="none"),
+    "fake": lambda m, x: m.binary_cross_entropy_with_logits(x, 0 * x, reduction="none"),
+}
+
+
+@needs_torch
+@pytest.mark.parametrize("name", BOUNDED)
+def test_nothing_overflows(name):
+    for a, b in both_gradients(BOUNDED[name], EXTREME):
+        assert np.isfinite(a).all()
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-8)
+
+
+def test_small_losses_are_exact():
+    """Where the discriminator is sure and right: its loss is far below 1, and not 0."""
+    x = np.linspace(-40, 40, 81, dtype=np.float32)
+    loss = minigen.binary_cross_entropy_with_logits
+    for target, sign in ((0.0, 1.0), (1.0, -1.0)):
+        y = loss(Tensor(x), Tensor(np.full(81, target, np.float32)), reduction="none")
+        np.testing.assert_allclose(y.data, np.logaddexp(0, sign * x.astype(float)), rtol=1e-6)
+
+
+# Batch normalisation's running statistics
+
+
+@needs_torch
+@given(arrays(shapes(2, 4, 2, 4)), st.sampled_from([0.1, 0.3, 1.0]), st.booleans())
+def test_running_statistics_are_pytorchs(x, momentum, training):
+    c = x.shape[1]
+    mean, var = np.linspace(-1, 1, c), np.linspace(0.5, 2, c)
+    theirs = [torch.from_numpy(a.copy()) for a in (mean, var)]
+    ours = [Tensor(a.copy()) for a in (mean, var)]
+    for _ in range(2):
+        args = None, None, training, momentum, 1e-3
+        y = minigen.batch_norm(Tensor(x), *ours, *args)
+        z = torch.nn.functional.batch_norm(torch.from_numpy(np.array(x)), *theirs, *args)
+        np.testing.assert_allclose(y.data, z.numpy(), rtol=1e-9, atol=1e-9)
+    for a, b, start in zip(ours, theirs, (mean, var), strict=True):
+        np.testing.assert_allclose(a.data, b.numpy(), rtol=1e-12)
+        assert (a.data != start).any() == training
+
+
+def test_the_running_variance_is_unbiased_and_the_normalising_one_is_not():
+    x, var = Tensor([[1.0], [3.0]]), minigen.zeros(1)
+    y = minigen.batch_norm(x, None, var, training=True, momentum=1.0, eps=0.0)
+    assert var.data.tolist() == [2.0]  # (1 + 1) / (2 - 1)
+    np.testing.assert_allclose(y.data, [[-1.0], [1.0]])
+
+
+def test_batch_norm_far_from_zero_in_float32():
+    x = np.random.default_rng(0).standard_normal((64, 3, 16, 16)) + 300
+    exact = (x - x.mean((0, 2, 3), keepdims=True)) / x.std((0, 2, 3), keepdims=True)
+    y = minigen.batch_norm(Tensor(x.astype(np.float32)), None, None, training=True)
+    assert np.abs(y.data - exact).max() < 1e-3
+
+
+def test_statistics_that_change_spoil_no_graph():
+    """The batch's own statistics, not the running ones, are what the pullback needs."""
+    x = Tensor(np.arange(6.0).reshape(3, 2), requires_grad=True)
+    running = Tensor(np.zeros(2)), Tensor(np.ones(2))
+    y = minigen.batch_norm(x, *running, training=True)
+    z = minigen.batch_norm(x, *running, training=True)
+    (y * y * z).sum().backward()
+    evaluated = minigen.batch_norm(x, *running)
+    running[0].zero_()
+    (evaluated * evaluated).sum().backward()  # evaluated: nothing of it is kept but the scale
+
+
+# Dropout
+
+
+@given(st.sampled_from([0.1, 0.5, 0.9]), st.sampled_from([(40, 50), (2, 10, 10, 10)]))
+def test_dropout_keeps_a_share_and_the_mean(p, shape):
+    minigen.manual_seed(1)
+    x = Tensor(np.full(shape, 3.0), requires_grad=True)
+    y = minigen.dropout(x, p)
+    kept = y.data != 0
+    np.testing.assert_allclose(y.data[kept], 3 / (1 - p))
+    assert abs(kept.mean() - (1 - p)) < 0.05
+    (g,) = grad(y.sum(), x)
+    np.testing.assert_allclose(g.data, kept / (1 - p))  # the same mask
+    minigen.manual_seed(1)
+    layout = np.ascontiguousarray(np.moveaxis(x.data, 1, -1))
+    again = minigen.dropout(Tensor(np.moveaxis(layout, -1, 1)), p)
+    np.testing.assert_array_equal(again.data, y.data)  # however it lies in memory
+    assert (minigen.dropout(x, p).data != y.data).any()  # and another one next time
+
+
+def test_dropout_at_the_ends():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    assert minigen.dropout(x, 0.7, training=False) is x
+    assert minigen.dropout(x, 0.0) is x
+    y = minigen.dropout(x, 1.0)
+    assert y.data.tolist() == grad(y.sum(), x)[0].data.tolist() == [0, 0]
+
+
+# Places and truth values
+
+
+@needs_torch
+@given(arrays(shapes(1)), st.integers(-4, 3), st.booleans())
+def test_argmax_and_argmin(x, dim, keepdim):
+    theirs = torch.from_numpy(np.array(x))
+    for name in ("argmax", "argmin"):
+        ours = getattr(minigen, name)
+        assert ours(Tensor(x)).item() == getattr(torch, name)(theirs).item()
+        if -x.ndim <= dim < x.ndim:
+            y, z = ours(Tensor(x), dim, keepdim), getattr(torch, name)(theirs, dim, keepdim)
+            np.testing.assert_array_equal(y.data, z.numpy())
+            assert y.dtype == np.int64
+
+
+@needs_torch
+@given(pooled(), st.booleans())
+def test_the_places_of_max_pool2d(call, whole):
+    (x, kernel, stride), how = call.args, call.options
+    x = np.round(x) if whole else np.array(x)  # ties
+    y, places = minigen.max_pool2d(Tensor(x), kernel, stride, **how, return_indices=True)
+    z, expected = torch.nn.functional.max_pool2d(
+        torch.from_numpy(x), kernel, both(stride or kernel), **how, return_indices=True
+    )
+    np.testing.assert_array_equal(y.data, z.numpy())
+    np.testing.assert_array_equal(places.data, expected.numpy())
+    assert places.dtype == np.int64 and not places.requires_grad
+
+
+def test_truth_values_and_bits():
+    a, b = Tensor([True, True, False]), Tensor([True, False, False])
+    assert (a & b).data.tolist() == [True, False, False]
+    assert (a | b).data.tolist() == [True, True, False]
+    assert (~a).data.tolist() == minigen.logical_not(a).data.tolist() == [False, False, True]
+    n = Tensor([6, 3])
+    assert (n & 3).data.tolist() == [2, 3]
+    assert (8 | n).data.tolist() == [14, 11]
+    assert (~n).data.tolist() == [-7, -4]
+    with pytest.raises(TypeError, match="bitwise_and"):
+        Tensor([1.0]) & Tensor([1.0])
+    found = minigen.isfinite(Tensor([1.0, math.inf, -math.inf, math.nan]))
+    assert found.data.tolist() == [True, False, False, False]

@@ -1,0 +1,250 @@
+"""The fast kernels against the slow and obvious ones, and those against SciPy's correlation."""
+
+import math
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from operations import both, geometry
+from scipy.signal import convolve2d, correlate2d
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from minigen import backend
+from minigen.kernels import convolution, simple, threads
+
+over_images = threads.over_images
+
+
+@st.composite
+def problems(draw):
+    """x, w and g of a convolution, and how they meet: stride, padding, dilation and groups."""
+    image, weight, o, how = geometry(draw, transposed=False)
+    how = (*map(both, (how["stride"], how["padding"], how["dilation"])), how["groups"])
+    spans = zip(image[2:], weight[2:], *how[:3], strict=True)
+    size = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in spans)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    x, w, g = (rng.standard_normal(s) for s in (image, weight, (image[0], o, *size)))
+    return x, w, g, how
+
+
+def three_maps(module, x, w, g, how):
+    """The triangle: the convolution, its gradient for the input, and that for the weight."""
+    bias = (None,) if module is convolution else ()
+    return (
+        module.conv2d(x, w, *bias, g.shape[2:], *how),
+        module.conv2d_input(g, w, *bias, x.shape[2:], *how),
+        module.conv2d_weight(x, g, w.shape[2:], *how),
+    )
+
+
+def spaced(a, gap):
+    """A plane with gap − 1 zeros between neighbours."""
+    wide = np.zeros([(n - 1) * s + 1 for n, s in zip(a.shape, gap, strict=True)])
+    wide[:: gap[0], :: gap[1]] = a
+    return wide
+
+
+def by_scipy(x, w, g, how):
+    """The three maps, plane by plane."""
+    stride, padding, dilation, groups = how
+    (top, left), (height, width), (rows, columns) = padding, x.shape[2:], w.shape[2:]
+    margins = [(0, 0), (0, 0), (top, top), (left, left)]
+    padded, y, dx, dw = np.pad(x, margins), *(np.zeros_like(a) for a in (g, x, w))
+    for n, o, c in np.ndindex(len(x), *w.shape[:2]):
+        i = o // (len(w) // groups) * w.shape[1] + c  # the input channel
+        taps = spaced(w[o, c], dilation)
+        all_places = correlate2d(padded[n, i], taps, "valid")
+        y[n, o] += all_places[:: stride[0], :: stride[1]]
+
+        pixels = spaced(g[n, o], stride)
+        seen = np.zeros(padded.shape[2:])  # the last rows and columns meet no tap
+        share = convolve2d(pixels, taps, "full")
+        seen[: share.shape[0], : share.shape[1]] = share
+        dx[n, i] += seen[top : top + height, left : left + width]
+
+        share = correlate2d(padded[n, i], pixels, "valid")
+        share = share[:: dilation[0], :: dilation[1]]
+        dw[o, c] += share[:rows, :columns]
+    return y, dx, dw
+
+
+@settings(max_examples=100)
+@given(problems())
+def test_the_simple_kernels_are_scipys_correlation(problem):
+    for ours, expected in zip(three_maps(simple, *problem), by_scipy(*problem), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_fast_kernels_are_the_simple_ones(monkeypatch):
+    """On every path, in one thread or several, with one image in the buffer or all of them."""
+    reached = set()
+
+    def spy(name):
+        kernel = getattr(convolution, name)
+
+        def call(first, second, groups, rows, *rest):
+            # The taps of the transposed map run backwards.
+            swapped = name == "correlate" and rows[0].skip < 0
+            reached.add(name + " swapped" * swapped)
+            return kernel(first, second, groups, rows, *rest)
+
+        monkeypatch.setattr(convolution, name, call)
+
+    for name in ("gather", "scatter", "correlate"):
+        spy(name)
+    forced = lambda work, count, cost: over_images(work, count, math.inf)
+    monkeypatch.setattr(convolution, "over_images", forced)
+    before = backend.threads()
+
+    @settings(max_examples=100)
+    @given(problems(), st.sampled_from([1, 3]), st.sampled_from([1, 1 << 21]), st.booleans())
+    def check(problem, count, buffer, with_bias):
+        backend.limit_threads(count)
+        monkeypatch.setattr(convolution, "BUFFER", buffer)
+        expected = three_maps(simple, *problem)
+        for ours, theirs in zip(three_maps(convolution, *problem), expected, strict=True):
+            assert ours.shape == theirs.shape
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+        if with_bias:
+            x, w, g, how = problem
+            for map, image, size, y in (
+                (convolution.conv2d, x, g.shape[2:], expected[0]),
+                (convolution.conv2d_input, g, x.shape[2:], expected[1]),
+            ):
+                bias = np.arange(y.shape[1]) + 1.0
+                theirs = y + bias[:, None, None]
+                np.testing.assert_allclose(map(image, w, bias, size, *how), theirs, atol=1e-12)
+
+    try:
+        check()
+    finally:
+        backend.limit_threads(before)
+    assert reached == {"gather", "scatter", "correlate", "correlate swapped"}
+
+
+@settings(max_examples=100)
+@given(problems())
+def test_adjoint_identities(problem):
+    """⟨conv(x, w), g⟩ = ⟨x, convᵀ(g, w)⟩ = ⟨w, conv_w(x, g)⟩"""
+    x, w, g, _ = problem
+    y, dx, dw = three_maps(convolution, *problem)
+    number, scale = np.vdot(y, g), np.abs(y * g).sum() + 1
+    assert abs(np.vdot(x, dx) - number) < 1e-12 * scale
+    assert abs(np.vdot(w, dw) - number) < 1e-12 * scale
+
+
+def large_problem(seed=0):
+    """Enough work for several threads, in float32."""
+    rng = np.random.default_rng(seed)
+    shapes = (7, 12, 15, 14), (16, 12, 4, 3), (7, 16, 8, 7)
+    x, w, g = (rng.standard_normal(s, np.float32) for s in shapes)
+    return x, w, g, ((2, 2), (2, 1), (1, 1), 1)
+
+
+@pytest.fixture
+def three_threads():
+    before = backend.threads()
+    backend.limit_threads(3)
+    yield
+    backend.limit_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_the_same_bits_each_time_and_from_several_threads_at_once():
+    expected = [three_maps(convolution, *large_problem(i)) for i in range(4)]
+    for ours, theirs in zip(expected[0], three_maps(simple, *large_problem()), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+    found = {}
+
+    def work(i):
+        for _ in range(5):
+            found.setdefault(i, []).append(three_maps(convolution, *large_problem(i)))
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for i, theirs in enumerate(expected):
+        assert len(found[i]) == 5
+        for ours in found[i]:
+            for a, b in zip(ours, theirs, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_the_threads_are_there_after_a_fork():
+    expected = three_maps(convolution, *large_problem())  # the parent has its threads now
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            same = zip(three_maps(convolution, *large_problem()), expected, strict=True)
+            status = 0 if all((a == b).all() for a, b in same) else 2
+        finally:
+            os._exit(status)
+    deadline = time.monotonic() + 30
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            pytest.fail("the child waits for threads that it does not have")
+        time.sleep(0.01)
+    assert os.waitstatus_to_exitcode(ended[1]) == 0
+
+
+def blas_threads():
+    return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_the_limit_on_blas_threads_is_restored():
+    with threadpool_limits(2, user_api="blas"):
+        first, second = threads.single_threaded_blas(), threads.single_threaded_blas()
+        first.__enter__()
+        assert blas_threads() == {1}
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert blas_threads() == {1}  # one is still inside
+        second.__exit__(None, None, None)
+        assert blas_threads() == {2}
+        seen = []
+        threads.over_images(lambda *_: seen.append(blas_threads()), 3, math.inf)
+        assert seen == [{1}] * 3
+        three_maps(convolution, *large_problem())
+        assert blas_threads() == {2}
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_an_error_in_a_thread_arrives_and_restores_the_limit():
+    def work(part, first, last):
+        raise MemoryError(f"part {part}")
+
+    with threadpool_limits(2, user_api="blas"):
+        with pytest.raises(MemoryError, match="part"):
+            threads.over_images(work, 3, math.inf)
+        assert blas_threads() == {2}
+
+
+@given(st.integers(1, 20), st.integers(1, 5))
+def test_every_image_is_worked_on_once(count, limit):
+    before = backend.threads()
+    backend.limit_threads(limit)
+    done = [0] * count
+
+    def work(part, first, last):
+        for i in range(first, last):
+            done[i] += 1
+
+    try:
+        threads.over_images(work, count, math.inf)
+    finally:
+        backend.limit_threads(before)
+    assert done == [1] * count

@@ -1,0 +1,89 @@
+"""Element by element and matrix products, in pieces and by threads, against one NumPy formula."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigen import backend
+from minigen.kernels import elementwise, product, threads
+from minigen.testing import arrays, shapes
+
+over_images = threads.over_images
+
+
+@pytest.fixture
+def in_small_pieces(monkeypatch):
+    """Three threads, and pieces of 5 elements."""
+    before = backend.threads()
+    backend.limit_threads(3)
+    forced = lambda work, count, cost: over_images(work, count, math.inf)
+    for module in (elementwise, product):
+        monkeypatch.setattr(module, "over_images", forced)
+    monkeypatch.setattr(elementwise, "PIECE", 5)
+    yield
+    backend.limit_threads(before)
+
+
+@st.composite
+def two(draw):
+    """Arrays of one shape, each with a layout of its own or both with the same."""
+    shape = draw(shapes(2, 4, 2, 4))
+    x, y = draw(arrays(shape)), draw(arrays(shape))
+    return (x, y) if draw(st.booleans()) else (x, np.copy(x) + y)
+
+
+def channels_last(a):
+    return a.ndim != 4 or a.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+@pytest.mark.usefixtures("in_small_pieces")
+@given(two(), st.sampled_from([0.0, 0.2, 1.0, 1.5]), st.sampled_from([np.float32, np.float64]))
+def test_in_pieces_as_in_one(pair, slope, dtype):
+    x, y = (a.astype(dtype, order="K") for a in pair)
+    before = x.copy(), y.copy()
+    mask = y > 0
+    for found, expected in (
+        (elementwise.leaky_relu(x, slope), np.where(x > 0, x, x * dtype(slope))),
+        (elementwise.gate(x, y, slope), np.where(y > 0, x, x * dtype(slope))),
+        (elementwise.dropout(x, mask, 2.5), np.where(mask, x * dtype(2.5), 0)),
+    ):
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        assert channels_last(found) or not channels_last(x)
+    np.testing.assert_array_equal((x, y), before)
+
+
+@pytest.mark.usefixtures("in_small_pieces")
+def test_pieces_of_an_image_that_is_channels_last():
+    x = np.random.default_rng(0).standard_normal((2, 4, 5, 3)).transpose(0, 3, 1, 2)
+    y = elementwise.gate(x, x, 0.2)
+    np.testing.assert_allclose(y, np.where(x > 0, x, 0.2 * x))
+    assert channels_last(y) and not np.shares_memory(x, y)
+
+
+@pytest.mark.usefixtures("in_small_pieces")
+@pytest.mark.parametrize(
+    "a, b",
+    [
+        ((400, 60), (60, 50)),
+        ((50, 60), (60, 400)),
+        ((1, 1000), (1000, 1000)),
+        ((7, 50, 60), (60, 70)),
+        ((50, 200), (7, 200, 30)),
+        ((3, 1, 50, 60), (5, 60, 70)),
+        ((1, 100, 100), (1, 100, 100)),
+    ],
+    ids=str,
+)
+def test_large_products(a, b):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal(a), rng.standard_normal(b)
+    for left in (x, np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)):
+        z = product.matmul(left, y)
+        assert z.shape == np.matmul(x, y).shape
+        np.testing.assert_allclose(z, np.matmul(x, y), rtol=1e-10, atol=1e-10)
+        np.testing.assert_array_equal(z, product.matmul(left, y))
+    assert product.matmul(x.astype(np.float32), y.astype(np.float32)).dtype == np.float32

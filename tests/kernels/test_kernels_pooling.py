@@ -1,0 +1,41 @@
+"""The places of maxima against a loop over every window."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from operations import both, pooled
+
+from minigen.kernels.pooling import argmax_of_windows
+
+
+@pytest.mark.parametrize("kind", ["different", "equals", "not a number", "-inf"])
+@settings(max_examples=50)
+@given(call=pooled())
+def test_the_place_of_each_windows_maximum(kind, call):
+    (x, kernel, stride), how = call.args, call.options
+    kernel, stride = both(kernel), both(kernel if stride is None else stride)
+    padding, dilation = how["padding"], both(how["dilation"])
+    if kind != "different":
+        x = np.round(x)  # the first of equals counts
+    if kind == "not a number":
+        x[x == x.max()] = np.nan
+    if kind == "-inf":  # padding does not win over it
+        x[x < 1] = -np.inf
+    spans = zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
+    size = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in spans)
+    places = argmax_of_windows(x, kernel, size, stride, padding, dilation)
+    assert places.shape == (*x.shape[:2], *size)
+    for n, c, i, j in np.ndindex(places.shape):
+        window = []
+        for r, s in np.ndindex(kernel):
+            y = i * stride[0] - padding[0] + r * dilation[0]
+            z = j * stride[1] - padding[1] + s * dilation[1]
+            if 0 <= y < x.shape[2] and 0 <= z < x.shape[3]:
+                window.append((y, z))
+        values = [x[n, c, y, z] for y, z in window]
+        first = next((k for k, v in enumerate(values) if np.isnan(v)), np.argmax(values))
+        y, z = window[first]
+        if kind == "not a number" and np.isnan(values[first]):  # any NaN will do
+            assert np.isnan(x[n, c].flat[places[n, c, i, j]])
+        else:
+            assert places[n, c, i, j] == y * x.shape[3] + z
