@@ -24,9 +24,7 @@ def main() -> None:
     minigen.manual_seed(args.seed)
     train = data.load(args.data)
     test = data.load(train.name, "test")
-    batches = data.Batches(
-        train.scaled(), train.labels, batch_size=args.batch_size, seed=args.seed
-    )
+    batches = data.Batches(train.scaled(), train.labels, batch_size=args.batch_size, seed=args.seed)
     test_images = Tensor(test.scaled(), device=args.device)
     test_labels = Tensor(test.labels, device=args.device)
     model = Classifier(train.images.shape[1], len(train.classes), args.width).to(args.device)

@@ -1,4 +1,4 @@
-"""A small convolutional classifier, after LeNet (LeCun et al. 1998): conv, pool, conv, pool, dense."""
+"""A convolutional classifier after LeNet (LeCun et al. 1998): conv, pool, conv, pool, dense."""
 
 from __future__ import annotations
 

@@ -1,0 +1,66 @@
+"""The demos run from the command line, resume bit for bit, and speak clearly when they cannot."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minigen.training import load_checkpoint
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def run(script, *flags, status=0):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "demos" / script), *map(str, flags)],
+        capture_output=True, text=True, timeout=120, cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    return done.stdout + done.stderr
+
+
+SMALL = ("--data", "digits", "--quick", "--steps", 12)
+
+
+def test_dcgan_resumed_is_dcgan_uninterrupted(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    said = run("dcgan.py", *SMALL, "--out", whole)
+    assert "ConvTranspose2d" in said and "samples.gif" in said
+    run("dcgan.py", *SMALL, "--steps", 8, "--out", parts)
+    run("dcgan.py", "--resume", parts, "--steps", 12)
+    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
+    assert a.keys() == {"gan", "batches", "random"}
+    np.testing.assert_equal(a, b)  # bit for bit, whatever is nested inside
+    for name in ("config.json", "metrics.jsonl", "samples.gif", "curves.png"):
+        assert (parts / name).stat().st_size > 0
+    assert json.loads((parts / "config.json").read_text())["data"] == "digits"
+
+
+def test_classifier_prints_its_test_accuracy(tmp_path):
+    said = run("classifier.py", "--data", "digits", "--quick", "--out", tmp_path / "run")
+    accuracy = float(said.split("test accuracy ")[1].split("%")[0])
+    assert accuracy > 50
+
+
+@pytest.mark.parametrize("flags, reason", [
+    (("--resume", "nowhere"), "no such folder"),
+    (("--data", "cats", "--quick"), "cats"),
+    (("--out", "README.md/run", "--quick"), "README.md"),
+    (("--device", "cuda", "--quick", "--data", "digits"), "cuda"),
+])  # fmt: skip
+def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, flags, reason):
+    if "--out" not in flags and "--resume" not in flags:
+        flags = (*flags, "--out", tmp_path / "run")
+    said = run("dcgan.py", *flags, status=1)
+    assert reason in said and "Traceback" not in said
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    run("dcgan.py", *SMALL, "--steps", 1, "--out", tmp_path / "run")
+    said = run("dcgan.py", "--resume", tmp_path / "run", "--width", 8, status=1)
+    assert "does not fit" in said and "16" in said and "Traceback" not in said

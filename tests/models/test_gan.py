@@ -1,0 +1,159 @@
+"""The GAN's losses, networks and training step."""
+
+import functools
+import math
+
+import numpy as np
+import pytest
+
+import minigen
+from minigen import Tensor, gradcheck, nn, optim
+from minigen.models import gan as G
+from minigen.models.classifier import Classifier, accuracy, evaluate, step
+
+
+def sizes(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_parameter_counts_of_the_tutorial():
+    assert sizes(G.ConvDiscriminator()) == 41_857
+    assert sizes(G.ConvGenerator()) == 1_176_835
+    assert sizes(G.ConvDiscriminator(channels=1)) == 40_705
+    assert sizes(G.ConvGenerator(channels=1)) == 1_164_289
+
+
+@pytest.mark.parametrize("size", [8, 28, 32])
+def test_networks_fit_each_other(size):
+    z = minigen.randn(2, 100)
+    images = G.ConvGenerator(1, width=4, size=size)(z)
+    assert images.shape == (2, 1, size, size) and abs(images).data.max() <= 1
+    assert G.ConvDiscriminator(1, width=4, size=size)(images).shape == (2, 1)
+    images = G.MLPGenerator(hidden=8, size=size)(z)
+    assert images.shape == (2, 1, size, size)
+    assert G.MLPDiscriminator(hidden=6, pieces=3, size=size)(images).shape == (2, 1)
+
+
+def test_losses_are_the_formulas_of_the_paper():
+    rng = np.random.default_rng(0)
+    real, fake = (Tensor(rng.standard_normal((5, 1))) for _ in range(2))
+    d_real, d_fake = (1 / (1 + np.exp(-t.data)) for t in (real, fake))
+    expected = -np.log(d_real).mean() - np.log(1 - d_fake).mean()
+    assert G.discriminator_loss(real, fake).item() == pytest.approx(expected)
+    smooth = -(0.9 * np.log(d_real) + 0.1 * np.log(1 - d_real)).mean() - np.log(1 - d_fake).mean()
+    assert G.discriminator_loss(real, fake, smoothing=0.1).item() == pytest.approx(smooth)
+    assert G.generator_loss(fake, "minimax").item() == pytest.approx(np.log(1 - d_fake).mean())
+    assert G.generator_loss(fake).item() == pytest.approx(-np.log(d_fake).mean())
+    with pytest.raises(ValueError, match="objective"):
+        G.generator_loss(fake, "wasserstein")
+
+
+def test_losses_do_not_overflow_and_their_gradients_are_right():
+    extreme = Tensor([[-1e4], [1e4]], requires_grad=True)
+    for loss in (G.generator_loss(extreme), G.discriminator_loss(extreme, extreme)):
+        (g,) = minigen.grad(loss, extreme)
+        assert math.isfinite(loss.item()) and np.isfinite(g.data).all()
+    logits = tuple(np.random.default_rng(0).standard_normal((2, 3, 1)))
+    gradcheck(G.discriminator_loss, logits, order=2)
+    gradcheck(functools.partial(G.generator_loss, objective="minimax"), logits[0], order=2)
+    gradcheck(G.generator_loss, logits[0], order=2)
+
+
+def test_the_two_objectives_differ_where_the_discriminator_wins():
+    sure = Tensor([[-8.0]], requires_grad=True)
+    (flat,) = minigen.grad(G.generator_loss(sure, "minimax"), sure)
+    (steep,) = minigen.grad(G.generator_loss(sure), sure)
+    assert abs(flat).item() < 1e-3 and steep.item() < -0.99
+
+
+def test_maxout_is_the_largest_of_its_pieces():
+    minigen.manual_seed(0)
+    layer = G.Maxout(3, 2, pieces=4).to("float64")
+    x = minigen.randn(5, 3, dtype="float64")
+    assert np.array_equal(layer(x).data, layer.linear(x).data.reshape(5, 2, 4).max(2))
+    gradcheck(layer, x, order=2)
+
+
+def mixture(seed=0):
+    """A GAN that learns N((2, −1), 0.5²) in the plane."""
+    minigen.manual_seed(seed)
+    act = functools.partial(nn.LeakyReLU, 0.2)
+    return G.GAN(
+        nn.Sequential(nn.Linear(2, 64), act(), nn.Linear(64, 2)),
+        nn.Sequential(nn.Linear(2, 64), act(), nn.Linear(64, 64), act(), nn.Linear(64, 1)),
+        noise=2,
+        optimiser=functools.partial(optim.Adam, lr=2e-3, betas=(0.0, 0.999)),
+    )
+
+
+def real_points(count):
+    return minigen.randn(count, 2) * 0.5 + Tensor([2.0, -1.0])
+
+
+def test_training_moves_the_samples_onto_the_data():
+    gan = mixture()
+
+    def distance():
+        with minigen.no_grad():
+            points = gan.generator(gan.sample_noise(2000)).data
+        return np.linalg.norm(points.mean(0) - [2, -1]) + np.abs(points.std(0) - 0.5).max()
+
+    before = distance()
+    for _ in range(400):
+        metrics = gan.step(real_points(64))
+    assert distance() < 0.35 < 1 < before
+    assert metrics.keys() == {"loss_d", "loss_g", "d_real", "d_fake"}
+    assert all(m.shape == () and not m.requires_grad for m in metrics.values())
+
+
+def test_each_network_moves_only_in_its_own_step():
+    gan = mixture()
+    seen = []
+    original = gan.discriminator_optimiser.step
+
+    def spy():
+        assert all(p.grad is None for p in gan.generator.parameters())
+        original()
+        seen.append([p.data.copy() for p in gan.discriminator.parameters()])
+
+    gan.discriminator_optimiser.step = spy
+    gan.step(real_points(8), real_points(8), real_points(8))
+    assert len(seen) == 3  # k discriminator steps, then one of the generator
+    for after, p in zip(seen[-1], gan.discriminator.parameters(), strict=True):
+        assert np.array_equal(after, p.data)
+
+
+def test_state_goes_on_bit_for_bit():
+    def train(gan, steps):
+        for _ in range(steps):
+            gan.step(real_points(16))
+        return gan
+
+    whole = train(mixture(), 6)
+    half = train(mixture(), 3)
+    random, state = minigen.default_generator.state_dict(), half.state_dict()
+    resumed = mixture(seed=5)
+    resumed.load_state_dict(state)
+    minigen.default_generator.load_state_dict(random)
+    train(resumed, 3)
+    for a, b in zip(whole.generator.parameters(), resumed.generator.parameters(), strict=True):
+        assert np.array_equal(a.data, b.data)
+
+
+def test_classifier_learns_stripes():
+    """Horizontal and vertical stripes: accuracy rises from chance to nearly all."""
+    minigen.manual_seed(0)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 256)
+    images = rng.normal(0, 0.3, (256, 1, 8, 8)).astype("f")
+    images[labels == 0, :, ::2] += 1
+    images[labels == 1, :, :, ::2] += 1
+    x, y = Tensor(images), Tensor(labels)
+    model = Classifier(classes=2, width=2, size=8)
+    optimiser = optim.Adam(model.parameters(), lr=1e-2)
+    before = evaluate(model, x, y)
+    for _ in range(20):
+        metrics = step(model, optimiser, x, y)
+    assert before < 0.8 and evaluate(model, x, y) > 0.97
+    assert model.training and metrics["accuracy"].item() > 0.9
+    assert accuracy(Tensor(np.eye(2)), Tensor([0, 0])).item() == 0.5

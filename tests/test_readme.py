@@ -1,0 +1,30 @@
+"""The README's examples run and print what it says; the lines that it quotes are there."""
+
+import contextlib
+import io
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_examples_print_what_the_readme_says():
+    printed, namespace = io.StringIO(), {}
+    for block in re.findall(r"```python\n(.*?)```", README, re.S):
+        with contextlib.redirect_stdout(printed):
+            exec(compile(block, "README.md", "exec"), namespace)
+        for expected in re.findall(r"print\(.*?\)\s+# (.*)", block):
+            assert expected in printed.getvalue()
+    (error,) = re.findall(r"```text\n(gradient of order.*?)\n```", README)
+    assert error in printed.getvalue()
+
+
+def test_quoted_lines_and_files_exist():
+    table = README[README.index("From the formula to the line") :]
+    rows = re.findall(r"^\| [^|]+ \| `(.+?)` \| `(.+?)` \|$", table, re.M)
+    assert len(rows) > 10
+    for line, file in rows:
+        assert line in (ROOT / file).read_text(encoding="utf-8"), f"{file} has no line {line}"
+    for file in re.findall(r"`((?:minigen|demos|tests)/[\w./]+)`", README):
+        assert (ROOT / file).exists(), f"the README names {file}, which is not there"
