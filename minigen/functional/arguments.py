@@ -70,10 +70,10 @@ def sizes(name: str, arguments: Sequence[Any]) -> tuple[int, ...]:
     Raises:
         TypeError: a size is no whole number.
     """
-    if len(arguments) == 1 and isinstance(arguments[0], Sequence):
+    if len(arguments) == 1 and isinstance(arguments[0], tuple | list):
         arguments = arguments[0]
     try:
-        return tuple(operator.index(size) for size in arguments)
+        return tuple(map(operator.index, arguments))
     except TypeError:
         raise TypeError(f"{name}: sizes must be integers, not {tuple(arguments)!r}") from None
 

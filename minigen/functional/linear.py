@@ -38,14 +38,15 @@ def matmul(input: Tensor, other: Tensor, *, out: None = None) -> Tensor:
     refuse("matmul", out=out)
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         raise TypeError("matmul: both operands must be Tensors")
-    if not input.ndim or not other.ndim:
-        raise ValueError(f"matmul: {input.shape} @ {other.shape}: an operand has no axis")
-    if input.shape[-1] != other.shape[max(other.ndim - 2, 0)]:
-        raise ValueError(f"matmul: {input.shape} @ {other.shape}: inner lengths differ")
-    if input.dtype != other.dtype:
+    a, b = input._data, other._data
+    if not a.ndim or not b.ndim:
+        raise ValueError(f"matmul: {a.shape} @ {b.shape}: an operand has no axis")
+    if a.shape[-1] != b.shape[max(b.ndim - 2, 0)]:
+        raise ValueError(f"matmul: {a.shape} @ {b.shape}: inner lengths differ")
+    if a.dtype != b.dtype:
         dtype = result_type(input, other)
         input, other = input.to(dtype), other.to(dtype)
-    row, column = input.ndim == 1, other.ndim == 1
+    row, column = a.ndim == 1, b.ndim == 1
     if not (row or column):
         return _matmul(input, other)
     y = _matmul(input.unsqueeze(0) if row else input, other.unsqueeze(1) if column else other)

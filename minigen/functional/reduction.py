@@ -20,7 +20,7 @@ from minigen.tensor import Tensor
 
 @operation(input=lambda g, shape, dims: _expand(g.reshape(_kept(shape, dims)), shape=shape))
 def _sum(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
-    return input.sum(axis=dims, keepdims=keepdim, dtype=input.dtype)
+    return input.sum(axis=dims, keepdims=keepdim)
 
 
 @operation(input=lambda g, shape: g.sum_to_size(shape), view=True)
