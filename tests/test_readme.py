@@ -9,7 +9,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_examples_print_what_the_readme_says():
+def test_examples_print_what_the_readme_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # one of them draws a picture
     printed, namespace = io.StringIO(), {}
     for block in re.findall(r"```python\n(.*?)```", README, re.S):
         with contextlib.redirect_stdout(printed):
