@@ -36,6 +36,7 @@ OPTIONS = {
         {**COMMON, "betas": rates((0.9, 0.999), (0.5, 0.9), (0.0, 0.99)), "eps": rates(1e-8, 0.1)}
     ),
 }
+OPTIONS["AdamW"] = OPTIONS["Adam"]
 CASES = st.sampled_from(sorted(OPTIONS)).flatmap(
     lambda name: st.tuples(st.just(name), OPTIONS[name], OPTIONS[name])
 )
@@ -64,9 +65,9 @@ def test_steps_agree_with_pytorch(whole, case, seed):
     ours = parameters(rng)
     theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in ours]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(optim, "PIECE", 7)  # so that these parameters have several
+        patch.setattr(optim.optimizer, "PIECE", 7)  # so that these parameters have several
         if whole:  # the way of a GPU
-            patch.setattr(optim, "namespace", lambda array: None)
+            patch.setattr(optim.optimizer, "namespace", lambda array: None)
         groups = ours[:2], ours[2:]
         mine = getattr(optim, name)(
             [{"params": groups[0]}, {"params": groups[1], **others}], **options
@@ -174,6 +175,7 @@ def test_a_state_of_another_model_is_refused_and_loads_nothing():
         lambda p: optim.SGD(p, momentum=0.9, nesterov=True, weight_decay=0.1),
         lambda p: optim.RMSprop(p, momentum=0.9, centered=True, weight_decay=0.1),
         lambda p: optim.Adam(p, weight_decay=0.1, maximize=True),
+        lambda p: optim.AdamW(p),
     ],
 )
 def test_a_warm_step_allocates_nothing_of_a_parameters_size(make, order):

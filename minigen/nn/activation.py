@@ -23,6 +23,8 @@ class ReLU(Module):
 class LeakyReLU(Module):
     """input where it is positive, else negative_slope · input (Maas et al. 2013)"""
 
+    _shown = ("negative_slope",)
+
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False):
         super().__init__()
         refuse("LeakyReLU", inplace=inplace)
@@ -31,10 +33,6 @@ class LeakyReLU(Module):
     def forward(self, input: Tensor) -> Tensor:
         """See `functional.leaky_relu`."""
         return F.leaky_relu(input, self.negative_slope)
-
-    def extra_repr(self) -> str:
-        """The slope."""
-        return f"negative_slope={self.negative_slope}"
 
 
 class Tanh(Module):
@@ -56,6 +54,8 @@ class Sigmoid(Module):
 class Softplus(Module):
     """log(1 + e^(beta·input)) / beta, and the input itself where beta·input > threshold"""
 
+    _shown = ("beta", "threshold")
+
     def __init__(self, beta: float = 1.0, threshold: float = 20.0):
         super().__init__()
         self.beta, self.threshold = beta, threshold
@@ -64,6 +64,109 @@ class Softplus(Module):
         """See `functional.softplus`."""
         return F.softplus(input, self.beta, self.threshold)
 
-    def extra_repr(self) -> str:
-        """The options."""
-        return f"beta={self.beta}, threshold={self.threshold}"
+
+class ELU(Module):
+    """input where it is positive, else alpha · (e^input − 1) (Clevert et al. 2016)"""
+
+    _shown = ("alpha",)
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False):
+        super().__init__()
+        refuse("ELU", inplace=inplace)
+        self.alpha = alpha
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.elu`."""
+        return F.elu(input, self.alpha)
+
+
+class SELU(Module):
+    """ELU, scaled so that mean 0 and variance 1 are kept (Klambauer et al. 2017)"""
+
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        refuse("SELU", inplace=inplace)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.selu`."""
+        return F.selu(input)
+
+
+class SiLU(Module):
+    """input · σ(input), also called swish (Elfwing et al. 2017)"""
+
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        refuse("SiLU", inplace=inplace)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.silu`."""
+        return F.silu(input)
+
+
+class GELU(Module):
+    """input · Φ(input), Φ the distribution function of N(0, 1) (Hendrycks and Gimpel 2016); with
+    approximate="tanh" by their formula with a tanh"""
+
+    _shown = ("approximate",)
+
+    def __init__(self, approximate: str = "none"):
+        super().__init__()
+        self.approximate = approximate
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.gelu`."""
+        return F.gelu(input, self.approximate)
+
+
+class Hardtanh(Module):
+    """The input, but at least min_val and at most max_val"""
+
+    _shown = ("min_val", "max_val")
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False):
+        super().__init__()
+        refuse("Hardtanh", inplace=inplace)
+        self.min_val, self.max_val = min_val, max_val
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.hardtanh`."""
+        return F.hardtanh(input, self.min_val, self.max_val)
+
+
+class LogSigmoid(Module):
+    """log(1 / (1 + e^−input))"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.logsigmoid`."""
+        return F.logsigmoid(input)
+
+
+class Softmax(Module):
+    """e^input, divided by its sum over the axis dim
+
+    Raises:
+        NotImplementedError: no axis is given.
+    """
+
+    _shown = ("dim",)
+
+    def __init__(self, dim: int | None = None):
+        super().__init__()
+        if dim is None:
+            raise NotImplementedError(
+                f"{type(self).__name__}: dim=None is not supported; say which axis"
+            )
+        self.dim = dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.softmax`."""
+        return F.softmax(input, self.dim)
+
+
+class LogSoftmax(Softmax):
+    """The logarithm of `Softmax`"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.log_softmax`."""
+        return F.log_softmax(input, self.dim)

@@ -1,7 +1,8 @@
-"""Convolution layers, and pooling."""
+"""Convolution layers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from minigen import functional as F
@@ -14,7 +15,9 @@ Pair = int | tuple[int, int]
 
 
 class _Convolution(Module):
-    """What both directions share."""
+    """What both directions share, in one dimension and in two."""
+
+    _axes, _transposed = 2, False
 
     def __init__(
         self,
@@ -22,7 +25,7 @@ class _Convolution(Module):
         out_channels: int,
         kernel_size: Pair,
         stride: Pair,
-        padding: Pair,
+        padding: Pair | str,
         output_padding: Pair,
         dilation: Pair,
         groups: int,
@@ -40,17 +43,25 @@ class _Convolution(Module):
                 f"out_channels={out_channels}"
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
-        self.stride = pair(name, "stride", stride, 1)
-        self.padding = pair(name, "padding", padding, 0)
-        self.output_padding = pair(name, "output_padding", output_padding, 0)
-        self.dilation = pair(name, "dilation", dilation, 1)
-        transposed = isinstance(self, ConvTranspose2d)
-        ends = (in_channels, out_channels) if transposed else (out_channels, in_channels)
+        self.kernel_size = self._sizes("kernel_size", kernel_size, 1)
+        self.stride = self._sizes("stride", stride, 1)
+        named = padding in ("same", "valid") and not self._transposed
+        self.padding = padding if named else self._sizes("padding", padding, 0)
+        self.output_padding = self._sizes("output_padding", output_padding, 0)
+        self.dilation = self._sizes("dilation", dilation, 1)
+        if padding == "same" and max(self.stride) > 1:
+            raise ValueError(f"{name}: padding='same' needs stride 1, not {stride}")
+        ends = (in_channels, out_channels) if self._transposed else (out_channels, in_channels)
         shape = (ends[0], ends[1] // groups, *self.kernel_size)
         self.weight = blank_parameter(*shape, device=device, dtype=dtype)
         self.bias = blank_parameter(out_channels, device=device, dtype=dtype) if bias else None
         self.reset_parameters()
+
+    def _sizes(self, argument: str, value: Any, least: int) -> tuple[int, ...]:
+        """One whole number for each axis."""
+        if self._axes == 1 and isinstance(value, Sequence) and len(value) != 1:
+            raise ValueError(f"{type(self).__name__}: {argument} must be one number, not {value!r}")
+        return pair(type(self).__name__, argument, value, least)[: self._axes]
 
     def reset_parameters(self) -> None:
         """Draw the initial values anew."""
@@ -63,7 +74,7 @@ class _Convolution(Module):
             f"stride={self.stride}"
         )
         for name, default in (("padding", 0), ("dilation", 1), ("output_padding", 0)):
-            if getattr(self, name) != (default, default):
+            if getattr(self, name) != (default,) * self._axes:
                 text += f", {name}={getattr(self, name)}"
         text += f", groups={self.groups}" if self.groups != 1 else ""
         return text + (", bias=False" if self.bias is None else "")
@@ -76,8 +87,8 @@ class Conv2d(_Convolution):
     in_channels/groups, R, S), bias (out_channels,), both from U(±1/√fan_in) at first.
 
     Raises:
-        ValueError: groups does not divide the channels.
-        NotImplementedError: padding="same" or "valid", or a padding_mode other than "zeros".
+        ValueError: groups does not divide the channels; padding="same" with a stride.
+        NotImplementedError: a padding_mode other than "zeros".
     """
 
     def __init__(
@@ -86,7 +97,7 @@ class Conv2d(_Convolution):
         out_channels: int,
         kernel_size: Pair,
         stride: Pair = 1,
-        padding: Pair = 0,
+        padding: Pair | str = 0,
         dilation: Pair = 1,
         groups: int = 1,
         bias: bool = True,
@@ -101,9 +112,20 @@ class Conv2d(_Convolution):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H', W')"""
-        return F.conv2d(
+        convolve = F.conv1d if self._axes == 1 else F.conv2d
+        return convolve(
             input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
+
+
+class Conv1d(Conv2d):
+    """One-dimensional convolution; see `functional.conv1d`.
+
+    Shapes: (N, in_channels, L) -> (N, out_channels, L'); weight (out_channels,
+    in_channels/groups, R), bias (out_channels,). Arguments and errors: as for `Conv2d`.
+    """
+
+    _axes = 1
 
 
 class ConvTranspose2d(_Convolution):
@@ -117,6 +139,8 @@ class ConvTranspose2d(_Convolution):
         ValueError: groups does not divide the channels.
         NotImplementedError: a padding_mode other than "zeros".
     """
+
+    _transposed = True
 
     def __init__(
         self,
@@ -140,44 +164,20 @@ class ConvTranspose2d(_Convolution):
 
     def forward(self, input: Tensor, output_size: None = None) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H', W')"""
-        refuse("ConvTranspose2d", output_size=output_size)
-        return F.conv_transpose2d(
+        refuse(type(self).__name__, output_size=output_size)
+        convolve = F.conv_transpose1d if self._axes == 1 else F.conv_transpose2d
+        return convolve(
             input, self.weight, self.bias, self.stride, self.padding, self.output_padding,
             self.groups, self.dilation,
         )  # fmt: skip
 
 
-class MaxPool2d(Module):
-    """The largest element of each window; see `functional.max_pool2d`.
+class ConvTranspose1d(ConvTranspose2d):
+    """One-dimensional transposed convolution; see `functional.conv_transpose1d`.
 
-    Shapes: (N, C, H, W) -> (N, C, H', W').
+    Shapes: (N, in_channels, L) -> (N, out_channels, L'); weight (in_channels,
+    out_channels/groups, R), bias (out_channels,). Arguments and errors: as for
+    `ConvTranspose2d`.
     """
 
-    def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        dilation: Pair = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
-    ):
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding, self.dilation = padding, dilation
-        self.return_indices, self.ceil_mode = return_indices, ceil_mode
-
-    def forward(self, input: Tensor) -> Any:
-        """(N, C, H, W) -> (N, C, H', W'), and the indices if asked for."""
-        return F.max_pool2d(
-            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
-            self.return_indices,
-        )  # fmt: skip
-
-    def extra_repr(self) -> str:
-        """The window."""
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
-        )
+    _axes = 1

@@ -18,9 +18,9 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__()
-        refuse("Dropout", inplace=inplace)
+        refuse(type(self).__name__, inplace=inplace)
         if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p must be a probability from 0 to 1, not {p}")
+            raise ValueError(f"{type(self).__name__}: p must be a probability from 0 to 1, not {p}")
         self.p = p
 
     def forward(self, input: Tensor) -> Tensor:
@@ -30,3 +30,14 @@ class Dropout(Module):
     def extra_repr(self) -> str:
         """The probability."""
         return f"p={self.p}, inplace=False"
+
+
+class Dropout2d(Dropout):
+    """Dropout of whole channels (Tompson et al. 2015).
+
+    Shapes: (N, C, …) -> the same.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The shape stays."""
+        return F.dropout2d(input, self.p, self.training)

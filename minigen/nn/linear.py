@@ -1,7 +1,8 @@
-"""The fully connected layer."""
+"""Fully connected layers, and the one that does nothing."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigen import functional as F
@@ -45,3 +46,56 @@ class Linear(Module):
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
         )
+
+
+class Bilinear(Module):
+    """Output o is input1ᵀ · weight[o] · input2 + bias[o], both from U(±1/√in1_features) at first.
+
+    Shapes: (…, in1_features) and (…, in2_features) -> (…, out_features); weight (out_features,
+    in1_features, in2_features), bias (out_features,).
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__()
+        self.in1_features, self.in2_features = in1_features, in2_features
+        self.out_features = out_features
+        shape = (out_features, in1_features, in2_features)
+        self.weight = blank_parameter(*shape, device=device, dtype=dtype)
+        self.bias = blank_parameter(out_features, device=device, dtype=dtype) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the initial values anew."""
+        bound = 1 / math.sqrt(self.in1_features)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        """(…, in1_features) and (…, in2_features) -> (…, out_features)"""
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
+        )
+
+
+class Identity(Module):
+    """The input itself; arguments are ignored."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__()
+
+    def forward(self, input: Any) -> Any:
+        """Nothing happens."""
+        return input

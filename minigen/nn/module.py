@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from minigen.backend import Array, as_array
 from minigen.functional import zeros
+from minigen.functional.arguments import refuse
 from minigen.tensor import Tensor, no_grad
 
 
@@ -43,6 +44,21 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
+class HookHandle:
+    """A function that a module calls, until `remove()`."""
+
+    def __init__(self, hooks: list[Callable], hook: Callable):
+        self._hooks: list[Callable] | None = hooks
+        self._hook = hook
+        hooks.append(hook)
+
+    def remove(self) -> None:
+        """Let the module call it no longer; a second time does nothing."""
+        if self._hooks is not None:
+            self._hooks.remove(self._hook)
+            self._hooks = None
+
+
 class Module:
     """A part of a network; subclasses define `forward` and own parameters, buffers and modules.
 
@@ -60,6 +76,8 @@ class Module:
     """
 
     training: bool
+    _hooks: tuple[list[Callable], list[Callable]] | None = None  # before and after forward
+    _shown: tuple[str, ...] = ()  # names of the options that stand in the module's line
 
     def __init__(self):
         self._persistent: dict[str, bool] = {}  # name of a buffer -> whether it is saved
@@ -70,7 +88,54 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+        if self._hooks is None:
+            return self.forward(*args, **kwargs)
+        before, after = self._hooks
+        for hook in list(before):
+            changed = hook(self, args)
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+        output = self.forward(*args, **kwargs)
+        for hook in list(after):
+            changed = hook(self, args, output)
+            if changed is not None:
+                output = changed
+        return output
+
+    def _hook(self, place: int, hook: Callable) -> HookHandle:
+        if self._hooks is None:
+            self._hooks = ([], [])
+        return HookHandle(self._hooks[place], hook)
+
+    def register_forward_pre_hook(
+        self,
+        hook: Callable[[Module, tuple], Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+    ) -> HookHandle:
+        """Call `hook(module, args)` before each forward; what it returns, unless None, replaces
+        the arguments."""
+        refuse("register_forward_pre_hook", prepend=prepend, with_kwargs=with_kwargs)
+        return self._hook(0, hook)
+
+    def register_forward_hook(
+        self,
+        hook: Callable[[Module, tuple, Any], Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> HookHandle:
+        """Call `hook(module, args, output)` after each forward; what it returns, unless None,
+        replaces the output."""
+        refuse(
+            "register_forward_hook",
+            prepend=prepend,
+            with_kwargs=with_kwargs,
+            always_call=always_call,
+        )
+        return self._hook(1, hook)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter | Module):
@@ -346,7 +411,7 @@ class Module:
 
     def extra_repr(self) -> str:
         """What stands in the parentheses of this module's line."""
-        return ""
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
 
     def __repr__(self) -> str:
         lines = self.extra_repr().split("\n") if self.extra_repr() else []

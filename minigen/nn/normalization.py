@@ -1,18 +1,38 @@
-"""Normalisation over a batch."""
+"""Normalisation: to mean 0 and variance 1, over a batch, an example or parts of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from minigen import functional as F
 from minigen.backend import INT64
 from minigen.functional import zeros
+from minigen.functional.arguments import refuse
 from minigen.nn import init
 from minigen.nn.module import Module, blank_parameter
 from minigen.tensor import Tensor
 
 
-class BatchNorm2d(Module):
+class _Affine(Module):
+    """What all of them share: a weight and a bias, or none."""
+
+    def _own(
+        self, shape: tuple[int, ...], affine: bool, bias: bool, device: str | None, dtype: Any
+    ) -> None:
+        self.weight = blank_parameter(*shape, device=device, dtype=dtype) if affine else None
+        has_bias = affine and bias
+        self.bias = blank_parameter(*shape, device=device, dtype=dtype) if has_bias else None
+
+    def reset_parameters(self) -> None:
+        """Start anew, with weight 1 and bias 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class BatchNorm2d(_Affine):
     """Each channel of a batch of images shifted and scaled to mean 0 and variance 1, then by
     weight and bias (Ioffe and Szegedy 2015).
 
@@ -33,6 +53,8 @@ class BatchNorm2d(Module):
         bias: whether there is a bias, if `affine`.
     """
 
+    _shapes = {4: "(N, {}, H, W)"}
+
     def __init__(
         self,
         num_features: int,
@@ -48,9 +70,7 @@ class BatchNorm2d(Module):
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        self.weight = blank_parameter(num_features, device=device, dtype=dtype) if affine else None
-        has_bias = affine and bias
-        self.bias = blank_parameter(num_features, device=device, dtype=dtype) if has_bias else None
+        self._own((num_features,), affine, bias, device, dtype)
         for name, size, kind in (
             ("running_mean", (num_features,), dtype),
             ("running_var", (num_features,), dtype),
@@ -70,17 +90,13 @@ class BatchNorm2d(Module):
     def reset_parameters(self) -> None:
         """Start anew, with weight 1 and bias 0."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
     def forward(self, input: Tensor) -> Tensor:
-        """(N, num_features, H, W) -> the same shape."""
-        if input.ndim != 4 or input.shape[1] != self.num_features:
-            raise ValueError(
-                f"BatchNorm2d: expected input (N, {self.num_features}, H, W), got {input.shape}"
-            )
+        """The shape stays."""
+        if input.ndim not in self._shapes or input.shape[1] != self.num_features:
+            expected = " or ".join(self._shapes.values()).replace("{}", str(self.num_features))
+            raise ValueError(f"{type(self).__name__}: expected input {expected}, got {input.shape}")
         momentum = self.momentum
         if self.training and self.track_running_stats:
             self.num_batches_tracked.add_(1)
@@ -99,4 +115,136 @@ class BatchNorm2d(Module):
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
             f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(BatchNorm2d):
+    """Each feature of a batch of vectors, or channel of a batch of sequences, normalised as by
+    `BatchNorm2d`, with its arguments.
+
+    Shapes: (N, num_features) or (N, num_features, L) -> the same.
+    """
+
+    _shapes = {2: "(N, {})", 3: "(N, {}, L)"}
+
+
+class InstanceNorm2d(_Affine):
+    """Each channel of each image shifted and scaled to mean 0 and variance 1, then, if `affine`,
+    by weight and bias (Ulyanov et al. 2016).
+
+    Shapes: (N, num_features, H, W) or (num_features, H, W) -> the same; weight and bias
+    (num_features,).
+
+    Raises:
+        NotImplementedError: track_running_stats.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: str | None = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ):
+        super().__init__()
+        refuse("InstanceNorm2d", track_running_stats=track_running_stats)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self._own((num_features,), affine, bias, device, dtype)
+        self.reset_parameters()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The shape stays."""
+        if input.ndim not in (3, 4) or input.shape[-3] != self.num_features:
+            raise ValueError(
+                f"InstanceNorm2d: expected input (N, {self.num_features}, H, W), with or without "
+                f"N, got {input.shape}"
+            )
+        images = input.unsqueeze(0) if input.ndim == 3 else input
+        y = F.instance_norm(images, weight=self.weight, bias=self.bias, eps=self.eps)
+        return y.squeeze(0) if input.ndim == 3 else y
+
+    extra_repr = BatchNorm2d.extra_repr
+
+
+class LayerNorm(_Affine):
+    """The last axes of each example shifted and scaled to mean 0 and variance 1, then by weight
+    and bias (Ba et al. 2016).
+
+    Shapes: (…, *normalized_shape) -> the same; weight and bias normalized_shape.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__()
+        single = isinstance(normalized_shape, int)
+        self.normalized_shape = (normalized_shape,) if single else tuple(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self._own(self.normalized_shape, elementwise_affine, bias, device, dtype)
+        self.reset_parameters()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The shape stays."""
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """The options."""
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )
+
+
+class GroupNorm(_Affine):
+    """The channels of each example in groups, each shifted and scaled to mean 0 and variance 1,
+    then each channel by weight and bias (Wu and He 2018).
+
+    Shapes: (N, num_channels, …) -> the same; weight and bias (num_channels,).
+
+    Raises:
+        ValueError: num_groups does not divide num_channels.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ):
+        super().__init__()
+        if num_channels % num_groups:
+            raise ValueError(
+                f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}"
+            )
+        self.num_groups, self.num_channels = num_groups, num_channels
+        self.eps, self.affine = eps, affine
+        self._own((num_channels,), affine, bias, device, dtype)
+        self.reset_parameters()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The shape stays."""
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """The options."""
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
         )

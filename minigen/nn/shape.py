@@ -12,6 +12,8 @@ from minigen.tensor import Tensor
 class Flatten(Module):
     """The axes from start_dim to end_dim merged into one: (N, C, H, W) -> (N, C·H·W)."""
 
+    _shown = ("start_dim", "end_dim")
+
     def __init__(self, start_dim: int = 1, end_dim: int = -1):
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
@@ -20,14 +22,12 @@ class Flatten(Module):
         """See `functional.flatten`."""
         return F.flatten(input, self.start_dim, self.end_dim)
 
-    def extra_repr(self) -> str:
-        """The axes."""
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
-
 
 class Unflatten(Module):
     """The axis dim split into axes of the lengths unflattened_size: Unflatten(1, (C, H, W)) maps
     (N, C·H·W) -> (N, C, H, W)."""
+
+    _shown = ("dim", "unflattened_size")
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]):
         super().__init__()
@@ -36,7 +36,3 @@ class Unflatten(Module):
     def forward(self, input: Tensor) -> Tensor:
         """See `functional.unflatten`."""
         return F.unflatten(input, self.dim, self.unflattened_size)
-
-    def extra_repr(self) -> str:
-        """The axis and its parts."""
-        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

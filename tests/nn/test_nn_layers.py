@@ -6,7 +6,7 @@ import pytest
 import minigen as mg
 from minigen import nn
 
-IMAGES, VECTORS = (4, 6, 9, 8), (4, 6)
+IMAGES, SEQUENCES, VECTORS = (4, 6, 9, 8), (4, 6, 9), (4, 6)
 LAYERS = [
     ("Linear", (6, 5), {}, VECTORS),
     ("Linear", (8, 5), {"bias": False}, IMAGES),
@@ -30,9 +30,63 @@ LAYERS = [
     ("Unflatten", (1, (2, 3)), {}, IMAGES),
     ("MaxPool2d", (2,), {}, IMAGES),
     ("MaxPool2d", ((3, 2), 2, 1), {"ceil_mode": True}, IMAGES),
+    ("ELU", (0.5,), {}, VECTORS),
+    ("SELU", (), {}, VECTORS),
+    ("SiLU", (), {}, VECTORS),
+    ("GELU", (), {}, VECTORS),
+    ("GELU", ("tanh",), {}, VECTORS),
+    ("Hardtanh", (-0.5, 2.0), {}, VECTORS),
+    ("LogSigmoid", (), {}, VECTORS),
+    ("Softmax", (1,), {}, IMAGES),
+    ("LogSoftmax", (-1,), {}, IMAGES),
+    ("Conv1d", (6, 4, 3), {}, SEQUENCES),
+    ("Conv1d", (6, 4, (3,), (2,), 1, 2, 2, False), {}, SEQUENCES),
+    ("Conv1d", (6, 4, 4), {"padding": "same", "dilation": 2}, SEQUENCES),
+    ("Conv2d", (6, 4, (3, 4)), {"padding": "same"}, IMAGES),
+    ("Conv2d", (6, 4, 3, 2), {"padding": "valid"}, IMAGES),
+    ("ConvTranspose1d", (6, 4, 3, 2, 1, 1, 2, False, 2), {}, SEQUENCES),
+    ("Bilinear", (6, 8, 5), {}, (VECTORS, (4, 8))),
+    ("Identity", (3,), {"unused": 1}, VECTORS),
+    ("AvgPool2d", (2,), {}, IMAGES),
+    ("AvgPool2d", ((3, 2), 2, 1, True, False), {}, IMAGES),
+    ("AvgPool2d", (2, 1), {"divisor_override": 3}, IMAGES),
+    ("AdaptiveAvgPool2d", ((None, 3),), {}, IMAGES),
+    ("Upsample", (), {"scale_factor": 2}, IMAGES),
+    ("Upsample", ((5, 20),), {"mode": "bilinear", "align_corners": True}, IMAGES),
+    ("PixelShuffle", (2,), {}, (2, 8, 3, 4)),
+    ("PixelUnshuffle", (2,), {}, (2, 3, 6, 4)),
+    ("ZeroPad2d", (2,), {}, IMAGES),
+    ("ReflectionPad2d", ((1, 2, 3, 0),), {}, IMAGES),
+    ("ReplicationPad2d", (1,), {}, IMAGES),
+    ("Unfold", ((2, 3), 1, 1, 2), {}, IMAGES),
+    ("Fold", ((4, 5), 2), {}, (3, 8, 12)),
+    ("BatchNorm1d", (6,), {}, VECTORS),
+    ("BatchNorm1d", (6, 1e-3, None), {}, SEQUENCES),
+    ("InstanceNorm2d", (6,), {}, IMAGES),
+    ("InstanceNorm2d", (6, 1e-3), {"affine": True, "bias": False}, IMAGES[1:]),
+    ("LayerNorm", (8,), {"bias": False}, IMAGES),
+    ("LayerNorm", ([9, 8], 1e-3), {}, IMAGES),
+    ("LayerNorm", (8,), {"elementwise_affine": False}, IMAGES),
+    ("GroupNorm", (3, 6), {}, IMAGES),
+    ("GroupNorm", (2, 6), {"affine": False}, VECTORS),
+    ("Dropout2d", (0.0,), {}, IMAGES),
+]
+SCORES, WEIGHTS, CLASSES = "scores", np.linspace(0.5, 2, 6), "classes"
+LOSSES = [
+    ("MSELoss", {}, SCORES, SCORES),
+    ("L1Loss", {"reduction": "sum"}, SCORES, SCORES),
+    ("SmoothL1Loss", {"beta": 0.5}, SCORES, SCORES),
+    ("BCELoss", {"weight": WEIGHTS}, "shares", "shares"),
+    ("BCEWithLogitsLoss", {"pos_weight": WEIGHTS, "weight": WEIGHTS}, SCORES, "shares"),
+    ("CrossEntropyLoss", {"weight": WEIGHTS, "label_smoothing": 0.1}, SCORES, CLASSES),
+    ("CrossEntropyLoss", {"reduction": "none"}, SCORES, "shares"),
+    ("NLLLoss", {"weight": WEIGHTS, "ignore_index": 2}, SCORES, CLASSES),
+    ("KLDivLoss", {"reduction": "sum", "log_target": True}, SCORES, SCORES),
+    ("GaussianNLLLoss", {"full": True, "eps": 0.2}, SCORES, SCORES, "shares"),
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @pytest.mark.parametrize(("name", "args", "kwargs", "shape"), LAYERS)
 def test_layers_agree_with_pytorch(name, args, kwargs, shape):
     torch = pytest.importorskip("torch")
@@ -42,18 +96,65 @@ def test_layers_agree_with_pytorch(name, args, kwargs, shape):
     expected = {n: (tuple(t.shape), str(t.dtype)[6:]) for n, t in theirs.state_dict().items()}
     assert list(described.items()) == list(expected.items())
     ours.to(np.float64), theirs.double()
+    for p in theirs.parameters():  # those of normalisations are 1 and 0, which would hide much
+        torch.nn.init.uniform_(p, -1, 1)
     ours.load_state_dict({n: t.numpy() for n, t in theirs.state_dict().items()})
     rng = np.random.default_rng(0)
+    shapes = shape if isinstance(shape[0], tuple) else (shape,)
     for training in (True, True, False):
-        x = rng.normal(1, 2, shape)
-        y = ours.train(training)(mg.Tensor(x))
-        z = theirs.train(training)(torch.from_numpy(x))
+        inputs = [rng.normal(1, 2, shape) for shape in shapes]
+        y = ours.train(training)(*map(mg.Tensor, inputs))
+        z = theirs.train(training)(*map(torch.from_numpy, inputs))
         np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-9, atol=1e-9)
     for n, t in theirs.state_dict().items():
         np.testing.assert_allclose(ours.state_dict()[n].data, t.numpy(), rtol=1e-9)
     assert repr(nn.Sequential(ours, nn.Sequential())) == repr(
         torch.nn.Sequential(theirs, torch.nn.Sequential())
     )
+
+
+@pytest.mark.parametrize(("name", "kwargs", "kinds"), [(n, k, kinds) for n, k, *kinds in LOSSES])
+def test_losses_agree_with_pytorch(name, kwargs, kinds):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    draw = {
+        "scores": lambda: rng.normal(0, 2, (4, 6)),
+        "shares": lambda: rng.uniform(0.05, 0.95, (4, 6)),
+        "classes": lambda: rng.integers(0, 6, 4),
+    }
+    inputs = [draw[kind]() for kind in kinds]
+
+    def made(module, tensor):
+        arrays = {k: tensor(v) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()}
+        return getattr(module, name)(**arrays)
+
+    ours, theirs = made(nn, mg.Tensor), made(torch.nn, torch.from_numpy)
+    y, z = ours(*map(mg.Tensor, inputs)), theirs(*map(torch.from_numpy, inputs))
+    np.testing.assert_allclose(y.data, z.numpy(), rtol=1e-9, atol=1e-12)
+    assert list(ours.state_dict()) == list(theirs.state_dict()) and repr(ours) == repr(theirs)
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"padding_idx": -2}, {"padding_idx": 1, "sparse": True}])
+def test_embedding_agrees_with_pytorch(kwargs):
+    torch = pytest.importorskip("torch")
+    ours = nn.Embedding(7, 3, **kwargs, dtype=np.float64)
+    theirs = torch.nn.Embedding(7, 3, **kwargs, dtype=torch.float64)
+    for table in (ours.weight.data, theirs.weight.detach().numpy()):
+        zero = [] if ours.padding_idx is None else [ours.padding_idx]
+        assert np.flatnonzero(~table.any(1)).tolist() == zero
+    ours.load_state_dict({n: t.numpy() for n, t in theirs.state_dict().items()})
+    rows = np.array([[0, 5, 1], [5, 5, 1]])
+    y, z = ours(mg.Tensor(rows)), theirs(torch.from_numpy(rows))
+    np.testing.assert_array_equal(y.data, z.detach().numpy())
+    (y * y).sum().backward(), (z * z).sum().backward()
+    grad, expected = ours.weight.grad, theirs.weight.grad.to_dense().numpy()
+    np.testing.assert_allclose(grad.to_dense() if "sparse" in kwargs else grad.data, expected)
+    assert repr(ours) == repr(theirs)
+
+
+def test_dropout2d_drops_whole_channels():
+    y = nn.Dropout2d(0.25)(mg.ones(50, 40, 3, 2)).data
+    assert (y == y[:, :, :1, :1]).all() and abs((y == 0).mean() - 0.25) < 0.05
 
 
 def test_dropout_drops_only_when_training():
@@ -67,7 +168,12 @@ def test_dropout_drops_only_when_training():
     ("make", "part"),
     [
         (lambda: nn.Conv2d(2, 2, 3, padding_mode="reflect"), "padding_mode='reflect'"),
-        (lambda: nn.Conv2d(2, 2, 3, padding="same"), "padding='same'"),
+        (lambda: nn.ConvTranspose2d(2, 2, 3, padding="same"), "padding='same'"),
+        (lambda: nn.ELU(inplace=True), "ELU: inplace=True"),
+        (lambda: nn.LogSoftmax(), "LogSoftmax: dim=None"),
+        (lambda: nn.InstanceNorm2d(2, track_running_stats=True), "track_running_stats=True"),
+        (lambda: nn.Embedding(2, 2, max_norm=1.0), "max_norm=1.0"),
+        (lambda: nn.NLLLoss(size_average=True), "NLLLoss: size_average=True"),
         (lambda: nn.ReLU(inplace=True), "ReLU: inplace=True"),
         (lambda: nn.LeakyReLU(0.1, True), "LeakyReLU: inplace=True"),
         (lambda: nn.Dropout(0.5, True), "Dropout: inplace=True"),
@@ -83,5 +189,11 @@ def test_wrong_sizes_are_refused():
         nn.BatchNorm2d(3)(mg.zeros(2, 3))
     with pytest.raises(ValueError, match="groups=2"):
         nn.Conv2d(3, 4, 3, groups=2)
+    with pytest.raises(ValueError, match=r"\(N, 3\) or \(N, 3, L\), got \(2, 4\)"):
+        nn.BatchNorm1d(3)(mg.zeros(2, 4))
+    with pytest.raises(ValueError, match=r"padding='same' needs stride 1"):
+        nn.Conv1d(3, 4, 3, 2, padding="same")
+    with pytest.raises(ValueError, match=r"Conv1d: stride must be one number, not \(1, 2\)"):
+        nn.Conv1d(3, 4, 3, (1, 2))
     with pytest.raises(ValueError, match="probability"):
         nn.Dropout(1.5)

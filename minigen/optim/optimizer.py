@@ -1,4 +1,4 @@
-"""Optimisers: gradient descent, RMSprop and Adam, as PyTorch computes them.
+"""What all optimisers share.
 
 A step works in place and allocates nothing. It takes a parameter piece by piece, each small
 enough that all of NumPy's passes over it find it in the cache.
@@ -6,14 +6,13 @@ enough that all of NumPy's passes over it find it in the cache.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigen.backend import Array, as_array, device_of, namespace, to_device
-from minigen.functional.arguments import refuse
+from minigen.sparse import SparseRows
 from minigen.tensor import Tensor, increment_version
 
 PIECE = 1 << 16  # numbers in a piece: with Adam six arrays, 1.5 MiB of float32
@@ -86,30 +85,35 @@ class Optimizer:
         self.param_groups.append(group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Set every parameter's gradient to None, or to zeros."""
+        """Set every parameter's gradient to None, or to zeros (a row-sparse one always to None)."""
         for p in self._parameters():
-            if p.grad is not None:
-                p.grad = None if set_to_none else Tensor(np.zeros_like(p.grad.data))
+            if set_to_none or isinstance(p.grad, SparseRows):
+                p.grad = None
+            elif p.grad is not None:
+                p.grad = Tensor(np.zeros_like(p.grad.data))
 
     def step(self) -> None:
         """Update every parameter that has a gradient, in place.
 
         Raises:
             ValueError: a gradient has another shape, dtype or device than its parameter.
+            TypeError: a gradient is row-sparse (`minigen.sparse.SparseRows`), and this optimiser
+                takes only dense ones; or the other way about.
         """
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                data, grad = p.data, p.grad.data
-                fits = (grad.shape, grad.dtype) == (data.shape, data.dtype)
-                if not fits or p.grad.device != p.device:
+                grad, rows = p.grad, isinstance(p.grad, SparseRows)
+                device = device_of(grad.values) if rows else grad.device
+                if (grad.shape, grad.dtype, device) != (p.shape, p.dtype, p.device):
                     raise ValueError(
                         f"{type(self).__name__}: the gradient {grad.dtype} {grad.shape} on "
-                        f"{p.grad.device} does not fit its parameter {data.dtype} {data.shape} on "
-                        f"{p.device}; call zero_grad() after converting or moving a parameter"
+                        f"{device} does not fit its parameter {p.dtype} {p.shape} on {p.device}; "
+                        "call zero_grad() after converting or moving a parameter"
                     )
-                self._update(data, grad, group, self.state.setdefault(p, {}))
+                update = self._update_rows if rows else self._update
+                update(p.data, grad if rows else grad.data, group, self.state.setdefault(p, {}))
                 increment_version(p)
 
     def state_dict(self) -> dict[str, Any]:
@@ -184,7 +188,7 @@ class Optimizer:
                 elif value.shape != (() if name == "step" else p.shape):
                     problems.append(f"{who} has {name!r} of shape {value.shape}")
                 else:
-                    state[p][name] = int(value) if name == "step" else _like(p.data, value)
+                    state[p][name] = int(value) if name == "step" else like(p.data, value)
         self._misfit(problems)
         for option in options:
             self._check(option)
@@ -215,6 +219,11 @@ class Optimizer:
                 raise ValueError(
                     f"{type(self).__name__}: {name} must not be negative, but is {options[name]}"
                 )
+        betas = options.get("betas", (0, 0))
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(
+                f"{type(self).__name__}: betas must be two numbers in [0, 1), not {betas}"
+            )
 
     def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
         """What can be remembered of a parameter, and whether these options call for it: arrays of
@@ -227,6 +236,15 @@ class Optimizer:
         """Change the parameter's array `data`, and `state`, in place."""
         raise NotImplementedError
 
+    def _update_rows(
+        self, data: Array, grad: SparseRows, group: dict[str, Any], state: dict[str, Any]
+    ) -> None:
+        """The same for a row-sparse gradient."""
+        raise TypeError(
+            f"{type(self).__name__}: the gradient of a parameter {data.shape} is row-sparse; use "
+            "SparseAdam, or SGD without momentum, or leave sparse=True out of its embedding"
+        )
+
     def _remembered(self, data: Array, group: dict[str, Any], state: dict[str, Any]) -> list[Array]:
         """The arrays that these options call for, made of zeros where new, and brought along
         where the parameter was moved or converted."""
@@ -238,7 +256,7 @@ class Optimizer:
             if array is None:
                 array = state[name] = np.zeros_like(data)
             elif array.dtype != data.dtype or device_of(array) != device_of(data):
-                array = state[name] = _like(data, array)
+                array = state[name] = like(data, array)
             arrays.append(array)
         return arrays
 
@@ -266,223 +284,16 @@ class Optimizer:
                 yield *piece, a[: piece[0].size], b[: piece[0].size]
 
 
-def _like(data: Array, value: Array) -> Array:
+def like(data: Array, value: Array) -> Array:
     """A copy of `value` with the dtype, the device and the memory layout of `data`."""
     copy = np.empty_like(data)
     copy[...] = to_device(value, device_of(data))
     return copy
 
 
-def _descent(group: dict[str, Any], p: Array, g: Array, out: Array) -> Array:
+def descent(group: dict[str, Any], p: Array, g: Array, out: Array) -> Array:
     """The gradient of what is minimised, with weight decay: ±g + weight_decay·p."""
     if group["weight_decay"]:
         np.multiply(p, float(group["weight_decay"]), out=out)
         return (np.subtract if group["maximize"] else np.add)(out, g, out=out)
     return np.negative(g, out=out) if group["maximize"] else g
-
-
-class SGD(Optimizer):
-    """Gradient descent: p ← p − lr·g; with momentum, by b ← momentum·b + (1 − dampening)·g
-    instead of g, or, if `nesterov`, by g + momentum·b (Sutskever et al. 2013).
-
-    The first b is g itself, as in PyTorch.
-
-    Args:
-        params: tensors, or groups of them; see `Optimizer`.
-        lr: the learning rate.
-        momentum: how much of the last direction stays.
-        dampening: how much of the gradient is left out.
-        weight_decay: this times p is added to g.
-        nesterov: look ahead; needs momentum and no dampening.
-        maximize: climb.
-    """
-
-    def __init__(
-        self,
-        params: Params,
-        lr: float = 1e-3,
-        momentum: float = 0,
-        dampening: float = 0,
-        weight_decay: float = 0,
-        nesterov: bool = False,
-        *,
-        maximize: bool = False,
-    ):
-        defaults = {
-            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
-            "nesterov": nesterov, "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, defaults)
-
-    def _check(self, options: dict[str, Any]) -> None:
-        super()._check(options)
-        if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
-            raise ValueError("SGD: nesterov=True needs a momentum, and no dampening")
-
-    def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
-        return {"momentum_buffer": options["momentum"] != 0}
-
-    def _update(
-        self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
-    ) -> None:
-        lr, momentum = float(group["lr"]), float(group["momentum"])
-        share = 1 - float(group["dampening"]) if "momentum_buffer" in state else 1.0
-        buffers = self._remembered(data, group, state)
-        for p, *buffer, g, a, b in self._pieces([data, *buffers], grad):
-            g = _descent(group, p, g, a)
-            if buffer:
-                (m,) = buffer
-                m *= momentum
-                m += g if share == 1 else np.multiply(g, share, out=b)
-                if group["nesterov"]:
-                    np.multiply(m, momentum, out=b)
-                    g = np.add(b, g, out=b)
-                else:
-                    g = m
-            p -= np.multiply(g, lr, out=b)
-
-
-class RMSprop(Optimizer):
-    """Each number's gradient divided by its root mean square (Hinton 2012, lecture 6e):
-    s ← alpha·s + (1 − alpha)·g²; p ← p − lr·g / (√s + eps).
-
-    Args:
-        params: tensors, or groups of them; see `Optimizer`.
-        lr: the learning rate.
-        alpha: how much of the mean square stays.
-        eps: is added to the root.
-        weight_decay: this times p is added to g.
-        momentum: with it p moves by lr·b, b ← momentum·b + g / (√s + eps).
-        centered: divide by the standard deviation instead (Graves 2013).
-        maximize: climb.
-    """
-
-    def __init__(
-        self,
-        params: Params,
-        lr: float = 1e-2,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        momentum: float = 0,
-        centered: bool = False,
-        *,
-        maximize: bool = False,
-    ):
-        defaults = {
-            "lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay,
-            "momentum": momentum, "centered": centered, "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, defaults)
-
-    def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
-        return {
-            "step": True,
-            "square_avg": True,
-            "grad_avg": bool(options["centered"]),
-            "momentum_buffer": options["momentum"] > 0,
-        }
-
-    def _update(
-        self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
-    ) -> None:
-        lr, alpha = float(group["lr"]), float(group["alpha"])
-        eps, momentum = float(group["eps"]), float(group["momentum"])
-        state["step"] = state.get("step", 0) + 1
-        arrays = self._remembered(data, group, state)
-        for p, s, *rest, g, a, b in self._pieces([data, *arrays], grad):
-            g = _descent(group, p, g, a)
-            s *= alpha
-            np.multiply(g, g, out=b)
-            b *= 1 - alpha
-            s += b
-            if group["centered"]:
-                mean, *rest = rest
-                np.subtract(g, mean, out=b)
-                b *= 1 - alpha
-                mean += b
-                np.multiply(mean, mean, out=b)
-                np.subtract(s, b, out=b)
-                np.maximum(b, 0, out=b)  # rounding can push a variance of 0 below it
-                np.sqrt(b, out=b)
-            else:
-                np.sqrt(s, out=b)
-            b += eps
-            np.divide(g, b, out=b)
-            if momentum > 0:
-                (m,) = rest
-                m *= momentum
-                m += b
-                np.multiply(m, lr, out=b)
-            else:
-                b *= lr
-            p -= b
-
-
-class Adam(Optimizer):
-    """The mean of gradients divided by the root of their mean square, both corrected for having
-    started at 0 (Kingma and Ba 2015):
-
-    m ← β₁·m + (1 − β₁)·g,   v ← β₂·v + (1 − β₂)·g²,
-    p ← p − lr·m̂ / (√v̂ + eps)   with   m̂ = m / (1 − β₁ᵗ),   v̂ = v / (1 − β₂ᵗ)
-
-    Args:
-        params: tensors, or groups of them; see `Optimizer`.
-        lr: the learning rate.
-        betas: how much of the mean, and of the mean square, stays.
-        eps: is added to the root.
-        weight_decay: this times p is added to g.
-        amsgrad: not supported.
-        maximize: climb.
-    """
-
-    def __init__(
-        self,
-        params: Params,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-    ):
-        defaults = {
-            "lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay,
-            "amsgrad": amsgrad, "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, defaults)
-
-    def _check(self, options: dict[str, Any]) -> None:
-        super()._check(options)
-        refuse("Adam", amsgrad=options["amsgrad"])
-        if len(options["betas"]) != 2 or not all(0 <= beta < 1 for beta in options["betas"]):
-            raise ValueError(f"Adam: betas must be two numbers in [0, 1), not {options['betas']}")
-
-    def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
-        return {"step": True, "exp_avg": True, "exp_avg_sq": True}
-
-    def _update(
-        self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
-    ) -> None:
-        beta1, beta2 = map(float, group["betas"])
-        state["step"] = t = state.get("step", 0) + 1
-        # Both corrections as factors of single numbers: m̂ / (√v̂ + eps) is
-        # √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + eps·√(1 − β₂ᵗ)).
-        root = math.sqrt(1 - beta2**t)
-        rate, eps = float(group["lr"]) * root / (1 - beta1**t), float(group["eps"]) * root
-        arrays = self._remembered(data, group, state)
-        for p, m, v, g, a, b in self._pieces([data, *arrays], grad):
-            g = _descent(group, p, g, a)
-            np.subtract(g, m, out=b)
-            b *= 1 - beta1
-            m += b
-            v *= beta2
-            np.multiply(g, g, out=b)
-            b *= 1 - beta2
-            v += b
-            np.sqrt(v, out=b)
-            b += eps
-            np.divide(m, b, out=b)
-            b *= rate
-            p -= b

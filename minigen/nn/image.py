@@ -1,0 +1,145 @@
+"""Changes of an image's size and layout as modules, for `Sequential`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from minigen import functional as F
+from minigen.nn.module import Module
+from minigen.tensor import Tensor
+
+Pair = int | tuple[int, int]
+
+
+class Upsample(Module):
+    """Another size, by size or by a factor; see `functional.interpolate`.
+
+    Shapes: (N, C, …) -> (N, C, …).
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | Sequence[float] | None = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
+    ):
+        super().__init__()
+        self.size, self.mode, self.align_corners = size, mode, align_corners
+        if isinstance(scale_factor, Sequence):
+            self.scale_factor = tuple(map(float, scale_factor))
+        else:
+            self.scale_factor = float(scale_factor) if scale_factor else None
+        self.recompute_scale_factor = recompute_scale_factor
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.interpolate`."""
+        return F.interpolate(
+            input, self.size, self.scale_factor, self.mode, self.align_corners,
+            self.recompute_scale_factor,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        """The size or the factor, and the mode."""
+        name = "size" if self.scale_factor is None else "scale_factor"
+        return f"{name}={getattr(self, name)}, mode={self.mode!r}"
+
+
+class PixelShuffle(Module):
+    """(…, C·r², H, W) -> (…, C, H·r, W·r) for r = upscale_factor (Shi et al. 2016)."""
+
+    _shown = ("upscale_factor",)
+
+    def __init__(self, upscale_factor: int):
+        super().__init__()
+        self.upscale_factor = upscale_factor
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.pixel_shuffle`."""
+        return F.pixel_shuffle(input, self.upscale_factor)
+
+
+class PixelUnshuffle(Module):
+    """(…, C, H·r, W·r) -> (…, C·r², H, W) for r = downscale_factor."""
+
+    _shown = ("downscale_factor",)
+
+    def __init__(self, downscale_factor: int):
+        super().__init__()
+        self.downscale_factor = downscale_factor
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.pixel_unshuffle`."""
+        return F.pixel_unshuffle(input, self.downscale_factor)
+
+
+class ZeroPad2d(Module):
+    """A border of zeros: `padding` pixels on all sides, or (left, right, top, bottom).
+
+    Shapes: (…, H, W) -> (…, H', W').
+    """
+
+    _mode = "constant"
+
+    def __init__(self, padding: int | tuple[int, int, int, int]):
+        super().__init__()
+        self.padding = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.pad`."""
+        return F.pad(input, self.padding, self._mode)
+
+    def extra_repr(self) -> str:
+        """The four widths."""
+        return str(self.padding)
+
+
+class ReflectionPad2d(ZeroPad2d):
+    """A border that mirrors the image at its outermost pixels; arguments as for `ZeroPad2d`."""
+
+    _mode = "reflect"
+
+
+class ReplicationPad2d(ZeroPad2d):
+    """A border that repeats the outermost pixels; arguments as for `ZeroPad2d`."""
+
+    _mode = "replicate"
+
+
+class Unfold(Module):
+    """Each window of an image as a column: (N, C, H, W) -> (N, C·R·S, windows)."""
+
+    _shown = ("kernel_size", "dilation", "padding", "stride")
+
+    def __init__(self, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1):
+        super().__init__()
+        self.kernel_size, self.dilation = kernel_size, dilation
+        self.padding, self.stride = padding, stride
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.unfold`."""
+        return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
+
+
+class Fold(Unfold):
+    """Columns added up where their windows lie: (N, C·R·S, windows) -> (N, C, *output_size)."""
+
+    _shown = ("output_size", *Unfold._shown)
+
+    def __init__(
+        self,
+        output_size: Pair,
+        kernel_size: Pair,
+        dilation: Pair = 1,
+        padding: Pair = 0,
+        stride: Pair = 1,
+    ):
+        super().__init__(kernel_size, dilation, padding, stride)
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.fold`."""
+        return F.fold(
+            input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride
+        )

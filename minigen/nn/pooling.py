@@ -1,0 +1,91 @@
+"""Pooling: windows of an image reduced to one number each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigen import functional as F
+from minigen.nn.module import Module
+from minigen.tensor import Tensor
+
+Pair = int | tuple[int, int]
+
+
+class MaxPool2d(Module):
+    """The largest element of each window; see `functional.max_pool2d`.
+
+    Shapes: (N, C, H, W) -> (N, C, H', W').
+    """
+
+    _shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        dilation: Pair = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ):
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding, self.dilation = padding, dilation
+        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+
+    def forward(self, input: Tensor) -> Any:
+        """(N, C, H, W) -> (N, C, H', W'), and the indices if asked for."""
+        return F.max_pool2d(
+            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+            self.return_indices,
+        )  # fmt: skip
+
+
+class AvgPool2d(Module):
+    """The mean of each window; see `functional.avg_pool2d`.
+
+    Shapes: (N, C, H, W) -> (N, C, H', W').
+    """
+
+    _shown = ("kernel_size", "stride", "padding")
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ):
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding, self.ceil_mode = padding, ceil_mode
+        self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H', W')"""
+        return F.avg_pool2d(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+            self.count_include_pad, self.divisor_override,
+        )  # fmt: skip
+
+
+class AdaptiveAvgPool2d(Module):
+    """The means of output_size[0] · output_size[1] parts of an image, as equal as they can be;
+    None keeps an axis. See `functional.adaptive_avg_pool2d`.
+
+    Shapes: (N, C, H, W) -> (N, C, *output_size).
+    """
+
+    _shown = ("output_size",)
+
+    def __init__(self, output_size: int | None | tuple[int | None, int | None]):
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, *output_size)"""
+        return F.adaptive_avg_pool2d(input, self.output_size)

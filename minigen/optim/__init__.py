@@ -1,0 +1,13 @@
+"""Optimisers, learning-rate schedules and averages of parameters, under PyTorch's names."""
+
+from minigen.optim import lr_scheduler
+from minigen.optim.adam import Adam, AdamW, SparseAdam
+from minigen.optim.average import ExponentialMovingAverage
+from minigen.optim.optimizer import Optimizer
+from minigen.optim.rmsprop import RMSprop
+from minigen.optim.sgd import SGD
+
+__all__ = [
+    "SGD", "Adam", "AdamW", "ExponentialMovingAverage", "Optimizer", "RMSprop", "SparseAdam",
+    "lr_scheduler",
+]  # fmt: skip

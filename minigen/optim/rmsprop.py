@@ -1,0 +1,87 @@
+"""RMSprop, as PyTorch computes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigen.backend import Array
+from minigen.optim.optimizer import Optimizer, Params, descent
+
+
+class RMSprop(Optimizer):
+    """Each number's gradient divided by its root mean square (Hinton 2012, lecture 6e):
+    s ← alpha·s + (1 − alpha)·g²; p ← p − lr·g / (√s + eps).
+
+    Args:
+        params: tensors, or groups of them; see `Optimizer`.
+        lr: the learning rate.
+        alpha: how much of the mean square stays.
+        eps: is added to the root.
+        weight_decay: this times p is added to g.
+        momentum: with it p moves by lr·b, b ← momentum·b + g / (√s + eps).
+        centered: divide by the standard deviation instead (Graves 2013).
+        maximize: climb.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        defaults = {
+            "lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay,
+            "momentum": momentum, "centered": centered, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
+        return {
+            "step": True,
+            "square_avg": True,
+            "grad_avg": bool(options["centered"]),
+            "momentum_buffer": options["momentum"] > 0,
+        }
+
+    def _update(
+        self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
+    ) -> None:
+        lr, alpha = float(group["lr"]), float(group["alpha"])
+        eps, momentum = float(group["eps"]), float(group["momentum"])
+        state["step"] = state.get("step", 0) + 1
+        arrays = self._remembered(data, group, state)
+        for p, s, *rest, g, a, b in self._pieces([data, *arrays], grad):
+            g = descent(group, p, g, a)
+            s *= alpha
+            np.multiply(g, g, out=b)
+            b *= 1 - alpha
+            s += b
+            if group["centered"]:
+                mean, *rest = rest
+                np.subtract(g, mean, out=b)
+                b *= 1 - alpha
+                mean += b
+                np.multiply(mean, mean, out=b)
+                np.subtract(s, b, out=b)
+                np.maximum(b, 0, out=b)  # rounding can push a variance of 0 below it
+                np.sqrt(b, out=b)
+            else:
+                np.sqrt(s, out=b)
+            b += eps
+            np.divide(g, b, out=b)
+            if momentum > 0:
+                (m,) = rest
+                m *= momentum
+                m += b
+                np.multiply(m, lr, out=b)
+            else:
+                b *= lr
+            p -= b

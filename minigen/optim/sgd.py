@@ -1,0 +1,82 @@
+"""Gradient descent, as PyTorch computes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigen.backend import Array
+from minigen.functional.arguments import refuse
+from minigen.optim.optimizer import Optimizer, Params, descent
+from minigen.sparse import SparseRows
+
+
+class SGD(Optimizer):
+    """Gradient descent: p ← p − lr·g; with momentum, by b ← momentum·b + (1 − dampening)·g
+    instead of g, or, if `nesterov`, by g + momentum·b (Sutskever et al. 2013).
+
+    The first b is g itself, as in PyTorch. Of a row-sparse gradient it moves those rows only; then
+    momentum and weight decay are not supported.
+
+    Args:
+        params: tensors, or groups of them; see `Optimizer`.
+        lr: the learning rate.
+        momentum: how much of the last direction stays.
+        dampening: how much of the gradient is left out.
+        weight_decay: this times p is added to g.
+        nesterov: look ahead; needs momentum and no dampening.
+        maximize: climb.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ):
+        defaults = {
+            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
+            "nesterov": nesterov, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def _check(self, options: dict[str, Any]) -> None:
+        super()._check(options)
+        if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
+            raise ValueError("SGD: nesterov=True needs a momentum, and no dampening")
+
+    def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
+        return {"momentum_buffer": options["momentum"] != 0}
+
+    def _update(
+        self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
+    ) -> None:
+        lr, momentum = float(group["lr"]), float(group["momentum"])
+        share = 1 - float(group["dampening"]) if "momentum_buffer" in state else 1.0
+        buffers = self._remembered(data, group, state)
+        for p, *buffer, g, a, b in self._pieces([data, *buffers], grad):
+            g = descent(group, p, g, a)
+            if buffer:
+                (m,) = buffer
+                m *= momentum
+                m += g if share == 1 else np.multiply(g, share, out=b)
+                if group["nesterov"]:
+                    np.multiply(m, momentum, out=b)
+                    g = np.add(b, g, out=b)
+                else:
+                    g = m
+            p -= np.multiply(g, lr, out=b)
+
+    def _update_rows(
+        self, data: Array, grad: SparseRows, group: dict[str, Any], state: dict[str, Any]
+    ) -> None:
+        for name in ("momentum", "weight_decay"):  # they would move every row
+            refuse("SGD with a row-sparse gradient", **{name: group[name] or None})
+        rate = float(group["lr"])
+        data[grad.rows] -= (-rate if group["maximize"] else rate) * grad.values

@@ -1,0 +1,82 @@
+"""The running average, against its formula."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigen as mg
+from minigen import nn, optim
+
+
+def network():
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2, bias=False))
+
+
+def change(net, rng):
+    """A forward, which moves the buffers, and new parameters."""
+    net(mg.Tensor(rng.normal(size=(5, 3)).astype(np.float32)))
+    with mg.no_grad():
+        for p in net.parameters():
+            p.add_(mg.Tensor(rng.normal(size=p.shape).astype(np.float32)))
+
+
+def values(net):
+    return {n: t.data.copy() for n, t in net.state_dict().items()}
+
+
+@given(decay=st.sampled_from([0.0, 0.5, 0.99, 1.0]), seed=st.integers(0, 100))
+def test_floats_are_averaged_counters_copied_and_everything_restored(decay, seed):
+    rng, net = np.random.default_rng(seed), network()
+    average = optim.ExponentialMovingAverage(net, decay)
+    expected = values(net)
+    for _ in range(3):
+        change(net, rng)
+        average.update()
+        for name, value in values(net).items():
+            averaged = value.dtype.kind == "f"
+            expected[name] = decay * expected[name] + (1 - decay) * value if averaged else value
+    before, arrays = values(net), {n: t.data for n, t in net.state_dict().items()}
+    with pytest.raises(KeyError), average.average_parameters():
+        for name, value in values(net).items():
+            np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6)
+        assert net[1].num_batches_tracked.item() == 3
+        change(net, rng)
+        raise KeyError
+    for name, tensor in net.state_dict().items():
+        np.testing.assert_array_equal(tensor.data, before[name])
+        assert np.shares_memory(tensor.data, arrays[name])
+
+
+def test_it_is_saved_resumed_and_copied_to_another_network():
+    rng, net, other = np.random.default_rng(0), network(), network()
+    average = optim.ExponentialMovingAverage(net, 0.9)
+    change(net, rng)
+    average.update()
+    resumed = optim.ExponentialMovingAverage(net, 0.5)
+    resumed.load_state_dict(average.state_dict())
+    change(net, rng)
+    average.update(), resumed.update()
+    average.copy_to(other)
+    resumed.copy_to()
+    for name, value in values(net).items():
+        np.testing.assert_array_equal(value, other.state_dict()[name].data)
+    with pytest.raises(ValueError, match=r"0.weight: \(4, 3\) is averaged, None came"):
+        average.copy_to(nn.Sequential(nn.ReLU()))
+    with pytest.raises(ValueError, match="1.running_var"):
+        resumed.load_state_dict({"decay": 0.1, "averages": {}})
+    assert resumed.decay == 0.9
+    with pytest.raises(ValueError, match="decay"):
+        optim.ExponentialMovingAverage(net, 1.5)
+
+
+def test_parameters_alone_and_the_tape_notices():
+    w = nn.Parameter(np.zeros(2))
+    average = optim.ExponentialMovingAverage(iter([w]), 0.5)
+    w.data[...] = 1
+    average.update()
+    loss = (w * w).sum()
+    average.copy_to()
+    np.testing.assert_array_equal(w.data, [0.5, 0.5])
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
