@@ -14,7 +14,7 @@ import minigen
 from minigen import Generator, Tensor, data, nn, optim, training
 from minigen.models.gan import GAN, ConvDiscriminator, ConvGenerator
 
-SAMPLE_EVERY = 50  # steps between two grids of generated digits
+SAMPLE_EVERY = 50  # steps between two grids of digits, drawn with G's weights averaged over as many
 
 
 @training.script
@@ -41,13 +41,19 @@ def main() -> None:
     )
     # Two time scales (Heusel et al. 2017): G learns more from a D that is a little ahead.
     gan.discriminator_optimiser.param_groups[0]["lr"] = 2 * args.lr
+    average = optim.ExponentialMovingAverage(gan.generator, decay=0.98)
     fixed_noise = minigen.randn(64, gan.noise, generator=Generator(args.seed + 1))
     fixed_noise = fixed_noise.to(args.device)
 
     loop = training.Loop(
         run,
         steps=args.steps,
-        state={"gan": gan, "batches": batches, "random": minigen.default_generator},
+        state={
+            "gan": gan,
+            "average": average,
+            "batches": batches,
+            "random": minigen.default_generator,
+        },
         log_every=10,
     )
     print(nn.summary(gan.generator, (gan.noise,)))
@@ -58,8 +64,9 @@ def main() -> None:
     for step in loop:
         (real,) = next(stream)
         loop.log(gan.step(Tensor(real, device=args.device)))
+        average.update()
         if loop.every(SAMPLE_EVERY) or step == 1:
-            with minigen.no_grad():
+            with minigen.no_grad(), average.average_parameters():
                 samples = gan.generator(fixed_noise)
             grid = training.image_grid(samples, columns=8)
             training.save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)

@@ -34,7 +34,7 @@ def test_dcgan_resumed_is_dcgan_uninterrupted(tmp_path):
     run("dcgan.py", *SMALL, "--steps", 8, "--out", parts)
     run("dcgan.py", "--resume", parts, "--steps", 12)
     a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
-    assert a.keys() == {"gan", "batches", "random"}
+    assert a.keys() == {"gan", "average", "batches", "random"}
     np.testing.assert_equal(a, b)  # bit for bit, whatever is nested inside
     for name in ("config.json", "metrics.jsonl", "samples.gif", "curves.png"):
         assert (parts / name).stat().st_size > 0
