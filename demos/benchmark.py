@@ -66,34 +66,47 @@ def duration(t: float) -> str:
 def ops() -> None:
     """Recorded operations on small tensors."""
     rng = np.random.default_rng(0)
-    a, b = (rng.uniform(0.5, 1.5, 4).astype("f") for _ in range(2))
-    m, n = (rng.standard_normal((4, 4)).astype("f") for _ in range(2))
-    x, y = Tensor(a, requires_grad=True), Tensor(b, requires_grad=True)
-    p, q = Tensor(m, requires_grad=True), Tensor(n, requires_grad=True)
-    cases = {
-        "add": (lambda l, x, y, p, q: l.add(x, y)),
-        "mul": (lambda l, x, y, p, q: l.mul(x, y)),
-        "div": (lambda l, x, y, p, q: l.div(x, y)),
-        "x * 2.0": (lambda l, x, y, p, q: x * 2.0),
-        "pow(x, 2)": (lambda l, x, y, p, q: l.pow(x, 2)),
-        "exp": (lambda l, x, y, p, q: l.exp(x)),
-        "tanh": (lambda l, x, y, p, q: l.tanh(x)),
-        "relu": (lambda l, x, y, p, q: l.relu(x)),
-        "sum": (lambda l, x, y, p, q: l.sum(x)),
-        "matmul (4, 4)": (lambda l, x, y, p, q: l.matmul(p, q)),
-        "reshape": (lambda l, x, y, p, q: l.reshape(p, (2, 8))),
-        "x[1:3]": (lambda l, x, y, p, q: x[1:3]),
-    }
+    arrays = [rng.uniform(0.5, 1.5, shape).astype("f") for shape in ((4,), (4,), (4, 4), (4, 4))]
+
+    def calls(lib, functional, x, y, p, q) -> dict[str, Callable[[], object]]:
+        unary = "neg abs exp log log1p sqrt rsqrt sin cos sigmoid tanh sign relu clone"
+        binary = "add sub mul div pow maximum minimum"
+        sums = "sum mean var std amax prod logsumexp cumsum softmax log_softmax flip"
+        call = functools.partial
+        found = {name: call(getattr(lib, name), x) for name in unary.split()}
+        found |= {name: call(getattr(lib, name), x, y) for name in binary.split()}
+        found |= {
+            name: call(getattr(lib, name), x, (0,) if name == "flip" else 0)
+            for name in sums.split()
+        }
+        return found | {
+            "x * 2.0": lambda: x * 2.0,
+            "x ** 2": lambda: x**2,
+            "x[1:3]": lambda: x[1:3],
+            "reshape": call(lib.reshape, p, (2, 8)),
+            "transpose": call(lib.transpose, p, 0, 1),
+            "permute": call(lib.permute, p, (1, 0)),
+            "unsqueeze": call(lib.unsqueeze, p, 0),
+            "cat": call(lib.cat, (p, q)),
+            "stack": call(lib.stack, (p, q)),
+            "matmul": call(lib.matmul, p, q),
+            "einsum": call(lib.einsum, "ij,jk->ik", p, q),
+            "linear": call(functional.linear, p, q, x),
+            "leaky_relu": call(functional.leaky_relu, x, 0.2),
+            "softplus": call(functional.softplus, x),
+            "gelu": call(functional.gelu, x),
+            "layer_norm": call(functional.layer_norm, p, (4,), x, y),
+            "mse_loss": call(functional.mse_loss, x, y),
+        }
+
+    ours = calls(F, F, *[Tensor(a, requires_grad=True) for a in arrays])
     if torch is None:
-        for name, f in cases.items():
-            compare(name, functools.partial(f, F, x, y, p, q), None)
+        for name, f in ours.items():
+            compare(name, f, None)
         return
-    t = [torch.tensor(v, requires_grad=True) for v in (a, b, m, n)]
-    ratios = [
-        compare(name, functools.partial(f, F, x, y, p, q), functools.partial(f, torch, *t))
-        for name, f in cases.items()
-    ]
-    print(f"{'median of these ratios':58}{np.median(ratios):9.2f}")
+    theirs = calls(torch, TF, *[torch.tensor(a, requires_grad=True) for a in arrays])
+    ratios = [compare(name, f, theirs[name]) for name, f in ours.items()]
+    print(f"{f'median of these {len(ratios)} ratios':58}{np.median(ratios):9.2f}")
 
 
 def conv(batch: int = 64) -> None:

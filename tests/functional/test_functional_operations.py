@@ -95,7 +95,11 @@ def test_equal_to_pytorch(entry):
         rng = np.random.default_rng(0)
         u = [in_torch(a).requires_grad_() for a in numbers(rng, expected)]
         v = [in_torch(a) for a in numbers(rng, leaves)]
-        wanted = derivatives(torch.autograd.grad, expected, leaves, u, v)
+        try:
+            wanted = derivatives(torch.autograd.grad, expected, leaves, u, v)
+        except RuntimeError as error:  # PyTorch refuses a gradient of its own for a few weights
+            assume("grad_weight must be contiguous" not in str(error))
+            raise
         for a, b in zip([*outputs, *found], [*expected, *wanted], strict=True):
             close(a, b)
 

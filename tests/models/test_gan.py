@@ -140,6 +140,51 @@ def test_state_goes_on_bit_for_bit():
         assert np.array_equal(a.data, b.data)
 
 
+def test_one_training_step_is_that_of_pytorch():
+    """The convolutional pair from the same weights, noise and images, in float64."""
+    torch = pytest.importorskip("torch")
+    tn, bce = torch.nn, torch.nn.functional.binary_cross_entropy_with_logits
+    width, size, images = 4, 8, np.random.default_rng(0).uniform(-1, 1, (5, 1, 8, 8))
+    minigen.manual_seed(0)
+    adam = functools.partial(optim.Adam, lr=1e-2)
+    gan = G.GAN(
+        G.ConvGenerator(1, width, noise=6, size=size).to("float64"),
+        G.ConvDiscriminator(1, width, size=size, dropout=0.0).to("float64"),
+        noise=6,
+        optimiser=adam,
+    )
+    generator = tn.Sequential(
+        tn.Linear(6, 16), tn.LeakyReLU(0.2), tn.Unflatten(1, (4, 2, 2)),
+        tn.ConvTranspose2d(4, 4, 4, 2, 1), tn.LeakyReLU(0.2),
+        tn.ConvTranspose2d(4, 4, 4, 2, 1), tn.LeakyReLU(0.2),
+        tn.Conv2d(4, 1, 7, padding=3), tn.Tanh(),
+    ).double()  # fmt: skip
+    discriminator = tn.Sequential(
+        tn.Conv2d(1, 4, 3, 2, 1), tn.LeakyReLU(0.2), tn.Dropout(0.0),
+        tn.Conv2d(4, 4, 3, 2, 1), tn.LeakyReLU(0.2), tn.Dropout(0.0),
+        tn.Flatten(), tn.Linear(16, 1),
+    ).double()  # fmt: skip
+    pairs = [(gan.generator, generator), (gan.discriminator, discriminator)]
+    for mine, other in pairs:  # names and layouts agree, so that weights move both ways
+        other.load_state_dict({k: torch.tensor(v.data) for k, v in mine.state_dict().items()})
+
+    z = minigen.randn(5, 6, dtype="float64")
+    gan.sample_noise = lambda count: z
+    gan.step(Tensor(images))
+
+    opt_g, opt_d = (torch.optim.Adam(n.parameters(), lr=1e-2) for n in (generator, discriminator))
+    real, one = torch.tensor(images), torch.ones(5, 1, dtype=torch.float64)
+    fake = generator(torch.tensor(z.data))
+    loss = bce(discriminator(real), one) + bce(discriminator(fake.detach()), one * 0)
+    loss.backward()
+    opt_d.step()
+    bce(discriminator(fake), one).backward(inputs=list(generator.parameters()))
+    opt_g.step()
+    for mine, other in pairs:
+        for name, value in other.state_dict().items():
+            np.testing.assert_allclose(mine.state_dict()[name].data, value.numpy(), atol=1e-9)
+
+
 def test_classifier_learns_stripes():
     """Horizontal and vertical stripes: accuracy rises from chance to nearly all."""
     minigen.manual_seed(0)
