@@ -163,13 +163,18 @@ def hardtanh(
     return _hardtanh(input, low=float(min_val), high=float(max_val))
 
 
+def _highest(input: Array, dim: int) -> Array:
+    """The largest element along `dim`, 0 if there is none."""
+    return (input.max if input.size else input.sum)(axis=dim, keepdims=True)
+
+
 def _softmax_pullback(g: Tensor, y: Tensor, dim: int) -> Tensor:
     return y * (g - (g * y).sum(dim, keepdim=True))
 
 
 @operation(input=_softmax_pullback)
 def _softmax(input: Array, *, dim: int) -> Array:
-    e = np.exp(input - input.max(axis=dim, keepdims=True, initial=-math.inf))
+    e = np.exp(input - _highest(input, dim))
     return e / e.sum(axis=dim, keepdims=True)
 
 
@@ -182,7 +187,7 @@ def softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: None = None) -
 
 @operation(input=lambda g, y, dim: g - y.exp() * g.sum(dim, keepdim=True))
 def _log_softmax(input: Array, *, dim: int) -> Array:
-    shifted = input - input.max(axis=dim, keepdims=True, initial=-math.inf)
+    shifted = input - _highest(input, dim)
     return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
 
 

@@ -39,6 +39,8 @@ def axis(name: str, dim: int, ndim: int) -> int:
         IndexError: there is no such axis.
         TypeError: `dim` is no whole number.
     """
+    if type(dim) is int and -ndim <= dim < ndim:  # as nearly always: every operation pays for this
+        return dim % ndim
     try:
         dim = operator.index(dim)
     except TypeError:
@@ -56,7 +58,11 @@ def axes(name: str, dim: Dims, ndim: int) -> tuple[int, ...]:
         IndexError: there is no such axis.
         ValueError: an axis is named twice.
     """
-    if dim is None or (isinstance(dim, Sequence) and not dim):
+    if dim is None:
+        return tuple(range(ndim))
+    if type(dim) is int and -ndim <= dim < ndim:
+        return (dim % ndim,)
+    if isinstance(dim, Sequence) and not dim:
         return tuple(range(ndim))
     dims = [axis(name, d, ndim) for d in (dim if isinstance(dim, Sequence) else [dim])]
     if len(set(dims)) < len(dims):

@@ -28,6 +28,20 @@ def _expand(input: Array, *, shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(input, shape)
 
 
+def _count(shape: tuple[int, ...], dims: tuple[int, ...]) -> float:
+    """How many elements a mean is over; NaN for none, which makes it NaN."""
+    return math.prod([shape[d] for d in dims]) or math.nan
+
+
+@operation(
+    input=lambda g, shape, dims: _expand(
+        (g / _count(shape, dims)).reshape(_kept(shape, dims)), shape=shape
+    )
+)
+def _mean(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
+    return input.sum(axis=dims, keepdims=keepdim) / _count(input.shape, dims)
+
+
 def _kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
     """The shape after a sum that keeps its axes with length 1."""
     return tuple(1 if i in dims else n for i, n in enumerate(shape))
@@ -59,10 +73,7 @@ def mean(
     """
     refuse("mean", dtype=dtype, out=out)
     require_floating("mean", input)
-    dims = axes("mean", dim, input.ndim)
-    count = math.prod(input.shape[d] for d in dims)
-    total = _sum(input, dims=dims, keepdim=keepdim)
-    return total / count if count else total * math.nan
+    return _mean(input, dims=axes("mean", dim, input.ndim), keepdim=keepdim)
 
 
 def expand(input: Tensor, *size: int) -> Tensor:
@@ -120,7 +131,7 @@ def _var_pullback(g: Tensor, input: Tensor, shape, dims, correction) -> Tensor:
 
 @operation(input=_var_pullback)
 def _var(input: Array, *, dims: tuple[int, ...], correction: float, keepdim: bool) -> Array:
-    centred = input - input.mean(axis=dims, keepdims=True)
+    centred = input - _mean.operation.value(input, dims=dims, keepdim=True)
     total = np.square(centred, out=centred).sum(axis=dims, keepdims=keepdim)
     n = _freedom(input.shape, dims, correction)
     return total / n if n else total * math.nan

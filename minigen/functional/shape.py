@@ -134,6 +134,16 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
     return _cat(*tensors, dim=dim, lengths=[t.shape[dim] for t in tensors])
 
 
+def _stack_pullback(g: Tensor, dim: int, needs: list[bool]) -> list[Any]:
+    before = (slice(None),) * dim
+    return [_index(g, key=(*before, i, ...)) if need else None for i, need in enumerate(needs)]
+
+
+@operation(joint=_stack_pullback)
+def _stack(*tensors: Array, dim: int) -> Array:
+    return np.stack(tensors, axis=dim)
+
+
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
     """Join tensors of one shape along a new axis `dim`.
 
@@ -143,7 +153,10 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tenso
     refuse("stack", out=out)
     if not len(tensors):
         raise ValueError("stack: expected at least one tensor, got none")
-    return cat([unsqueeze(t, dim) for t in tensors], axis("stack", dim, tensors[0].ndim + 1))
+    dim = axis("stack", dim, tensors[0].ndim + 1)
+    dtype = result_type(*tensors)
+    tensors = [t if t.dtype == dtype else t.to(dtype) for t in tensors]
+    return _stack(*tensors, dim=dim)
 
 
 @operation(input=lambda g, key, shape: _index_add(g, key=key, size=shape), view=True)
@@ -195,6 +208,8 @@ def index(input: Tensor, key: Any) -> Tensor:
         IndexError: the index is out of range or has too many axes.
         TypeError: something else than these is in the index.
     """
+    if type(key) is slice or type(key) is int:
+        return _index(input, key=(key, ...))
     views, copies = split_key(key)
     if not copies or any(k not in (slice(None), ...) for k in views):
         input = _index(input, key=views)

@@ -49,6 +49,8 @@ def leaky_relu(x: Array, slope: float) -> Array:
     """x where it is positive, else slope·x."""
     # One of the two is the answer: the larger one for a slope up to 1.
     choose = np.maximum if slope <= 1 else np.minimum
+    if x.size <= PIECE:
+        return choose(x, x * slope)
 
     def formula(x: Array, y: Array) -> None:
         choose(x, np.multiply(x, slope, out=y), out=y)

@@ -11,12 +11,14 @@ from minigen.tensor import Tensor
 class _Loss(Module):
     """What all losses share: their values are reduced by `mean`, `sum` or not at all (`none`)."""
 
+    _reductions: tuple[str, ...] = ("mean", "sum", "none")
+
     def __init__(self, size_average: None = None, reduce: None = None, reduction: str = "mean"):
         super().__init__()
         refuse(type(self).__name__, size_average=size_average, reduce=reduce)
-        if reduction not in ("mean", "sum", "none"):
+        if reduction not in self._reductions:
             raise ValueError(
-                f"{type(self).__name__}: reduction must be 'mean', 'sum' or 'none', not "
+                f"{type(self).__name__}: reduction must be one of {self._reductions}, not "
                 f"{reduction!r}"
             )
         self.reduction = reduction
@@ -58,6 +60,8 @@ class SmoothL1Loss(_Loss):
 
 class KLDivLoss(_Loss):
     """target · (log target − input), for log-probabilities `input`; see `functional.kl_div`."""
+
+    _reductions = ("mean", "sum", "none", "batchmean")
 
     def __init__(
         self,

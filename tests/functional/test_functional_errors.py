@@ -115,7 +115,7 @@ WRONG = [
     (lambda: minigen.cat([t(2, 3), t(2, 4)]), ValueError, "cat"),
     (lambda: minigen.cat([t(2, 3), t(2)], 1), ValueError, "do not all have an axis 1"),
     (lambda: minigen.stack([]), ValueError, "at least one tensor"),
-    (lambda: minigen.stack([t(2), t(3)]), ValueError, "cat"),
+    (lambda: minigen.stack([t(2), t(3)]), ValueError, "stack"),
     (lambda: t(2, 3)[2], IndexError, "out of bounds"),
     (lambda: t(2, 3)[0, 0, 0], IndexError, "too many indices"),
     (lambda: t(2, 3)[[5]], IndexError, "out of bounds"),

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from operations import both, pooled
+from operations import adapted, both, convolved, convolved_by_name, pooled, surrounded
 
 import minigen
 from minigen import Tensor, grad
@@ -95,6 +95,35 @@ def test_ties_and_kinks_are_pytorchs(name):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
+TAKEN = {  # without PyTorch: the gradients of some
+    "relu": [0, 0, 0, 1],
+    "leaky_relu": [0.2, 0.2, 0.2, 1],
+    "hardtanh": [0, 0, 1, 0],
+    "clamp": [0, 1, 1, 1],
+    "abs": [-1, 0, 0, 1],
+    "power 0": [0, 0],
+    "maximum": [0, 0.5, 0.5, 1],
+    "minimum": [1, 0.5, 0.5, 0],
+    "amax": [0, 0.5, 0.5],
+    "amin": [0.5, 0.5, 0],
+    "max along an axis": [0, 1, 0],
+    "min along an axis": [1, 0, 0],
+    "max_pool2d": [0, 2, 0, 0, 0, 0],
+    "norm": [0, 0],
+    "norm 1": [0, 1],
+    "norm inf": [0.5, -0.5, 0],
+    "std": [0, 0],
+    "prod": [0, 6, 0],
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_what_is_taken_for_the_gradient_at_ties_and_kinks(name):
+    f, values = KINKS[name]
+    x = Tensor(np.array(values), requires_grad=True)
+    np.testing.assert_allclose(grad(f(minigen, x).sum(), x)[0].data, TAKEN[name])
+
+
 EXTREME = np.array([-1e4, -100.0, -20.0, 0.0, 20.0, 100.0, 1e4], np.float32)
 BOUNDED = {
     "sigmoid": lambda m, x: m.sigmoid(x),
@@ -127,6 +156,78 @@ def test_small_losses_are_exact():
     for target, sign in ((0.0, 1.0), (1.0, -1.0)):
         y = loss(Tensor(x), Tensor(np.full(81, target, np.float32)), reduction="none")
         np.testing.assert_allclose(y.data, np.logaddexp(0, sign * x.astype(float)), rtol=1e-6)
+
+
+# Values that no gradient can vouch for, and that NumPy can
+
+
+@given(arrays(shapes(1)))
+def test_axes_are_numpys(x):
+    for name in ("sum", "mean", "prod", "amax", "amin", "argmax", "argmin", "cumsum", "flip"):
+        for dim in range(-x.ndim, x.ndim):
+            y = getattr(minigen, name)(Tensor(x), [dim] if name == "flip" else dim)
+            np.testing.assert_allclose(y.data, getattr(np, name)(x, dim), rtol=1e-12, atol=1e-12)
+
+
+def test_pairs_are_for_height_and_width():
+    x, weight = minigen.ones(1, 1, 12, 12), minigen.ones(1, 1, 2, 2)
+    for how, size in (
+        ({"stride": (2, 3)}, (6, 4)),
+        ({"padding": (1, 0)}, (13, 11)),
+        ({"dilation": (3, 1)}, (9, 11)),
+    ):
+        assert minigen.conv2d(x, weight, **how).shape[2:] == size
+        assert minigen.max_pool2d(x, 2, **{"stride": 1, **how}).shape[2:] == size
+
+
+@given(surrounded())
+def test_padding_is_numpys(call):
+    (x, (left, right, top, bottom)), how = call.args, call.options
+    assume(min(left, right, top, bottom) >= 0)
+    mode = {"replicate": "edge"}.get(how["mode"], how["mode"])
+    fill = {} if how["value"] is None else {"constant_values": how["value"]}
+    expected = np.pad(x, [(0, 0), (0, 0), (top, bottom), (left, right)], mode, **fill)
+    y = minigen.pad(Tensor(x), (left, right, top, bottom), **how)
+    np.testing.assert_array_equal(y.data, expected)
+
+
+@given(adapted())
+def test_adaptive_windows_are_means_that_cover_the_image(call):
+    x, size = call.args
+    rows, columns = (
+        [slice(math.floor(i * n / m), math.ceil((i + 1) * n / m)) for i in range(m or n)]
+        for m, n in ((m or n, n) for m, n in zip(both(size), x.shape[2:], strict=True))
+    )
+    expected = [[x[:, :, r, c].mean((2, 3)) for c in columns] for r in rows]
+    y = minigen.adaptive_avg_pool2d(Tensor(x), size)
+    np.testing.assert_allclose(y.data.transpose(2, 3, 0, 1), expected)
+
+
+@given(convolved(False), convolved(True))
+def test_a_bias_is_added_to_every_pixel(plain, transposed):
+    for f, call in ((minigen.conv2d, plain), (minigen.conv_transpose2d, transposed)):
+        x, weight = map(Tensor, call.args[:2])
+        y = f(x, weight, None, **call.options).data
+        bias = np.arange(y.shape[1]) + 1.0
+        z = f(x, weight, Tensor(bias), **call.options).data
+        np.testing.assert_allclose(z, y + bias[:, None, None], atol=1e-12)
+
+
+@given(convolved_by_name())
+def test_the_odd_zero_of_same_is_at_the_end(call):
+    x, weight = call.args
+    ends = [((k - 1) // 2, k // 2) for k in weight.shape[2:]]
+    padded = np.pad(x, [(0, 0), (0, 0), *ends])
+    y = minigen.conv2d(Tensor(x), Tensor(weight), padding="same")
+    np.testing.assert_allclose(y.data, minigen.conv2d(Tensor(padded), Tensor(weight)).data)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_rows_of_an_embedding_add_up_but_for_the_padding(sparse):
+    table = Tensor(np.ones((3, 2)), requires_grad=True)
+    minigen.embedding(Tensor([0, 1, 0]), table, padding_idx=1, sparse=sparse).sum().backward()
+    found = table.grad.to_dense() if sparse else table.grad.data
+    assert found.tolist() == [[2, 2], [0, 0], [0, 0]]
 
 
 # Batch normalisation's running statistics
@@ -173,6 +274,16 @@ def test_statistics_that_change_spoil_no_graph():
     evaluated = minigen.batch_norm(x, *running)
     running[0].zero_()
     (evaluated * evaluated).sum().backward()  # evaluated: nothing of it is kept but the scale
+
+
+def test_statistics_that_move_are_noticed_where_they_are_needed():
+    mean, var = Tensor(np.zeros(2)), Tensor(np.ones(2))
+    w = Tensor(np.ones(2), requires_grad=True)
+    products = (w * mean).sum(), (w * var).sum()
+    minigen.batch_norm(Tensor(np.arange(6.0).reshape(3, 2)), mean, var, training=True)
+    for y in products:
+        with pytest.raises(RuntimeError, match="changed in place"):
+            y.backward()
 
 
 # Dropout

@@ -29,9 +29,11 @@ def in_small_pieces(monkeypatch):
 
 @st.composite
 def two(draw):
-    """Arrays of one shape, each with a layout of its own or both with the same."""
+    """Arrays of one shape, each with a layout of its own or both with the same; the second may
+    be whole, so that some numbers are 0."""
     shape = draw(shapes(2, 4, 2, 4))
     x, y = draw(arrays(shape)), draw(arrays(shape))
+    y = np.round(y) if draw(st.booleans()) else y
     return (x, y) if draw(st.booleans()) else (x, np.copy(x) + y)
 
 
