@@ -1,0 +1,299 @@
+"""Fifty small mistakes, each planted in a copy of the package: do the tests notice?
+
+    python tests/mutations.py [--jobs 2] [NAME...]
+
+A mistake is written like a diff, below a line that says what it is and who is to see it: files of
+tests, or operations of tests/operations.py, whose gradients are checked to second order. The text
+that it replaces must be found exactly once. With names, only mistakes in files, or seen by tests,
+whose names contain one. Exits with status 1 if a mistake survives. PyTorch is not needed.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+
+MISTAKES = """
+# tensor.py
+the last of several paths counts alone | tensor
+-     gradients[node] = g if before is None else _sum(before, g)
++     gradients[node] = g
+a node is walked before all that use it | tensor
+-                 if not uses[parent]:
++                 if uses[parent] <= 1:
+the first change in place is overlooked | tensor
+-                 if cell[0] != version:
++                 if cell[0] > version + 1:
+a detached tensor does not share the count of changes | tensor
+-         detached._version = _cell(self)
+a kept output is a constant in the second derivative | exp, softmax
+-                     data._node = self if place == OUTPUT else self.inputs[place]
++                     data._node = None if place == OUTPUT else self.inputs[place]
+what was kept is freed although retained | tensor
+-             if node.kept and not retain_graph:
++             if node.kept:
+no_grad inside no_grad ends both | tensor
+-         _mode.enabled = _mode.outside.pop()
++         _mode.enabled = True
+# operation.py
+a view does not share the count of changes | tensor
+-                     y._version = _cell(inputs[0])
++                     pass
+# sparse.py
+a row that is named twice counts once | functional_values
+-             xp.add.at(self.values, places.reshape(-1), values)
++             self.values[places.reshape(-1)] = values
+# functional/arguments.py
+width and height for height and width | functional_values
+- return values if len(values) == 2
++ return values[::-1] if len(values) == 2
+# functional/pointwise.py
+a sign: the second input of a difference | sub
+- other=lambda g: -g)
++ other=lambda g: g)
+the derivative of 1/x, without its square | div
+- -g * y / other
++ -g * y
+the second derivative of exp is lost by a detach | exp
+- lambda g, y: g * y)
++ lambda g, y: g * y.detach())
+at a tie both inputs of maximum get the whole gradient | functional_values
+- where(winner == loser, g / 2, where(winner > loser, g, 0.0))
++ where(winner >= loser, g, 0.0)
+the bounds of clamp do not belong to its inside | functional_values
+- where((input >= low) & (input <= high), g, 0.0)
++ where((input > low) & (input < high), g, 0.0)
+# functional/activation.py
+the derivative of a gate is not a gate | leaky_relu
+- _gate(h, y, slope=slope)
++ h
+softmax: the mean of g without its weights | softmax
+- y * (g - (g * y).sum(dim, keepdim=True))
++ y * (g - g.sum(dim, keepdim=True))
+# functional/reduction.py
+sums over axes in front alone: axes of length 1 stay | add
+- i < lead or (shape[i - lead] == 1 and m != 1)
++ i < lead
+a factor: the variance | var
+- (2 / n if n else math.nan)
++ (1 / n if n else math.nan)
+logsumexp: its own value is a constant | logsumexp
+- exp(input - where(y == -math.inf, 0.0, y))
++ exp(input - where(y == -math.inf, 0.0, y.detach()))
+equals each get the whole gradient of amax | functional_values
+- winners * (g.reshape(kept) / winners.sum(dims, keepdim=True))
++ winners * g.reshape(kept)
+# functional/shape.py
+a permutation for its inverse | permute
+- tuple(np.argsort(dims).tolist())
++ dims
+each part of a cat gets the first piece | cat, stack
+- slice(end - length, end))) if need
++ slice(0, length))) if need
+an element that is taken twice counts once | index, index_select
+- xp.add.at(y, key, input)
++ y[key] = input
+rolled on, not back | roll
+- -s for s in shifts
++ s for s in shifts
+# functional/linear.py
+a product is not summed over the axes that were broadcast | matmul
+- (_t(input) @ g).sum_to_size(shape)
++ (_t(input) @ g)
+the bias is seen by the last row alone | linear
+- bias=lambda g, shape: g.sum_to_size(shape)
++ bias=lambda g, shape: g.reshape(-1, *shape)[-1]
+# functional/convolution.py
+the bias of a transposed convolution is forgotten | functional_values
+- _conv2d_input(input, weight, bias, size=size, how=(*how, groups))
++ _conv2d_input(input, weight, None, size=size, how=(*how, groups))
+the weight's gradient is a constant in the input | conv2d
+- weight=lambda g, input, shape, how: _conv2d_weight(input, g,
++ weight=lambda g, input, shape, how: _conv2d_weight(input.detach(), g,
+the odd zero of padding="same" is on the left | functional_values
+- (0, total[1] % 2, 0, total[0] % 2)
++ (total[1] % 2, 0, total[0] % 2, 0)
+# functional/image.py
+margins are cropped from the wrong ends | pad
+- before=[-b for b in before], after=[-a for a in after]
++ before=[-a for a in after], after=[-b for b in before]
+the mirror shows the last pixel twice | functional_values
+- n - 1 - xp.abs(n - 1 - xp.abs(entries))
++ (n - xp.abs(n - xp.abs(entries))).clip(0, n - 1)
+# functional/normalization.py
+the mean and variance of a batch are constants | batch_norm training
+-     if is_grad_enabled():  #
++     if False:  #
+the batch's spread is held fixed | batch_norm training
+- g - d_bias / m - normal * (d_weight / m)
++ g - d_bias / m
+running statistics change unnoticed | functional_values
+-             increment_version(running)
+# functional/loss.py
+a sign: the targets of the GAN's loss | binary_cross_entropy_with_logits
+- target=lambda g, input: -g * input
++ target=lambda g, input: g * input
+# functional/embedding.py
+the padding row learns | functional_values
+- real = rows != padding_idx
++ real = rows == rows
+# functional/inplace.py
+x[i] = y is not counted as a change | tensor
+- [copies or ...] = _raw(value)
+-     increment_version(self)
++ [copies or ...] = _raw(value)
+# functional/random.py
+what dropout keeps is not scaled on the way back | dropout
+- _dropout(g, mask, scale=scale)
++ _dropout(g, mask, scale=1.0)
+# kernels/convolution.py
+a wrong phase: padding moves the other way | kernels_convolution
+- if (first + padding - r * dilation) % stride == 0
++ if (first - padding - r * dilation) % stride == 0
+a filter of few outputs runs backwards | kernels_convolution
+- range(p, p - k * d, -d)
++ range(p - (k - 1) * d, p + 1, d)
+pixels that meet no tap get no bias | kernels_convolution
+-     if bias is not None and not covered:
++     if False:
+the last chunk of images is the whole weight gradient | kernels_convolution
+-                 total += np.matmul(
++                 total = np.matmul(
+# kernels/simple.py
+where windows overlap the last one wins, slowly | kernels_convolution
+- xg[:, i, :, rows, columns] += share
++ xg[:, i, :, rows, columns] = share
+# kernels/threads.py
+each thread skips its first image | kernels_convolution
+- pool.submit(work, i, bounds[i], bounds[i + 1])
++ pool.submit(work, i, bounds[i] + 1, bounds[i + 1])
+# kernels/product.py
+a tall product is shared out by its columns | kernels_elementwise
+- lead[0] if lead else max(y.shape)
++ lead[0] if lead else min(y.shape)
+# kernels/elementwise.py
+the derivative of relu at 0 is 1 | kernels_elementwise
+- positive = y > 0
++ positive = y >= 0
+# kernels/pooling.py
+the last of equals is the largest | kernels_pooling
+- better = value > best
++ better = value >= best
+# kernels/windows.py
+where windows overlap the last one wins | avg_pool2d
+- xp[:, :, rows, columns] += g
++ xp[:, :, rows, columns] = g
+an off-by-one: windows that share a pixel do not | functional_values
+- -(-(i + 1) * length // out)
++ max((i + 1) * length // out, first + 1)
+"""
+# As torch.py: the tests are to see all by themselves, and PyTorch takes seconds to import.
+HIDDEN = "raise ModuleNotFoundError('PyTorch is hidden')"
+# That a test fails is enough: no smaller example is looked for.
+HASTY = """
+from hypothesis import Phase
+
+settings.register_profile("hasty", settings.get_profile("ci"), phases=[Phase.generate])
+settings.load_profile("hasty")
+"""
+
+
+class Mistake(NamedTuple):
+    """In `file` of minigen/, `new` stands where `old` should, and `tests` are to see it."""
+
+    file: str
+    what: str
+    tests: list[str]
+    old: str
+    new: str
+
+
+def mistakes() -> list[Mistake]:
+    found, file = [], ""
+    entry = r"(?P<what>.+) \| (?P<tests>.+)\n(?P<old>(- .*\n)+)(?P<new>(\+ .*\n)*)"
+    pattern = rf"# (?P<file>.+)\n|{entry}"
+    if rest := re.sub(pattern, "", MISTAKES).strip():
+        sys.exit(f"this is no list of mistakes:\n{rest}")
+    for part in re.finditer(pattern, MISTAKES):
+        file = part["file"] or file
+        if part["what"]:
+            old, new = (re.sub("^..", "", part[k], flags=re.M)[:-1] for k in ("old", "new"))
+            tests = [address(name) for name in part["tests"].split(", ")]
+            found.append(Mistake(file, part["what"], tests, old, new))
+    return found
+
+
+def address(name: str) -> str:
+    """A file of tests, or the test of an operation's gradients."""
+    for path in ROOT.glob(f"tests/**/test_{name}.py"):
+        return str(path.relative_to(ROOT))
+    path = "tests/functional/test_functional_operations.py"
+    return f"{path}::test_gradients_of_both_orders[{name}]"
+
+
+def failure(tests: list[str], mistake: Mistake | None = None) -> str:
+    """The first of the tests that fails in a copy with the mistake; "" if none does."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("minigen", "tests"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, Path(folder, name), ignore=ignored)
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        Path(folder, "torch.py").write_text(HIDDEN)
+        with Path(folder, "tests/conftest.py").open("a") as conftest:
+            conftest.write(HASTY)
+        if mistake:
+            path = Path(folder, "minigen", mistake.file)
+            path.write_text(path.read_text("utf-8").replace(mistake.old, mistake.new), "utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", *tests],
+            cwd=folder, env={**os.environ, "PYTHONPATH": folder, "CI": "1"},
+            capture_output=True, text=True,
+        )  # fmt: skip
+    failed = re.search(r"^FAILED .*?::(.*?)(?: - |$)", done.stdout, re.M)
+    if done.returncode != (1 if failed else 0):
+        raise RuntimeError(f"pytest could not run {tests}:\n{done.stdout}{done.stderr}")
+    return failed[1] if failed else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of files and tests")
+    parser.add_argument("--jobs", type=int, default=2, help="how many runs at a time (2)")
+    options = parser.parse_args()
+    chosen = []
+    for m in mistakes():
+        if (count := (ROOT / "minigen" / m.file).read_text("utf-8").count(m.old)) != 1:
+            sys.exit(f"{m.file}, {m.what}: found {count} times, not once:\n{m.old}")
+        about = " ".join((m.file, *m.tests))
+        if not options.names or any(name in about for name in options.names):
+            chosen.append(m)
+    if not chosen:
+        sys.exit(f"no file or test is named like {options.names}")
+    if broken := failure(list(dict.fromkeys(t for m in chosen for t in m.tests))):
+        sys.exit(f"without any mistake, {broken} fails")
+
+    def timed(mistake: Mistake) -> tuple[str, float]:
+        start = time.perf_counter()
+        return failure(mistake.tests, mistake), time.perf_counter() - start
+
+    survivors = 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for m, (test, seconds) in zip(chosen, pool.map(timed, chosen), strict=True):
+            survivors += not test
+            verdict = f"caught by {test}" if test else "SURVIVED"
+            print(f"{m.file:29}{m.what:59}{seconds:5.1f} s  {verdict}", flush=True)
+    print(f"{len(chosen)} mistakes: {len(chosen) - survivors} caught, {survivors} survived")
+    sys.exit(survivors > 0)
+
+
+if __name__ == "__main__":
+    main()
