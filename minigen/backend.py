@@ -13,7 +13,6 @@ import threading
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 
@@ -46,6 +45,8 @@ def namespace(array: Array) -> Any:
 def special(array: Array) -> Any:
     """SciPy's special functions for `array`, or CuPy's."""
     if isinstance(array, np.ndarray | np.generic):
+        import scipy.special  # here, since it takes longer to import than all the rest
+
         return scipy.special
     import cupyx.scipy.special
 

@@ -362,7 +362,7 @@ def prod(
         return input.clone()
     before = (slice(None),) * dim
     if not input.shape[dim]:
-        return Tensor(input.data.prod(axis=dim, keepdims=keepdim))
+        return _sum(input, dims=(dim,), keepdim=keepdim) + 1  # an empty product is 1, and constant
     while (n := input.shape[dim]) > 1:
         half = n // 2
         pairs = input[(*before, slice(0, half))] * input[(*before, slice(half, 2 * half))]
