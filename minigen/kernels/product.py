@@ -1,7 +1,8 @@
 """Matrix products, spread over the same threads as everything else.
 
-BLAS has threads of its own, but after a product they spin for some 20 ms, waiting for the next one,
-on cores that the next kernel needs: a training step that mixed both took 1.4 times as long.
+BLAS has threads of its own, but after a product they go on spinning for a while, waiting for the
+next one, on cores that the next kernel needs: a training step that mixed both took 1.4 times as
+long.
 """
 
 from __future__ import annotations
