@@ -34,12 +34,20 @@ class Operation:
         inputs: the names of its inputs.
         pullbacks: for each input the pullback and the names it takes after g, or None.
         joint: instead of `pullbacks`, one for all inputs.
+        elementwise: whether inputs broadcast, so that the tape sums their gradients.
         blind: the places of inputs without a pullback.
         places: of all that any pullback keeps: places of inputs, or OUTPUT.
     """
 
-    def __init__(self, value: Callable, pullbacks: dict[str, Callable], joint: Callable | None):
+    def __init__(
+        self,
+        value: Callable,
+        pullbacks: dict[str, Callable],
+        joint: Callable | None,
+        elementwise: bool,
+    ):
         self.name, self.value = value.__name__.strip("_"), value
+        self.elementwise = elementwise
         signature = inspect.signature(value).parameters.values()
         kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         self.inputs = [p.name for p in signature if p.kind in kinds]
@@ -165,8 +173,7 @@ def operation(
     """
 
     def define(value: Callable) -> Callable[..., Tensor]:
-        op = Operation(value, pullbacks, joint)
-        op.elementwise = elementwise
+        op = Operation(value, pullbacks, joint, elementwise)
 
         @functools.wraps(value)
         def apply(*inputs: Any, **options: Any) -> Tensor:

@@ -117,6 +117,11 @@ def _cat(*tensors: Array, dim: int, lengths: list[int]) -> Array:
     return np.concatenate(tensors, axis=dim)
 
 
+def _of_one_dtype(tensors: Sequence[Tensor]) -> list[Tensor]:
+    dtype = result_type(*tensors)
+    return [t if t.dtype == dtype else t.to(dtype) for t in tensors]
+
+
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
     """Join tensors along the existing axis `dim`; their other axes must agree.
 
@@ -127,8 +132,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
     if not len(tensors):
         raise ValueError("cat: expected at least one tensor, got none")
     dim = axis("cat", dim, tensors[0].ndim)
-    dtype = result_type(*tensors)
-    tensors = [t if t.dtype == dtype else t.to(dtype) for t in tensors]
+    tensors = _of_one_dtype(tensors)
     if any(t.ndim <= dim for t in tensors):
         raise ValueError(f"cat: shapes {[t.shape for t in tensors]} do not all have an axis {dim}")
     return _cat(*tensors, dim=dim, lengths=[t.shape[dim] for t in tensors])
@@ -154,9 +158,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tenso
     if not len(tensors):
         raise ValueError("stack: expected at least one tensor, got none")
     dim = axis("stack", dim, tensors[0].ndim + 1)
-    dtype = result_type(*tensors)
-    tensors = [t if t.dtype == dtype else t.to(dtype) for t in tensors]
-    return _stack(*tensors, dim=dim)
+    return _stack(*_of_one_dtype(tensors), dim=dim)
 
 
 @operation(input=lambda g, key, shape: _index_add(g, key=key, size=shape), view=True)

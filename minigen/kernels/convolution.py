@@ -88,7 +88,7 @@ class Windows:
         groups: int,
         phases: tuple[tuple[Phase, ...], tuple[Phase, ...]],
     ):
-        self.image, self.groups, self.phases = image, groups, phases
+        self.image, self.groups = image, groups
         _, height, width, channels = image.shape
         self.low, size = [], []
         for axis, length in zip(phases, (height, width), strict=True):

@@ -37,7 +37,8 @@ def conv2d(
     """y[n, o, p] = Σ_c Σ_r x[n, c, p·stride − padding + r·dilation] · w[o, c, r]"""
     n, c = x.shape[:2]
     o = w.shape[0]
-    xp = _padded(x, padding).reshape(n, groups, c // groups, *_padded(x, padding).shape[2:])
+    xp = _padded(x, padding)
+    xp = xp.reshape(n, groups, c // groups, *xp.shape[2:])
     wg = w.reshape(groups, o // groups, *w.shape[1:])
     y = namespace(x).zeros((n, groups, o // groups, *size), x.dtype)
     for r, s, rows, columns in taps(size, w.shape[2:], stride, dilation):
