@@ -12,6 +12,7 @@ from minigen.functional.arguments import Dims, refuse, require_floating
 from minigen.functional.linear import same_dtype
 from minigen.functional.pointwise import clamp
 from minigen.functional.reduction import norm
+from minigen.kernels import normalization as kernels
 from minigen.operation import operation
 from minigen.tensor import Tensor, increment_version, is_grad_enabled
 
@@ -21,7 +22,7 @@ def _other_axes(ndim: int) -> tuple[int, ...]:
     return (0, *range(2, ndim))
 
 
-def _channels(values: Tensor | Array, ndim: int) -> Tensor | Array:
+def _channels(values: Tensor, ndim: int) -> Tensor:
     """(C,) as (1, C, 1, …), to meet a tensor of `ndim` axes."""
     return values.reshape(1, -1, *[1] * (ndim - 2))
 
@@ -33,13 +34,16 @@ def _batch_norm_pullback(
 
     ∂b = Σ g,   ∂γ = Σ g·x̂,   ∂x = γ·rstd·(g − ∂b/m − x̂·∂γ/m)
     """
+    if not is_grad_enabled():
+        arrays = kernels.batch_norm_gradients(
+            g._data, input._data, mean, rstd, None if weight is None else weight._data
+        )
+        d_input, d_weight, d_bias = map(Tensor, arrays)
+        return d_input, None if weight is None else d_weight, d_bias
+    # For a second derivative mean and variance are functions of the input.
     axes, m = _other_axes(g.ndim), g._data.size // g.shape[1]
-    if is_grad_enabled():  # a second derivative: mean and variance are functions of the input
-        centred = input - input.mean(axes, keepdim=True)
-        rstd_ = ((centred * centred).mean(axes, keepdim=True) + eps) ** -0.5
-    else:
-        centred = input - Tensor(_channels(mean, g.ndim))
-        rstd_ = Tensor(_channels(rstd, g.ndim))
+    centred = input - input.mean(axes, keepdim=True)
+    rstd_ = ((centred * centred).mean(axes, keepdim=True) + eps) ** -0.5
     normal = centred * rstd_
     d_bias, d_weight = g.sum(axes, keepdim=True), (g * normal).sum(axes, keepdim=True)
     scale = rstd_ if weight is None else rstd_ * _channels(weight, g.ndim)
@@ -53,18 +57,7 @@ def _batch_norm(
 ) -> Array:
     scale = rstd if weight is None else rstd * weight
     shift = -mean * scale if bias is None else bias - mean * scale
-    y = input * _channels(scale, input.ndim)
-    y += _channels(shift, input.ndim)
-    return y
-
-
-def _moments(x: Array) -> tuple[Array, Array]:
-    """Mean and (biased) variance of each channel. Sums are taken image by image first: adding
-    millions of float32 numbers one after the other would lose digits."""
-    inner = tuple(range(2, x.ndim))
-    mean = x.mean(axis=inner).mean(axis=0)
-    centred = x - _channels(mean, x.ndim)
-    return mean, np.square(centred, out=centred).mean(axis=inner).mean(axis=0)
+    return kernels.affine(input, scale, shift)
 
 
 def batch_norm(
@@ -120,7 +113,7 @@ def batch_norm(
             f"batch_norm: more than one value for each channel is needed when training, not "
             f"{input.shape}"
         )
-    mean, var = _moments(input._data)
+    mean, var = kernels.moments(input._data)
     for running, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
         if running is not None:
             running._data *= 1 - momentum

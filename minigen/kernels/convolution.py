@@ -15,13 +15,16 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from minigen import backend
 from minigen.backend import Array
-from minigen.kernels import simple
+from minigen.kernels import memory
+from minigen.kernels.cuda import convolution as cuda
 from minigen.kernels.threads import over_images, scratch
 
 Pair = tuple[int, int]
@@ -51,6 +54,16 @@ class Phase:
         ends = [self.start + i * self.hop + j * self.skip
                 for i in (0, self.count - 1) for j in (0, len(self.taps) - 1)]  # fmt: skip
         return min(ends), max(ends)
+
+    def part(self, i: int, parts: int) -> Phase:
+        """The i-th of several equal shares of the outputs."""
+        lo, hi = self.count * i // parts, self.count * (i + 1) // parts
+        first, start = self.first + lo * self.every, self.start + lo * self.hop
+        return Phase(first, self.every, hi - lo, self.taps, start, self.hop, self.skip)
+
+    def outputs(self) -> slice:
+        """Where they are."""
+        return slice(self.first, self.first + self.count * self.every, self.every)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -87,6 +100,7 @@ class Windows:
         image: Array,  # (N, H, W, C)
         groups: int,
         phases: tuple[tuple[Phase, ...], tuple[Phase, ...]],
+        filters: int,
     ):
         self.image, self.groups = image, groups
         _, height, width, channels = image.shape
@@ -101,14 +115,21 @@ class Windows:
             a.count * b.count * len(a.taps) * len(b.taps) for a in phases[0] for b in phases[1]
         )
         self.per_image = per_image * channels
-        self.images = max(1, BUFFER // (self.per_image * image.itemsize))
+        # BLAS copies the filters once for each product: large ones should meet many windows.
+        self.images = max(1, max(BUFFER, filters) // (self.per_image * image.itemsize))
+        # Where there are few images, threads share out the rows of each.
+        self.bands = -(-backend.threads() // max(1, len(image)))
         # With few channels the runs that lie together in memory are rows of pixels, not channels.
         self.planar = channels // groups <= PLANAR
 
-    def chunks(self, first: int, last: int):
-        """Ranges of a few images each."""
+    def shares(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+        """Of the work that is `bands` for each image: ranges of a few images, and which band."""
+        if self.bands > 1:
+            yield from ((i // self.bands, i // self.bands + 1, i % self.bands)
+                        for i in range(first, last))  # fmt: skip
+            return
         for lo in range(first, last, self.images):
-            yield lo, min(last, lo + self.images)
+            yield lo, min(last, lo + self.images), 0
 
     def buffers(self, images: int) -> tuple[Array | None, Array]:
         """What one thread works in: a frame of zeros around some images, and their windows."""
@@ -153,7 +174,7 @@ class Windows:
 
 def gather(
     x: Array,  # (N, H, W, C)
-    w: Array,  # (R, S, G, C/G, O/G)
+    w: Array,  # (G, O/G, R, S, C/G)
     size: Pair,
     rows: tuple[Phase, ...],
     columns: tuple[Phase, ...],
@@ -161,32 +182,33 @@ def gather(
 ) -> Array:
     """y (N, *size, O): each output pixel collects what its taps meet."""
     n = x.shape[0]
-    groups, per_group = w.shape[2], w.shape[4]
+    groups, per_group = w.shape[:2]
     covered = sum(p.count for p in rows) * sum(p.count for p in columns) == size[0] * size[1]
-    make = np.empty if covered else np.zeros
-    y = make((n, *size, groups * per_group), x.dtype)
-    if bias is not None and not covered:
-        y += bias
+    y = memory.empty((n, *size, groups * per_group), x.dtype)
+    if not covered:
+        y[...] = 0 if bias is None else bias
     if not (rows and columns and y.size):
         return y
-    windows = Windows(x, groups, (rows, columns))
+    windows = Windows(x, groups, (rows, columns), w.nbytes)
     matrices = {}
     for a in rows:
         for b in columns:
-            taps = w[
-                a.taps.start : a.taps.stop : a.taps.step, b.taps.start : b.taps.stop : b.taps.step
-            ]
-            # (taps, taps, G, C/G, O/G) -> (G, taps·taps·C/G, O/G)
-            matrices[a, b] = np.ascontiguousarray(taps.transpose(2, 0, 1, 3, 4)).reshape(
-                groups, -1, per_group
-            )
+            taps = w[:, :, _slice(a.taps), _slice(b.taps)]
+            # (G, taps·taps·C/G, O/G), copied along the axis whose neighbours are nearer in memory.
+            if w.strides[4] < w.strides[1]:
+                matrix = np.ascontiguousarray(taps).reshape(groups, per_group, -1).swapaxes(1, 2)
+            else:
+                matrix = np.ascontiguousarray(taps.transpose(0, 2, 3, 4, 1))
+                matrix = matrix.reshape(groups, -1, per_group)
+            matrices[a, b] = matrix
 
     def work(_: int, first: int, last: int) -> None:
         frame, buffer = windows.buffers(last - first)
-        for lo, hi in windows.chunks(first, last):
+        for lo, hi, band in windows.shares(first, last):
             padded = windows.pad(lo, hi, frame)
             for (a, b), matrix in matrices.items():
-                at = y[lo:hi, a.first :: a.every, b.first :: b.every]
+                a = a.part(band, windows.bands)
+                at = y[lo:hi, a.outputs(), b.outputs()]
                 product = windows.matrix(padded, a, b, buffer)
                 if groups == a.every == b.every == 1:
                     out = at.reshape(1, -1, per_group)
@@ -194,15 +216,22 @@ def gather(
                     if bias is not None:
                         out += bias
                     continue
-                out = product @ matrix  # (G, images·pixels, O/G)
+                # (G, images·pixels, O/G)
+                out = scratch("product", (*product.shape[:2], per_group), y.dtype)
+                np.matmul(product, matrix, out=out)
                 out = out.transpose(1, 0, 2).reshape(at.shape)
                 if bias is None:
                     at[...] = out
                 else:
                     np.add(out, bias, out=at)
 
-    over_images(work, n, n * windows.per_image * len(matrices) * per_group)
+    cost = n * windows.per_image * len(matrices) * per_group
+    over_images(work, n * windows.bands, cost)
     return y
+
+
+def _slice(taps: range) -> slice:
+    return slice(taps.start, taps.stop, taps.step)
 
 
 def scatter(
@@ -217,7 +246,7 @@ def scatter(
     n, height, width, channels = x.shape
     taps_y, taps_x, _, outputs = w.shape
     w2 = np.ascontiguousarray(w.transpose(0, 1, 3, 2)).reshape(-1, channels)
-    y = np.empty((n, *size, outputs), x.dtype)
+    y = memory.empty((n, *size, outputs), x.dtype)
     low = [max(0, -min(o)) for o in offsets]
     frame = [
         lo + max(out, max(o) + (length - 1) * step + 1)
@@ -226,23 +255,29 @@ def scatter(
         )
     ]
 
+    # Small images go several at a time: a call of NumPy's costs more than adding a small plane.
+    together = max(1, BUFFER // 4 // (len(w2) * height * width * x.itemsize))
+
     def work(_: int, first: int, last: int) -> None:
-        planes = scratch("windows", (taps_y, taps_x, outputs, height, width), x.dtype)
-        total = scratch("frame", (outputs, *frame), x.dtype)
-        for i in range(first, last):
-            # (R·S·O, C) @ (C, H·W)
-            np.matmul(w2, x[i].reshape(-1, channels).T, out=planes.reshape(len(w2), -1))
-            total[...] = 0 if bias is None else bias[:, None, None]
+        for lo in range(first, last, together):
+            hi = min(last, lo + together)
+            planes = scratch("windows", (taps_y, taps_x, outputs, hi - lo, height, width), x.dtype)
+            total = scratch("frame", (outputs, hi - lo, *frame), x.dtype)
+            # (R·S·O, C) @ (C, images·H·W)
+            np.matmul(w2, x[lo:hi].reshape(-1, channels).T, out=planes.reshape(len(w2), -1))
+            total[...] = 0 if bias is None else bias[:, None, None, None]
             for r, oy in enumerate(offsets[0]):
                 for s, ox in enumerate(offsets[1]):
                     top, left = low[0] + oy, low[1] + ox
                     at = total[
                         :,
+                        :,
                         top : top + (height - 1) * stride[0] + 1 : stride[0],
                         left : left + (width - 1) * stride[1] + 1 : stride[1],
                     ]
                     np.add(at, planes[r, s], out=at)
-            y[i] = total[:, low[0] : low[0] + size[0], low[1] : low[1] + size[1]].transpose(1, 2, 0)
+            inner = total[:, :, low[0] : low[0] + size[0], low[1] : low[1] + size[1]]
+            y[lo:hi] = inner.transpose(1, 2, 3, 0)
 
     over_images(work, n, x.size * len(w2))
     return y
@@ -255,32 +290,33 @@ def correlate(
     rows: tuple[Phase, ...],
     columns: tuple[Phase, ...],
 ) -> Array:
-    """(R, S, G, C/G, O/G): windows of `image` times the pixels of `other`, over all images."""
+    """(G, O/G, R, S, C/G): windows of `image` times the pixels of `other`, over all images."""
     n, c, o = len(image), image.shape[3] // groups, other.shape[3] // groups
     (row,), (column,) = rows, columns
-    shape = (groups, len(row.taps), len(column.taps), c, o)
+    shape = (groups, o, len(row.taps), len(column.taps), c)
     if not (other.size and image.size):
-        return np.zeros(shape, image.dtype).transpose(1, 2, 0, 3, 4)
-    windows = Windows(image, groups, (rows, columns))
+        return np.zeros(shape, image.dtype)
+    windows = Windows(image, groups, (rows, columns), math.prod(shape) * image.itemsize)
     sums: dict[int, Array] = {}
 
     def work(part: int, first: int, last: int) -> None:
         frame, buffer = windows.buffers(last - first)
         total = None
-        for lo, hi in windows.chunks(first, last):
-            matrix = windows.matrix(windows.pad(lo, hi, frame), row, column, buffer)
-            pixels = other[lo:hi].reshape(-1, groups, o).transpose(1, 0, 2)
+        for lo, hi, band in windows.shares(first, last):
+            some = row.part(band, windows.bands)
+            matrix = windows.matrix(windows.pad(lo, hi, frame), some, column, buffer)
+            pixels = other[lo:hi, some.outputs()].reshape(-1, groups, o).transpose(1, 2, 0)
             if total is None:
-                # (G, taps·C/G, pixels) @ (G, pixels, O/G)
-                total = matrix.swapaxes(1, 2) @ pixels
+                # (G, O/G, pixels) @ (G, pixels, taps·C/G)
+                total = pixels @ matrix
                 share = np.empty_like(total)
             else:
-                total += np.matmul(matrix.swapaxes(1, 2), pixels, out=share)
+                total += np.matmul(pixels, matrix, out=share)
         sums[part] = total
 
-    over_images(work, n, n * windows.per_image * o)
+    over_images(work, n * windows.bands, n * windows.per_image * o)
     total = functools.reduce(np.add, [sums[part] for part in sorted(sums)])
-    return total.reshape(shape).transpose(1, 2, 0, 3, 4)
+    return total.reshape(shape)
 
 
 def _nhwc(x: Array) -> Array:
@@ -296,14 +332,18 @@ def _phases(kind, size, kernel, stride, padding, dilation):
     return [kind(*axis) for axis in zip(size, kernel, stride, padding, dilation, strict=True)]
 
 
+def _products(phases: tuple[Phase, ...]) -> int:
+    """How many taps the outputs have along one axis."""
+    return sum(p.count * len(p.taps) for p in phases)
+
+
 def conv2d(
     x: Array, w: Array, bias: Array | None, size: Pair, stride: Pair, padding: Pair, dilation: Pair,
     groups: int,
 ) -> Array:  # fmt: skip
     """Convolution of x (N, C, H, W) with w (O, C/G, R, S), plus bias (O,), to `size`."""
     if not isinstance(x, np.ndarray):
-        y = simple.conv2d(x, w, size, stride, padding, dilation, groups)
-        return y if bias is None else y + bias[:, None, None]
+        return cuda.conv2d(x, w, bias, size, stride, padding, dilation, groups)
     kernel = w.shape[2:]
     if groups == 1 and w.shape[0] <= FEW < x.shape[1] and stride == (1, 1) and x.size:
         # Tap r of output p meets input p − padding + r·dilation: input p adds to p + padding − ….
@@ -312,7 +352,7 @@ def conv2d(
         )
         return _nchw(scatter(_nhwc(x), w.transpose(2, 3, 1, 0), size, stride, offsets, bias))
     rows, columns = _phases(forward_phases, size, kernel, stride, padding, dilation)
-    grouped = w.reshape(groups, -1, *w.shape[1:]).transpose(3, 4, 0, 2, 1)
+    grouped = w.reshape(groups, -1, *w.shape[1:]).transpose(0, 1, 3, 4, 2)
     return _nchw(gather(_nhwc(x), grouped, size, rows, columns, bias))
 
 
@@ -323,16 +363,18 @@ def conv2d_input(
     """Transposed convolution of g (N, O, OH, OW) with w (O, C/G, R, S), plus bias (C,), to
     `size`: the gradient of `conv2d` for its input."""
     if not isinstance(g, np.ndarray):
-        y = simple.conv2d_input(g, w, size, stride, padding, dilation, groups)
-        return y if bias is None else y + bias[:, None, None]
+        return cuda.conv2d_input(g, w, bias, size, stride, padding, dilation, groups)
     kernel = w.shape[2:]
-    if groups == 1 and w.shape[1] <= FEW < g.shape[1] and g.size:
+    rows, columns = _phases(transposed_phases, size, kernel, stride, padding, dilation)
+    # Of the taps that a gather would multiply, so many meet an input; the others meet the margin.
+    met = math.prod(g.shape[2:]) * math.prod(kernel)
+    few = w.shape[1] <= FEW < g.shape[1] or 2 * met < _products(rows) * _products(columns)
+    if groups == 1 and few and g.size:
         offsets = tuple(
             range(-p, k * d - p, d) for p, k, d in zip(padding, kernel, dilation, strict=True)
         )
         return _nchw(scatter(_nhwc(g), w.transpose(2, 3, 0, 1), size, stride, offsets, bias))
-    rows, columns = _phases(transposed_phases, size, kernel, stride, padding, dilation)
-    grouped = w.reshape(groups, -1, *w.shape[1:]).transpose(3, 4, 0, 1, 2)
+    grouped = w.reshape(groups, -1, *w.shape[1:]).transpose(0, 2, 3, 4, 1)
     return _nchw(gather(_nhwc(g), grouped, size, rows, columns, bias))
 
 
@@ -342,12 +384,12 @@ def conv2d_weight(
     """The gradient of `conv2d` for its weight: x (N, C, H, W), g (N, O, OH, OW) ->
     (O, C/G, R, S)."""
     if not isinstance(x, np.ndarray):
-        return simple.conv2d_weight(x, g, kernel, stride, padding, dilation, groups)
+        return cuda.conv2d_weight(x, g, kernel, stride, padding, dilation, groups)
     if groups == 1 and g.shape[1] <= FEW < x.shape[1] and stride == (1, 1):
         # Unfold the side with fewer channels: windows of g times the pixels of x.
         rows, columns = _phases(transposed_phases, x.shape[2:], kernel, stride, padding, dilation)
-        w = correlate(_nhwc(g), _nhwc(x), groups, rows, columns)  # (R, S, 1, O, C)
-        return w[:, :, 0].transpose(2, 3, 0, 1)
+        w = correlate(_nhwc(g), _nhwc(x), groups, rows, columns)  # (1, C, R, S, O)
+        return np.ascontiguousarray(w[0].transpose(3, 0, 1, 2))
     rows, columns = _phases(forward_phases, g.shape[2:], kernel, stride, padding, dilation)
-    w = correlate(_nhwc(x), _nhwc(g), groups, rows, columns)  # (R, S, G, C/G, O/G)
-    return np.ascontiguousarray(w.transpose(2, 4, 3, 0, 1)).reshape(g.shape[1], -1, *kernel)
+    w = correlate(_nhwc(x), _nhwc(g), groups, rows, columns)  # (G, O/G, R, S, C/G)
+    return np.ascontiguousarray(w.transpose(0, 1, 4, 2, 3)).reshape(g.shape[1], -1, *kernel)

@@ -7,72 +7,96 @@ branches). Arithmetic with the mask takes a seventh of that.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels.threads import over_images
-
-PIECE = 1 << 15  # elements
+from minigen.kernels import memory, threads
 
 
-def in_pieces(formula: Callable[..., None], *arrays: Array) -> Array:
+def spread(value: Callable[..., Array]) -> Callable[..., Array]:
+    """Make `value`, of each element by itself, take large arrays in pieces that threads share out.
+
+    It is for formulas of several NumPy calls; for a single call the copies eat up the gain. The
+    result is laid out in memory as the last array is.
+    """
+
+    @functools.wraps(value)
+    def apply(*arrays: Array, **options: Any) -> Array:
+        like = arrays[-1]
+        if not isinstance(like, np.ndarray) or like.size <= threads.PIECE:
+            return value(*arrays, **options)
+        if any(np.shape(a) != like.shape for a in arrays):
+            return value(*arrays, **options)  # something is broadcast
+
+        def formula(*pieces: Array) -> None:
+            pieces[-1][...] = value(*pieces[:-1], **options)
+
+        return _in_pieces(formula, *arrays)
+
+    return apply
+
+
+def _in_pieces(formula: Callable[..., None], *arrays: Array) -> Array:
     """`formula(*pieces, out)` on matching pieces of arrays of one shape, spread over threads.
 
-    Returns an array of the first one's dtype and memory layout.
+    Returns an array of the first one's dtype and the last one's memory layout.
     """
-    y = np.empty_like(arrays[0])  # keeps the order of axes in memory
-    if y.size <= PIECE or not isinstance(y, np.ndarray):
+    like, dtype = arrays[-1], arrays[0].dtype
+    if not isinstance(like, np.ndarray):
+        y = np.empty_like(like, dtype)
         formula(*arrays, y)
         return y
-    flat = [a.ravel(order="K") for a in (*arrays, y)]
-    alike = all(_order(a) == _order(y) for a in arrays)
-    if not (alike and np.may_share_memory(flat[-1], y)):
+    y = memory.empty_like(like, dtype)
+    if y.size <= threads.PIECE:
         formula(*arrays, y)
         return y
-
-    def work(_: int, first: int, last: int) -> None:
-        for i in range(first * PIECE, min(last * PIECE, y.size), PIECE):
-            formula(*[a[i : i + PIECE] for a in flat])
-
-    over_images(work, -(-y.size // PIECE), 4.0 * y.size)
+    flat = [_laid_out_as(y, a).ravel(order="K") for a in (*arrays, y)]
+    threads.in_pieces(lambda i, j: formula(*[a[i:j] for a in flat]), y.size, 1, 4.0 * y.size)
     return y
 
 
-def _order(a: Array) -> tuple[int, ...]:
-    """Steps in elements, so that masks compare with numbers."""
-    return tuple(step // a.itemsize for step in a.strides)
+def _laid_out_as(y: Array, a: Array) -> Array:
+    """`a`, or a copy of it whose elements follow each other in memory as those of `y` do."""
+    if [step // a.itemsize for step in a.strides] == [step // y.itemsize for step in y.strides]:
+        return a
+    copy = memory.empty_like(y, a.dtype)
+    np.copyto(copy, a)
+    return copy
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
     """x where it is positive, else slope·x."""
     # One of the two is the answer: the larger one for a slope up to 1.
     choose = np.maximum if slope <= 1 else np.minimum
-    if x.size <= PIECE:
+    if x.size <= threads.PIECE:
         return choose(x, x * slope)
 
     def formula(x: Array, y: Array) -> None:
         choose(x, np.multiply(x, slope, out=y), out=y)
 
-    return in_pieces(formula, x)
+    return _in_pieces(formula, x)
 
 
 def gate(g: Array, y: Array, slope: float) -> Array:
     """g where y is positive, else slope·g."""
 
     bits = f"i{g.itemsize}"
+    one, low = np.array([1, slope], g.dtype).view(bits)
 
     def formula(g: Array, y: Array, out: Array) -> None:
-        positive = y > 0
-        if slope == 0:  # all bits or none: 0 for an infinite g too
-            np.bitwise_and(g.view(bits), -positive.astype(bits), out=out.view(bits))
+        chosen = np.negative((y > 0).view("i1")).astype(bits)  # all bits or none
+        if slope == 0:  # 0 for an infinite g too
+            np.bitwise_and(g.view(bits), chosen, out=out.view(bits))
             return
-        factor = positive.astype(g.dtype)
-        factor = np.maximum(factor, slope) if slope <= 1 else factor * (1 - slope) + slope
-        np.multiply(g, factor, out=out)
+        chosen &= one ^ low
+        chosen ^= low  # the bits of 1 or of the slope
+        np.multiply(g, chosen.view(g.dtype), out=out)
 
-    return in_pieces(formula, g, y)
+    return _in_pieces(formula, g, y)
 
 
 def dropout(x: Array, mask: Array, scale: float) -> Array:
@@ -82,4 +106,4 @@ def dropout(x: Array, mask: Array, scale: float) -> Array:
         np.multiply(x, mask, out=y)
         y *= scale
 
-    return in_pieces(formula, x, mask)
+    return _in_pieces(formula, x, mask)

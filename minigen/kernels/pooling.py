@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minigen.backend import Array, namespace
+from minigen.backend import Array, namespace, on_host
 
 Pair = tuple[int, int]
 
@@ -29,7 +29,7 @@ def argmax_of_windows(
         pixels = frame
     taps = [(r, s) for r in range(kernel[0]) for s in range(kernel[1])]
     kind = xp.uint8 if len(taps) <= 256 else xp.uint32
-    nan = bool(xp.isnan(x).any())
+    nan = not on_host(x) or bool(xp.isnan(x).any())  # a GPU is not waited for
     best, tap = xp.empty((n, *size, c), x.dtype), xp.zeros((n, *size, c), kind)
     seen = xp.zeros((*size, 1), bool)  # has a window met a pixel that is not padding?
     for i, (r, s) in enumerate(taps):
@@ -48,6 +48,7 @@ def argmax_of_windows(
         # Arithmetic, since masked copies stumble over irregular masks.
         xp.maximum(best, value, out=best)
         xp.maximum(tap, better * tap.dtype.type(i), out=tap)
-    offsets = xp.asarray([r * dilation[0] * w + s * dilation[1] for r, s in taps])
+    down, right = (xp.arange(k) * d for k, d in zip(kernel, dilation, strict=True))
+    offsets = (down[:, None] * w + right).reshape(-1)
     corner = steps[0][:, None] * w + steps[1]  # of each window's first tap
     return (offsets[tap] + corner[:, :, None]).transpose(0, 3, 1, 2)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigen.backend import Array
+from minigen.kernels import memory
 from minigen.kernels.threads import over_images
 
 
@@ -19,7 +20,7 @@ def matmul(a: Array, b: Array) -> Array:
     if cost < 1e6 or not isinstance(a, np.ndarray) or a.shape[-1] != b.shape[-2]:
         return np.matmul(a, b)
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    y = np.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
+    y = memory.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
     if lead:
         a, b = (np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (a, b))
 

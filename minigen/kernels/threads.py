@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -72,6 +73,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_threads)
 
 
+ALONE = 1e6  # multiply-adds that are not worth waking another thread for
+
+
 def over_images(work: Callable[[int, int, int], None], count: int, cost: float) -> None:
     """Call `work(part, first, last)` on equal ranges of `count` images, one range a thread.
 
@@ -79,11 +83,11 @@ def over_images(work: Callable[[int, int, int], None], count: int, cost: float) 
     the order of `part`, come out the same each time.
 
     Args:
-        cost: multiply-adds in all; too little work is not worth waking another thread.
+        cost: multiply-adds in all.
     """
     global _pool, _pool_size
     parts = min(backend.threads(), count)
-    if cost < 1e6:
+    if cost < ALONE:
         work(0, 0, count)
         return
     if parts <= 1:
@@ -102,3 +106,26 @@ def over_images(work: Callable[[int, int, int], None], count: int, cost: float) 
         finally:
             for future in futures:
                 future.result()
+
+
+PIECE = 1 << 18  # elements: some arrays of float32 fit the cache, and threads seldom meet
+
+
+def in_pieces(work: Callable[[int, int], Any], count: int, width: int, cost: float) -> list[Any]:
+    """What `work(first, last)` returns on consecutive ranges of `count` rows of `width` elements,
+    each small enough to stay in cache, as many a thread; in the order of the ranges.
+
+    A NumPy call gives up the interpreter lock and has to wait for it afterwards, so that pieces
+    must not be too small either.
+    """
+    parts = min(backend.threads(), count) if cost >= ALONE else 1
+    total = parts * max(1, -(-count * width // (parts * PIECE)))
+    total = max(1, min(total, count))
+    results: list[Any] = [None] * total
+
+    def some(_: int, first: int, last: int) -> None:
+        for i in range(first, last):
+            results[i] = work(count * i // total, count * (i + 1) // total)
+
+    over_images(some, total, cost)
+    return results

@@ -17,8 +17,6 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from minigen import backend
 from minigen.kernels import convolution, simple, threads
 
-over_images = threads.over_images
-
 
 @st.composite
 def problems(draw):
@@ -97,8 +95,7 @@ def test_the_fast_kernels_are_the_simple_ones(monkeypatch):
 
     for name in ("gather", "scatter", "correlate"):
         spy(name)
-    forced = lambda work, count, cost: over_images(work, count, math.inf)
-    monkeypatch.setattr(convolution, "over_images", forced)
+    monkeypatch.setattr(threads, "ALONE", 0)
     before = backend.threads()
 
     @settings(max_examples=100)

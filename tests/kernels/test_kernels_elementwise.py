@@ -1,7 +1,5 @@
 """Element by element and matrix products, in pieces and by threads, against one NumPy formula."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,18 +9,14 @@ from minigen import backend
 from minigen.kernels import elementwise, product, threads
 from minigen.testing import arrays, shapes
 
-over_images = threads.over_images
-
 
 @pytest.fixture
 def in_small_pieces(monkeypatch):
     """Three threads, and pieces of 5 elements."""
     before = backend.threads()
     backend.limit_threads(3)
-    forced = lambda work, count, cost: over_images(work, count, math.inf)
-    for module in (elementwise, product):
-        monkeypatch.setattr(module, "over_images", forced)
-    monkeypatch.setattr(elementwise, "PIECE", 5)
+    monkeypatch.setattr(threads, "ALONE", 0)
+    monkeypatch.setattr(threads, "PIECE", 5)
     yield
     backend.limit_threads(before)
 
@@ -54,7 +48,7 @@ def test_in_pieces_as_in_one(pair, slope, dtype):
     ):
         assert found.dtype == dtype
         np.testing.assert_allclose(found, expected, rtol=1e-6)
-        assert channels_last(found) or not channels_last(x)
+    assert channels_last(elementwise.gate(x, y, slope)) == channels_last(y)
     np.testing.assert_array_equal((x, y), before)
 
 
@@ -89,3 +83,17 @@ def test_large_products(a, b):
         np.testing.assert_allclose(z, np.matmul(x, y), rtol=1e-10, atol=1e-10)
         np.testing.assert_array_equal(z, product.matmul(left, y))
     assert product.matmul(x.astype(np.float32), y.astype(np.float32)).dtype == np.float32
+
+
+@pytest.mark.usefixtures("in_small_pieces")
+@given(two())
+def test_a_formula_is_spread_over_pieces(pair):
+    x, y = pair
+    formula = lambda x, y, *, power: np.abs(x) ** power + y
+    found = elementwise.spread(formula)(x, y, power=2)
+    np.testing.assert_array_equal(found, formula(x, y, power=2))
+    assert channels_last(found) == channels_last(y)
+    row = y.reshape(-1)[: y.shape[-1]]  # broadcast
+    np.testing.assert_array_equal(
+        elementwise.spread(formula)(x, row, power=2), formula(x, row, power=2)
+    )
