@@ -16,7 +16,7 @@ import numpy as np
 
 from minigen.backend import Array, is_array
 from minigen.sparse import SparseRows
-from minigen.tensor import Node, Tensor, _onlookers, _propagate
+from minigen.tensor import Node, Onlooker, Tensor, _onlookers, _propagate
 
 PACKAGE = str(Path(__file__).parent) + os.sep
 
@@ -73,7 +73,7 @@ def detect_anomaly() -> Iterator[None]:
         _onlookers.remove(watch)
 
 
-class _Watch:
+class _Watch(Onlooker):
     """Looks on at the operations and pullbacks of one thread."""
 
     def __init__(self) -> None:

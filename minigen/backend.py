@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,18 @@ FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 INT64, BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 
 
+OLDEST = (7, 5)  # compute capability: the kernels are compiled and tested from there on
+
+# CuPy, once it is in use: until then this is empty, and nobody has to ask where an array is.
+cuda_in_use: list[Any] = []
+
+
 class DeviceError(RuntimeError):
     """Operands on different devices, or a device that is not to be had."""
+
+
+class OutOfMemoryError(DeviceError, MemoryError):
+    """A card has less memory free than was asked for."""
 
 
 def _cupy() -> Any:
@@ -34,7 +45,16 @@ def is_array(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return True
     cupy = _cupy()
-    return cupy is not None and isinstance(value, cupy.ndarray)
+    if cupy is None or not isinstance(value, cupy.ndarray):
+        return False
+    if not cuda_in_use:
+        cuda_in_use.append(cupy)
+    return True
+
+
+def on_host(array: Array) -> bool:
+    """Whether the values of `array` can be looked at without waiting for a GPU."""
+    return isinstance(array, np.ndarray | np.generic)
 
 
 def namespace(array: Array) -> Any:
@@ -59,40 +79,173 @@ def device_of(array: Array) -> str:
 
 
 def require_cuda(index: int = 0) -> Any:
-    """Import CuPy, or say in one sentence what is missing.
+    """Import CuPy, or say in one sentence what is missing and what to install.
 
     Raises:
-        DeviceError: CuPy, the driver or the card is missing.
+        DeviceError: CuPy, the driver, the card or the compiler of kernels is missing or too old.
     """
+    who = f"device='cuda:{index}'" if index else "device='cuda'"
     try:
         import cupy
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise DeviceError(
-            "device='cuda' needs CuPy, which is not installed: pip install cupy-cuda12x "
-            "(or cupy-cuda13x for CUDA 13)"
+            f"{who} needs CuPy, which is not installed: pip install 'minigen[cuda13]' (or "
+            "'minigen[cuda12]' for a driver of CUDA 12)"
         ) from error
-    if not cupy.cuda.is_available():
-        raise DeviceError("device='cuda': CuPy is installed but finds no NVIDIA card and driver")
-    if index >= (count := cupy.cuda.runtime.getDeviceCount()):
-        raise DeviceError(f"device='cuda:{index}': this machine has {count} card(s), from cuda:0")
+    except Exception as error:  # a broken installation fails in many ways
+        raise DeviceError(
+            f"{who}: CuPy is installed but does not load ({_first_line(error)}): install it anew"
+        ) from error
+    if problem := _missing(cupy, index):
+        raise DeviceError(f"{who}: {problem}")
     return cupy
 
 
+def _missing(cupy: Any, index: int) -> str | None:
+    """What keeps CuPy from working on card `index`."""
+    runtime = cupy.cuda.runtime
+    if not cupy.cuda.is_available():
+        driver, built_for = runtime.driverGetVersion() // 1000, runtime.runtimeGetVersion() // 1000
+        if not driver:
+            return "there is no NVIDIA driver: install one from https://www.nvidia.com/drivers"
+        if driver < built_for:
+            return (
+                f"the NVIDIA driver knows CUDA up to {driver}, this CuPy is built for {built_for}: "
+                f"update the driver, or pip install 'minigen[cuda{driver}]'"
+            )
+        return "there is a driver, but no NVIDIA card that it can use"
+    if index >= (count := runtime.getDeviceCount()):
+        return f"this machine has {count} card(s), from cuda:0"
+    digits = cupy.cuda.Device(index).compute_capability  # "75", "120"
+    capability = int(digits[:-1]), int(digits[-1])
+    if capability < OLDEST:
+        return (
+            f"the card has compute capability {capability[0]}.{capability[1]}, but the kernels "
+            f"need {OLDEST[0]}.{OLDEST[1]} (Turing, 2018) or newer: use a newer card, or the CPU"
+        )
+    try:
+        cupy.cuda.nvrtc.getVersion()
+    except Exception as error:  # CuPy's versions raise different ones
+        major = runtime.runtimeGetVersion() // 1000
+        return (
+            f"NVRTC, CUDA's compiler library, does not load ({_first_line(error)}): "
+            f"pip install 'cupy-cuda{major}x[ctk]'"
+        )
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+_card: list[Any] = [None, 0]  # CuPy, and the card that this process works on
+
+
+def _card_of(device: str) -> int | None:
+    """The number of the card that `device` names, −1 if it names just any; None for the CPU."""
+    name, _, index = str(device).partition(":")
+    if name == "cpu" and not index:
+        return None
+    if name != "cuda" or not (index == "" or index.isdecimal()):
+        raise ValueError(f"device must be 'cpu', 'cuda' or 'cuda:N', not {device!r}")
+    return int(index) if index else -1
+
+
+def _use_card(index: int) -> tuple[Any, int]:
+    """CuPy with that card as its current one; −1 is the one in use, or the first."""
+    chosen = _card[1] if _card[0] is not None and _card[0] is _cupy() else None
+    wanted = (chosen or 0) if index < 0 else index
+    cupy = require_cuda(wanted)
+    if chosen is not None and wanted != chosen:
+        raise DeviceError(
+            f"device='cuda:{wanted}': this process works on cuda:{chosen}, and on one card only; "
+            f"use that one, or start another process for cuda:{wanted}"
+        )
+    _card[:] = cupy, wanted
+    cuda_in_use[:] = [cupy]
+    cupy.cuda.Device(wanted).use()
+    return cupy, wanted
+
+
+def require_device(device: str) -> None:
+    """Nothing, if `device` can be used. Errors: see `to_device`."""
+    card = _card_of(device)
+    if card is not None:
+        _use_card(card)
+
+
 def to_device(array: Array, device: str) -> Array:
-    """`array` on `device` (`"cpu"`, `"cuda"` or `"cuda:1"`), itself if it is there already.
+    """`array` on `device` (`"cpu"`, `"cuda"` or `"cuda:1"`), itself if it is there already. Its
+    axes keep their order in memory.
 
     Raises:
         DeviceError: the device cannot be used, with the reason.
+        OutOfMemoryError: it has too little memory free.
         ValueError: `device` is not the name of a device.
     """
-    name, _, index = str(device).partition(":")
-    if name == "cpu" and not index:
-        return array if isinstance(array, np.ndarray) else array.get(order="A")
-    if name != "cuda" or not (index == "" or index.isdecimal()):
-        raise ValueError(f"device must be 'cpu', 'cuda' or 'cuda:N', not {device!r}")
-    cupy = require_cuda(int(index or 0))
-    with cupy.cuda.Device(int(index or 0)):
-        return cupy.asarray(array)
+    card = _card_of(device)
+    if card is None:
+        if isinstance(array, np.ndarray):
+            return array
+        return in_memory_order(lambda a: a.get(), array)
+    cupy, card = _use_card(card)
+    if not isinstance(array, np.ndarray) and array.device.id == card:
+        return array
+    try:
+        return in_memory_order(cupy.asarray, array)
+    except MemoryError as error:
+        what = f"moving an array {array.dtype} {array.shape} to cuda:{card}"
+        raise out_of_memory(what, error) from error
+
+
+def full(shape: tuple[int, ...], value: float, dtype: Any, device: str = "cpu") -> Array:
+    """An array of `value`, made on `device`. Errors: see `to_device`."""
+    card = _card_of(device)
+    if card is None:
+        return np.full(shape, value, dtype)
+    try:
+        return _use_card(card)[0].full(shape, value, dtype)
+    except MemoryError as error:
+        raise out_of_memory(f"making an array {np.dtype(dtype)} {shape}", error) from error
+
+
+def out_of_memory(what: str, error: MemoryError) -> MemoryError:
+    """The error of a full card in terms of what was done; one of the host stays what it is."""
+    cupy = _cupy()
+    if cupy is None or not isinstance(error, cupy.cuda.memory.OutOfMemoryError):
+        return MemoryError(f"{what}: {error}")
+    free, total = (f"{n / 2**20:,.0f} MiB" for n in cupy.cuda.Device().mem_info)
+    return OutOfMemoryError(
+        f"{what}: {error} The card has {free} of {total} free beside what this process holds; "
+        "take smaller batches or a smaller model, or end what else runs on the card"
+    )
+
+
+def in_memory_order(f: Callable[..., Array], *arrays: Any, **options: Any) -> Array:
+    """`f(*arrays)`, for an `f` of each element, laid out in memory as the first array of the
+    result's shape is (expanded ones aside).
+
+    CuPy's element-wise functions, unlike NumPy's, return results in row-major order. So they are
+    given views with the axes in the order in which they lie in memory, and their result is viewed
+    with the axes put back: an image (N, C, H, W) is worked on as the N, H, W, C that it is.
+    """
+    found = [a for a in arrays if is_array(a)]
+    shape = found[0].shape
+    if any(a.shape != shape for a in found):
+        shape = np.broadcast_shapes(*[a.shape for a in found])
+    own = (a.strides for a in found if a.shape == shape)
+    strides = next((s for s in own if all(s) or not all(shape)), ())
+    axes = sorted(range(len(strides)), key=lambda i: -abs(strides[i]))
+    if axes == sorted(axes):
+        return f(*arrays, **options)
+
+    def turned(a: Any) -> Any:
+        if not is_array(a) or not a.ndim:
+            return a
+        return a[(None,) * (len(axes) - a.ndim)].transpose(axes)
+
+    back = sorted(range(len(axes)), key=axes.__getitem__)
+    return f(*map(turned, arrays), **options).transpose(back)
 
 
 def as_array(data: Any, dtype: Any = None) -> Array:
@@ -116,6 +269,26 @@ def as_array(data: Any, dtype: Any = None) -> Array:
                 f"(made of a {type(data).__name__})"
             )
     return array if dtype is None else array.astype(dtype, copy=False)
+
+
+_tf32 = [False]
+
+
+def allow_tf32(enabled: bool = True) -> None:
+    """Let convolutions on a GPU use its TF32 tensor cores: several times as fast, with factors
+    rounded to 10 bits of mantissa (float32 has 23) and sums in float32. Off if not told otherwise.
+
+    Raises:
+        TypeError: `enabled` is neither True nor False.
+    """
+    if not isinstance(enabled, bool):
+        raise TypeError(f"allow_tf32: expected True or False, not {enabled!r}")
+    _tf32[0] = enabled
+
+
+def tf32_allowed() -> bool:
+    """What `allow_tf32` was told."""
+    return _tf32[0]
 
 
 def limit_threads(count: int) -> None:
@@ -162,10 +335,16 @@ class Generator:
         self.manual_seed(int(state["seed"]))
         self.draws = int(state["draws"])
 
-    def _next(self) -> np.random.Generator:
+    def reserve(self) -> tuple[int, int]:
+        """The seed, and the number of a draw that is nobody else's: all that a kernel on a GPU
+        needs in order to make the numbers by itself."""
         with self._lock:
-            counter, self.draws = self.draws << 64, self.draws + 1
-        return np.random.Generator(np.random.Philox(key=self.seed, counter=counter))
+            draw, self.draws = self.draws, self.draws + 1
+            return self.seed, draw
+
+    def _next(self) -> np.random.Generator:
+        seed, draw = self.reserve()
+        return np.random.Generator(np.random.Philox(key=seed, counter=draw << 64))
 
     def normal(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of N(0, 1)."""

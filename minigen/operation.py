@@ -21,8 +21,29 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import BOOL, FLOAT32, FLOAT64, INT64, DeviceError, device_of, is_array
-from minigen.tensor import OUTPUT, Node, Tensor, _cell, _mode, _onlookers, _wrap
+from minigen.backend import (
+    BOOL,
+    FLOAT32,
+    FLOAT64,
+    INT64,
+    DeviceError,
+    cuda_in_use,
+    device_of,
+    in_memory_order,
+    is_array,
+    out_of_memory,
+)
+from minigen.tensor import (
+    OUTPUT,
+    Node,
+    Tensor,
+    _array,
+    _cell,
+    _mode,
+    _new_tensor,
+    _observed,
+    _onlookers,
+)
 
 
 class Operation:
@@ -35,6 +56,7 @@ class Operation:
         pullbacks: for each input the pullback and the names it takes after g, or None.
         joint: instead of `pullbacks`, one for all inputs.
         elementwise: whether inputs broadcast, so that the tape sums their gradients.
+        each: whether the value works on each element by itself.
         blind: the places of inputs without a pullback.
         places: of all that any pullback keeps: places of inputs, or OUTPUT.
     """
@@ -45,9 +67,10 @@ class Operation:
         pullbacks: dict[str, Callable],
         joint: Callable | None,
         elementwise: bool,
+        each: bool = False,
     ):
         self.name, self.value = value.__name__.strip("_"), value
-        self.elementwise = elementwise
+        self.elementwise, self.each = elementwise, each or elementwise
         signature = inspect.signature(value).parameters.values()
         kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         self.inputs = [p.name for p in signature if p.kind in kinds]
@@ -62,6 +85,7 @@ class Operation:
             for n in self.inputs
         ]
         self.blind = [] if joint else [i for i, p in enumerate(self.pullbacks) if p is None]
+        self.place_names = [self.inputs[0]] if self.variadic else [*self.inputs, "y"]
         self.places = self._union(self.used([p is not None for p in self.pullbacks]))
         self._plans: dict[tuple[bool, ...], list[int]] = {}
 
@@ -96,7 +120,7 @@ class Operation:
             x = output if place == OUTPUT else inputs[place]
             if isinstance(x, Tensor):
                 cell = x._version
-                if cell is None:
+                if cell is None:  # `_cell`, without the call
                     cell = x._version = [0]
                 kept[place] = (x._data, cell, cell[0])
             else:
@@ -118,34 +142,67 @@ class Operation:
     def _union(self, entries: Sequence[tuple]) -> list[int]:
         return sorted(set().union(*[self._places(entry) for entry in entries]))
 
+    def compute(self, arrays: Sequence[Any], options: dict[str, Any]) -> Any:
+        """The value, where somebody looks on or a GPU is in use."""
+        value = self.value
+        if cuda_in_use:
+            # Not left to CuPy: it would copy an index to the GPU without a word.
+            kinds = set(map(type, arrays))
+            for x in options.values():
+                kinds.update(map(type, x if type(x) is tuple else (x,)))
+            if {np.ndarray, cuda_in_use[0].ndarray} <= kinds:
+                raise self._mixture(self._named_arrays(arrays, options))
+            if self.each:
+                value = functools.partial(in_memory_order, value)
+        if _onlookers:
+            return _observed(self, value, *arrays, **options)
+        return value(*arrays, **options)
+
+    def _named_arrays(self, inputs: Sequence[Any], options: dict) -> list[tuple[str, Any]]:
+        """The arrays among the arguments, with their parameters' names."""
+        found = [(self.inputs[min(i, len(self.inputs) - 1)], x) for i, x in enumerate(inputs)]
+        for name, x in options.items():
+            found += [(name, part) for part in (x if isinstance(x, tuple) else (x,))]
+        found = [(n, x._data if isinstance(x, Tensor) else x) for n, x in found]
+        return [(n, x) for n, x in found if is_array(x)]
+
+    def _mixture(self, arrays: list[tuple[str, Any]]) -> DeviceError | None:
+        """The error if these arrays are not all on one device."""
+        devices: dict[str, str] = {}
+        for name, x in arrays:
+            devices.setdefault(device_of(x), name)
+        if len(devices) < 2:
+            return None
+        (a, first), (b, second) = list(devices.items())[:2]
+        return DeviceError(
+            f"{self.name}: {first} is on {a} and {second} on {b}; move one, for example "
+            f"{first}.to({b!r})"
+        )
+
     def explain(self, error: Exception, inputs: Sequence[Any], options: dict) -> Exception:
         """The error of a value function, in terms of the operation and its operands."""
         for key in options.keys() - set(self.options):
             return NotImplementedError(f"{self.name}: argument {key!r} is not supported")
-        arrays = [(self.inputs[min(i, len(self.inputs) - 1)], x) for i, x in enumerate(inputs)]
-        arrays = [(n, x.data if isinstance(x, Tensor) else x) for n, x in arrays]
-        arrays = [(n, x) for n, x in arrays if is_array(x)]
-        devices = {device_of(x): n for n, x in arrays}
-        if len(devices) > 1:
-            (a, first), (b, second) = list(devices.items())[:2]
-            return DeviceError(
-                f"{self.name}: {first} is on {a} and {second} on {b}; move one, for example "
-                f"{first}.to({b!r})"
-            )
-        if not isinstance(error, ValueError | TypeError | IndexError | MemoryError):
+        arrays = self._named_arrays(inputs, options)
+        if mixture := self._mixture(arrays):
+            return mixture
+        if isinstance(error, DeviceError) or not isinstance(
+            error, ValueError | TypeError | IndexError | MemoryError
+        ):
             return error
         if str(error).startswith(f"{self.name}:"):
             return error
         operands = ", ".join(f"{n} {x.dtype} {tuple(x.shape)}" for n, x in arrays)
-        kind = next(
-            k for k in (IndexError, MemoryError, ValueError, TypeError) if isinstance(error, k)
-        )
+        if isinstance(error, MemoryError):
+            return out_of_memory(f"{self.name}({operands})", error)
+        kind = next(k for k in (IndexError, ValueError, TypeError) if isinstance(error, k))
         return kind(f"{self.name}({operands}): {error}")
 
 
 def operation(
     *,
     elementwise: bool = False,
+    each: bool = False,
     floating: bool = False,
     view: bool = False,
     joint: Callable | None = None,
@@ -165,6 +222,7 @@ def operation(
             share work; `needs` tells it which are wanted.
         elementwise: inputs broadcast and promote as in PyTorch; the tape sums gradients over the
             axes along which an input was broadcast.
+        each: the value works on each element by itself, as it does if `elementwise`.
         floating: integers become float32 first.
         view: the output may share memory with the first input.
 
@@ -173,18 +231,21 @@ def operation(
     """
 
     def define(value: Callable) -> Callable[..., Tensor]:
-        op = Operation(value, pullbacks, joint, elementwise)
+        op = Operation(value, pullbacks, joint, elementwise, each)
+        blind, places = op.blind, op.places
 
         @functools.wraps(value)
         def apply(*inputs: Any, **options: Any) -> Tensor:
             # Written for speed: this is what every operation costs.
             arrays, nodes, same = [], [], elementwise
-            dtype = None
+            dtype, recorded = None, False
             for x in inputs:
                 if isinstance(x, Tensor):
-                    data = x._data
+                    data, node = x._data, x._node
                     arrays.append(data)
-                    nodes.append(x._node)
+                    nodes.append(node)
+                    if node is not None:
+                        recorded = True
                     if dtype is None:
                         dtype = data.dtype
                     elif data.dtype is not dtype:
@@ -199,29 +260,60 @@ def operation(
                 arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
                 nodes = [x._node if isinstance(x, Tensor) else None for x in inputs]
             try:
-                data = value(*arrays, **options)
+                if _onlookers or cuda_in_use:
+                    data = op.compute(arrays, options)
+                else:
+                    data = value(*arrays, **options)
             except Exception as error:
                 raise op.explain(error, inputs, options) from error
-            y = _wrap(data)
+            y = _new_tensor(Tensor)  # `_wrap`, without the call
+            y._data = data if type(data) is np.ndarray else _array(data)
+            y._node = y._version = y.grad = None
             if view:
                 source = arrays[0]
                 if data is source or data.base is (source if source.base is None else source.base):
                     y._version = _cell(inputs[0])
-            if _mode.enabled:
-                for i in op.blind:
+            if recorded and _mode.enabled:
+                for i in blind:
                     nodes[i] = None
-                for node in nodes:
-                    if node is not None:
-                        kept = op.keep(inputs, nodes, y) if op.places else {}
-                        y._node = Node(op, nodes, kept, options, y._data)
-                        break
+                if not blind or any(node is not None for node in nodes):
+                    kept = op.keep(inputs, nodes, y) if places else {}
+                    y._node = Node(op, nodes, kept, options, y._data)
             if _onlookers:
                 for onlooker in tuple(_onlookers):
                     onlooker.computed(op, inputs, options, y)
             return y
 
-        apply.operation = op
-        return apply
+        @functools.wraps(value)
+        def apply_to_one(x: Any, **options: Any) -> Tensor:
+            # `apply` for one input, when all is as usual: without lists an operation on a few
+            # numbers takes three quarters of the time.
+            if not isinstance(x, Tensor) or _onlookers or cuda_in_use:
+                return apply(x, **options)
+            source = x._data
+            if elementwise and not (source.dtype is FLOAT32 or source.dtype is FLOAT64):
+                return apply(x, **options)
+            try:
+                data = value(source, **options)
+            except Exception as error:
+                raise op.explain(error, (x,), options) from error
+            y = _new_tensor(Tensor)
+            y._data = data = data if type(data) is np.ndarray else _array(data)
+            y._node = y._version = y.grad = None
+            if view and (
+                data is source or data.base is (source if source.base is None else source.base)
+            ):
+                y._version = _cell(x)
+            node = x._node
+            if node is not None and _mode.enabled and not blind:
+                kept = op.keep((x,), (node,), y) if places else {}
+                y._node = Node(op, (node,), kept, options, data)
+            return y
+
+        one = len(op.inputs) == 1 and not op.variadic
+        chosen = apply_to_one if one else apply
+        chosen.operation = op
+        return chosen
 
     return define
 

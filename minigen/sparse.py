@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigen.backend import Array, namespace
+from minigen.kernels.cuda import optim as cuda
 
 
 class SparseRows:
@@ -26,6 +27,8 @@ class SparseRows:
         self.rows, places = xp.unique(rows, return_inverse=True)
         if len(self.rows) == len(rows):
             self.values = values[xp.argsort(rows)]
+        elif cuda.takes(values):
+            self.values = cuda.sum_rows(values, places.reshape(-1), len(self.rows))
         else:
             self.values = xp.zeros((len(self.rows), *values.shape[1:]), values.dtype)
             xp.add.at(self.values, places.reshape(-1), values)

@@ -25,6 +25,7 @@ from minigen.backend import (
     INT64,
     Array,
     as_array,
+    cuda_in_use,
     device_of,
     to_device,
 )
@@ -43,8 +44,37 @@ class _Mode(threading.local):
 
 _mode = _Mode()
 
-# Who looks on at each operation and each pullback (`minigen.anomaly`); nobody, as a rule.
-_onlookers: list[Any] = []
+# Who looks on (`minigen.anomaly`, `minigen.profile`); nobody, as a rule.
+_onlookers: list[Onlooker] = []
+
+
+class Onlooker:
+    """Is told of everything that is computed, in every thread, while it is among `_onlookers`."""
+
+    def entered(self, what: Any) -> None:
+        """The value of this operation, the pullbacks of this node or the step of this optimiser
+        is about to be computed."""
+
+    def left(self, what: Any) -> None:
+        """That is done, or it raised an error."""
+
+    def computed(self, operation: Any, inputs: Sequence, options: dict, output: Tensor) -> None:
+        """This operation gave this output."""
+
+    def pulled(self, node: Node, g: Tensor, parent: Node, gradient: Tensor | SparseRows) -> None:
+        """The pullbacks of this node made of `g` this gradient for one of its inputs."""
+
+
+def _observed(what: Any, f: Callable, /, *args: Any, **options: Any) -> Any:
+    """`f(*args, **options)`, with whoever looks on told when it begins and ends."""
+    onlookers = tuple(_onlookers)
+    for onlooker in onlookers:
+        onlooker.entered(what)
+    try:
+        return f(*args, **options)
+    finally:
+        for onlooker in reversed(onlookers):
+            onlooker.left(what)
 
 
 class _GradMode(contextlib.ContextDecorator):
@@ -278,12 +308,16 @@ class Tensor:
 def _wrap(data: Any) -> Tensor:
     """A tensor around the result of a value function (NumPy returns 0-d results as scalars)."""
     tensor = _new_tensor(Tensor)
-    tensor._data = data if type(data) is np.ndarray else as_array(data)
+    tensor._data = data if type(data) is np.ndarray else _array(data)
     tensor._node = tensor._version = tensor.grad = None
     return tensor
 
 
 _new_tensor = Tensor.__new__
+
+
+def _array(data: Any) -> Array:
+    return np.asarray(data) if isinstance(data, np.generic) else as_array(data)
 
 
 def _cell(tensor: Tensor) -> list[int]:
@@ -333,7 +367,8 @@ class Node:
                 f"{self.name}: what its pullback needs was freed by an earlier backward; pass "
                 "retain_graph=True to that one"
             )
-        names = {"y": None, **self.options}
+        options = self.options
+        names = {"y": None, **options} if options else {"y": None}
         for place, (data, cell, version) in self.kept.items():
             if cell is not None:
                 if cell[0] != version:
@@ -346,21 +381,28 @@ class Node:
                 data._version = cell
                 if create_graph:
                     data._node = self if place == OUTPUT else self.inputs[place]
-            name = operation.place_name(place)
-            names[name] = (*names.get(name, ()), data) if operation.variadic else data
-        needs = [p is not None and (wanted is None or p in wanted) for p in self.inputs]
+            if operation.variadic:
+                name = operation.place_name(place)
+                names[name] = (*names.get(name, ()), data)
+            else:
+                names[operation.place_names[place]] = data
         if operation.joint is not None:
-            names["needs"] = needs
+            names["needs"] = [
+                p is not None and (wanted is None or p in wanted) for p in self.inputs
+            ]
             pullback, parameters = operation.joint
             return pullback(g, *[names[p] for p in parameters])
         gradients = []
-        for parent, need, entry in zip(self.inputs, needs, operation.pullbacks, strict=True):
-            if not need:
+        for parent, entry in zip(self.inputs, operation.pullbacks, strict=True):
+            if parent is None or not (wanted is None or parent in wanted):
                 gradients.append(None)
                 continue
             pullback, parameters = entry
-            names["shape"], names["dtype"] = parent.shape, parent.dtype
-            gradients.append(pullback(g, *[names[p] for p in parameters]))
+            if parameters:
+                names["shape"], names["dtype"] = parent.shape, parent.dtype
+                gradients.append(pullback(g, *[names[p] for p in parameters]))
+            else:
+                gradients.append(pullback(g))
         return gradients
 
 
@@ -451,30 +493,44 @@ def _propagate(
         if targets is not None:  # skip whatever leads to no target
             wanted = set()
             for node in reversed(order):
-                if node in targets or any(p in wanted for p in node.inputs):
+                if node in targets or not wanted.isdisjoint(node.inputs):
                     wanted.add(node)
         for node in order:
             if node not in gradients:
                 continue
-            g = gradients.pop(node)
-            if isinstance(g, SparseRows) and not isinstance(node, Leaf):
+            g, leaf = gradients.pop(node), type(node) is Leaf
+            if not leaf and isinstance(g, SparseRows):
                 g = _wrap(g.to_dense())
+            target = None
             if targets is not None:
                 target = targets.get(node)
-            else:
-                target = node.tensor() if isinstance(node, Leaf) else None
-            if target is not None and target.requires_grad:  # not frozen since
+            elif leaf:
+                target = node.tensor()
+            if target is not None and target._node is not None:  # not frozen since
                 arrive(target, g)
-            if isinstance(node, Leaf) or (wanted is not None and not wanted & {*node.inputs}):
+            if leaf or (wanted is not None and wanted.isdisjoint(node.inputs)):
                 continue
-            for parent, h in zip(node.inputs, node.pull(g, wanted, create_graph), strict=True):
+            # What the pullbacks return gets no name, or `_accumulate` would not find a gradient
+            # in sole hands.
+            for parent, h in zip(
+                node.inputs,
+                _observed(node, node.pull, g, wanted, create_graph)
+                if _onlookers
+                else node.pull(g, wanted, create_graph),
+                strict=True,
+            ):
                 if parent is not None and h is not None:
-                    h = _fitted(h, node, parent)
+                    if not (
+                        type(h) is Tensor
+                        and h._data.shape == parent.shape
+                        and h._data.dtype is parent.dtype
+                    ):
+                        h = _fitted(h, node, parent)
                     if _onlookers:
                         for onlooker in tuple(_onlookers):
                             onlooker.pulled(node, g, parent, h)
                     _add(gradients, parent, h)
-            h = None  # or `_accumulate` would not find it in sole hands
+            h = None
             if node.kept and not retain_graph:
                 node.kept = None
     finally:
@@ -488,6 +544,8 @@ def _add(gradients: dict[Node, Tensor], node: Node, g: Tensor) -> None:
 
 def _sum(a: Tensor | SparseRows, b: Tensor | SparseRows) -> Tensor | SparseRows:
     """Row-sparse gradients stay so among themselves, and become dense where they meet others."""
+    if type(a) is type(b) is Tensor and not (_mode.enabled or _onlookers or cuda_in_use):
+        return _wrap(a._data + b._data)  # `a + b`, with nobody to tell
     if isinstance(a, SparseRows) == isinstance(b, SparseRows):
         return a + b
     return _wrap(a.add_to(b._data)) if isinstance(a, SparseRows) else _wrap(b.add_to(a._data))
@@ -509,7 +567,8 @@ def _fitted(g: Any, node: Node, parent: Node) -> Tensor:
 
 def _accumulate(tensor: Tensor, gradient: Tensor) -> None:
     """Add to `tensor.grad`. The first gradient becomes it, copied if anybody else holds it."""
-    if gradient.shape != tensor.shape or gradient.dtype != tensor.dtype:
+    data = tensor._data
+    if gradient.shape != data.shape or gradient.dtype != data.dtype:
         raise RuntimeError(
             f"backward: a gradient {gradient.dtype} {gradient.shape} for a tensor that was given "
             f"other data since, {tensor.dtype} {tensor.shape}"

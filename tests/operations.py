@@ -792,6 +792,31 @@ def draws(entry: Entry, count: int) -> list[Call]:
     return found
 
 
+def derivatives(grad: Any, outputs: list, leaves: list, covectors: list, others: list) -> list:
+    """Gradients of ⟨u, outputs⟩ for the leaves, then those of ⟨v, gradients⟩ for leaves and u."""
+    pairs = [(y, u) for y, u in zip(outputs, covectors, strict=True) if y.requires_grad]
+    y, u = zip(*pairs, strict=True) if pairs else ((), ())
+    first = [None] * len(leaves)
+    if pairs:
+        first = grad(y, leaves, u, create_graph=True, allow_unused=True)
+    parts = [(g * v).sum() for g, v in zip(first, others, strict=True) if g is not None]
+    parts = [part for part in parts if part.requires_grad]
+    wanted = [*leaves, *covectors]
+    return [*first, *(grad(parts, wanted, allow_unused=True) if parts else [None] * len(wanted))]
+
+
+def numbers(rng: np.random.Generator, like: list) -> list[np.ndarray]:
+    return [rng.standard_normal(tuple(x.shape)) for x in like]
+
+
+def channels_last(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def is_channels_last(x: Tensor) -> bool:
+    return x.data.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
 def worst_errors(entry: Entry, count: int = 25) -> list[float]:
     """The worst relative errors of the gradient at order 1 and 2."""
     f = entry.on(minigen, Tensor)

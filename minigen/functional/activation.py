@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from minigen.backend import Array
+from minigen.backend import FLOAT32, Array
 from minigen.functional.arguments import axis, refuse, require_floating
 from minigen.functional.pointwise import erf, exp, sigmoid, tanh, where
 from minigen.kernels import elementwise
@@ -40,6 +40,7 @@ def _elu_pullback(g: Tensor, input: Tensor, alpha: float) -> Tensor:
 
 
 @operation(elementwise=True, floating=True, input=_elu_pullback)
+@elementwise.spread
 def _elu(input: Array, *, alpha: float) -> Array:
     return np.where(input > 0, input, np.expm1(np.minimum(input, 0)) * alpha)
 
@@ -50,6 +51,7 @@ def _silu_pullback(g: Tensor, input: Tensor) -> Tensor:
 
 
 @operation(elementwise=True, floating=True, input=_silu_pullback)
+@elementwise.spread
 def _silu(input: Array) -> Array:
     return sigmoid.operation.value(input) * input
 
@@ -61,6 +63,7 @@ def _gelu_pullback(g: Tensor, input: Tensor) -> Tensor:
 
 
 @operation(elementwise=True, floating=True, input=_gelu_pullback)
+@elementwise.spread
 def _gelu(input: Array) -> Array:
     y = erf.operation.value(input * math.sqrt(0.5))
     y += 1
@@ -79,6 +82,7 @@ def _hardtanh(input: Array, *, low: float, high: float) -> Array:
 
 
 @operation(elementwise=True, floating=True, input=lambda g, input: g * sigmoid(-input))
+@elementwise.spread
 def logsigmoid(input: Array) -> Array:
     """log σ(input), without overflow."""
     return np.minimum(input, 0) - np.log1p(np.exp(-np.abs(input)))
@@ -90,15 +94,22 @@ def _softplus_pullback(g: Tensor, input: Tensor, beta: float, threshold: float) 
 
 
 @operation(elementwise=True, floating=True, input=_softplus_pullback)
+@elementwise.spread
 def _softplus(input: Array, *, beta: float, threshold: float) -> Array:
-    z = input * beta
-    y = (np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))) / beta
+    z = input if beta == 1 else input * beta
+    y = np.maximum(z, 0)
+    y += np.log1p(np.exp(-np.abs(z)))
+    if beta == 1 and threshold >= 20 and input.dtype == FLOAT32:
+        return y  # which is the input itself beyond 17: e^−17 is less than half a last digit of it
+    if beta != 1:
+        y /= beta
     return np.where(z > threshold, input, y) if math.isfinite(threshold) else y
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(0, input). Shape: that of the input. The derivative at 0 is 0, as in PyTorch."""
-    refuse("relu", inplace=inplace)
+    if inplace:
+        refuse("relu", inplace=inplace)
     return _relu(input)
 
 
@@ -107,7 +118,8 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
     Shape: that of the input. The derivative at 0 is negative_slope, as in PyTorch.
     """
-    refuse("leaky_relu", inplace=inplace)
+    if inplace:
+        refuse("leaky_relu", inplace=inplace)
     if negative_slope < 0:
         return where(input > 0, input, input * negative_slope)
     return _leaky_relu(input, slope=float(negative_slope))
@@ -175,24 +187,28 @@ def _softmax_pullback(g: Tensor, y: Tensor, dim: int) -> Tensor:
 @operation(input=_softmax_pullback)
 def _softmax(input: Array, *, dim: int) -> Array:
     e = np.exp(input - _highest(input, dim))
-    return e / e.sum(axis=dim, keepdims=True)
+    e /= e.sum(axis=dim, keepdims=True)
+    return e
 
 
 def softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: None = None) -> Tensor:
     """e^input / Σ e^input along axis `dim`. Shape: that of the input."""
-    refuse("softmax", dtype=dtype)
+    if dtype is not None:
+        refuse("softmax", dtype=dtype)
     require_floating("softmax", input)
-    return _softmax(input, dim=axis("softmax", dim, input.ndim))
+    return _softmax(input, dim=axis("softmax", dim, input._data.ndim))
 
 
 @operation(input=lambda g, y, dim: g - y.exp() * g.sum(dim, keepdim=True))
 def _log_softmax(input: Array, *, dim: int) -> Array:
-    shifted = input - _highest(input, dim)
-    return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
+    y = input - _highest(input, dim)
+    y -= np.log(np.exp(y).sum(axis=dim, keepdims=True))
+    return y
 
 
 def log_softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: None = None) -> Tensor:
     """input − log Σ e^input along axis `dim`, without overflow. Shape: that of the input."""
-    refuse("log_softmax", dtype=dtype)
+    if dtype is not None:
+        refuse("log_softmax", dtype=dtype)
     require_floating("log_softmax", input)
-    return _log_softmax(input, dim=axis("log_softmax", dim, input.ndim))
+    return _log_softmax(input, dim=axis("log_softmax", dim, input._data.ndim))

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 Dims = int | Sequence[int] | None
+SEQUENCES = (tuple, list)  # to make `tuple | list` anew takes as long as the rest of `sizes`
 
 
 def refuse(name: str, **arguments: Any) -> None:
-    """Refuse what is there in PyTorch and not here.
+    """Refuse what is there in PyTorch and not here. What costs a microsecond itself looks first
+    whether anything came, and calls this only then.
 
     Raises:
         NotImplementedError: an argument is neither None nor False.
@@ -26,7 +28,7 @@ def require_floating(name: str, input: Any) -> None:
     Raises:
         TypeError: says how to convert it.
     """
-    if input.dtype.kind != "f":
+    if input._data.dtype.kind != "f":
         raise TypeError(
             f"{name}: needs floating-point numbers, not {input.dtype}; convert with to()"
         )
@@ -76,7 +78,7 @@ def sizes(name: str, arguments: Sequence[Any]) -> tuple[int, ...]:
     Raises:
         TypeError: a size is no whole number.
     """
-    if len(arguments) == 1 and isinstance(arguments[0], tuple | list):
+    if len(arguments) == 1 and isinstance(arguments[0], SEQUENCES):
         arguments = arguments[0]
     try:
         return tuple(map(operator.index, arguments))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from minigen.backend import Array, namespace
+from minigen.backend import Array, namespace, to_device
 from minigen.functional.arguments import pair, refuse
 from minigen.functional.shape import _index
 from minigen.kernels import windows
@@ -62,7 +63,7 @@ def pooled_size(
 
 
 @operation(input=lambda g, by: _divide_each(g, by=by))
-def _divide_each(input: Array, *, by: Array) -> Array:
+def _divide_each(input: Array, *, by: Array | float) -> Array:
     return np.divide(input, by, out=np.empty_like(input))  # in the input's memory layout
 
 
@@ -99,18 +100,30 @@ def avg_pool2d(
         if not count_include_pad:
             start, end = np.maximum(start, 0), np.minimum(end, n)
         counts.append(end - start)
-    divisor = np.multiply.outer(*counts) if divisor_override is None else divisor_override
-    y = _divide_each(total, by=namespace(input.data).asarray(divisor, input.dtype))
+    divisor = (
+        np.multiply.outer(*counts) if divisor_override is None else np.float64(divisor_override)
+    )
+    if divisor.min() == divisor.max():
+        by = float(divisor.min())
+    else:
+        by = namespace(input.data).asarray(divisor, input.dtype)
+    y = _divide_each(total, by=by)
     return y.squeeze(0) if single else y
 
 
-def _resized(input: Tensor, matrices: Sequence[np.ndarray]) -> Tensor:
-    """The last axes, each multiplied by its matrix (out, in); a 1-d image has one."""
-    convert = namespace(input.data).asarray
-    last = Tensor(convert(matrices[-1].T, input.dtype))
-    y = input @ last  # (…, in) @ (in, out)
+@functools.lru_cache(maxsize=64)
+def _constant(make: Callable[..., Array], arguments: tuple, dtype: Any, device: str) -> Array:
+    """A small array that is made, and sent to a GPU, once."""
+    return to_device(make(*arguments).astype(dtype), device)
+
+
+def _resized(input: Tensor, make: Callable[..., Array], each: Sequence[tuple]) -> Tensor:
+    """The last axes, each multiplied by its matrix (out, in), `make` of its arguments; a 1-d image
+    has one."""
+    matrices = [Tensor(_constant(make, a, input.dtype, input.device)) for a in each]
+    y = input @ matrices[-1].T  # (…, in) @ (in, out)
     if len(matrices) == 2:
-        y = Tensor(convert(matrices[0], input.dtype)) @ y  # (out, in) @ (…, in, out)
+        y = matrices[0] @ y  # (out, in) @ (…, in, out)
     return y
 
 
@@ -125,8 +138,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     wanted = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
     wanted = tuple(n if m is None else m for m, n in zip(wanted, input.shape[2:], strict=True))
     size = pair(name, "output_size", wanted, 1)
-    matrices = [windows.average_matrix(*m) for m in zip(size, input.shape[2:], strict=True)]
-    y = _resized(input, matrices)
+    y = _resized(input, windows.average_matrix, list(zip(size, input.shape[2:], strict=True)))
     return y.squeeze(0) if single else y
 
 
@@ -176,11 +188,11 @@ def interpolate(
             ratios = [n / out for n, out in zip(lengths, sizes, strict=True)]
     if min(sizes) < 1:
         raise ValueError(f"{name}: nothing would be left: {tuple(sizes)}")
-    matrices = [
-        windows.resize_matrix(out, n, ratio, mode, bool(align_corners))
+    each_axis = [
+        (out, n, ratio, mode, bool(align_corners))
         for out, n, ratio in zip(sizes, lengths, ratios, strict=True)
     ]
-    return _resized(input, matrices)
+    return _resized(input, windows.resize_matrix, each_axis)
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:

@@ -91,6 +91,6 @@ def uniform_(
 
 def setitem(self: Tensor, key: Any, value: Any) -> None:
     """`self[key] = value`; not recorded."""
-    views, copies = split_key(key)
+    views, copies = split_key(key, self.device)
     _writable("setitem", self, value)[views][copies or ...] = _raw(value)
     increment_version(self)

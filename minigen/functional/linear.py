@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import string
 
 import numpy as np
 
 from minigen.backend import Array, namespace
 from minigen.functional.arguments import refuse
+from minigen.functional.shape import _transpose
 from minigen.kernels import product
 from minigen.operation import operation, result_type
 from minigen.tensor import Tensor
 
 
 def _t(x: Tensor) -> Tensor:
-    return x.transpose(-1, -2)
+    return _transpose(x, dim0=-1, dim1=-2)
 
 
 # Axes before the last two broadcast, as elementwise operands do; the pullback sums over them.
@@ -35,7 +37,8 @@ def matmul(input: Tensor, other: Tensor, *, out: None = None) -> Tensor:
     Raises:
         ValueError: the inner lengths differ, or an operand has no axis.
     """
-    refuse("matmul", out=out)
+    if out is not None:
+        refuse("matmul", out=out)
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         raise TypeError("matmul: both operands must be Tensors")
     a, b = input._data, other._data
@@ -105,15 +108,38 @@ def einsum(equation: str, *operands: Tensor) -> Tensor:
     """
     if len(operands) == 1 and not isinstance(operands[0], Tensor):
         operands = tuple(operands[0])
+    terms, result = _terms(equation, tuple([x._data.ndim for x in operands]))
+    dtype = result_type(*operands)
+    taken, terms, lengths = [], list(terms), {}
+    for i, (term, x) in enumerate(zip(terms, operands, strict=True)):
+        x = x if x._data.dtype == dtype else x.to(dtype)
+        if len(set(term)) < len(term):
+            terms[i], x = _diagonal(term, x)
+        taken.append(x)
+        for c, n in zip(terms[i], x._data.shape, strict=True):
+            if lengths.setdefault(c, n) != n and 1 not in (n, lengths[c]):
+                raise ValueError(f"einsum: axis {c!r} of {equation!r} is {lengths[c]} and {n} long")
+            lengths[c] = max(n, lengths[c]) if n else 0
+    # Axes of length 1 broadcast: expanded here, so that the pullback need not know of it.
+    for i, (term, x) in enumerate(zip(terms, taken, strict=True)):
+        shape = tuple([lengths[c] for c in term])
+        if shape != x._data.shape:
+            taken[i] = x.expand(*shape)
+    return _einsum(*taken, terms=terms, result=result)
+
+
+@functools.lru_cache(maxsize=256)  # to read an equation takes longer than a small product
+def _terms(equation: str, ndims: tuple[int, ...]) -> tuple[list[str], str]:
+    """The letters of the operands' axes and of the result's, for operands of that many axes."""
     left, arrow, result = equation.replace(" ", "").partition("->")
     terms = left.split(",")
-    if len(terms) != len(operands):
-        raise ValueError(f"einsum: {equation!r} has {len(terms)} operands, {len(operands)} came")
+    if len(terms) != len(ndims):
+        raise ValueError(f"einsum: {equation!r} has {len(terms)} operands, {len(ndims)} came")
     free = [c for c in string.ascii_letters if c not in equation]
-    extra = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, operands, strict=True)]
-    for term, x, n in zip(terms, operands, extra, strict=True):
+    extra = [ndim - len(t.replace("...", "")) for t, ndim in zip(terms, ndims, strict=True)]
+    for term, ndim, n in zip(terms, ndims, extra, strict=True):
         if n < 0 or (n > 0 and "..." not in term):
-            raise ValueError(f"einsum: {term!r} in {equation!r} does not fit the shape {x.shape}")
+            raise ValueError(f"einsum: {term!r} in {equation!r} does not fit {ndim} axes")
     most = max([n for t, n in zip(terms, extra, strict=True) if "..." in t], default=0)
     names = "".join(free[:most])
     terms = [t.replace("...", names[most - n :]) for t, n in zip(terms, extra, strict=True)]
@@ -124,18 +150,7 @@ def einsum(equation: str, *operands: Tensor) -> Tensor:
         result = names + "".join(c for c in once if c not in names)
     if len(set(result)) < len(result) or set(result) - set("".join(terms)):
         raise ValueError(f"einsum: {equation!r}: the result must name axes of operands, each once")
-    dtype = result_type(*operands)
-    taken, lengths = [], {}
-    for i, (term, x) in enumerate(zip(terms, operands, strict=True)):
-        terms[i], x = _diagonal(term, x.to(dtype))
-        taken.append(x)
-        for c, n in zip(terms[i], x.shape, strict=True):
-            if lengths.setdefault(c, n) != n and 1 not in (n, lengths[c]):
-                raise ValueError(f"einsum: axis {c!r} of {equation!r} is {lengths[c]} and {n} long")
-            lengths[c] = max(n, lengths[c]) if n else 0
-    # Axes of length 1 broadcast: expanded here, so that the pullback need not know of it.
-    taken = [x.expand(*[lengths[c] for c in t]) for t, x in zip(terms, taken, strict=True)]
-    return _einsum(*taken, terms=terms, result=result)
+    return terms, result
 
 
 def _diagonal(term: str, x: Tensor) -> tuple[str, Tensor]:
@@ -179,14 +194,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ValueError: the shapes do not fit.
         TypeError: the dtypes differ.
     """
-    if weight.ndim != 2 or input.ndim < 1 or input.shape[-1] != weight.shape[1]:
+    x, w = input._data, weight._data
+    if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[1]:
         raise ValueError(
-            f"linear: expected input (…, in) and weight (out, in), got {input.shape} and "
-            f"{weight.shape}"
+            f"linear: expected input (…, in) and weight (out, in), got {x.shape} and {w.shape}"
         )
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"linear: expected bias {weight.shape[:1]}, got {bias.shape}")
-    same_dtype("linear", input=input, weight=weight, bias=bias)
+    if bias is not None and bias._data.shape != w.shape[:1]:
+        raise ValueError(f"linear: expected bias {w.shape[:1]}, got {bias.shape}")
+    if x.dtype != w.dtype or (bias is not None and bias._data.dtype != w.dtype):
+        same_dtype("linear", input=input, weight=weight, bias=bias)
     return _linear(input, weight, bias)
 
 

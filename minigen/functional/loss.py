@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 
-from minigen.backend import Array, namespace
+from minigen.backend import Array, namespace, on_host
 from minigen.functional.activation import log_softmax, softplus
 from minigen.functional.arguments import refuse, require_floating
 from minigen.functional.pointwise import abs, clamp, exp, log, log1p, sigmoid, where
 from minigen.functional.random import ones
 from minigen.functional.shape import _gather
+from minigen.kernels.elementwise import spread
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -19,7 +20,7 @@ from minigen.tensor import Tensor
 def _reduced(name: str, loss: Tensor, reduction: str) -> Tensor:
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
-    return {"mean": loss.mean, "sum": loss.sum, "none": lambda: loss}[reduction]()
+    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
 
 def mse_loss(
@@ -42,6 +43,7 @@ def mse_loss(
     input=lambda g, input, target: g * (sigmoid(input) - target),
     target=lambda g, input: -g * input,
 )
+@spread
 def _bernoulli_nll(input: Array, target: Array) -> Array:
     """−log p(target) under a coin with log-odds `input`: log(1 + eˣ) − target·x, both sides
     without overflow, and exact where it is small: what cancels is subtracted first."""
@@ -102,7 +104,8 @@ def cross_entropy(
 
     Raises:
         ValueError: shapes do not fit.
-        IndexError: a target is no class.
+        IndexError: a target is no class. On a GPU, where looking would mean waiting, its loss is
+            NaN instead.
     """
     name = "cross_entropy"
     refuse(name, size_average=size_average, reduce=reduce)
@@ -138,16 +141,18 @@ def _nll(
     xp = namespace(target.data)
     valid = target.data != ignore_index
     index = xp.where(valid, target.data, 0)
-    if index.size and (index.min() < 0 or index.max() >= classes):
+    counts = valid.astype(log_p.dtype)
+    if not on_host(index):
+        counts[(index < 0) | (index >= classes)] = math.nan
+    elif index.size and (index.min() < 0 or index.max() >= classes):
         raise IndexError(f"{name}: targets must be classes from 0 to {classes - 1}")
-    place = xp.expand_dims(index, dim)
-    counts = Tensor(valid.astype(log_p.dtype))
-    smoothed = (log_p * scale).sum(dim) * counts * (-label_smoothing / classes)
+    place = index.reshape(*expected[:dim], 1, *expected[dim:])
+    valid = counts = Tensor(counts)
     if weight is not None:
-        counts = _gather(scale.expand(*log_p.shape), place, dim=dim).squeeze(dim) * counts
-    loss = _gather(log_p, place, dim=dim).squeeze(dim) * counts * (label_smoothing - 1.0)
+        counts = _gather(scale.expand(*log_p.shape), place, dim=dim).reshape(expected) * counts
+    loss = _gather(log_p, place, dim=dim).reshape(expected) * (counts * (label_smoothing - 1.0))
     if label_smoothing:
-        loss = loss + smoothed
+        loss = loss + (log_p * scale).sum(dim) * valid * (-label_smoothing / classes)
     return loss.sum() / counts.sum() if reduction == "mean" else _reduced(name, loss, reduction)
 
 
@@ -243,7 +248,8 @@ def binary_cross_entropy(
     if input.shape != target.shape:
         raise ValueError(f"{name}: input {input.shape} and target {target.shape} must agree")
     data = input.data
-    if data.size and not (data.min() >= 0 and data.max() <= 1):
+    # On a GPU, where looking would mean waiting, the logarithm of what is no probability is NaN.
+    if on_host(data) and data.size and not (data.min() >= 0 and data.max() <= 1):
         raise ValueError(f"{name}: inputs must be probabilities, not {data.min()} to {data.max()}")
     loss = _bce(input, target)
     return _reduced(name, loss if weight is None else loss * weight, reduction)
@@ -320,10 +326,13 @@ def gaussian_nll_loss(
     lengths = zip(var.shape, input.shape, strict=False)
     if var.ndim != input.ndim or any(n not in (1, m) for n, m in lengths):
         raise ValueError(f"{name}: var {var.shape} does not fit input {input.shape}")
-    if var.data.size and var.data.min() < 0:
+    if on_host(var.data) and var.data.size and var.data.min() < 0:
         raise ValueError(f"{name}: a variance is negative: {var.data.min()}")
     # The bound is added as a constant, so that the gradient passes where it binds.
-    var = var + Tensor(np.maximum(eps - var.data, 0))
+    lift = np.maximum(eps - var.data, 0)
+    if not on_host(lift):  # where looking for a negative one would mean waiting
+        lift[var.data < 0] = math.nan
+    var = var + Tensor(lift)
     difference = input - target
     loss = (log(var) + difference * difference / var) * 0.5
     if full:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import FLOAT32, Array, as_array, is_array, namespace, special
+from minigen.kernels.elementwise import spread
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -84,7 +85,7 @@ def cos(input: Array) -> Array:
 @operation(elementwise=True, floating=True, input=lambda g, y: g * y**3 * -0.5)
 def rsqrt(input: Array) -> Array:
     """1 / √input; infinite at 0."""
-    return 1 / np.sqrt(input)
+    return np.reciprocal(np.sqrt(input))
 
 
 @operation(
@@ -197,7 +198,7 @@ def _pow_input(g: Tensor, input: Tensor, exponent: Any) -> Tensor:
 def _pow_exponent(g: Tensor, input: Any, exponent: Tensor, y: Tensor) -> Tensor:
     """input^exponent · log(input), and 0 where 0 is raised to a power ≥ 0."""
     if not isinstance(input, Tensor):
-        input = Tensor(np.asarray(input, g.dtype), device=g.device)
+        input = Tensor(input if is_array(input) else namespace(g.data).full((), input, g.dtype))
     zero = (input == 0) & (exponent >= 0)
     return g * y * log(where(zero, 1.0, input))
 
@@ -213,79 +214,79 @@ def pow(input: Array, exponent: Array) -> Array:
     return input**exponent
 
 
-@operation()
+@operation(each=True)
 def eq(input: Array, other: Array) -> Array:
     """Truth values: input = other."""
     return input == other
 
 
-@operation()
+@operation(each=True)
 def ne(input: Array, other: Array) -> Array:
     """Truth values: input ≠ other."""
     return input != other
 
 
-@operation()
+@operation(each=True)
 def lt(input: Array, other: Array) -> Array:
     """Truth values: input < other."""
     return input < other
 
 
-@operation()
+@operation(each=True)
 def le(input: Array, other: Array) -> Array:
     """Truth values: input ≤ other."""
     return input <= other
 
 
-@operation()
+@operation(each=True)
 def gt(input: Array, other: Array) -> Array:
     """Truth values: input > other."""
     return input > other
 
 
-@operation()
+@operation(each=True)
 def ge(input: Array, other: Array) -> Array:
     """Truth values: input ≥ other."""
     return input >= other
 
 
-@operation()
+@operation(each=True)
 def logical_and(input: Array, other: Array) -> Array:
     """Truth values: both."""
     return np.logical_and(input, other)
 
 
-@operation()
+@operation(each=True)
 def logical_or(input: Array, other: Array) -> Array:
     """Truth values: either."""
     return np.logical_or(input, other)
 
 
-@operation()
+@operation(each=True)
 def logical_not(input: Array) -> Array:
     """Truth values: not."""
     return np.logical_not(input)
 
 
-@operation()
+@operation(each=True)
 def bitwise_and(input: Array, other: Array) -> Array:
     """Of truth values: both. Of integers: bit by bit."""
     return np.bitwise_and(input, other)
 
 
-@operation()
+@operation(each=True)
 def bitwise_or(input: Array, other: Array) -> Array:
     """Of truth values: either. Of integers: bit by bit."""
     return np.bitwise_or(input, other)
 
 
-@operation()
+@operation(each=True)
 def bitwise_not(input: Array) -> Array:
     """Of truth values: not. Of integers: each bit."""
     return np.bitwise_not(input)
 
 
-@operation()
+@operation(each=True)
 def isfinite(input: Array) -> Array:
     """Truth values: neither infinite nor NaN."""
     return np.isfinite(input)
@@ -303,6 +304,7 @@ def clone(input: Array) -> Array:
 
 
 @operation(elementwise=True, floating=True, input=lambda g, y: g * y * (1 - y))
+@spread
 def sigmoid(input: Array) -> Array:
     """1 / (1 + e^−input), without overflow and exact in both tails."""
     return np.exp(np.minimum(input, 0)) / (1 + np.exp(-np.abs(input)))

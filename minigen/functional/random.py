@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from minigen import backend
-from minigen.backend import FLOAT32, Array, Generator, as_array, to_device
+from minigen.backend import FLOAT32, Array, Generator, as_array, on_host, to_device
 from minigen.functional.arguments import refuse, require_floating, sizes
 from minigen.kernels import elementwise
+from minigen.kernels.cuda import random as cuda_random
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -24,8 +25,7 @@ def tensor(
 
 
 def _filled(name: str, size: tuple, value: float, dtype: Any, device: str, grad: bool) -> Tensor:
-    array = np.full(sizes(name, size), value, dtype or FLOAT32)
-    return Tensor(to_device(array, device), grad)
+    return Tensor(backend.full(sizes(name, size), value, dtype or FLOAT32, device), grad)
 
 
 def zeros(
@@ -69,6 +69,13 @@ def _dropout(input: Array, mask: Array, *, scale: float) -> Array:
     return elementwise.dropout(input, mask, scale)
 
 
+@operation(input=lambda g, keep, scale, seed, draw: _dropout_drawn(
+    g, keep=keep, scale=scale, seed=seed, draw=draw))  # fmt: skip
+def _dropout_drawn(input: Array, *, keep: float, scale: float, seed: int, draw: int) -> Array:
+    """On a GPU the mask is drawn as it is used, for any derivative anew: none is kept."""
+    return cuda_random.dropout(input, keep, scale, seed, draw)
+
+
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Each element set to 0 with probability p, the others divided by 1 − p (Srivastava et al.
     2014); the input itself when not training. Shape: that of the input.
@@ -83,14 +90,17 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     require_floating("dropout", input)
     if not training or p == 0:
         return input
-    shape = input.shape
+    shape, scale = input.shape, 1 / (1 - p) if p < 1 else 0.0
+    if not on_host(input._data):
+        seed, draw = backend.default_generator.reserve()
+        return _dropout_drawn(input, keep=1 - p, scale=scale, seed=seed, draw=draw)
     if input.ndim == 4:  # drawn pixel by pixel, as images lie in memory
         n, c, h, w = shape
-        mask = backend.default_generator.bernoulli((n, h, w, c), 1 - p, input.device)
+        mask = backend.default_generator.bernoulli((n, h, w, c), 1 - p)
         mask = mask.transpose(0, 3, 1, 2)
     else:
-        mask = backend.default_generator.bernoulli(shape, 1 - p, input.device)
-    return _dropout(input, mask, scale=1 / (1 - p) if p < 1 else 0.0)
+        mask = backend.default_generator.bernoulli(shape, 1 - p)
+    return _dropout(input, mask, scale=scale)
 
 
 def dropout2d(

@@ -13,12 +13,12 @@ import numpy as np
 from minigen.backend import INT64, Array, namespace
 from minigen.functional.arguments import Dims, axes, axis, refuse, require_floating, sizes
 from minigen.functional.pointwise import _cast, abs, exp, maximum, minimum, sign, where
-from minigen.functional.shape import cat, take_along_dim
+from minigen.functional.shape import _index, _reshape, cat, take_along_dim
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
 
-@operation(input=lambda g, shape, dims: _expand(g.reshape(_kept(shape, dims)), shape=shape))
+@operation(input=lambda g, shape, dims: _expand(_with_kept(g, shape, dims), shape=shape))
 def _sum(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
     return input.sum(axis=dims, keepdims=keepdim)
 
@@ -35,7 +35,7 @@ def _count(shape: tuple[int, ...], dims: tuple[int, ...]) -> float:
 
 @operation(
     input=lambda g, shape, dims: _expand(
-        (g / _count(shape, dims)).reshape(_kept(shape, dims)), shape=shape
+        _with_kept(g / _count(shape, dims), shape, dims), shape=shape
     )
 )
 def _mean(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
@@ -44,7 +44,16 @@ def _mean(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
 
 def _kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
     """The shape after a sum that keeps its axes with length 1."""
-    return tuple(1 if i in dims else n for i, n in enumerate(shape))
+    kept = list(shape)
+    for d in dims:
+        kept[d] = 1
+    return tuple(kept)
+
+
+def _with_kept(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...]) -> Tensor:
+    """g with the axes of length 1 that a sum over `dims` dropped, or has kept already."""
+    kept = _kept(shape, dims)
+    return g if g._data.shape == kept else _reshape(g, to=kept)
 
 
 def sum(
@@ -55,10 +64,12 @@ def sum(
 
     Shape: the input's without those axes, or with length 1 there if `keepdim`.
     """
-    refuse("sum", dtype=dtype, out=out)
-    if input.dtype.kind != "f":
+    if not (dtype is out is None):
+        refuse("sum", dtype=dtype, out=out)
+    data = input._data
+    if data.dtype.kind != "f":
         input = _cast(input, to=INT64)
-    return _sum(input, dims=axes("sum", dim, input.ndim), keepdim=keepdim)
+    return _sum(input, dims=axes("sum", dim, data.ndim), keepdim=keepdim)
 
 
 def mean(
@@ -71,9 +82,10 @@ def mean(
     Raises:
         TypeError: the input does not hold floating-point numbers.
     """
-    refuse("mean", dtype=dtype, out=out)
+    if not (dtype is out is None):
+        refuse("mean", dtype=dtype, out=out)
     require_floating("mean", input)
-    return _mean(input, dims=axes("mean", dim, input.ndim), keepdim=keepdim)
+    return _mean(input, dims=axes("mean", dim, input._data.ndim), keepdim=keepdim)
 
 
 def expand(input: Tensor, *size: int) -> Tensor:
@@ -98,15 +110,18 @@ def sum_to_size(input: Tensor, *size: int) -> Tensor:
     Raises:
         ValueError: `size` does not broadcast to the input's shape.
     """
-    shape = sizes("sum_to_size", size)
-    lead = input.ndim - len(shape)
-    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, input.shape[lead:], strict=True)):
-        raise ValueError(f"sum_to_size: {input.shape} cannot be summed to {shape}")
-    dims = tuple(
-        i for i, m in enumerate(input.shape) if i < lead or (shape[i - lead] == 1 and m != 1)
-    )
-    total = _sum(input, dims=dims, keepdim=True) if dims else input
-    return total.reshape(shape) if lead else total
+    shape, lengths = sizes("sum_to_size", size), input._data.shape
+    if shape == lengths:
+        return input
+    lead = len(lengths) - len(shape)
+    dims = list(range(lead))
+    for i, n in enumerate(shape, lead):
+        if lead < 0 or n not in (1, lengths[i]):
+            raise ValueError(f"sum_to_size: {lengths} cannot be summed to {shape}")
+        if n != lengths[i]:
+            dims.append(i)
+    total = _sum(input, dims=tuple(dims), keepdim=not lead)
+    return total if total._data.shape == shape else _reshape(total, to=shape)
 
 
 def broadcast_to(input: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -119,14 +134,14 @@ def _centred(input: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 
 def _freedom(shape: tuple[int, ...], dims: tuple[int, ...], correction: float) -> float:
-    n = math.prod(shape[d] for d in dims) - correction
+    n = math.prod([shape[d] for d in dims]) - correction
     return n if n > 0 else 0
 
 
 def _var_pullback(g: Tensor, input: Tensor, shape, dims, correction) -> Tensor:
     """2·(x − mean) / (n − correction)"""
     n = _freedom(shape, dims, correction)
-    return g.reshape(_kept(shape, dims)) * (_centred(input, dims) * (2 / n if n else math.nan))
+    return _with_kept(g, shape, dims) * (_centred(input, dims) * (2 / n if n else math.nan))
 
 
 @operation(input=_var_pullback)
@@ -158,11 +173,13 @@ def var(
     Raises:
         TypeError: the input does not hold floating-point numbers.
     """
-    refuse("var", out=out)
+    if out is not None:
+        refuse("var", out=out)
     require_floating("var", input)
     if correction is None:
         correction = 1 if unbiased is None else int(unbiased)
-    return _var(input, dims=axes("var", dim, input.ndim), correction=correction, keepdim=keepdim)
+    dims = axes("var", dim, input._data.ndim)
+    return _var(input, dims=dims, correction=correction, keepdim=keepdim)
 
 
 def std(
@@ -180,9 +197,8 @@ def std(
 
 def _extreme_pullback(g: Tensor, input: Tensor, y: Tensor, shape, dims) -> Tensor:
     """Shared equally among the places where the input is extreme."""
-    kept = _kept(shape, dims)
-    winners = (input == y.reshape(kept)).to(g.dtype)
-    return winners * (g.reshape(kept) / winners.sum(dims, keepdim=True))
+    winners = (input == _with_kept(y, shape, dims)).to(g.dtype)
+    return winners * (_with_kept(g, shape, dims) / winners.sum(dims, keepdim=True))
 
 
 @operation(input=_extreme_pullback)
@@ -201,8 +217,9 @@ def amax(input: Tensor, dim: Dims = (), keepdim: bool = False, *, out: None = No
     Raises:
         ValueError: there are no elements.
     """
-    refuse("amax", out=out)
-    return _amax(input, dims=axes("amax", dim, input.ndim), keepdim=keepdim)
+    if out is not None:
+        refuse("amax", out=out)
+    return _amax(input, dims=axes("amax", dim, input._data.ndim), keepdim=keepdim)
 
 
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False, *, out: None = None) -> Tensor:
@@ -211,8 +228,9 @@ def amin(input: Tensor, dim: Dims = (), keepdim: bool = False, *, out: None = No
     Raises:
         ValueError: there are no elements.
     """
-    refuse("amin", out=out)
-    return _amin(input, dims=axes("amin", dim, input.ndim), keepdim=keepdim)
+    if out is not None:
+        refuse("amin", out=out)
+    return _amin(input, dims=axes("amin", dim, input._data.ndim), keepdim=keepdim)
 
 
 class Extreme(NamedTuple):
@@ -269,14 +287,16 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: None = No
 
 def _logsumexp_pullback(g: Tensor, input: Tensor, y: Tensor, shape, dims) -> Tensor:
     """g · softmax(x), and 0 where every x is −∞."""
-    kept = _kept(shape, dims)
-    y = y.reshape(kept)
-    return g.reshape(kept) * exp(input - where(y == -math.inf, 0.0, y))
+    y = _with_kept(y, shape, dims)
+    return _with_kept(g, shape, dims) * exp(input - where(y == -math.inf, 0.0, y))
 
 
 @operation(input=_logsumexp_pullback)
 def _logsumexp(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
-    top = input.max(axis=dims, keepdims=True, initial=-math.inf)
+    if input.size:
+        top = input.max(axis=dims, keepdims=True)
+    else:  # CuPy's `max` has no initial value
+        top = input.sum(axis=dims, keepdims=True) - math.inf
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):  # the logarithm of an empty sum is −∞
         y = np.log(np.exp(input - top).sum(axis=dims, keepdims=True)) + top
@@ -297,8 +317,7 @@ def _safe(y: Tensor) -> Tensor:
 
 def _norm_pullback(g: Tensor, input: Tensor, y: Tensor, shape, dims, p) -> Tensor:
     """sign(x)·|x|^(p − 1) / y^(p − 1), and 0 where y is 0."""
-    kept = _kept(shape, dims)
-    g, y = g.reshape(kept), y.reshape(kept)
+    g, y = _with_kept(g, shape, dims), _with_kept(y, shape, dims)
     if p == 2:
         return input * (where(y == 0, 0.0, g) / _safe(y))
     size = abs(input)
@@ -343,32 +362,57 @@ def norm(
     return _norm(input, dims=dims, keepdim=keepdim, p=p)
 
 
+def _halves(input: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The two halves of an axis, and what is left over of an odd length."""
+    n, before = input._data.shape[dim], (slice(None),) * dim
+    half = n // 2
+    parts = (slice(0, half), slice(half, 2 * half))
+    a, b = (_index(input, key=(*before, part, ...)) for part in parts)
+    return a, b, _index(input, key=(*before, slice(2 * half, n), ...)) if n % 2 else None
+
+
+def _prod_pullback(g: Tensor, input: Tensor, shape: tuple[int, ...], dim: int) -> Tensor:
+    """g times the product of all other elements, without a division: right where elements are 0
+    too, as often as it is differentiated. The two halves of the axis are multiplied, then their
+    halves; on the way back what was multiplied by the one gets the other."""
+    levels = []
+    while input._data.shape[dim] > 1:
+        levels.append(_halves(input, dim))
+        a, b, left_over = levels[-1]
+        input = a * b if left_over is None else cat([a * b, left_over], dim)
+    others = _with_kept(g, shape, (dim,))
+    if not shape[dim]:
+        return _expand(others, shape=shape)
+    for a, b, left_over in reversed(levels):
+        if left_over is None:
+            others = cat([others * b, others * a], dim)
+        else:
+            pairs, alone = others.split([a._data.shape[dim], 1], dim)
+            others = cat([pairs * b, pairs * a, alone], dim)
+    return others
+
+
+@operation(input=_prod_pullback)
+def _prod(input: Array, *, dim: int, keepdim: bool) -> Array:
+    return input.prod(axis=dim, keepdims=keepdim)
+
+
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: None = None
 ) -> Tensor:
-    """The product along `dim`, or of all elements.
-
-    It multiplies the two halves of the axis, then their halves, so that its derivatives are those
-    of products of two numbers, right where elements are 0 too.
-    """
-    refuse("prod", dtype=dtype)
-    if input.dtype.kind != "f":
+    """The product along `dim`, or of all elements."""
+    if dtype is not None:
+        refuse("prod", dtype=dtype)
+    ndim, keep_all = input._data.ndim, dim is None and keepdim
+    if input._data.dtype.kind != "f":
         input = _cast(input, to=INT64)
-    shape, keep_all = input.shape, dim is None and keepdim
     if dim is None:
         input, dim, keepdim = input.reshape(-1), 0, False
-    dim = axis("prod", dim, input.ndim)
-    if not input.ndim:
+    dim = axis("prod", dim, input._data.ndim)
+    if not input._data.ndim:
         return input.clone()
-    before = (slice(None),) * dim
-    if not input.shape[dim]:
-        return _sum(input, dims=(dim,), keepdim=keepdim) + 1  # an empty product is 1, and constant
-    while (n := input.shape[dim]) > 1:
-        half = n // 2
-        pairs = input[(*before, slice(0, half))] * input[(*before, slice(half, 2 * half))]
-        input = cat([pairs, input[(*before, slice(2 * half, n))]], dim) if n % 2 else pairs
-    y = input if keepdim else input.squeeze(dim)
-    return y.reshape([1] * len(shape)) if keep_all else y
+    y = _prod(input, dim=dim, keepdim=keepdim)
+    return y.reshape([1] * ndim) if keep_all else y
 
 
 @operation(input=lambda g, dim, reverse: _cumsum(g, dim=dim, reverse=not reverse))
@@ -381,7 +425,8 @@ def _cumsum(input: Array, *, dim: int, reverse: bool) -> Array:
 
 def cumsum(input: Tensor, dim: int, *, dtype: None = None, out: None = None) -> Tensor:
     """The sum of all elements up to each one along `dim`."""
-    refuse("cumsum", dtype=dtype, out=out)
+    if not (dtype is out is None):
+        refuse("cumsum", dtype=dtype, out=out)
     if input.dtype.kind != "f":
         input = _cast(input, to=INT64)
     dim = axis("cumsum", dim, input.ndim)

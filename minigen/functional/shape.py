@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import Array, is_array, namespace
+from minigen.backend import Array, is_array, namespace, on_host, to_device
 from minigen.functional.arguments import axis, refuse, sizes
 from minigen.operation import operation, result_type
 from minigen.tensor import Tensor
@@ -66,12 +66,13 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """Insert an axis of length 1 at `dim`."""
-    dim = axis("unsqueeze", dim, input.ndim + 1)
-    return _reshape(input, to=(*input.shape[:dim], 1, *input.shape[dim:]))
+    shape = input._data.shape
+    dim = axis("unsqueeze", dim, len(shape) + 1)
+    return _reshape(input, to=(*shape[:dim], 1, *shape[dim:]))
 
 
 @operation(
-    input=lambda g, dims: _permute(g, dims=tuple(np.argsort(dims).tolist())),
+    input=lambda g, dims: _permute(g, dims=tuple(sorted(range(len(dims)), key=dims.__getitem__))),
     view=True,
 )
 def _permute(input: Array, *, dims: tuple[int, ...]) -> Array:
@@ -84,10 +85,16 @@ def permute(input: Tensor, *dims: int) -> Tensor:
     Raises:
         ValueError: `dims` does not name every axis once.
     """
-    order = [axis("permute", d, input.ndim) for d in sizes("permute", dims)]
-    if sorted(order) != list(range(input.ndim)):
-        raise ValueError(f"permute: dims {dims} must name each of {input.ndim} axes once")
-    return _permute(input, dims=tuple(order))
+    ndim = input._data.ndim
+    order = tuple([axis("permute", d, ndim) for d in sizes("permute", dims)])
+    if len(order) != ndim or len(set(order)) != ndim:
+        raise ValueError(f"permute: dims {dims} must name each of {ndim} axes once")
+    return _permute(input, dims=order)
+
+
+@operation(input=lambda g, dim0, dim1: _transpose(g, dim0=dim0, dim1=dim1), view=True)
+def _transpose(input: Array, *, dim0: int, dim1: int) -> Array:
+    return input.swapaxes(dim0, dim1)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -96,11 +103,9 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     Raises:
         IndexError: there is no such axis.
     """
-    a, b = (axis("transpose", d, input.ndim) for d in (dim0, dim1))
-    order = list(range(input.ndim))
-    if order:
-        order[a], order[b] = order[b], order[a]
-    return _permute(input, dims=tuple(order))
+    ndim = input._data.ndim
+    dim0, dim1 = axis("transpose", dim0, ndim), axis("transpose", dim1, ndim)
+    return _transpose(input, dim0=dim0, dim1=dim1) if ndim else _permute(input, dims=())
 
 
 def _cat_pullback(g: Tensor, dim: int, lengths: list[int], needs: list[bool]) -> list[Any]:
@@ -114,10 +119,17 @@ def _cat_pullback(g: Tensor, dim: int, lengths: list[int], needs: list[bool]) ->
 
 @operation(joint=_cat_pullback)
 def _cat(*tensors: Array, dim: int, lengths: list[int]) -> Array:
+    if tensors[0].ndim == 4 and not on_host(tensors[0]):
+        # NumPy keeps images channels-last; CuPy would return them in row-major order.
+        pixels = np.concatenate([x.transpose(0, 2, 3, 1) for x in tensors], (0, 3, 1, 2)[dim])
+        return pixels.transpose(0, 3, 1, 2)
     return np.concatenate(tensors, axis=dim)
 
 
-def _of_one_dtype(tensors: Sequence[Tensor]) -> list[Tensor]:
+def _of_one_dtype(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    dtypes = {t._data.dtype for t in tensors}
+    if len(dtypes) == 1:
+        return tensors
     dtype = result_type(*tensors)
     return [t if t.dtype == dtype else t.to(dtype) for t in tensors]
 
@@ -128,14 +140,18 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
     Raises:
         ValueError: there are no tensors, or their shapes do not fit.
     """
-    refuse("cat", out=out)
+    if out is not None:
+        refuse("cat", out=out)
     if not len(tensors):
         raise ValueError("cat: expected at least one tensor, got none")
-    dim = axis("cat", dim, tensors[0].ndim)
+    dim = axis("cat", dim, tensors[0]._data.ndim)
     tensors = _of_one_dtype(tensors)
-    if any(t.ndim <= dim for t in tensors):
-        raise ValueError(f"cat: shapes {[t.shape for t in tensors]} do not all have an axis {dim}")
-    return _cat(*tensors, dim=dim, lengths=[t.shape[dim] for t in tensors])
+    try:
+        lengths = [t._data.shape[dim] for t in tensors]
+    except IndexError:
+        shapes = [t.shape for t in tensors]
+        raise ValueError(f"cat: shapes {shapes} do not all have an axis {dim}") from None
+    return _cat(*tensors, dim=dim, lengths=lengths)
 
 
 def _stack_pullback(g: Tensor, dim: int, needs: list[bool]) -> list[Any]:
@@ -145,7 +161,8 @@ def _stack_pullback(g: Tensor, dim: int, needs: list[bool]) -> list[Any]:
 
 @operation(joint=_stack_pullback)
 def _stack(*tensors: Array, dim: int) -> Array:
-    return np.stack(tensors, axis=dim)
+    key = (*(slice(None),) * dim, None)
+    return np.concatenate([x[key] for x in tensors], axis=dim)  # np.stack takes twice as long
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
@@ -154,10 +171,11 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tenso
     Raises:
         ValueError: there are no tensors, or their shapes differ.
     """
-    refuse("stack", out=out)
+    if out is not None:
+        refuse("stack", out=out)
     if not len(tensors):
         raise ValueError("stack: expected at least one tensor, got none")
-    dim = axis("stack", dim, tensors[0].ndim + 1)
+    dim = axis("stack", dim, tensors[0]._data.ndim + 1)
     return _stack(*_of_one_dtype(tensors), dim=dim)
 
 
@@ -179,19 +197,22 @@ def _index_add(input: Array, *, key: Any, size: tuple[int, ...]) -> Array:
     return y
 
 
-def split_key(key: Any) -> tuple[tuple, tuple]:
+def split_key(key: Any, device: str) -> tuple[tuple, tuple]:
     """An index as two: first integers, slices, None and `...`, which give a view, then arrays of
-    integers or truth values, which copy. (NumPy would count an integer beside an array as one.)"""
+    integers or truth values, which copy; lists become arrays on `device`. (NumPy would count an
+    integer beside an array as one.)"""
     views, copies = [], []
     for k in key if isinstance(key, tuple) else (key,):
         if isinstance(k, Tensor):
             k = k.data.copy()  # the pullback needs it, and could not see it change
         elif isinstance(k, list | bool | np.bool_):
-            k = np.asarray(k, None if k != [] else int)
+            k = to_device(np.asarray(k, None if k != [] else int), device)
         if is_array(k) and (k.ndim or k.dtype.kind == "b"):
             views += [slice(None)] * (k.ndim if k.dtype.kind == "b" else 1)
             copies.append(k)
             continue
+        if is_array(k):
+            k = k.item()  # an array of CuPy is no index
         views.append(k if k is None or k is ... or isinstance(k, slice) else operator.index(k))
         if not isinstance(views[-1], int):
             copies.append(k if k is ... else slice(None))
@@ -212,7 +233,7 @@ def index(input: Tensor, key: Any) -> Tensor:
     """
     if type(key) is slice or type(key) is int:
         return _index(input, key=(key, ...))
-    views, copies = split_key(key)
+    views, copies = split_key(key, input.device)
     if not copies or any(k not in (slice(None), ...) for k in views):
         input = _index(input, key=views)
     return _index(input, key=copies) if copies else input
@@ -220,16 +241,27 @@ def index(input: Tensor, key: Any) -> Tensor:
 
 @operation(input=lambda g, index, shape, dim: _scatter_add(g, index, dim=dim, size=shape))
 def _gather(input: Array, index: Array, *, dim: int) -> Array:
-    return np.take_along_axis(input, index, axis=dim)
+    return input[_places(index, dim)]
+
+
+def _places(index: Array, dim: int) -> tuple[Array, ...]:
+    """An index for each axis, which broadcast: `index` along `dim`, and elsewhere its own place."""
+    count = namespace(index).arange
+    last = index.ndim - 1
+    return tuple([
+        index if i == dim else count(n).reshape(n, *(1,) * (last - i))
+        for i, n in enumerate(index.shape)
+    ])  # fmt: skip
 
 
 @operation(input=lambda g, index, dim: _gather(g, index, dim=dim))
 def _scatter_add(input: Array, index: Array, *, dim: int, size: tuple[int, ...]) -> Array:
     xp = namespace(input)
     y = xp.zeros(size, input.dtype)
-    places = list(xp.ogrid[tuple(slice(n) for n in index.shape)])
-    places[dim] = index
-    xp.add.at(y, tuple(places), input)
+    if index.shape[dim] == 1:  # nothing is named twice
+        y[_places(index, dim)] = input
+    else:
+        xp.add.at(y, _places(index, dim), input)
     return y
 
 
@@ -364,7 +396,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 @operation(input=lambda g, dims: _flip(g, dims=dims), view=True)
 def _flip(input: Array, *, dims: tuple[int, ...]) -> Array:
-    return np.flip(input, dims)
+    return input[tuple([slice(None, None, -1 if d in dims else 1) for d in range(input.ndim)])]
 
 
 def flip(input: Tensor, dims: Sequence[int]) -> Tensor:

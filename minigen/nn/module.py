@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
-from minigen.backend import Array, as_array
+from minigen.backend import as_array, device_of, to_device
 from minigen.functional import zeros
 from minigen.functional.arguments import refuse
+from minigen.sparse import SparseRows
 from minigen.tensor import Tensor, no_grad
 
 
@@ -392,7 +393,10 @@ class Module:
             DeviceError: the device cannot be used; nothing was moved.
         """
 
-        def moved(tensor: Tensor) -> Array:
+        def moved(tensor: Tensor | SparseRows) -> Any:
+            if isinstance(tensor, SparseRows):
+                values = moved(Tensor(tensor.values))
+                return SparseRows(to_device(tensor.rows, device_of(values)), values, tensor.shape)
             other = tensor.detach().to(*targets, dtype=dtype, device=device)
             if tensor.dtype.kind != "f":  # a counter stays one
                 return tensor.detach().to(device=other.device).data
@@ -406,7 +410,7 @@ class Module:
             if tensor.data is not array:
                 tensor.data = array
         for parameter, array in grads:
-            parameter.grad = Tensor(array)
+            parameter.grad = array if isinstance(array, SparseRows) else Tensor(array)
         return self
 
     def extra_repr(self) -> str:

@@ -55,19 +55,25 @@ def clip_grad_norm_(
     grads = _gradients(parameters)
     if not grads:
         return Tensor(np.zeros((), np.float32))
-    norms = [float(namespace(a).linalg.norm(a.reshape(-1), norm_type)) for _, a in grads]
-    total = float(np.linalg.norm(norms, norm_type))
-    if error_if_nonfinite and not math.isfinite(total):
+    xp = namespace(grads[0][1])
+    norms = [xp.linalg.norm(a.reshape(-1), norm_type) for _, a in grads]
+    if xp is np:
+        total = float(np.linalg.norm(list(map(float, norms)), norm_type))
+    else:  # a GPU is not waited for
+        total = xp.linalg.norm(xp.stack(norms), norm_type)
+    if error_if_nonfinite and not math.isfinite(float(total)):
         raise RuntimeError(
             f"clip_grad_norm_: the norm of order {norm_type} is {total}, so the gradients cannot "
             "be clipped; look for the operation that overflowed, or leave error_if_nonfinite out"
         )
     factor = max_norm / (total + 1e-6)
-    if not factor >= 1:  # NaN too
+    if xp is not np:
+        factor = xp.minimum(factor, 1)
+    if xp is not np or not factor >= 1:  # NaN too
         for grad, array in grads:
             array *= factor
             _changed(grad)
-    return Tensor(np.asarray(total, grads[0][1].dtype))
+    return Tensor(xp.asarray(total, grads[0][1].dtype))
 
 
 def clip_grad_value_(

@@ -9,6 +9,7 @@ import numpy as np
 
 from minigen.backend import Array
 from minigen.functional.arguments import refuse
+from minigen.kernels.cuda import optim as cuda
 from minigen.optim.optimizer import Optimizer, Params, descent
 from minigen.sparse import SparseRows
 
@@ -64,6 +65,10 @@ class Adam(Optimizer):
         root = math.sqrt(1 - beta2**t)
         rate, eps = float(group["lr"]) * root / (1 - beta1**t), float(group["eps"]) * root
         arrays = self._remembered(data, group, state)
+        if cuda.takes(data, *arrays):
+            decay, climb = float(group["weight_decay"]), bool(group["maximize"])
+            cuda.adam(data, grad, *arrays, rate, (beta1, beta2), eps, decay, maximize=climb)
+            return
         for p, m, v, g, a, b in self._pieces([data, *arrays], grad):
             g = descent(group, p, g, a)
             np.subtract(g, m, out=b)
@@ -148,6 +153,12 @@ class SparseAdam(Optimizer):
         beta1, beta2 = map(float, group["betas"])
         state["step"] = t = state.get("step", 0) + 1
         mean, square = self._remembered(data, group, state)
+        if cuda.takes(data, mean, square):
+            root = math.sqrt(1 - beta2**t)
+            rate, betas, eps = group["lr"] * root / (1 - beta1**t), (beta1, beta2), group["eps"]
+            climb = bool(group["maximize"])
+            cuda.adam_rows(data, mean, square, grad.rows, grad.values, rate, betas, eps, climb)
+            return
         rows, g = grad.rows, -grad.values if group["maximize"] else grad.values
         m = mean[rows] = mean[rows] + (1 - beta1) * (g - mean[rows])
         v = square[rows] = square[rows] + (1 - beta2) * (g * g - square[rows])

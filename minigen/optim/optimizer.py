@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import Array, as_array, device_of, namespace, to_device
+from minigen.backend import Array, as_array, device_of, namespace, out_of_memory, to_device
 from minigen.sparse import SparseRows
-from minigen.tensor import Tensor, increment_version
+from minigen.tensor import Tensor, _observed, _onlookers, increment_version
 
 PIECE = 1 << 16  # numbers in a piece: with Adam six arrays, 1.5 MiB of float32
 
@@ -100,6 +100,12 @@ class Optimizer:
             TypeError: a gradient is row-sparse (`minigen.sparse.SparseRows`), and this optimiser
                 takes only dense ones; or the other way about.
         """
+        if _onlookers:
+            _observed(self, self._step)
+        else:
+            self._step()
+
+    def _step(self) -> None:
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -115,6 +121,19 @@ class Optimizer:
                 update = self._update_rows if rows else self._update
                 update(p.data, grad if rows else grad.data, group, self.state.setdefault(p, {}))
                 increment_version(p)
+
+    def work(self) -> tuple[int, int]:
+        """How many numbers a step with the present gradients updates, and how many bytes it reads
+        and writes: each parameter and what is remembered of it twice, each gradient once."""
+        numbers = traffic = 0
+        for p in self._parameters():
+            if p.grad is None:
+                continue
+            g = p.grad.values if isinstance(p.grad, SparseRows) else p.grad.data
+            arrays = 1 + sum(isinstance(x, type(g)) for x in self.state.get(p, {}).values())
+            numbers += g.size
+            traffic += g.nbytes * (1 + 2 * arrays)
+        return numbers, traffic
 
     def state_dict(self) -> dict[str, Any]:
         """The state in PyTorch's form, made of dicts with str keys, lists, numbers and arrays.
@@ -254,7 +273,11 @@ class Optimizer:
                 continue
             array = state.get(name)
             if array is None:
-                array = state[name] = np.zeros_like(data)
+                try:
+                    array = state[name] = np.zeros_like(data)
+                except MemoryError as error:
+                    what = f"{type(self).__name__}: {name} of a parameter {data.dtype} {data.shape}"
+                    raise out_of_memory(what, error) from error
             elif array.dtype != data.dtype or device_of(array) != device_of(data):
                 array = state[name] = like(data, array)
             arrays.append(array)

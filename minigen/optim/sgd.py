@@ -8,6 +8,7 @@ import numpy as np
 
 from minigen.backend import Array
 from minigen.functional.arguments import refuse
+from minigen.kernels.cuda import optim as cuda
 from minigen.optim.optimizer import Optimizer, Params, descent
 from minigen.sparse import SparseRows
 
@@ -79,4 +80,8 @@ class SGD(Optimizer):
         for name in ("momentum", "weight_decay"):  # they would move every row
             refuse("SGD with a row-sparse gradient", **{name: group[name] or None})
         rate = float(group["lr"])
-        data[grad.rows] -= (-rate if group["maximize"] else rate) * grad.values
+        rate = -rate if group["maximize"] else rate
+        if cuda.takes(data):
+            cuda.sgd_rows(data, grad.rows, grad.values, -rate)
+        else:
+            data[grad.rows] -= rate * grad.values

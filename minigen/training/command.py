@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from minigen.backend import DeviceError
+from minigen.backend import DeviceError, require_device
 from minigen.data import DataError
 from minigen.training.checkpoint import CheckpointError
 from minigen.training.loop import DivergedError
@@ -47,17 +47,29 @@ class Parser(argparse.ArgumentParser):
 
         Raises:
             RunError: the folder cannot be used.
+            DeviceError: nor the device; there is no folder then.
         """
         args = self.parse_args(argv)
         if args.resume:
             run = Run.resume(args.resume)
             self.set_defaults(**run.config)
-            return self.parse_args(argv), run
+            args = self.parse_args(argv)
+            self._require_device(args.device)
+            return args, run
         if args.quick:
             self.set_defaults(**self.quick)
             args = self.parse_args(argv)
+        self._require_device(args.device)
         flags = {k: v for k, v in vars(args).items() if k not in ("out", "resume", "quick")}
+        flags = {"demo": self.name, **flags}  # so that `demos/evaluate.py` knows what it is
         return args, Run.create(args.out or free_folder("runs", self.name), flags)
+
+    def _require_device(self, device: str) -> None:
+        """Refuse a device before there is a run folder."""
+        try:
+            require_device(device)
+        except ValueError as error:
+            self.error(f"argument --device: {error}")
 
 
 def script(main: Callable[[], Any]) -> Callable[[], Any]:

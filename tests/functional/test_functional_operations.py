@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from operations import OPERATIONS, TRUTH, WORST, Call, Entry
+from operations import (
+    OPERATIONS,
+    TRUTH,
+    WORST,
+    Call,
+    Entry,
+    channels_last,
+    derivatives,
+    is_channels_last,
+    numbers,
+)
 
 import minigen
 from minigen import Tensor, gradcheck
@@ -40,23 +50,6 @@ def theirs(entry: Entry) -> Any:
 
 def in_torch(array: np.ndarray) -> Any:
     return torch.from_numpy(np.array(array))
-
-
-def derivatives(grad: Any, outputs: list, leaves: list, covectors: list, others: list) -> list:
-    """Gradients of ⟨u, outputs⟩ for the leaves, then those of ⟨v, gradients⟩ for leaves and u."""
-    pairs = [(y, u) for y, u in zip(outputs, covectors, strict=True) if y.requires_grad]
-    y, u = zip(*pairs, strict=True) if pairs else ((), ())
-    first = [None] * len(leaves)
-    if pairs:
-        first = grad(y, leaves, u, create_graph=True, allow_unused=True)
-    parts = [(g * v).sum() for g, v in zip(first, others, strict=True) if g is not None]
-    parts = [part for part in parts if part.requires_grad]
-    wanted = [*leaves, *covectors]
-    return [*first, *(grad(parts, wanted, allow_unused=True) if parts else [None] * len(wanted))]
-
-
-def numbers(rng: np.random.Generator, like: list) -> list[np.ndarray]:
-    return [rng.standard_normal(tuple(x.shape)) for x in like]
 
 
 def run(call: Call, f: Any, dtype: Any = np.float64) -> tuple[list, list, list]:
@@ -145,14 +138,6 @@ def test_integers_are_no_way_to_float64(entry):
         assert all(y.dtype in (np.float32, np.int64, np.bool_) for y in outputs)
 
     check()
-
-
-def channels_last(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-
-
-def is_channels_last(x: Tensor) -> bool:
-    return x.data.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
 @pytest.mark.parametrize(
