@@ -1,69 +1,38 @@
-"""Time this engine against PyTorch, in one process, in alternating order.
+"""Time this engine against others in one process, in alternating order, and beside what this
+machine could do at all.
 
-Each row gives the median time of both and the median of their ratio, pair by pair, with the
-quartiles of the ratio: a ratio below 1 means that this engine is the faster one. Without PyTorch
-only this engine's times are shown.
+Each row gives the median time of both and the median of their ratio, round by round, with the
+quartiles of the ratio: a ratio below 1 means that this engine is the faster one. The roofline is
+this machine's own speed at matrix products or at copies, whichever binds, measured at the start:
+100 % means that nothing is left to gain, more that the arrays were in a cache. Where the
+reference is not installed, only this engine's figures are shown.
 
     ops     recorded operations on 4 numbers: what an operation costs when there is nothing to do
-    conv    the convolution layers of the pair below, forward and both gradients, batch 64
-    dcgan   one training step of the convolutional GAN pair (41,857 and 1,176,835 parameters)
+    conv    layers of convolutional networks, forward and both gradients; and element by element
+    dcgan   a training step of the convolutional GAN pair (41,857 and 1,176,835 parameters), its
+            memory, and both from 1 image to 512
+    vae     a training step of a variational autoencoder of linear layers, 784-400-20
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-import platform
-import time
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from benchmarking import TITLES, Bench, Call, duration, in_own_process, installed
 
 import minigen
-from minigen import Tensor, backend, optim
+from minigen import Tensor, backend, nn, optim
 from minigen import functional as F
+from minigen.files import written_whole
 from minigen.models.gan import GAN, ConvDiscriminator, ConvGenerator
 
-try:
-    import torch
-    import torch.nn.functional as TF
-except ImportError:
-    torch = None
 
-
-def seconds(f: Callable[[], object], calls: int) -> float:
-    """The time of one call."""
-    start = time.perf_counter()
-    for _ in range(calls):
-        f()
-    return (time.perf_counter() - start) / calls
-
-
-def compare(
-    name: str, ours: Callable[[], object], theirs: Callable[[], object] | None, pairs: int = 15
-) -> float | None:
-    """Print a row; return the median ratio."""
-    ours()
-    calls = max(1, round(2e-3 / seconds(ours, 3)))
-    if theirs is None:
-        times = [seconds(ours, calls) for _ in range(pairs)]
-        print(f"{name:34}{duration(np.median(times)):>12}")
-        return None
-    seconds(theirs, 3)
-    times = np.array([(seconds(ours, calls), seconds(theirs, calls)) for _ in range(pairs)])
-    ratios = times[:, 0] / times[:, 1]
-    low, middle, high = np.percentile(ratios, [25, 50, 75])
-    a, b = np.median(times, axis=0)
-    print(f"{name:34}{duration(a):>12}{duration(b):>12}{middle:9.2f}   {low:.2f} to {high:.2f}")
-    return middle
-
-
-def duration(t: float) -> str:
-    """Seconds for a human."""
-    return f"{t * 1e6:.2f} µs" if t < 1e-3 else f"{t * 1e3:.1f} ms"
-
-
-def ops() -> None:
+def ops(bench: Bench) -> None:
     """Recorded operations on small tensors."""
     rng = np.random.default_rng(0)
     arrays = [rng.uniform(0.5, 1.5, shape).astype("f") for shape in ((4,), (4,), (4, 4), (4, 4))]
@@ -99,124 +68,311 @@ def ops() -> None:
             "mse_loss": call(functional.mse_loss, x, y),
         }
 
-    ours = calls(F, F, *[Tensor(a, requires_grad=True) for a in arrays])
-    if torch is None:
-        for name, f in ours.items():
-            compare(name, f, None)
-        return
-    theirs = calls(torch, TF, *[torch.tensor(a, requires_grad=True) for a in arrays])
-    ratios = [compare(name, f, theirs[name]) for name, f in ours.items()]
-    print(f"{f'median of these {len(ratios)} ratios':58}{np.median(ratios):9.2f}")
+    ours = calls(F, F, *[Tensor(a, requires_grad=True, device=bench.device) for a in arrays])
+    theirs: dict[str, Call] = {}
+    if bench.torch is not None:
+        torch = bench.torch.torch
+        theirs = calls(
+            torch, bench.torch.F, *[bench.torch.tensor(a, bench.device, True) for a in arrays]
+        )
+    ratios = []
+    for name, f in ours.items():
+        sides = {"torch": theirs[name]} if theirs else {}
+        row = bench.row(name, f, sides, budget=0.3, roofline=False)
+        ratios += [side["ratio"] for side in row["against"].values()]
+    if ratios:
+        median = float(np.median(ratios))
+        bench.note(f"{f'median of these {len(ratios)} ratios':54}{median:7.2f}", name="median",
+                   ratio=median)  # fmt: skip
 
 
-def conv(batch: int = 64) -> None:
-    """The layers of the pair: forward, and the gradients for input and weight."""
+class Layer(NamedTuple):
+    """A convolution: images (batch, channels, size, size), square filters."""
+
+    channels: int
+    outputs: int
+    size: int
+    filter: int
+    stride: int
+    padding: int
+    transposed: bool = False
+    batch: int = 64
+
+
+LAYERS = {
+    "the pair of dcgan": [
+        Layer(128, 128, 7, 4, 2, 1, True),
+        Layer(128, 128, 14, 4, 2, 1, True),
+        Layer(128, 3, 28, 7, 1, 3),
+        Layer(3, 64, 28, 3, 2, 1),
+        Layer(64, 64, 14, 3, 2, 1),
+    ],
+    "a DCGAN at 64×64": [
+        Layer(100, 512, 1, 4, 1, 0, True),
+        Layer(512, 256, 4, 4, 2, 1, True),
+        Layer(256, 128, 8, 4, 2, 1, True),
+        Layer(128, 64, 16, 4, 2, 1, True),
+        Layer(64, 3, 32, 4, 2, 1, True),
+        Layer(3, 64, 64, 4, 2, 1),
+        Layer(64, 128, 32, 4, 2, 1),
+        Layer(128, 256, 16, 4, 2, 1),
+        Layer(256, 512, 8, 4, 2, 1),
+        Layer(512, 1, 4, 4, 1, 0),
+    ],
+    "3×3, stride 1": [
+        Layer(32, 32, 32, 3, 1, 1),
+        Layer(64, 64, 32, 3, 1, 1),
+        Layer(128, 128, 16, 3, 1, 1),
+        Layer(256, 256, 8, 3, 1, 1),
+    ],
+    "1×1": [Layer(64, 256, 16, 1, 1, 0), Layer(256, 64, 16, 1, 1, 0)],
+    "few channels": [
+        Layer(1, 32, 28, 3, 1, 1),
+        Layer(32, 1, 28, 3, 1, 1),
+        Layer(3, 64, 64, 7, 2, 3),
+    ],
+    "one image": [
+        Layer(64, 64, 56, 3, 1, 1, batch=1),
+        Layer(128, 256, 16, 4, 2, 1, batch=1),
+        Layer(256, 128, 8, 4, 2, 1, True, batch=1),
+        Layer(128, 3, 28, 7, 1, 3, batch=1),
+    ],
+}
+
+
+def conv(bench: Bench, groups: dict[str, list[Layer]] = LAYERS, images: int = 64) -> None:
+    """Layers: forward, and the gradients for input and weight; then element by element."""
+    for group, layers in groups.items():
+        bench.note(f"{group}:")
+        for layer in layers:
+            one_layer(bench, layer)
+    elementwise(bench, images)
+
+
+def one_layer(bench: Bench, layer: Layer) -> None:
+    """The three maps of a convolution."""
     rng = np.random.default_rng(0)
-    layers = {  # name: (channels in, out, size, filter, stride, padding, transposed)
-        "transposed 128→128, 4×4/2, 7→14": (128, 128, 7, 4, 2, 1, True),
-        "transposed 128→128, 4×4/2, 14→28": (128, 128, 14, 4, 2, 1, True),
-        "conv 128→3, 7×7, 28": (128, 3, 28, 7, 1, 3, False),
-        "conv 3→64, 3×3/2, 28→14": (3, 64, 28, 3, 2, 1, False),
-        "conv 64→64, 3×3/2, 14→7": (64, 64, 14, 3, 2, 1, False),
-    }
-    for name, (c, o, size, k, stride, padding, transposed) in layers.items():
-        image = rng.standard_normal((batch, size, size, c)).astype("f").transpose(0, 3, 1, 2)
-        filters = rng.standard_normal((c, o, k, k) if transposed else (o, c, k, k)).astype("f")
-        x, w = Tensor(image, requires_grad=True), Tensor(filters, requires_grad=True)
-        f = F.conv_transpose2d if transposed else F.conv2d
-        forward = functools.partial(f, x, w, None, stride, padding)
-        y = forward()
-        g = Tensor(rng.standard_normal(y.shape[:1] + y.shape[2:] + y.shape[1:2]).astype("f"))
-        g = g.permute(0, 3, 1, 2)
-        theirs = [None] * 3
-        if torch is not None:
-            t = torch.tensor(np.ascontiguousarray(image), requires_grad=True)
-            v = torch.tensor(filters, requires_grad=True)
-            tf = TF.conv_transpose2d if transposed else TF.conv2d
-            run = functools.partial(tf, t, v, None, stride, padding)
-            z, h = run(), torch.tensor(np.ascontiguousarray(g.data))
-            theirs = [run] + [
-                functools.partial(torch.autograd.grad, z, i, h, retain_graph=True) for i in (t, v)
-            ]
-        compare(name, forward, theirs[0], 7)
-        for what, i, other in (("input", x, theirs[1]), ("weight", w, theirs[2])):
-            compare(
-                f"  its {what} gradient",
-                functools.partial(minigen.grad, y, i, g, retain_graph=True),
-                other,
-                7,
+    c, o, size, k, stride, padding, transposed, batch = layer
+    image = rng.standard_normal((batch, size, size, c)).astype("f").transpose(0, 3, 1, 2)
+    filters = rng.standard_normal((c, o, k, k) if transposed else (o, c, k, k)).astype("f")
+    x, w = (Tensor(a, requires_grad=True, device=bench.device) for a in (image, filters))
+    f = F.conv_transpose2d if transposed else F.conv2d
+    ours = [functools.partial(f, x, w, None, stride, padding)]
+    y = ours[0]()
+    n, _, height, _ = y.shape
+    covector = rng.standard_normal((n, height, height, o)).astype("f").transpose(0, 3, 1, 2)
+    g = Tensor(covector, device=bench.device)
+    ours += [functools.partial(minigen.grad, y, i, g, retain_graph=True) for i in (x, w)]
+    theirs = []
+    if bench.torch is not None:
+        t, v = (bench.torch.tensor(a, bench.device, True) for a in (image, filters))
+        tf = getattr(bench.torch.F, f.__name__)
+        theirs = [functools.partial(tf, t, v, None, stride, padding)]
+        z, h = theirs[0](), bench.torch.tensor(covector, bench.device)
+        grad = bench.torch.torch.autograd.grad
+        theirs += [functools.partial(grad, z, i, h, retain_graph=True) for i in (t, v)]
+    name = f"{'T ' * transposed}{c}→{o}, {k}×{k}/{stride}, {size}→{height}"
+    name += "" if batch == 64 else f", batch {batch}"
+    for i, what in enumerate((name, "  its input gradient", "  its weight gradient")):
+        sides = {"torch": theirs[i]} if theirs else {}
+        bench.row(what, ours[i], sides, budget=0.3)["layer"] = layer._asdict()
+
+
+def elementwise(bench: Bench, images: int) -> None:
+    """Layers that calculate little, forward and backward, beside the speed of a copy: the least
+    that they must move is what comes in and goes out, and backward what the tape kept for it."""
+    rng = np.random.default_rng(0)
+    shape = (images, 28, 28, 128)
+    image = rng.standard_normal(shape).astype("f").transpose(0, 3, 1, 2)
+    target = rng.uniform(0, 1, shape).astype("f").transpose(0, 3, 1, 2)
+    ones = np.ones(128, "f")
+    layers: dict[str, tuple[Callable, list, list]] = {  # of functional; differentiated, and not
+        "batch norm, training": (
+            lambda f, x, w, b: f.batch_norm(x, None, None, w, b, True), [image, ones, ones], []
+        ),
+        "leaky relu": (lambda f, x: f.leaky_relu(x, 0.2), [image], []),
+        "dropout": (lambda f, x: f.dropout(x, 0.4, True), [image], []),
+        "mse loss": (lambda f, x, y: f.mse_loss(x, y), [image], [target]),
+        "bce with logits": (
+            lambda f, x, y: f.binary_cross_entropy_with_logits(x, y), [image], [target]
+        ),
+    }  # fmt: skip
+    bench.note(f"element by element, forward and backward, {image.shape}:")
+    for name, (f, arrays, others) in layers.items():
+        # Times one, so that it is no leaf: the tape then counts what it keeps of it.
+        x, *rest = (Tensor(a, requires_grad=True, device=bench.device) for a in arrays)
+        xs = [x * 1.0, *rest]
+        ys = [Tensor(a, device=bench.device) for a in others]
+        with minigen.profile() as p:
+            out = f(F, *xs, *ys)
+        g = Tensor(np.ones((), "f") if not out.ndim else target, device=bench.device)
+        moved = [*xs, *ys, out, g, *xs]
+        traffic = sum(tensor.data.nbytes for tensor in moved) + p.kept
+        del out
+        sides: dict[str, Call] = {}
+        if bench.torch is not None:
+            ts = [bench.torch.tensor(a, bench.device, True) for a in arrays]
+            us = [bench.torch.tensor(a, bench.device) for a in others]
+            h = bench.torch.tensor(g.numpy(), bench.device)
+            sides["torch"] = functools.partial(
+                forward_backward, bench.torch.torch.autograd.grad, f, bench.torch.F, ts, us, h
             )
+        ours = functools.partial(forward_backward, minigen.grad, f, F, xs, ys, g)
+        bench.row(name, ours, sides, traffic=traffic)
+    adam(bench, image[: max(1, images // 2)])
 
 
-def torch_pair() -> tuple:
-    """The same two networks in PyTorch."""
-    tn = torch.nn
-    generator = tn.Sequential(
-        tn.Linear(100, 6272), tn.LeakyReLU(0.2), tn.Unflatten(1, (128, 7, 7)),
-        tn.ConvTranspose2d(128, 128, 4, 2, 1), tn.LeakyReLU(0.2),
-        tn.ConvTranspose2d(128, 128, 4, 2, 1), tn.LeakyReLU(0.2),
-        tn.Conv2d(128, 3, 7, padding=3), tn.Tanh(),
-    )  # fmt: skip
-    discriminator = tn.Sequential(
-        tn.Conv2d(3, 64, 3, 2, 1), tn.LeakyReLU(0.2), tn.Dropout(0.4),
-        tn.Conv2d(64, 64, 3, 2, 1), tn.LeakyReLU(0.2), tn.Dropout(0.4),
-        tn.Flatten(), tn.Linear(3136, 1),
-    )  # fmt: skip
-    return generator, discriminator
+def forward_backward(
+    grad: Callable, f: Callable, functional: Any, xs: list, others: list, g: Any
+) -> object:
+    """The gradients of a layer."""
+    return grad(f(functional, *xs, *others), xs, g)
 
 
-def torch_step(generator, discriminator, optimisers, real):
-    """The training step of `minigen.models.gan.GAN` in PyTorch."""
-    opt_g, opt_d = optimisers
-    bce, one = TF.binary_cross_entropy_with_logits, torch.ones(len(real), 1)
-    fake = generator(torch.randn(len(real), 100))
-    loss = bce(discriminator(real), one) + bce(discriminator(fake.detach()), one * 0)
-    opt_d.zero_grad()
-    loss.backward()
-    opt_d.step()
-    loss = bce(discriminator(fake), one)
-    opt_g.zero_grad()
-    loss.backward(inputs=list(generator.parameters()))
-    opt_g.step()
+def adam(bench: Bench, array: np.ndarray) -> None:
+    """An optimiser's step."""
+    p = Tensor(array.copy(), True, device=bench.device)
+    p.grad = Tensor(array.copy(), device=bench.device)
+    optimiser = optim.Adam([p])
+    optimiser.step()
+    sides: dict[str, Call] = {}
+    if bench.torch is not None:
+        q = bench.torch.tensor(array, bench.device, True)
+        q.grad = bench.torch.tensor(array, bench.device)
+        sides["torch"] = bench.torch.torch.optim.Adam([q]).step
+    bench.row(f"Adam, {array.size:,} numbers", optimiser.step, sides, traffic=optimiser.work()[1])
 
 
-def dcgan() -> None:
+def dcgan_step(batch: int, threads: int, device: str) -> Call:
     """One training step of the convolutional pair at 3 channels."""
-    for batch in (64, 128):
-        image = np.random.default_rng(0).uniform(-1, 1, (batch, 3, 28, 28)).astype("f")
-        adam = functools.partial(optim.Adam, lr=2e-4, betas=(0.5, 0.999))
-        gan = GAN(ConvGenerator(), ConvDiscriminator(), optimiser=adam)
-        ours = functools.partial(gan.step, Tensor(image))
-        if torch is None:
-            compare(f"step, batch {batch}", ours, None, 7)
-            continue
-        for layout in (torch.contiguous_format, torch.channels_last):
-            pair = [net.to(memory_format=layout) for net in torch_pair()]
-            adams = [torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in pair]
-            real = torch.tensor(image).contiguous(memory_format=layout)
-            theirs = functools.partial(torch_step, *pair, adams, real)
-            last = " (channels-last)" if layout is torch.channels_last else ""
-            compare(f"step, batch {batch}{last}", ours, theirs, 7)
+    backend.limit_threads(threads)
+    image = np.random.default_rng(0).uniform(-1, 1, (batch, 3, 28, 28)).astype("f")
+    gan = GAN(ConvGenerator().to(device), ConvDiscriminator().to(device))
+    return functools.partial(gan.step, Tensor(image, device=device))
 
 
-def main() -> None:
+def dcgan(
+    bench: Bench,
+    batches: Sequence[int] = (64, 128),
+    scaling: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+) -> None:
+    """The step against PyTorch's two layouts and against its own arithmetic; then its memory, and
+    how time and memory grow with the batch."""
+    how = (backend.threads(), bench.device)
+    for batch in batches:
+        sides = {}
+        if bench.torch is not None:
+            last = bench.torch.torch.channels_last
+            sides = {
+                "torch": bench.torch.dcgan(batch, *how),
+                "torch channels-last": bench.torch.dcgan(batch, *how, last),
+            }
+        ours = dcgan_step(batch, *how)
+        row = bench.row(f"step, batch {batch}", ours, sides, budget=5.0)
+        floor = row["flops"] / bench.speed.product
+        row["floor_ratio"] = row["seconds"] / floor
+        bench.note(
+            f"  its {row['flops'] / 1e9:.1f} GFLOP would take {duration(floor)} as matrix products:"
+            f" the step takes {row['floor_ratio']:.2f} times that"
+        )
+    for batch in batches:
+        bench.memory("dcgan", batch)
+    for batch in scaling:
+        found = in_own_process("benchmark", "dcgan_step", batch, bench.device)
+        each = found["seconds"] / batch
+        bench.note(
+            f"batch {batch:3}: {duration(each)} an image, {found['peak'] / 1e6:.0f} MB at most",
+            name="scaling", batch=batch, seconds_per_image=each, peak=found["peak"],
+        )  # fmt: skip
+
+
+def vae_step(batch: int, threads: int, device: str) -> Call:
+    """One training step of a variational autoencoder (Kingma and Welling 2014), 784-400-20."""
+    backend.limit_threads(threads)
+    encoder = nn.Sequential(nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 40)).to(device)
+    decoder = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784)).to(device)
+    optimiser = optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
+    image = np.random.default_rng(0).uniform(0, 1, (batch, 784)).astype("f")
+    x = Tensor(image, device=device)
+
+    def step() -> None:
+        mean, log_var = encoder(x).chunk(2, dim=1)
+        z = mean + (0.5 * log_var).exp() * F.randn(*mean.shape, device=device)
+        nll = F.binary_cross_entropy_with_logits(decoder(z), x, reduction="sum")
+        kl = -0.5 * (1 + log_var - mean**2 - log_var.exp()).sum()
+        optimiser.zero_grad()
+        ((nll + kl) / batch).backward()
+        optimiser.step()
+
+    return step
+
+
+def vae(bench: Bench, batch: int = 128) -> None:
+    """The step, and its memory."""
+    how = (batch, backend.threads(), bench.device)
+    sides = {} if bench.torch is None else {"torch": bench.torch.vae(*how)}
+    bench.row(f"step, batch {batch}", vae_step(*how), sides, budget=3.0)
+    bench.memory("vae", batch)
+
+
+class Section(NamedTuple):
+    """A table, and the packages that it compares with."""
+
+    run: Callable[[Bench], None]
+    references: tuple[str, ...] = ("torch",)
+
+
+SECTIONS = {
+    "ops": Section(ops),
+    "conv": Section(conv),
+    "dcgan": Section(dcgan),
+    "vae": Section(vae),
+}
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line, checked: `section` becomes a list of names, `against` of packages."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    sections = {"ops": ops, "conv": conv, "dcgan": dcgan}
-    parser.add_argument("section", nargs="?", choices=[*sections, "all"], default="all")
-    args = parser.parse_args()
-    threads = backend.threads()
-    reference = "PyTorch is not installed"
-    if torch is not None:
-        torch.set_num_threads(threads)
-        reference = f"PyTorch {torch.__version__}"
-    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {reference}; float32, "
-          f"{threads} threads")  # fmt: skip
-    for name, section in sections.items():
-        if args.section in (name, "all"):
-            print(f"\n{name:34}{'minigen':>12}{'PyTorch':>12}{'ratio':>9}   quartiles")
-            section()
+    known = list(dict.fromkeys(name for s in SECTIONS.values() for name in s.references))
+    add = parser.add_argument
+    add("section", nargs="?", choices=[*SECTIONS, "all"], default="all")
+    add("--against", metavar="NAMES", help=f"of {', '.join(known)} (default: all of them)")
+    add("--device", choices=["cpu", "cuda"], default="cpu")
+    add("--json", metavar="FILE", help="write the figures there too")
+    args = parser.parse_args(given)
+    args.section = list(SECTIONS) if args.section == "all" else [args.section]
+    useful = {name for section in args.section for name in SECTIONS[section].references}
+    wanted = known if args.against is None else args.against.split(",")
+    for name in wanted:
+        if name not in known:
+            parser.error(f"--against: {name!r} is none of {', '.join(known)}")
+        if args.against is not None and name not in useful:
+            parser.error(f"--against: {', '.join(args.section)} is not compared with {name}")
+    args.against = [name for name in wanted if name in useful]
+    if args.device == "cuda":
+        try:
+            backend.require_cuda()
+        except backend.DeviceError as error:
+            parser.error(str(error))
+    return args
+
+
+def main() -> None:
+    args = arguments()
+    for name in args.against:
+        if not installed(name):
+            print(f"{TITLES[name]} is not installed: only minigen's own figures are shown.")
+    bench = Bench(args.device, tuple(name for name in args.against if installed(name)))
+    bench.head()
+    for name in args.section:
+        bench.section(name)
+        SECTIONS[name].run(bench)
+    if args.json:
+        text = json.dumps({"machine": bench.machine(), "sections": bench.rows}, indent=1)
+        with written_whole(args.json) as file:
+            file.write(text.encode())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,150 @@
+"""The benchmark on sizes that take no time: what it counts and says, not how fast anything is."""
+
+import contextlib
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "demos"))
+
+import benchmark
+import benchmarking
+from benchmarking import Bench, installed, measured
+
+from minigen import backend
+from minigen.profile import machine_speed
+
+TORCH = ("torch",) if installed("torch") else ()
+
+
+@pytest.fixture
+def one_thread():
+    before = backend.threads()
+    backend.limit_threads(1)  # small work on a busy machine: threads would wait for each other
+    yield
+    backend.limit_threads(before)
+
+
+@pytest.fixture
+def bench(one_thread):
+    return Bench(against=(), rounds=2)
+
+
+def test_layers_and_their_flops(bench, capsys):
+    layers = [
+        benchmark.Layer(3, 4, 8, 3, 2, 1, batch=2),
+        benchmark.Layer(4, 3, 4, 4, 2, 1, True, batch=2),
+    ]
+    bench.section("conv")
+    benchmark.conv(bench, {"small": layers}, images=1)
+    rows = bench.rows["conv"]
+    assert [row["flops"] for row in rows[:3]] == [2 * (2 * 4 * 4 * 4) * 3 * 3 * 3] * 3
+    assert [row["flops"] for row in rows[3:6]] == [2 * (2 * 4 * 4 * 4) * 3 * 4 * 4] * 3
+    speed = machine_speed("cpu", "float32")
+    for row in rows:
+        floor = max(row["flops"] / speed.product, row["bytes"] / speed.copy)
+        if "layer" in row:
+            assert row["roofline"] * row["seconds"] == pytest.approx(floor)
+            assert row["binds"] in ("products", "copies")
+    moved = {row["name"]: row["bytes"] for row in rows[6:]}
+    image = 28 * 28 * 128 * 4
+    # Forward x -> y; backward what was kept (x; the mask's bytes) and g -> gradient of x.
+    assert moved["leaky relu"] == 5 * image
+    assert moved["dropout"] == 4 * image + image // 4
+    assert moved["mse loss"] == 2 * image + 4 + image + 4 + image  # the difference is kept
+    printed = capsys.readouterr().out
+    assert "T 4→3, 4×4/2, 4→8, batch 2" in printed and "its weight gradient" in printed
+    json.dumps(bench.rows)
+
+
+def test_steps_and_processes_of_their_own(bench, capsys):
+    bench.section("dcgan")
+    benchmark.dcgan(bench, batches=(2,), scaling=(1,))
+    step, memory, scaling = bench.rows["dcgan"]
+    assert step["floor_ratio"] == pytest.approx(
+        step["seconds"] * bench.speed.product / step["flops"]
+    )
+    assert memory["minigen"] > 2e7 and scaling["peak"] > 2e7 and scaling["seconds_per_image"] > 0
+    bench.section("vae")
+    benchmark.vae(bench, batch=3)
+    # Twice back for the weights, once for the activations: all but the first layer's.
+    forward = 2 * 3 * (784 * 400 + 400 * 40 + 20 * 400 + 400 * 784)
+    assert bench.rows["vae"][0]["flops"] == pytest.approx(3 * forward - 2 * 3 * 784 * 400, rel=0.15)
+    assert "1 an image" not in (said := capsys.readouterr().out) and "MB at most" in said
+
+
+@pytest.mark.skipif(not TORCH, reason="PyTorch is not installed")
+def test_pytorch_computes_the_same_things(one_thread, capsys):
+    bench = Bench(against=TORCH, rounds=1)
+    bench.section("ops")
+    benchmark.ops(bench)
+    bench.section("conv")
+    benchmark.conv(bench, {"small": [benchmark.Layer(2, 3, 5, 3, 1, 1, batch=1)]}, images=1)
+    bench.section("dcgan")
+    benchmark.dcgan(bench, batches=(1,), scaling=())
+    step, memory = bench.rows["dcgan"]
+    assert step["against"].keys() == {"torch", "torch channels-last"}
+    assert memory["ratio"] == memory["minigen"] / memory["torch"]
+    assert bench.rows["ops"][-1]["name"] == "median"
+    assert "against PyTorch channels-last" in capsys.readouterr().out
+    # The same networks, with as many parameters.
+    for net, count in zip(bench.torch.pair(), (1_176_835, 41_857), strict=True):
+        assert sum(p.numel() for p in net.parameters()) == count
+
+
+def test_rounds_alternate():
+    order = []
+    times = measured({who: lambda who=who: order.append(who) for who in "ab"}, rounds=3)
+    assert all(len(t) == 3 for t in times.values())
+    runs = [who for i, who in enumerate(order) if i == 0 or order[i - 1] != who]
+    assert "".join(runs) == "ababab"  # to warm up ab, then ab, ba, ab, run together
+    assert np.all(times["a"] > 0)
+
+
+def test_a_process_that_fails_says_why():
+    with pytest.raises(RuntimeError, match="has no attribute 'gone_step'"):
+        benchmarking.in_own_process("benchmark", "gone_step", 1, "cpu")
+
+
+@pytest.mark.parametrize("given, reason", [
+    (["vae", "--against", "theano"], "'theano' is none of torch"),
+    (["speed"], "invalid choice: 'speed'"),
+    (["ops", "--device", "tpu"], "invalid choice: 'tpu'"),
+    (["ops", "--device", "cuda"], "cuda"),
+])  # fmt: skip
+def test_what_cannot_be_measured_is_refused(given, reason, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        benchmark.arguments(given)
+    assert stopped.value.code == 2 and reason in capsys.readouterr().err
+
+
+def test_a_reference_must_belong_to_the_section(monkeypatch, capsys):
+    other = benchmark.Section(lambda bench: None, ("gensim",))
+    monkeypatch.setitem(benchmark.SECTIONS, "other", other)
+    assert benchmark.arguments(["all"]).against == ["torch", "gensim"]
+    assert benchmark.arguments(["other"]).against == ["gensim"]
+    assert benchmark.arguments(["all", "--against", "gensim"]).against == ["gensim"]
+    with pytest.raises(SystemExit):
+        benchmark.arguments(["vae", "--against", "gensim"])
+    assert "vae is not compared with gensim" in capsys.readouterr().err
+
+
+def test_without_the_reference_one_line_says_so_and_the_figures_are_written(
+    tmp_path, monkeypatch, capsys, one_thread
+):
+    def tiny(bench):
+        bench.row("nothing", lambda: None, {})
+
+    monkeypatch.setattr(benchmark, "installed", lambda name: False)
+    monkeypatch.setattr(benchmark, "SECTIONS", {"tiny": benchmark.Section(tiny)})
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "tiny", "--json", str(tmp_path / "f.json")])
+    with contextlib.chdir(tmp_path):
+        benchmark.main()
+    said = capsys.readouterr().out
+    assert said.startswith("PyTorch is not installed") and "Measured now" in said
+    found = json.loads((tmp_path / "f.json").read_text())
+    assert found["sections"]["tiny"][0]["name"] == "nothing"
+    assert {"numpy", "threads", "blas", "product_flops_per_second"} <= found["machine"].keys()

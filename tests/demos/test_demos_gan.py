@@ -1,0 +1,100 @@
+"""The demos of GANs run, resume, take a folder of pictures, and are measured by evaluate.py."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_demos import run
+
+from minigen.training import load_checkpoint
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Bright and dark pictures of many sizes, in two subfolders, and a file that is none."""
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for i in range(60):
+        kind = ("bright", "dark")[i % 2]
+        (folder / kind).mkdir(exist_ok=True)
+        height, width = rng.integers(8, 30, 2)
+        noise = rng.normal(200 - 150 * (i % 2), 20, (height, width, 3))
+        Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8)).save(folder / kind / f"{i}.png")
+    (folder / "broken.png").write_text("no picture")
+    return folder
+
+
+def small(pictures, *flags):
+    return ("--data", pictures, "--size", 8, "--quick", "--steps", 4, *flags)
+
+
+def test_wgan_resumed_is_wgan_uninterrupted(tmp_path, pictures):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    said = run("wgan.py", *small(pictures, "--penalty", 10), "--out", whole)
+    assert "LayerNorm" in said and "skipped 1 unreadable" in said and "broken.png" in said
+    run("wgan.py", *small(pictures, "--penalty", 10), "--steps", 2, "--out", parts)
+    run("wgan.py", "--resume", parts, "--steps", 4)
+    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
+    np.testing.assert_equal(a, b)  # bit for bit, whatever is nested inside
+    assert Image.open(parts / "samples" / "000004.png").mode == "RGB"
+
+
+@pytest.mark.parametrize("demo, flags", [
+    ("gan.py", ("--conditional", "--classes", 1)),
+    ("gan.py", ("--auxiliary", "--network", "conv")),
+    ("gan.py", ("--packing", 2)),
+    ("wgan.py", ("--conditional", "--warm-up", "--steps", 1)),
+])  # fmt: skip
+def test_a_run_is_measured(tmp_path, pictures, monkeypatch, demo, flags):
+    monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path / "cache"))
+    run(demo, *small(pictures, *flags), "--out", tmp_path / "run")
+    said = run("evaluate.py", tmp_path / "run", "--images", 30)
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["Fréchet distance"] > scores["Fréchet distance, floor"] >= 0
+    assert scores["accuracy of the classifier"] > 0.9 and "training the classifier" in said
+    assert ("read as the class asked for" in scores) == ("--packing" not in flags)
+    again = run("evaluate.py", tmp_path / "run", tmp_path / "run", "--images", 30)
+    assert "training the classifier" not in again and "± 0.0000" in again
+    assert json.loads((tmp_path / "run" / "scores.json").read_text()) == scores
+
+
+@pytest.mark.parametrize("demo, flags, score", [
+    ("mixture_gan.py", ("--model", "wgan-gp", "--packing", 2, "--data", "grid"), "high_quality"),
+    ("mixture_gan.py", ("--model", "wgan"), "reverse_kl"),
+    ("mixture_gan.py", ("--collapse",), "covered"),
+    ("parabola_gan.py", (), "W1 to true points"),
+])  # fmt: skip
+def test_points_in_the_plane_are_drawn_and_measured(tmp_path, demo, flags, score):
+    said = run(demo, "--quick", "--steps", 6, *flags, "--out", tmp_path / "run")
+    assert "samples.gif" in said and (tmp_path / "run" / "samples.gif").stat().st_size > 1000
+    run("evaluate.py", tmp_path / "run")
+    assert score in json.loads((tmp_path / "run" / "scores.json").read_text())
+
+
+def test_critic_and_discriminator_are_drawn_and_the_theory_holds(tmp_path):
+    run("critic_vs_discriminator.py", "--quick", "--steps", 3, "--out", tmp_path / "run")
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    for d in (0, 2, 4, 8):
+        assert scores[f"d = {d}: V(D*, G) − (2·JSD − log 4)"] == pytest.approx(0, abs=1e-6)
+    primal, dual = (scores[f"transport with a general cost, {k}"] for k in ("primal", "dual"))
+    assert primal == pytest.approx(dual)
+    for name in ("gaussians.png", "lines.png", "clouds.png", "moving.gif"):
+        assert (tmp_path / "run" / name).stat().st_size > 1000
+
+
+@pytest.mark.parametrize("demo, flags, reason", [
+    ("gan.py", ("--classes", 1), "add --conditional"),
+    ("gan.py", ("--conditional", "--classes", 5), r"not [5]"),
+    ("gan.py", ("--conditional", "--packing", 2), "leave one of them out"),
+    ("wgan.py", ("--batch-size", 100), "no batch of 100"),
+])  # fmt: skip
+def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, pictures, demo, flags, reason):
+    said = run(demo, *small(pictures, *flags), "--out", tmp_path / "run", status=1)
+    assert reason in said and "Traceback" not in said
+
+
+def test_evaluate_wants_a_run_that_it_knows(tmp_path):
+    (tmp_path / "config.json").write_text('{"demo": "cats"}')
+    said = run("evaluate.py", tmp_path, status=1)
+    assert "expected a run of" in said and "'cats'" in said and "Traceback" not in said
+    assert "no such folder" in run("evaluate.py", tmp_path / "nowhere", status=1)
