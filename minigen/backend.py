@@ -336,8 +336,8 @@ class Generator:
         self.draws = int(state["draws"])
 
     def reserve(self) -> tuple[int, int]:
-        """The seed, and the number of a draw that is nobody else's: all that a kernel on a GPU
-        needs in order to make the numbers by itself."""
+        """The seed, and the number of a draw that is nobody else's: all that a kernel needs in
+        order to make the numbers by itself."""
         with self._lock:
             draw, self.draws = self.draws, self.draws + 1
             return self.seed, draw
@@ -353,15 +353,6 @@ class Generator:
     def uniform(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of U[0, 1)."""
         return to_device(self._next().random(shape, dtype), device)
-
-    def bernoulli(self, shape: tuple[int, ...], p: float, device: str = "cpu") -> Array:
-        """An array of truth values, each true with probability `p` (to within 2⁻³²)."""
-        size = int(np.prod(shape, dtype=int))
-        bits = self._next().bit_generator.random_raw((size + 1) // 2).view(np.uint32)[:size]
-        # A threshold of 2³² does not fit 32 bits; p = 1 is every element.
-        threshold = round(p * 2**32)
-        true = bits < np.uint32(threshold) if threshold < 2**32 else np.ones(size, bool)
-        return to_device(true.reshape(shape), device)
 
 
 default_generator = Generator()

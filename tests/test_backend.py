@@ -95,7 +95,6 @@ def test_threads_are_at_least_one():
 draws = {
     "normal": lambda g: g.normal((3, 4)),
     "uniform": lambda g: g.uniform((3, 4), np.float64),
-    "bernoulli": lambda g: g.bernoulli((3, 40), 0.4),
 }
 
 
@@ -134,10 +133,7 @@ def test_distributions():
     assert x.dtype == np.float64 and u.dtype == np.float32
     assert abs(x.mean()) < 0.01 and abs(x.var() - 1) < 0.02 and abs((x**4).mean() - 3) < 0.15
     assert abs(u.mean() - 0.5) < 0.005 and u.min() >= 0 and u.max() < 1
-    for p in (0.0, 1e-12, 0.1, 0.5, 1 - 1e-12, 1.0):
-        b = g.bernoulli((n,), p)
-        assert b.dtype == np.bool_ and abs(b.mean() - p) < 0.005
-    assert g.bernoulli((3, 0), 0.5).shape == (3, 0) and g.normal(()).shape == ()
+    assert g.normal(()).shape == ()
 
 
 def test_threads_draw_different_numbers():

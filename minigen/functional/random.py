@@ -10,7 +10,7 @@ import numpy as np
 from minigen import backend
 from minigen.backend import FLOAT32, Array, Generator, as_array, on_host, to_device
 from minigen.functional.arguments import refuse, require_floating, sizes
-from minigen.kernels import elementwise
+from minigen.kernels import elementwise, random
 from minigen.kernels.cuda import random as cuda_random
 from minigen.operation import operation
 from minigen.tensor import Tensor
@@ -91,15 +91,14 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if not training or p == 0:
         return input
     shape, scale = input.shape, 1 / (1 - p) if p < 1 else 0.0
+    seed, draw = backend.default_generator.reserve()
     if not on_host(input._data):
-        seed, draw = backend.default_generator.reserve()
         return _dropout_drawn(input, keep=1 - p, scale=scale, seed=seed, draw=draw)
     if input.ndim == 4:  # drawn pixel by pixel, as images lie in memory
         n, c, h, w = shape
-        mask = backend.default_generator.bernoulli((n, h, w, c), 1 - p)
-        mask = mask.transpose(0, 3, 1, 2)
+        mask = random.bernoulli((n, h, w, c), 1 - p, seed, draw).transpose(0, 3, 1, 2)
     else:
-        mask = backend.default_generator.bernoulli(shape, 1 - p)
+        mask = random.bernoulli(shape, 1 - p, seed, draw)
     return _dropout(input, mask, scale=scale)
 
 

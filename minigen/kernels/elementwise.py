@@ -51,7 +51,7 @@ def _in_pieces(formula: Callable[..., None], *arrays: Array) -> Array:
         formula(*arrays, y)
         return y
     y = memory.empty_like(like, dtype)
-    if y.size <= threads.PIECE:
+    if y.size <= threads.PIECE and all(a.strides == like.strides for a in arrays[:-1]):
         formula(*arrays, y)
         return y
     flat = [_laid_out_as(y, a).ravel(order="K") for a in (*arrays, y)]

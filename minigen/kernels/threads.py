@@ -118,9 +118,10 @@ def in_pieces(work: Callable[[int, int], Any], count: int, width: int, cost: flo
     A NumPy call gives up the interpreter lock and has to wait for it afterwards, so that pieces
     must not be too small either.
     """
+    if not count:
+        return []
     parts = min(backend.threads(), count) if cost >= ALONE else 1
-    total = parts * max(1, -(-count * width // (parts * PIECE)))
-    total = max(1, min(total, count))
+    total = min(count, parts * max(1, -(-count * width // (parts * PIECE))))
     results: list[Any] = [None] * total
 
     def some(_: int, first: int, last: int) -> None:
