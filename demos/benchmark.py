@@ -12,6 +12,7 @@ reference is not installed, only this engine's figures are shown.
     dcgan   a training step of the convolutional GAN pair (41,857 and 1,176,835 parameters), its
             memory, and both from 1 image to 512
     vae     a training step of a variational autoencoder of linear layers, 784-400-20
+    word2vec  an epoch over a text of random words, against gensim with as many workers
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from minigen import Tensor, backend, nn, optim
 from minigen import functional as F
 from minigen.files import written_whole
 from minigen.models.gan import GAN, ConvDiscriminator, ConvGenerator
+from minigen.models.word2vec import Word2Vec
 
 
 def ops(bench: Bench) -> None:
@@ -315,6 +317,42 @@ def vae(bench: Bench, batch: int = 128) -> None:
     bench.memory("vae", batch)
 
 
+def word2vec(bench: Bench, words: int = 400_000, vocabulary: int = 60_000) -> None:
+    """Skip-gram and CBOW with negative sampling, 100 dimensions, window 5, 5 negatives, on words
+    drawn by Zipf's law, as frequent as in a text."""
+    rng = np.random.default_rng(0)
+    share = 1 / np.arange(1, vocabulary + 1)
+    text = rng.choice(vocabulary, words, p=share / share.sum()).astype(np.int32)
+    counts = np.bincount(text, minlength=vocabulary)
+    order = np.argsort(-counts, kind="stable")
+    text = np.argsort(order).astype(np.int32)[text]
+    counts = counts[order]
+    workers = backend.threads()
+    for name in ("skipgram", "cbow"):
+        model = Word2Vec(counts, model=name, workers=workers, device=bench.device)
+        sides: dict[str, Call] = {}
+        if "gensim" in bench.against:
+            from gensim.models import Word2Vec as Gensim
+
+            strings = [str(row) for row in text.tolist()]
+            lines = [strings[i : i + 10_000] for i in range(0, words, 10_000)]
+            theirs = Gensim(min_count=1, sg=int(name == "skipgram"), workers=workers)
+            theirs.build_vocab(lines)
+            sides["gensim"] = functools.partial(
+                theirs.train, lines, total_examples=len(lines), epochs=1
+            )
+        ours = functools.partial(one_epoch, model, text)
+        row = bench.row(f"{name}, {words:,} words", ours, sides, budget=10.0, roofline=False)
+        bench.note(f"  {words / row['seconds']:,.0f} words/s")
+
+
+def one_epoch(model: Word2Vec, text: np.ndarray) -> None:
+    """Learn from all of a text."""
+    size = model.words_a_step
+    for i, first in enumerate(range(0, len(text), size)):
+        model.step(text[first : first + size], i + 1, 0, 0)
+
+
 class Section(NamedTuple):
     """A table, and the packages that it compares with."""
 
@@ -327,6 +365,7 @@ SECTIONS = {
     "conv": Section(conv),
     "dcgan": Section(dcgan),
     "vae": Section(vae),
+    "word2vec": Section(word2vec, ("gensim",)),
 }
 
 

@@ -256,6 +256,58 @@ points are assigned in the order they come | metrics_transport
 every sample covers a mode | metrics_counts
 - np.unique(nearest[good])
 + np.unique(nearest)
+# kernels/skipgram.py
+a word sees itself | kernels_skipgram
+- band = (distance > 0) & (distance <= reach)
++ band = distance <= reach
+the window is one word short | kernels_skipgram
+- band = (distance > 0) & (distance <= reach)
++ band = (distance > 0) & (distance < reach)
+words that are not there predict | kernels_skipgram
+-         weights[:, :, width:] = share * band.sum(2, keepdims=True)
++         pass
+a context is summed where it is averaged | kernels_skipgram
+-     pool /= xp.maximum(pool.sum(2, keepdims=True), 1)  # (tiles, TILE, halo), rows sum to 1
++     pass
+a row named twice moves once | kernels_skipgram
+-         xp.add.at(table, xp.maximum(rows, 0), values * scale)
++         table[xp.maximum(rows, 0)] += values * scale
+rows are damped in the batch after | word2vec
+-         self._steps[self._rows] = 0
++         self._steps[:] = 1e9
+# models/word2vec.py
+an update that does nothing | word2vec
+-                 kernel.add_rows(tables[0], *result.w_in, damping(result.w_in.rows, now))
++                 pass
+the second table is frozen | word2vec
+-                 kernel.add_rows(tables[1], *result.w_out, scale)
++                 pass
+the bias is frozen | word2vec
+-                     kernel.add_rows(tables[2][:, None], result.w_out.rows, values, scale)
++                     pass
+noise follows the counts to the power of one half | word2vec
+- power: float = 0.75
++ power: float = 0.5
+frequent words are kept too often | word2vec
+- np.minimum(1.0, np.sqrt(ratio) + ratio)
++ np.minimum(1.0, np.sqrt(ratio) + 2 * ratio)
+all workers draw the same numbers | word2vec
+- [self.seed, number << 16 | worker]
++ [0, worker]
+the nearby word is the word itself | word2vec
+- words[j + (j >= i)]
++ words[j + (j > i)]
+# data/vectors.py
+cosines of vectors of another length | data_vectors
+-             unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1)
++             unit /= 2
+# metrics/similarity.py
+a given word may be the answer | metrics_similarity
+-         for given in (a, b, c):
++         for given in (a, b):
+ties take the largest of their ranks | metrics_similarity
+- (last - (count - 1) / 2)[place]
++ last[place]
 """
 # As torch.py: the tests are to see all by themselves, and PyTorch takes seconds to import.
 HIDDEN = "raise ModuleNotFoundError('PyTorch is hidden')"

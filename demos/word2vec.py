@@ -1,0 +1,176 @@
+"""Learn a vector for each word of a text, so that words used alike have vectors alike.
+
+Without flags the text is the documentation that came with this installation. The run folder gets
+the vectors (vectors.bin, which gensim and others open too), a map of frequent words (map.png), the
+curve of the loss (curves.png, metrics.jsonl), config.json and checkpoint.npz. Ask for more with
+
+    python demos/words.py RUN matrix              the nearest neighbours of a word
+    python demos/words.py RUN king - man + woman  an analogy
+    python demos/evaluate.py RUN                  how well they agree with people's judgements
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import math
+import time
+from collections.abc import Callable
+
+from minigen import training
+from minigen.data.text import corpus
+from minigen.data.vectors import Vectors
+from minigen.models.word2vec import CONTEXTS, Predictor, Word2Vec
+from minigen.training.wordmap import save_word_map
+
+EPOCHS = {"docs": 20}  # a small text is read more often
+ON_THE_MAP = 400
+PROBES = (
+    "eigenvalues", "matrix", "thread", "string", "colour", "plot", "random", "integer",
+    "king", "france", "water", "music", "three", "doctor", "juice", "monday",
+)  # fmt: skip
+ANALOGIES = (
+    ("row", "rows", "column"), ("min", "max", "minimum"), ("integer", "integers", "string"),
+    ("man", "king", "woman"), ("france", "paris", "italy"), ("good", "better", "bad"),
+)  # fmt: skip
+
+
+@training.script
+def main() -> None:
+    parser = training.Parser(
+        __doc__,
+        name="word2vec",
+        quick={"epochs": 2, "dim": 50, "limit": 2000},
+    )
+    add = parser.add_argument
+    models = ("skipgram", "cbow", "softmax", *CONTEXTS)
+    add("--model", choices=models, default="skipgram",
+        help="skipgram and cbow sample negatives; softmax is skip-gram with the full softmax, and"
+        " the others are neural language models: for small vocabularies, see --limit")  # fmt: skip
+    add("--corpus", default="docs", metavar="FILE",
+        help="a text (plain, .gz or .xz), text8, or docs, the documentation at hand")  # fmt: skip
+    add("--as-is", action="store_true",
+        help="words are what white space separates, not runs of letters in lower case")  # fmt: skip
+    one_or_more, not_negative = at_least(1), at_least(0.0)
+    add("--dim", type=one_or_more, default=100, help="length of a vector")
+    add(
+        "--window",
+        type=one_or_more,
+        default=5,
+        help="how far a word sees; each up to this, at random",
+    )
+    add("--negative", type=one_or_more, default=5, help="noise words for each pair of words")
+    add("--sample", type=not_negative, default=1e-3,
+        help="words with a larger share of the text are dropped at random; 0 for none")  # fmt: skip
+    add("--min-count", type=one_or_more, default=5, help="rarer words are left out")
+    add(
+        "--limit",
+        type=one_or_more,
+        default=None,
+        help="so many words at most, the most frequent ones",
+    )
+    add(
+        "--epochs", type=one_or_more, default=None, help="passes over the text; 20 for docs, else 5"
+    )
+    add(
+        "--lr",
+        type=not_negative,
+        default=None,
+        help="learning rate at first, if not the model's own",
+    )
+    add("--bias", action="store_true", help="learn an output bias for each word too")
+    add(
+        "--workers",
+        type=one_or_more,
+        default=2,
+        help="threads; with one, a seed gives the same vectors",
+    )
+    add("--text", action="store_true", help="write vectors.txt instead of vectors.bin")
+    args, run = parser.open_run()
+
+    print(f"reading {args.corpus} …", flush=True)
+    started = time.perf_counter()
+    text = corpus(args.corpus, args.min_count, as_is=args.as_is, limit=args.limit)
+    print(
+        f"{len(text):,} words of {text.name}, {text.types:,} different ones, of which"
+        f" {len(text.words):,} get a vector; read in {time.perf_counter() - started:.0f} s;"
+        f" the run folder is {run.folder}"
+    )
+    options = {
+        "dim": args.dim, "window": args.window, "sample": args.sample, "seed": args.seed,
+        "device": args.device, "lr": args.lr,
+    }  # fmt: skip
+    if args.model in ("skipgram", "cbow"):
+        build = functools.partial(
+            Word2Vec, negative=args.negative, bias=args.bias, workers=args.workers
+        )
+    else:
+        build = Predictor
+    model = build(text.counts, model=args.model, **options)
+    epochs = args.epochs or EPOCHS.get(args.corpus, 5)
+    size = min(model.words_a_step, len(text))
+    per_epoch = -(-len(text) // size)
+    loop = training.Loop(
+        run,
+        steps=epochs * per_epoch,
+        state={"model": model},
+        log_every=max(1, min(20, epochs * per_epoch // 50)),
+        save_every=max(1, 10_000_000 // size),
+    )
+    words, clock = 0, time.perf_counter()
+    for step in loop:
+        first = (step - 1) % per_epoch * size
+        rows = text.read(first, size)
+        metrics = model.step(rows, step, done=(step - 1) / loop.steps, end=step / loop.steps)
+        words += min(size, len(text) - first)
+        speed = words / (time.perf_counter() - clock)
+        loop.log({**metrics, "kwords/s": speed / 1000})
+
+    seconds = time.perf_counter() - clock
+    print(f"{words:,} words in {seconds:.0f} s, {words / max(seconds, 1e-9):,.0f} words/s")
+    vectors, interrupted = Vectors(text.words, model.vectors()), loop.interrupted
+    del model, loop  # what follows needs the memory of the tables
+    path = run.path("vectors.txt" if args.text else "vectors.bin")
+    vectors.save(path, text=args.text)
+    training.plot_metrics(run.path("curves.png"), run.metrics(), {"loss of a pair": ["loss"]})
+    shown = vectors.words[:ON_THE_MAP]
+    save_word_map(run.path("map.png"), shown, vectors.vectors[:ON_THE_MAP])
+    show(vectors)
+    print(f"the vectors are in {path}, a map of frequent words in {run.folder}/map.png")
+    if interrupted:
+        print(f"to go on: {training.resume_command(run)}")
+
+
+def at_least(least: float) -> Callable[[str], float]:
+    """A type for argparse: numbers of the type of `least`, from there on."""
+
+    def number(text: str) -> float:
+        value = type(least)(text)
+        if not value >= least or value == math.inf:
+            raise argparse.ArgumentTypeError(f"must be {least} or more, not {text}")
+        return value
+
+    number.__name__ = type(least).__name__  # for argparse's message about other text
+    return number
+
+
+def show(vectors: Vectors) -> None:
+    """Nearest neighbours of some words, and some analogies, of those that are known."""
+    restrict = 30_000  # vectors of rare words are mostly noise
+    known = [word for word in PROBES if word in vectors][:8] or vectors.words[100:600:100]
+    width = max(map(len, known), default=0)
+    print("\nnearest neighbours, with the cosine")
+    for word in known:
+        near = vectors.most_similar(word, count=5, restrict=restrict)
+        print(f"  {word:{width}}  " + "  ".join(f"{w} {s:.2f}" for w, s in near))
+    questions = [q for q in ANALOGIES if all(word in vectors for word in q)]
+    if questions:
+        print("analogies")
+    for a, b, c in questions:
+        best = vectors.most_similar([b, c], [a], count=3, restrict=restrict)
+        print(f"  {a} : {b} = {c} : " + ", ".join(word for word, _ in best))
+    print()
+
+
+if __name__ == "__main__":
+    main()

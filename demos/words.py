@@ -1,0 +1,78 @@
+"""Ask word vectors: the neighbours of words, analogies, and how alike two words are.
+
+    python demos/words.py RUN eigenvalues           nearest neighbours
+    python demos/words.py RUN king - man + woman    words nearest to a sum: an analogy
+    python demos/words.py RUN --similarity cup mug  the cosine of two words
+
+Without words it reads such lines from the terminal. RUN is the folder of a run of
+demos/word2vec.py, or a file in word2vec's text or binary format.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from word_scores import vectors_of
+
+from minigen import training
+from minigen.data import DataError
+from minigen.data.vectors import Vectors
+
+
+@training.script
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("vectors", metavar="RUN")
+    add("--similarity", nargs=2, metavar="WORD", help="the cosine of two words")
+    add("--count", type=int, default=10, help="how many words to show (10)")
+    add("--restrict", type=int, help="look among the N most frequent words only", metavar="N")
+    # The sum is taken as it stands: argparse would take its minus signs for flags.
+    args, words = parser.parse_known_args()
+    vectors = vectors_of(args.vectors)
+    if args.similarity:
+        print(f"{_asked(lambda: vectors.similarity(*args.similarity)):.3f}")
+    elif words:
+        answer(vectors, words, args.count, args.restrict)
+    else:
+        for line in sys.stdin:
+            if line.split():
+                try:
+                    answer(vectors, line.split(), args.count, args.restrict)
+                except DataError as error:
+                    print(error)
+
+
+def answer(vectors: Vectors, words: Sequence[str], count: int, restrict: int | None) -> None:
+    """Print the words nearest to a sum such as ["king", "-", "man", "+", "woman"].
+
+    Raises:
+        DataError: a word is unknown, or none is left.
+    """
+    signs: dict[str, list[str]] = {"+": [], "-": []}
+    sign = "+"
+    for word in words:
+        if word in signs:
+            sign = word
+        else:
+            signs[sign].append(word)
+            sign = "+"
+    near = _asked(lambda: vectors.most_similar(signs["+"], signs["-"], count, restrict))
+    for word, cosine in near:
+        print(f"{cosine:.3f}  {word}")
+
+
+def _asked(question):
+    """The answer; an unknown word is a matter for the user."""
+    try:
+        return question()
+    except (KeyError, ValueError) as error:
+        raise DataError(error.args[0]) from None
+
+
+if __name__ == "__main__":
+    main()

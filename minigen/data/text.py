@@ -1,0 +1,316 @@
+"""Texts as rows of a vocabulary, streamed: memory grows with the vocabulary, not with the text.
+
+corpus("book.txt")      any text in UTF-8, plain, .gz or .xz
+corpus("text8")         100 MB of English Wikipedia, downloaded once from its publisher
+corpus("docs")          the documentation that came with this installation: the docstrings of
+                        Python's standard library, NumPy, SciPy and matplotlib, and the language
+                        reference in pydoc_data: 1.4 million words
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import gzip
+import hashlib
+import http.client
+import importlib.util
+import io
+import lzma
+import os
+import re
+import sysconfig
+import tempfile
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigen.data import download
+from minigen.data.images import DataError
+from minigen.files import StrPath
+
+PIECE = 1 << 20  # characters read at a time
+
+TEXT8 = "text8.zip"
+TEXT8_URL = "http://mattmahoney.net/dc/text8.zip"
+TEXT8_SIZE, TEXT8_MD5 = 100_000_000, "3bea1919949baf155f99411df5fada7e"  # of the unpacked file
+
+DOCUMENTED = ("numpy", "scipy", "matplotlib")
+NOT_READ = {
+    "site-packages", "test", "tests", "idlelib", "lib2to3", "ensurepip", "pydoc_data",
+    "turtledemo",
+}  # fmt: skip
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+_ASCII = {i: chr(i).lower() if chr(i).isalpha() else " " for i in range(128)}
+
+
+def letters(text: str) -> list[str]:
+    """The words of a text: runs of letters, in lower case."""
+    if text.isascii():  # the same, three times as fast
+        return text.translate(_ASCII).split()
+    return _LETTERS.findall(text.lower())
+
+
+class Corpus:
+    """A text as rows of its vocabulary, the most frequent word first.
+
+    The text is read once. What is kept in memory is the vocabulary; the rows are in an unnamed
+    file, 4 bytes a word, in the folder for temporary files (see `TMPDIR`), and go with the object.
+
+    Args:
+        pieces: the text, cut anywhere between words.
+        min_count: words that occur less often are left out of the vocabulary and of the text, so
+            that those around them become neighbours, as in word2vec.
+        tokenise: from a piece to its words.
+        limit: the size of the vocabulary at most.
+        name: for messages.
+
+    Attributes:
+        words: the vocabulary; ties in the order of first occurrence.
+        counts: how often each occurs, int64.
+        types: how many different words the text has.
+
+    Raises:
+        DataError: no word occurs `min_count` times, the file for the rows cannot be written, or
+            min_count or limit is less than 1.
+    """
+
+    def __init__(
+        self,
+        pieces: Iterable[str],
+        min_count: int = 5,
+        tokenise: Callable[[str], list[str]] = letters,
+        limit: int | None = None,
+        name: str = "the text",
+    ):
+        for what, value in (("min_count", min_count), ("limit", 1 if limit is None else limit)):
+            if value < 1:
+                raise DataError(f"{name}: {what} must be 1 or more, not {value}")
+        numbers = _Numbers()
+        counts = np.zeros(1 << 10, np.int64)
+        self._length = 0
+        # From here to the next comment all words have numbers in the order of first occurrence.
+        try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+            for piece in pieces:
+                found = tokenise(piece)
+                rows = np.fromiter(map(numbers.__getitem__, found), np.int32, len(found))
+                if len(numbers) > len(counts):
+                    counts = np.concatenate([counts, np.zeros(2 * len(numbers), np.int64)])
+                seen = np.bincount(rows)
+                counts[: len(seen)] += seen
+                self._length += len(rows)
+                self._file.write(rows.tobytes())
+            self._file.flush()
+        except OSError as error:
+            raise DataError(
+                f"{name}: the words cannot be kept in {tempfile.gettempdir()}: {error.strerror}."
+                " Set TMPDIR to a folder with space for 4 bytes a word"
+            ) from error
+        self.name, self.types, self.min_count = name, len(numbers), min_count
+        counts = counts[: len(numbers)]
+        order = np.argsort(-counts, kind="stable")
+        order = order[: int((counts >= min_count).sum())][:limit]
+        if not len(order):
+            raise DataError(
+                f"{name}: none of its {self._length:,} words occurs {min_count} times or more:"
+                " give more text, or a smaller --min-count"
+            )
+        # Rows of the vocabulary from here on; −1 is a word that is left out.
+        self._rows = np.full(len(numbers), -1, np.int32)
+        self._rows[order] = np.arange(len(order), dtype=np.int32)
+        self.counts = counts[order]
+        words: list[str] = [""] * len(order)
+        for word, row in zip(numbers, self._rows.tolist(), strict=True):
+            if row >= 0:
+                words[row] = word
+        self.words = words
+
+    def __len__(self) -> int:
+        """How many words the text has, those included that are not in the vocabulary."""
+        return self._length
+
+    def read(self, first: int, count: int) -> np.ndarray:
+        """The rows, int32, of those among the words first, …, first + count − 1 of the text that
+        are in the vocabulary."""
+        self._file.seek(4 * first)
+        data = self._file.read(4 * max(0, min(count, self._length - first)))
+        rows = self._rows[np.frombuffer(data, np.int32)]
+        return rows[rows >= 0]
+
+
+class _Numbers(dict):
+    """Numbers each new key."""
+
+    def __missing__(self, key: str) -> int:
+        self[key] = number = len(self)
+        return number
+
+
+def corpus(
+    name: StrPath, min_count: int = 5, *, as_is: bool = False, limit: int | None = None
+) -> Corpus:
+    """Read "docs", "text8" (see above), or a file of text.
+
+    Args:
+        as_is: words are what white space separates, as they stand, as in word2vec; otherwise they
+            are runs of letters, in lower case.
+        limit: the size of the vocabulary at most.
+
+    Raises:
+        DataError: the file is missing or damaged, cannot be downloaded, or holds too few words.
+    """
+    tokenise = str.split if as_is else letters
+    if name == "docs":
+        return Corpus(documentation(), min_count, tokenise, limit, "docs")
+    pieces = text8() if name == "text8" else text_pieces(name)
+    return Corpus(pieces, min_count, tokenise, limit, str(name))
+
+
+def text_pieces(path: StrPath) -> Iterator[str]:
+    """A text file in pieces cut at white space; bytes that are not UTF-8 become U+FFFD, which is no
+    letter.
+
+    Raises:
+        DataError: the file is missing, cannot be read, or its compression is damaged.
+    """
+    path = Path(path)
+    opener = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
+    try:
+        with opener(path, "rb") as file:
+            yield from _pieces(file)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"there is no text file {path}: give a file, text8, or docs for the documentation on"
+            " this machine"
+        ) from error
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read: {reason}") from error
+
+
+def _pieces(file: Any) -> Iterator[str]:
+    """Pieces cut at white space, or, where a piece has none, anywhere."""
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="replace")
+    rest = ""
+    while piece := text.read(PIECE):
+        piece = rest + piece
+        end = max(piece.rfind(" "), piece.rfind("\n"))
+        if end < 0:
+            end = len(piece)
+        yield piece[:end]
+        rest = piece[end:]
+    yield rest
+
+
+def text8() -> Iterator[str]:
+    """Matt Mahoney's text8, the first 10⁸ bytes of English Wikipedia reduced to a to z and single
+    spaces, unpacked on the way.
+
+    text8.zip is looked for in `$MINIGEN_DATA/text8/` and then in the cache (see
+    minigen.data.download), else downloaded to there. Its checksum decides, wherever it comes from.
+
+    Raises:
+        DataError: it is damaged, or cannot be downloaded.
+    """
+    path = _text8_zip()
+    with zipfile.ZipFile(path) as archive, archive.open("text8") as file:
+        yield from _pieces(file)
+
+
+def _text8_zip() -> Path:
+    cached = download.cache_folder() / "text8" / TEXT8
+    places = [cached]
+    if given := os.environ.get("MINIGEN_DATA"):
+        places.insert(0, Path(given).expanduser() / "text8" / TEXT8)
+    for path in places:
+        if path.exists():
+            if complaint := _complaint_about_text8(path):
+                raise DataError(f"{path}: {complaint}. Delete it, to have it downloaded again")
+            return path
+    try:
+        data = download._fetch(TEXT8_URL)
+        complaint = _complaint_about_text8(io.BytesIO(data))
+    except (OSError, http.client.HTTPException) as error:
+        complaint = str(error) or type(error).__name__
+    if complaint:
+        raise DataError(
+            f"text8 is not at hand and could not be downloaded ({TEXT8_URL}: {complaint}). Try"
+            f" again, or put {TEXT8} into {cached.parent}"
+        )
+    download._write(cached, data)
+    return cached
+
+
+def _complaint_about_text8(source: Path | io.BytesIO) -> str | None:
+    """What is wrong with text8.zip, if anything."""
+    md5 = hashlib.md5(usedforsecurity=False)
+    size = 0
+    try:
+        with zipfile.ZipFile(source) as archive, archive.open("text8") as file:
+            while (piece := file.read(PIECE)) and size <= TEXT8_SIZE:
+                md5.update(piece)
+                size += len(piece)
+    except (OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        return f"is damaged ({error})"
+    if size != TEXT8_SIZE or md5.hexdigest() != TEXT8_MD5:
+        return f"expected {TEXT8_SIZE} bytes with the MD5 checksum {TEXT8_MD5}, got another file"
+    return None
+
+
+def documentation() -> Iterator[str]:
+    """The docstrings of Python's standard library and of the packages in DOCUMENTED, read with
+    `ast` and so without running them, and the language reference; tests are left out.
+
+    Raises:
+        DataError: there are none, in an installation stripped of its sources.
+    """
+    folders = [Path(sysconfig.get_paths()["stdlib"])]
+    for package in DOCUMENTED:
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.submodule_search_locations:
+            folders.append(Path(spec.submodule_search_locations[0]))
+    found = False
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            if not NOT_READ.intersection(path.relative_to(folder).parts):
+                for text in docstrings(path):
+                    found = True
+                    yield text
+    try:
+        from pydoc_data.topics import topics
+    except ImportError:  # some distributions leave it out
+        topics = {}
+    yield from topics.values()
+    if not found and not topics:
+        raise DataError("there is no documentation on this machine: give --corpus FILE instead")
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """The docstrings of a file of Python source; none where it cannot be read or parsed."""
+    collecting = gc.isenabled()
+    gc.disable()  # so many nodes at once make Python look for cycles over and over
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of invalid escapes in others' sources
+            tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    finally:
+        if collecting:
+            gc.enable()
+    pending: list[ast.AST] = [tree]
+    while pending:  # only statements are visited, for only they hold functions and classes
+        node = pending.pop()
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node, clean=False)
+            if text:
+                yield text
+        for name in ("finalbody", "orelse", "handlers", "body"):
+            pending.extend(reversed(getattr(node, name, [])))

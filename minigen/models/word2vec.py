@@ -1,0 +1,566 @@
+"""Word vectors, from neural language models to word2vec.
+
+A neural language model (Bengio et al. 2003) predicts the next word from the last four: each word
+has a row e in a table, the four rows go through a hidden layer, and a softmax over the vocabulary
+says how probable each word is. Whoever wants the table and not the prediction may choose the
+context freely: four words before and after, the one before, or one nearby. The last is skip-gram
+(Mikolov et al. 2013, arXiv:1301.3781), which needs no hidden layer: word c predicts word t by
+
+    p(t | c) = exp(w_tᵀe_c + b_t) / Σ_j exp(w_jᵀe_c + b_j)                        full softmax
+
+Its sum over the vocabulary is costly. Negative sampling (Mikolov et al. 2013, arXiv:1310.4546) asks
+instead whether t was seen near c, or is one of k words drawn from the noise distribution:
+
+    p(y = 1 | t, c) = σ(w_tᵀe_c + b_t)
+
+CBOW turns it round: the mean of the rows of the words around predicts the word in the middle.
+
+    SENTENCE, contexts, examples     what is learnt from, on one sentence
+    LanguageModel, SkipGram          networks of the ordinary kind, for small vocabularies
+    pair_loss                        negative sampling for one pair at a time, as in the formula
+    negative_sampling                the same for a whole text: an operation with its own kernel
+    Word2Vec, Predictor              the tables and the networks, and how they are trained
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+import minigen
+from minigen import Tensor, nn, optim
+from minigen import functional as F
+from minigen.backend import Array, namespace, to_device
+from minigen.kernels import skipgram as kernel
+from minigen.kernels.threads import single_threaded_blas
+from minigen.operation import operation
+from minigen.sparse import SparseRows
+from minigen.tensor import increment_version, is_grad_enabled
+
+SENTENCE = "I want a glass of orange juice to go along with my cereal"
+
+CONTEXTS = {  # places of the context, relative to the word that is predicted
+    "last-four": (-4, -3, -2, -1),
+    "four-each-side": (-4, -3, -2, -1, 1, 2, 3, 4),
+    "last-one": (-1,),
+    "nearby-one": None,  # one of the words within a window, drawn anew each time
+}
+
+
+def contexts(
+    words: Sequence[Any], kind: str, rng: np.random.Generator | None = None, window: int = 4
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is to be predicted from what: contexts (n, size) and targets (n,) of a text.
+
+    Args:
+        words: words, or rows of a vocabulary.
+        kind: a key of CONTEXTS.
+        rng: draws the nearby word.
+        window: how far away a nearby word may be.
+
+    Raises:
+        ValueError: another kind.
+    """
+    words = np.asarray(words)
+    if kind not in CONTEXTS:
+        raise ValueError(f"contexts: kind must be one of {', '.join(CONTEXTS)}, not {kind!r}")
+    places = CONTEXTS[kind]
+    if places is None:
+        if len(words) < 2:
+            return words[:0, None], words[:0]
+        i = np.arange(len(words))
+        low, high = np.maximum(i - window, 0), np.minimum(i + window, len(words) - 1)
+        j = (rng or np.random.default_rng(0)).integers(low, high)  # one less, to step over i
+        return words[j + (j >= i)][:, None], words
+    targets = np.arange(max(0, -min(places)), len(words) - max(0, *places))
+    return words[targets[:, None] + np.array(places)], words[targets]
+
+
+def examples(
+    words: Sequence[str], context: int, target: int, noise: Sequence[str]
+) -> list[tuple[str, str, int]]:
+    """The examples (context, word, label) that negative sampling makes of one pair of words, by
+    their places: the word that was seen there has label 1, the words of noise have label 0.
+
+    Noise is not compared with the text: "of", drawn as noise, counts as 0 although it stands near
+    "orange". Rare words are seldom drawn, so that it does little harm.
+    """
+    return [(words[context], words[target], 1)] + [(words[context], word, 0) for word in noise]
+
+
+class LanguageModel(nn.Module):
+    """The softmax over a vocabulary from a few words: (N, size) rows -> logits (N, words).
+
+    Args:
+        words: size of the vocabulary.
+        size: words of a context.
+        dim: length of a word's vector.
+        hidden: units of the hidden layer; 0 for none.
+    """
+
+    def __init__(self, words: int, size: int, dim: int = 100, hidden: int = 0):
+        super().__init__()
+        self.embedding = nn.Embedding(words, dim)
+        self.hidden = nn.Linear(size * dim, hidden) if hidden else None
+        self.output = nn.Linear(hidden or size * dim, words)
+        with minigen.no_grad():
+            self.embedding.weight.mul_(1 / math.sqrt(dim))
+
+    def forward(self, context: Tensor) -> Tensor:
+        """Logits (N, words), whose softmax is p(t | context)."""
+        e = self.embedding(context).flatten(1)  # (N, size·dim)
+        return self.output(e if self.hidden is None else self.hidden(e).tanh())
+
+    def loss(self, context: Tensor, target: Tensor) -> Tensor:
+        """−log p(t | context), averaged."""
+        return F.cross_entropy(self(context), target)
+
+
+class SkipGram(LanguageModel):
+    """Skip-gram with the full softmax: p(t | c) = exp(w_tᵀe_c + b_t) / Σ_j exp(w_jᵀe_c + b_j)."""
+
+    def __init__(self, words: int, dim: int = 100):
+        super().__init__(words, 1, dim)
+
+    def loss(self, context: Tensor, target: Tensor) -> Tensor:
+        """−log p(t | c), averaged. A word that predicts several others needs its softmax once:
+        context (N, 1), target (N, …) with −1 where there is none."""
+        log_p = self(context).log_softmax(1)
+        flat = target.data.reshape(len(context), -1)
+        rows, columns = (flat >= 0).nonzero()
+        return -log_p[rows, flat[rows, columns]].mean()
+
+
+def pair_loss(
+    w_in: Tensor,
+    w_out: Tensor,
+    bias: Tensor | None,
+    context: Tensor,
+    target: Tensor,
+    label: Tensor,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """−log p(y | t, c) with p(y = 1 | t, c) = σ(w_tᵀe_c + b_t), summed over pairs.
+
+    Shapes: tables (words, dim), bias (words,); context, target, label and weight (n,), where
+    `weight` says how much a pair counts. The gradients of the tables are row-sparse.
+    """
+    e = F.embedding(context, w_in, sparse=True)
+    w = F.embedding(target, w_out, sparse=True)
+    score = (e * w).sum(1)
+    if bias is not None:
+        score = score + F.embedding(target, bias.unsqueeze(1)).squeeze(1)
+    return F.binary_cross_entropy_with_logits(score, label, weight=weight, reduction="sum")
+
+
+def _negative_sampling_pullback(
+    g, w_in, w_out, bias, model, text, reach, noise, window, negative, needs
+):
+    if is_grad_enabled():
+        raise NotImplementedError(
+            "negative_sampling has gradients of first order only; pair_loss without sparse rows "
+            "has those of every order"
+        )
+    biased = None if bias is None else bias.data
+    result = _KERNELS[model](
+        text, reach, noise, w_in.data, w_out.data, biased, window=window, negative=negative
+    )
+
+    def rows(table: Tensor, rows: Array, values: Array) -> SparseRows:
+        real = rows >= 0
+        return SparseRows(rows[real], -g.data * values[real], table.shape)
+
+    return [
+        rows(w_in, *result.w_in) if needs[0] else None,
+        rows(w_out, *result.w_out) if needs[1] else None,
+        rows(bias, result.w_out.rows, result.bias) if needs[2] else None,
+    ]
+
+
+@operation(joint=_negative_sampling_pullback)
+def _negative_sampling(
+    w_in: Array,
+    w_out: Array,
+    bias: Array | None,
+    *,
+    model: str,
+    text: Array,
+    reach: Array,
+    noise: Array,
+    window: int,
+    negative: float,
+) -> Array:
+    tables = (w_in, w_out, bias)
+    options = {"window": window, "negative": negative, "with_loss": True}
+    with np.errstate(over="ignore"):
+        loss = _KERNELS[model](text, reach, noise, *tables, **options).loss
+    return namespace(w_in).asarray(loss, w_in.dtype)
+
+
+def negative_sampling(
+    w_in: Tensor,
+    w_out: Tensor,
+    bias: Tensor | None,
+    text: Array,
+    reach: Array,
+    noise: Array,
+    *,
+    window: int = 5,
+    negative: float = 5,
+    model: str = "skipgram",
+) -> Tensor:
+    """The loss of a text under negative sampling, with row-sparse gradients of first order.
+
+    skipgram: Σ_(c, t in sight of c) −log σ(w_tᵀe_c + b_t) − share · Σ_n log σ(−w_nᵀe_c − b_n)
+    cbow:     Σ_t −log σ(w_tᵀh + b_t) − share · Σ_n log σ(−w_nᵀh − b_n), h the mean of the e_c
+
+    where n runs over the noise words of the tile of 16 words that c, or t, stands in, and
+    share = negative / (their number). A noise word that happens to be the target counts all the
+    same, as in equation 4 of the paper.
+
+    Args:
+        w_in, w_out, bias: tables (words, dim) of e and w, and (words,) of b, or None.
+        text: rows of the tables, (window + n + window,), n a multiple of 16; −1 is no word. The
+            halo at each end is seen, but sees nothing.
+        reach: how many words to each side each of the n words sees, 1 to `window`, (n,).
+        noise: rows of `w_out`, (n / 16, any number).
+        window: the largest reach.
+        negative: noise words for each pair.
+        model: "skipgram" or "cbow".
+
+    Raises:
+        ValueError: shapes do not fit, or a row, a reach or the model is out of range.
+    """
+    n = len(text) - 2 * window
+    if model not in _KERNELS:
+        raise ValueError(f"negative_sampling: model must be skipgram or cbow, not {model!r}")
+    if n < 0 or n % kernel.TILE or reach.shape != (n,) or len(noise) * kernel.TILE != n:
+        raise ValueError(
+            f"negative_sampling: expected a text of 2·{window} words more than a multiple of"
+            f" {kernel.TILE}, a reach for each of these, and noise for each {kernel.TILE}, got"
+            f" {text.shape}, {reach.shape}, {noise.shape}"
+        )
+    if n and (reach.min() < 1 or reach.max() > window):
+        raise ValueError(f"negative_sampling: reach must be 1 to {window}")
+    for name, rows, low in (("text", text, -1), ("noise", noise, 0)):
+        if rows.size and (rows.min() < low or rows.max() >= min(len(w_in), len(w_out))):
+            raise ValueError(
+                f"negative_sampling: {name} holds {rows.min()} to {rows.max()}; the tables have"
+                f" {len(w_in)} rows"
+            )
+    return _negative_sampling(
+        w_in, w_out, bias, model=model, text=text, reach=reach, noise=noise, window=window,
+        negative=negative,
+    )  # fmt: skip
+
+
+_KERNELS = {"skipgram": kernel.skipgram, "cbow": kernel.cbow}
+# The largest that did well on 17 million words. word2vec.c has 0.025 and 0.05, but gives every
+# word of a CBOW context the whole gradient of their mean.
+RATES = {"skipgram": 0.035, "cbow": 0.1}
+# Noise words drawn for a tile. A tile of skip-gram has many pairs, and gained from more of them.
+SHARED = {"skipgram": 48, "cbow": 32}
+BATCH = {"skipgram": 256, "cbow": 512}  # words between two changes of the tables, at most
+
+
+def keep_probability(counts: np.ndarray, sample: float) -> np.ndarray:
+    """How probable it is that an occurrence of each word is kept: √(s/f) + s/f, at most 1, where f
+    is the word's share of the text (word2vec.c; the paper has 1 − √(s/f) for being left out).
+    `sample` 0 keeps all."""
+    share = counts / counts.sum()
+    ratio = np.divide(sample, share, out=np.full(len(counts), np.inf), where=share > 0)
+    return np.minimum(1.0, np.sqrt(ratio) + ratio) if sample else np.ones(len(counts))
+
+
+class Noise:
+    """Draws rows with probabilities in proportion to counts^power (3/4 in the paper).
+
+    By the alias method (Walker 1977; Vose 1991): the probabilities are laid out as equal columns,
+    each of at most two rows, so that a draw is one random number and two look-ups.
+    """
+
+    def __init__(self, counts: np.ndarray, power: float = 0.75):
+        weights = np.asarray(counts, np.float64) ** power
+        height = (weights * (len(weights) / weights.sum())).tolist()
+        self.own, self.other = np.ones(len(height)), np.arange(len(height))
+        low = [i for i, h in enumerate(height) if h < 1]
+        high = [i for i, h in enumerate(height) if h >= 1]
+        while low and high:  # fill up a low column from a high one
+            i, j = low.pop(), high[-1]
+            self.own[i], self.other[i] = height[i], j
+            height[j] -= 1 - height[i]
+            if height[j] < 1:
+                low.append(high.pop())
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Rows, int64."""
+        place = rng.random(shape) * len(self.own)
+        column = place.astype(np.int64)
+        place -= column
+        return np.where(place < self.own[column], column, self.other[column])
+
+
+class Word2Vec:
+    """The two tables, and training with negative sampling by stochastic gradient descent.
+
+    Several workers, each on its part of the text, change the same tables without locks (Recht et
+    al. 2011). All random numbers are a function of the seed and the step, so that with one worker
+    the same seed gives the same vectors, bit for bit.
+
+    Args:
+        counts: how often each word of the vocabulary occurs, most frequent first.
+        dim: length of a word's vector.
+        window: how many words to each side a word may see; each sees 1 to `window`, at random.
+        negative: noise words for each pair.
+        sample: frequent words are dropped at random; see `keep_probability`.
+        model: "skipgram" or "cbow".
+        bias: learn b_t too.
+        lr: the learning rate at first, by default that of RATES; it falls to 0 in a line.
+        workers: threads; one on a GPU.
+        seed: of the vectors at first and of all draws.
+        device: "cpu" or "cuda".
+
+    Attributes:
+        w_in, w_out, bias: the tables, and b or None; Tensors.
+        words_a_step: a good number of words for a step.
+
+    Raises:
+        ValueError: an argument out of range.
+    """
+
+    def __init__(
+        self,
+        counts: np.ndarray,
+        *,
+        dim: int = 100,
+        window: int = 5,
+        negative: int = 5,
+        sample: float = 1e-3,
+        model: str = "skipgram",
+        bias: bool = False,
+        lr: float | None = None,
+        workers: int = 1,
+        seed: int = 0,
+        device: str = "cpu",
+    ):
+        if model not in _KERNELS:
+            raise ValueError(f"Word2Vec: model must be skipgram or cbow, not {model!r}")
+        for name, value, least in (
+            ("dim", dim, 1), ("window", window, 1), ("negative", negative, 1),
+            ("sample", sample, 0), ("workers", workers, 1), ("seed", seed, 0), ("lr", lr or 0, 0),
+        ):  # fmt: skip
+            if value < least:
+                raise ValueError(f"Word2Vec: {name} must be {least} or more, not {value}")
+        self.model, self.window, self.negative = model, window, negative
+        self.lr = RATES[model] if lr is None else lr
+        self.workers = workers if device == "cpu" else 1
+        self.seed, self.device = seed, device
+        self.keep = keep_probability(counts, sample).astype(np.float32)
+        self.noise = Noise(counts)
+        self.batch = _batch_size(counts * self.keep, most=BATCH[model])
+        w_in = (self._random(0, 0).random((len(counts), dim), np.float32) - 0.5) / dim
+        self.w_in = Tensor(w_in, device=device)
+        self.w_out = F.zeros(len(counts), dim, device=device)
+        self.bias = F.zeros(len(counts), device=device) if bias else None
+        self._pool: ThreadPoolExecutor | None = None
+
+    words_a_step = 100_000
+
+    def step(self, rows: np.ndarray, number: int, done: float, end: float) -> dict[str, float]:
+        """Learn from the words of a piece of text, divided among the workers.
+
+        Args:
+            rows: of the tables, int32 (n,).
+            number: of the step, from 1: the random numbers depend on it.
+            done: how much of the training is done before these words, from 0 to 1.
+            end: and after them.
+
+        Returns:
+            The loss of a pair and its noise: a mean over the first batch of each worker. NaN if
+            these had no pairs.
+        """
+        rate = self.lr * (1 - done)
+        bounds = [len(rows) * i // self.workers for i in range(self.workers + 1)]
+        fall = self.lr * (done - end) / max(len(rows), 1)
+        tasks = [
+            (rows[a:b], self._random(number, i + 1), rate + fall * a, rate + fall * b)
+            for i, (a, b) in enumerate(zip(bounds, bounds[1:], strict=False))
+        ]
+        with single_threaded_blas():
+            if len(tasks) == 1:
+                sums = [self._learn(*tasks[0])]
+            else:
+                self._pool = self._pool or ThreadPoolExecutor(self.workers, "word2vec")
+                sums = list(self._pool.map(self._learn, *zip(*tasks, strict=True)))
+        increment_version(self.w_in)
+        increment_version(self.w_out)
+        loss, pairs = (sum(float(s[i]) for s in sums) for i in (0, 1))
+        return {"loss": loss / pairs if pairs else math.nan}
+
+    def _learn(
+        self, rows: np.ndarray, rng: np.random.Generator, rate: float, end: float
+    ) -> tuple[float, float]:
+        """What one worker does; the loss of its first batch, and how many pairs that had."""
+        text, reach, noise = self.draw(rows, rng)
+        tables = [t if t is None else t.data for t in (self.w_in, self.w_out, self.bias)]
+        compute, count = _KERNELS[self.model], len(reach)
+        if self.device != "cpu":
+            text, reach, noise = (to_device(a, self.device) for a in (text, reach, noise))
+        sums = (0.0, 0.0)
+        damping = kernel.Damping(tables[0])
+        with np.errstate(over="ignore", invalid="ignore"):  # see the kernel; and a loss of NaN
+            for a in range(0, count, self.batch):
+                b = min(a + self.batch, count)
+                tiles = slice(a // kernel.TILE, b // kernel.TILE)
+                result = compute(
+                    text[a : b + 2 * self.window], reach[a:b],
+                    noise[tiles], *tables,
+                    window=self.window, negative=self.negative, with_loss=a == 0,
+                )  # fmt: skip
+                if a == 0:
+                    sums = result.loss, result.pairs
+                now = rate + (end - rate) * (a / count)
+                damping.count(text[a + self.window : b + self.window], noise[tiles], self.negative)
+                kernel.add_rows(tables[0], *result.w_in, damping(result.w_in.rows, now))
+                scale = damping(result.w_out.rows, now)
+                kernel.add_rows(tables[1], *result.w_out, scale)
+                if result.bias is not None:
+                    values = result.bias[:, None]
+                    kernel.add_rows(tables[2][:, None], result.w_out.rows, values, scale)
+        return sums
+
+    def draw(
+        self, rows: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The text with frequent words dropped and a halo of −1, how far each word reaches, and
+        the noise: see `negative_sampling`."""
+        kept = rows[rng.random(len(rows), np.float32) < self.keep[rows]]
+        count = -(-len(kept) // kernel.TILE) * kernel.TILE
+        text = np.full(count + 2 * self.window, -1)
+        text[self.window : self.window + len(kept)] = kept
+        reach = rng.integers(1, self.window + 1, count)
+        shape = (count // kernel.TILE, SHARED[self.model])
+        return text, reach, self.noise.draw(rng, shape)
+
+    def _random(self, number: int, worker: int) -> np.random.Generator:
+        key = np.array([self.seed, number << 16 | worker], np.uint64)
+        return np.random.Generator(np.random.Philox(key=key))
+
+    def vectors(self) -> np.ndarray:
+        """The vectors e + w, (words, dim), on the CPU. Adding w, which word2vec throws away, makes
+        the cosine of two words count how often they stand beside each other too (Levy, Goldberg and
+        Dagan 2015, section 3.3), and raised every score measured here."""
+        return to_device(self.w_in.data + self.w_out.data, "cpu")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The tables."""
+        return dict(self._tables())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up tables of the same sizes."""
+        for name, table in self._tables():
+            table.copy_(Tensor(state[name], device=self.device))
+
+    def _tables(self) -> Iterator[tuple[str, Tensor]]:
+        for name in ("w_in", "w_out", "bias"):
+            if (table := getattr(self, name)) is not None:
+                yield name, table
+
+
+class Predictor:
+    """Training of `SkipGram` or a `LanguageModel`, by the methods of `Word2Vec`.
+
+    Args:
+        counts: how often each word of the vocabulary occurs.
+        model: "softmax" for `SkipGram`, or a key of CONTEXTS.
+        dim: length of a word's vector, and size of the hidden layer, which "last-four" and
+            "four-each-side" have.
+        window: for "softmax" and "nearby-one".
+        sample: frequent words are dropped at random; see `keep_probability`.
+        lr: learning rate of Adam at first; it falls to 0 in a line.
+        seed: of the weights and of all draws.
+        device: "cpu" or "cuda".
+    """
+
+    words_a_step = 2_000
+    batch = 250  # words predicted at once; their probabilities are (batch, vocabulary) numbers
+
+    def __init__(
+        self,
+        counts: np.ndarray,
+        *,
+        model: str = "softmax",
+        dim: int = 100,
+        window: int = 5,
+        sample: float = 1e-3,
+        lr: float | None = None,
+        seed: int = 0,
+        device: str = "cpu",
+    ):
+        self.model, self.window, self.seed, self.device = model, window, seed, device
+        self.lr = 2e-3 if lr is None else lr
+        self.keep = keep_probability(counts, sample).astype(np.float32)
+        minigen.manual_seed(seed)
+        if model == "softmax":
+            self.network: LanguageModel = SkipGram(len(counts), dim)
+        else:
+            size = len(CONTEXTS[model] or (0,))
+            self.network = LanguageModel(len(counts), size, dim, hidden=dim * (size > 1))
+        self.network.to(device)
+        self.optimiser = optim.Adam(self.network.parameters(), lr=self.lr)
+
+    def step(self, rows: np.ndarray, number: int, done: float, end: float) -> dict[str, float]:
+        """See `Word2Vec.step`; the loss is that of the last batch."""
+        rng = np.random.Generator(np.random.Philox(key=np.array([self.seed, number], np.uint64)))
+        rows = rows[rng.random(len(rows), np.float32) < self.keep[rows]]
+        if self.model == "softmax":
+            context, target = rows[:, None], in_sight(rows, self.window, rng)
+        else:
+            context, target = contexts(rows, self.model, rng, self.window)
+        loss = math.nan
+        for a in range(0, len(context), self.batch):
+            part = slice(a, a + self.batch)
+            self.optimiser.param_groups[0]["lr"] = self.lr * (1 - done)
+            c, t = (Tensor(x[part].astype(np.int64), device=self.device) for x in (context, target))
+            if not (t.data >= 0).any():
+                continue
+            value = self.network.loss(c, t)
+            self.optimiser.zero_grad()
+            value.backward()
+            self.optimiser.step()
+            loss = value.item()
+        return {"loss": loss}
+
+    def vectors(self) -> np.ndarray:
+        """The rows of e, (words, dim), on the CPU."""
+        return to_device(self.network.embedding.weight.data, "cpu")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The network's and the optimiser's."""
+        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up those of a network of the same sizes."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def in_sight(rows: np.ndarray, window: int, rng: np.random.Generator) -> np.ndarray:
+    """For each word of a text the words around it, up to a distance drawn from 1 to `window`:
+    (n, 2·window), −1 where there is none."""
+    padded = np.concatenate([np.full(window, -1), rows, np.full(window, -1)])
+    places = np.array([d for d in range(-window, window + 1) if d])
+    around = padded[np.arange(len(rows))[:, None] + window + places]
+    reach = rng.integers(1, window + 1, (len(rows), 1))
+    return np.where(abs(places) <= reach, around, -1)
+
+
+def _batch_size(expected: np.ndarray, most: int) -> int:
+    """Words between two changes of the tables: so many that the most frequent word stands among
+    them eight times on average, for a batch adds up steps that were computed at one point."""
+    share = float(expected.max() / max(expected.sum(), 1e-9))
+    return kernel.TILE * max(1, int(min(most, 8 / max(share, 1e-9)) / kernel.TILE))
