@@ -8,13 +8,24 @@ losses and of D's outputs (curves.png, metrics.jsonl), config.json and checkpoin
 
 from __future__ import annotations
 
+import argparse
 import functools
 
 import minigen
-from minigen import Generator, Tensor, data, nn, optim, training
+from minigen import data, optim, training
 from minigen.models.gan import GAN, ConvDiscriminator, ConvGenerator
 
-SAMPLE_EVERY = 50  # steps between two grids of digits, drawn with G's weights averaged over as many
+
+def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> GAN:
+    """The GAN of these flags, for images (channels, size, size)."""
+    gan = GAN(
+        ConvGenerator(channels, args.width, size=size).to(args.device),
+        ConvDiscriminator(channels, min(args.width, 64), size=size, dropout=0.2).to(args.device),
+        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
+    )
+    # Two time scales (Heusel et al. 2017): G learns more from a D that is a little ahead.
+    gan.discriminator_optimiser.param_groups[0]["lr"] = 2 * args.lr
+    return gan
 
 
 @training.script
@@ -33,51 +44,9 @@ def main() -> None:
     minigen.manual_seed(args.seed)
     images = data.load(args.data)
     batches = data.Batches(images.scaled(), batch_size=args.batch_size, seed=args.seed)
-    channels, size = images.images.shape[1], images.images.shape[2]
-    gan = GAN(
-        ConvGenerator(channels, args.width, size=size).to(args.device),
-        ConvDiscriminator(channels, min(args.width, 64), size=size, dropout=0.2).to(args.device),
-        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
-    )
-    # Two time scales (Heusel et al. 2017): G learns more from a D that is a little ahead.
-    gan.discriminator_optimiser.param_groups[0]["lr"] = 2 * args.lr
-    average = optim.ExponentialMovingAverage(gan.generator, decay=0.98)
-    fixed_noise = minigen.randn(64, gan.noise, generator=Generator(args.seed + 1))
-    fixed_noise = fixed_noise.to(args.device)
-
-    loop = training.Loop(
-        run,
-        steps=args.steps,
-        state={
-            "gan": gan,
-            "average": average,
-            "batches": batches,
-            "random": minigen.default_generator,
-        },
-        log_every=10,
-    )
-    print(nn.summary(gan.generator, (gan.noise,)))
-    print(nn.summary(gan.discriminator, images.images.shape[1:]))
-    print(f"{len(images):,} images of {images.name}; the run folder is {run.folder}")
-
-    stream = batches.forever()
-    for step in loop:
-        (real,) = next(stream)
-        loop.log(gan.step(Tensor(real, device=args.device)))
-        average.update()
-        if loop.every(SAMPLE_EVERY) or step == 1:
-            with minigen.no_grad(), average.average_parameters():
-                samples = gan.generator(fixed_noise)
-            grid = training.image_grid(samples, columns=8)
-            training.save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
-
-    frames = sorted(run.path("samples").glob("*.png"))
-    training.save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.25, hold_last=2)
+    gan = build(args, *images.images.shape[1:3], len(images.classes))
     panels = {"losses": ["loss_d", "loss_g"], "D's outputs": ["d_real", "d_fake"]}
-    training.plot_metrics(run.path("curves.png"), run.metrics(), panels)
-    print(f"{loop.step} steps in {loop.seconds:.0f} s; look at {run.folder}/samples.gif")
-    if loop.interrupted:
-        print(f"to go on: {training.resume_command(run)}")
+    training.train_gan(gan, run, args, images, batches, judge=gan.discriminator, panels=panels)
 
 
 if __name__ == "__main__":

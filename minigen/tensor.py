@@ -29,6 +29,7 @@ from minigen.backend import (
     device_of,
     to_device,
 )
+from minigen.kernels.memory import held_alone
 from minigen.sparse import SparseRows
 
 OUTPUT = -1  # the place of an operation's output among what its node keeps
@@ -578,7 +579,7 @@ def _accumulate(tensor: Tensor, gradient: Tensor) -> None:
     elif (
         isinstance(gradient, SparseRows)
         or _holders(gradient) == _SOLE
-        and gradient._data.base is None
+        and (gradient._data.base is None or held_alone(gradient._data))
     ):
         tensor.grad = gradient
     else:

@@ -2,7 +2,20 @@
 
 from minigen.data.batches import Batches
 from minigen.data.digits import digits
+from minigen.data.folder import folder
 from minigen.data.images import DataError, Images
+from minigen.data.mixtures import Mixture, Parabola, grid, ring
 from minigen.data.sets import load
 
-__all__ = ["Batches", "DataError", "Images", "digits", "load"]
+__all__ = [
+    "Batches",
+    "DataError",
+    "Images",
+    "Mixture",
+    "Parabola",
+    "digits",
+    "folder",
+    "grid",
+    "load",
+    "ring",
+]

@@ -13,7 +13,8 @@ class DataError(ValueError):
 class Images:
     """A named set of labelled images, whole bytes in the order of their file.
 
-    `images` is uint8 (N, 1, 28, 28), `labels` int64 (N,), and `classes[label]` names a class.
+    `images` is uint8 (N, 1, 28, 28), or (N, C, H, W) of a folder of pictures, `labels` int64 (N,),
+    and `classes[label]` names a class.
     """
 
     name: str
@@ -25,5 +26,5 @@ class Images:
         return len(self.labels)
 
     def scaled(self, low: float = -1.0, high: float = 1.0) -> np.ndarray:
-        """Return the images as float32 (N, 1, 28, 28), with 0..255 mapped linearly to low..high."""
+        """Return the images as float32 (N, C, H, W), with 0..255 mapped linearly to low..high."""
         return np.linspace(low, high, 256, dtype=np.float32)[self.images]

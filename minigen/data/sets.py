@@ -1,11 +1,16 @@
 """Loading a data set by name."""
 
+from pathlib import Path
+
 from minigen.data.digits import digits
 from minigen.data.download import find
+from minigen.data.folder import folder
 from minigen.data.idx import read_pair
 from minigen.data.images import DataError, Images
+from minigen.data.local import binarized_mnist, cifar10
 
-NAMES = ("mnist", "fashion-mnist", "digits", "auto")
+NAMES = ("mnist", "fashion-mnist", "digits", "auto", "binarized-mnist", "cifar-10")
+LOCAL = {"binarized-mnist": binarized_mnist, "cifar-10": cifar10}
 SPLITS = ("train", "test")
 DIGITS_SIZE = {"train": 60_000, "test": 10_000}  # as MNIST's
 CLASSES = {
@@ -31,11 +36,14 @@ def load(
     *,
     size: int | None = None,
     seed: int = 0,
+    side: int = 32,
     download: bool = True,
 ) -> Images:
-    """Load the training or test images of "mnist", "fashion-mnist", "digits" or "auto".
+    """Load the training or test images of "mnist", "fashion-mnist", "digits" or "auto", or of the
+    user's own folder of pictures by its path (see `folder`), every tenth of which is a test image.
 
-    `size` takes the first so many images, by default all: 60,000 to train and 10,000 to test.
+    `size` takes the first so many images, by default all: 60,000 to train and 10,000 to test, or
+    what the folder has. Pictures of a folder become `side` × `side` pixels.
     "digits" are drawn here, in about three seconds for 60,000, the two splits of a `seed` from
     different random streams; the other sets ignore `seed`. See minigen.data.download for where
     files are looked for and kept; with `download` false a missing one is an error.
@@ -47,20 +55,26 @@ def load(
     Raises ValueError for arguments out of range, and DataError where files are missing, damaged or
     cannot be downloaded.
     """
-    if name not in NAMES:
-        raise DataError(f"load: expected a data set of {', '.join(NAMES)}, got {name!r}")
+    own = name not in NAMES and Path(name).is_dir()
+    if name not in NAMES and not own:
+        raise DataError(f"load: expected {', '.join(NAMES)} or a folder of pictures, got {name!r}")
     if split not in SPLITS:
         raise ValueError(f"load: expected a split of {', '.join(SPLITS)}, got {split!r}")
     if size is not None and size < 1:
         raise ValueError(f"load: expected a size of 1 or more, got {size}")
+    if own:
+        return folder(name, side, split=split, size=size)
     if name == "auto":
         name = _mnist_or_digits(download)
     if name == "digits":
         return digits(size or DIGITS_SIZE[split], 2 * seed + SPLITS.index(split))
-    images, labels = read_pair(*find(name, split, download))
-    if size is not None and size > len(images):
-        raise ValueError(f"load: {name} has {len(images)} images to {split} with, got size {size}")
-    return Images(name, images[:size], labels[:size], CLASSES[name])
+    if name in LOCAL:
+        found = LOCAL[name](split)
+    else:
+        found = Images(name, *read_pair(*find(name, split, download)), CLASSES[name])
+    if size is not None and size > len(found):
+        raise ValueError(f"load: {name} has {len(found)} images to {split} with, got size {size}")
+    return Images(name, found.images[:size], found.labels[:size], found.classes)
 
 
 def _mnist_or_digits(download: bool) -> str:

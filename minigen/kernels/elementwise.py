@@ -55,7 +55,7 @@ def _in_pieces(formula: Callable[..., None], *arrays: Array) -> Array:
         formula(*arrays, y)
         return y
     flat = [_laid_out_as(y, a).ravel(order="K") for a in (*arrays, y)]
-    threads.in_pieces(lambda i, j: formula(*[a[i:j] for a in flat]), y.size, 1, 4.0 * y.size)
+    threads.in_pieces(lambda i, j: formula(*[a[i:j] for a in flat]), y.size, 1, 16.0 * y.size)
     return y
 
 

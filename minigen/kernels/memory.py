@@ -72,6 +72,29 @@ def empty_like(array: np.ndarray, dtype: Any = None) -> np.ndarray:
     return y.transpose(np.argsort(order))
 
 
+def held_alone(array: np.ndarray) -> bool:
+    """Whether no other array has a part in its memory."""
+    base = array.base
+    if base is None:
+        return True
+    pooled = any(b.memory is base for b in tuple(_buffers))
+    del base  # which would count
+    return pooled and _views(array) == _ONE_VIEW
+
+
+def _views(array: np.ndarray) -> int:
+    base = array.base
+    return sys.getrefcount(base)
+
+
+def _views_of_a_lone_one() -> int:
+    buffer = _Buffer(1, 0)
+    return _views(buffer.memory[:1])
+
+
+_ONE_VIEW = _views_of_a_lone_one()
+
+
 def _forget_lock() -> None:
     """A fork may happen while another thread holds the lock."""
     global _lock

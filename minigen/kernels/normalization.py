@@ -120,4 +120,4 @@ def _sum(block: Array, channels: int) -> Array:
 def _over_blocks(work: Callable, *arrays: Array) -> list[Any]:
     """`work` on matching blocks of rows; its results in order."""
     rows, width = arrays[0].shape
-    return in_pieces(lambda i, j: work(*[a[i:j] for a in arrays]), rows, width, 8.0 * rows * width)
+    return in_pieces(lambda i, j: work(*[a[i:j] for a in arrays]), rows, width, 32.0 * rows * width)

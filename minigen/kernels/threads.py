@@ -73,7 +73,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_threads)
 
 
-ALONE = 1e6  # multiply-adds that are not worth waking another thread for
+QUIET = 1e6  # multiply-adds for which BLAS does not wake its own threads
+ALONE = 4e6  # multiply-adds that are not worth waking another thread for: 80 µs
 
 
 def over_images(work: Callable[[int, int, int], None], count: int, cost: float) -> None:
@@ -87,10 +88,10 @@ def over_images(work: Callable[[int, int, int], None], count: int, cost: float) 
     """
     global _pool, _pool_size
     parts = min(backend.threads(), count)
-    if cost < ALONE:
+    if cost < QUIET:
         work(0, 0, count)
         return
-    if parts <= 1:
+    if parts <= 1 or cost < ALONE:
         with single_threaded_blas():
             work(0, 0, count)
         return

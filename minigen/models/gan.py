@@ -12,6 +12,7 @@ log(1 − σ(l)) = log σ(−l) can be had from l without overflow.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -57,17 +58,87 @@ def generator_loss(fake: Tensor, objective: str = "non-saturating") -> Tensor:
     raise ValueError(f"objective must be 'minimax' or 'non-saturating', not {objective!r}")
 
 
-class GAN:
+class Adversaries:
+    """What every kind of GAN here has: a generator, a network that judges its images, an optimiser
+    for each, and the noise that the generator starts from.
+
+    Args:
+        generator: (N, noise) -> images; or noise and labels -> images, see `Conditional`.
+        judge: images -> (N, 1); or images and labels.
+        judge_name: what the judge is called, such as "discriminator".
+        noise: how many numbers make z.
+        prior: z from N(0, 1) ("normal") or U(−1, 1) ("uniform").
+        packing: how many images the judge sees at a time; see `packed`.
+        optimiser: called with a network's parameters.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        judge: nn.Module,
+        judge_name: str,
+        *,
+        noise: int,
+        prior: str,
+        packing: int,
+        optimiser: Callable[..., Any],
+    ):
+        if prior not in ("normal", "uniform"):
+            raise ValueError(f"prior must be 'normal' or 'uniform', not {prior!r}")
+        if packing < 1:
+            raise ValueError(f"packing must be 1 or more images, not {packing}")
+        self.noise, self.prior, self.packing = noise, prior, packing
+        self.generator = generator
+        self.generator_optimiser = optimiser(generator.parameters())
+        setattr(self, judge_name, judge)
+        setattr(self, f"{judge_name}_optimiser", optimiser(judge.parameters()))
+        self._parts = [
+            f"{name}{end}" for end in ("", "_optimiser") for name in ("generator", judge_name)
+        ]
+
+    def sample_noise(self, count: int) -> Tensor:
+        """z, (count, noise), on the generator's device."""
+        like = next(iter(self.generator.parameters()))
+        draw = F.randn if self.prior == "normal" else F.rand
+        z = draw(count, self.noise, dtype=like.dtype, device=like.device)
+        return z if self.prior == "normal" else z * 2 - 1
+
+    def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """G(z), or G(z|y)."""
+        return self.generator(z) if labels is None else self.generator(z, labels)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Both networks and both optimisers."""
+        return {name: getattr(self, name).state_dict() for name in self._parts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the state of a GAN of the same sizes."""
+        for name in self._parts:
+            getattr(self, name).load_state_dict(state[name])
+
+
+class GAN(Adversaries):
     """The two networks, their optimisers, and the training step of algorithm 1.
+
+    With batches of (images, labels) it is a conditional GAN: G(z|y) and D(x|y) take the labels as
+    well, the generated images being of the classes of the real ones. In its form with an auxiliary
+    classifier (Odena et al. 2017, arXiv:1610.09585) D is not told the class but asked for it.
 
     Args:
         generator: (N, noise) -> images.
-        discriminator: images -> logits (N, 1).
+        discriminator: images -> logits (N, 1), or (N, 1 + classes) with an auxiliary classifier.
         noise: how many numbers make z.
         prior: z from N(0, 1) ("normal") or U(−1, 1) ("uniform").
         objective, smoothing: see `generator_loss` and `discriminator_loss`.
+        packing: how many images D judges at a time; see `packed`.
+        auxiliary: whether the logits of D after the first are those of the classes.
         optimiser: called with a network's parameters.
     """
+
+    generator: nn.Module
+    discriminator: nn.Module
+    generator_optimiser: optim.Optimizer
+    discriminator_optimiser: optim.Optimizer
 
     def __init__(
         self,
@@ -78,72 +149,105 @@ class GAN:
         prior: str = "normal",
         objective: str = "non-saturating",
         smoothing: float = 0.0,
+        packing: int = 1,
+        auxiliary: bool = False,
         optimiser: Callable[..., Any] = ADAM,
     ):
-        if prior not in ("normal", "uniform"):
-            raise ValueError(f"prior must be 'normal' or 'uniform', not {prior!r}")
         if objective not in ("minimax", "non-saturating"):
             raise ValueError(f"objective must be 'minimax' or 'non-saturating', not {objective!r}")
-        self.generator, self.discriminator = generator, discriminator
-        self.noise, self.prior = noise, prior
-        self.objective, self.smoothing = objective, smoothing
-        self.generator_optimiser = optimiser(generator.parameters())
-        self.discriminator_optimiser = optimiser(discriminator.parameters())
+        super().__init__(
+            generator, discriminator, "discriminator",
+            noise=noise, prior=prior, packing=packing, optimiser=optimiser,
+        )  # fmt: skip
+        self.objective, self.smoothing, self.auxiliary = objective, smoothing, auxiliary
 
-    def sample_noise(self, count: int) -> Tensor:
-        """z, (count, noise), on the generator's device."""
-        like = next(iter(self.generator.parameters()))
-        draw = F.randn if self.prior == "normal" else F.rand
-        z = draw(count, self.noise, dtype=like.dtype, device=like.device)
-        return z if self.prior == "normal" else z * 2 - 1
-
-    def step(self, *real: Tensor) -> dict[str, Tensor]:
+    def step(self, *real: Tensor | tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """One turn of algorithm 1: a discriminator step on each of k batches of real images
-        (N, C, H, W), then a generator step on the images generated last.
+        (N, C, H, W), or images and labels (N,), then a generator step on the images generated last.
 
         Returns:
-            Both losses and the mean of D on real images, D(x), and on generated ones, D(G(z)),
-            as 0-d tensors.
+            Both losses and the mean of D on real images, D(x), and on generated ones, D(G(z)), as
+            0-d tensors; with an auxiliary classifier also the cross-entropy of its classes, on
+            real and on generated images, which both losses contain.
         """
         if not real:
             raise ValueError("step: expected at least one batch of real images, got none")
-        for images in real:
-            fake = self.generator(self.sample_noise(len(images)))
-            d_real = self.discriminator(images)
-            d_fake = self.discriminator(fake.detach())
-            d_loss = discriminator_loss(d_real, d_fake, self.smoothing)
+        for batch in real:
+            images, labels = batch if isinstance(batch, tuple) else (batch, None)
+            fake = self.generate(self.sample_noise(len(images)), labels)
+            d_real, c_real = self._discriminate(images, labels)
+            d_fake, c_fake = self._discriminate(fake.detach(), labels)
+            d_loss = discriminator_loss(d_real, d_fake, self.smoothing) + c_real + c_fake
             self.discriminator_optimiser.zero_grad()
             d_loss.backward()
             self.discriminator_optimiser.step()
 
-        g_loss = generator_loss(self.discriminator(fake), self.objective)
+        d_after, c_after = self._discriminate(fake, labels)
+        g_loss = generator_loss(d_after, self.objective) + c_after
         self.generator_optimiser.zero_grad()
         # Only towards G: D's weights are fixed here, and collect no gradient.
         g_loss.backward(inputs=list(self.generator.parameters()))
         self.generator_optimiser.step()
         with minigen.no_grad():
-            return {
+            metrics = {
                 "loss_d": d_loss.detach(),
                 "loss_g": g_loss.detach(),
                 "d_real": F.sigmoid(d_real).mean(),
                 "d_fake": F.sigmoid(d_fake).mean(),
             }
+            if self.auxiliary:
+                metrics |= {"class_real": c_real.detach(), "class_fake": c_fake.detach()}
+        return metrics
 
-    def state_dict(self) -> dict[str, Any]:
-        """Both networks and both optimisers."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the state of a GAN of the same sizes."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
-        names = ("generator", "discriminator", "generator_optimiser", "discriminator_optimiser")
-        return {name: getattr(self, name) for name in names}
+    def _discriminate(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | float]:
+        """The logits of D, (N, 1), and −E log p(y | x) by its auxiliary classifier (0 without)."""
+        x = packed(images, self.packing)
+        if not self.auxiliary:
+            return self.discriminator(x) if labels is None else self.discriminator(x, labels), 0.0
+        logits = self.discriminator(x)  # (N, 1 + classes)
+        return logits[:, :1], F.cross_entropy(logits[:, 1:], labels)
 
 
-def _glorot(network: nn.Module) -> None:
+def packed(images: Tensor, count: int) -> Tensor:
+    """Each `count` images in a row as one with `count` times the channels (PacGAN, Lin et al. 2018,
+    arXiv:1712.04086): (N, C, …) -> (N / count, count·C, …). A discriminator that sees several
+    images at a time notices when generated ones are all alike, so that G cannot collapse.
+
+    Raises:
+        ValueError: N is not a multiple of `count`.
+    """
+    if len(images) % count:
+        raise ValueError(f"packed: {len(images)} images do not make packs of {count}")
+    if count == 1:
+        return images
+    return images.reshape(len(images) // count, count * images.shape[1], *images.shape[2:])
+
+
+class Conditional(nn.Module):
+    """A network that is told the class y besides its input, G(z|y) or D(x|y) (Mirza and Osindero
+    2014, arXiv:1411.1784, equation 2).
+
+    y comes as zeros with a single 1: beside a vector as so many further numbers, beside an image
+    as so many further planes. `network` therefore takes `classes` inputs more.
+
+    Args:
+        network: takes (N, inputs + classes), or (N, C + classes, H, W).
+        classes: how many.
+        flat: make images vectors first, for a multilayer perceptron.
+    """
+
+    def __init__(self, network: nn.Module, classes: int, flat: bool = False):
+        super().__init__()
+        self.network, self.classes, self.flat = network, classes, flat
+
+    def forward(self, input: Tensor, labels: Tensor) -> Tensor:
+        x = input.flatten(1) if self.flat else input
+        y = F.one_hot(labels, self.classes).to(x.dtype)
+        y = y.reshape(*y.shape, *[1] * (x.ndim - 2)).expand(*y.shape, *x.shape[2:])
+        return self.network(F.cat([x, y], 1))
+
+
+def glorot(network: nn.Module) -> None:
     """Glorot and Bengio's initialisation, that of Keras, in which the tutorial's pair is written.
     Without batch norm it matters: from PyTorch's smaller weights the generator turned black in the
     runs tried here, and a tanh at −1 passes no gradient."""
@@ -179,7 +283,7 @@ class ConvGenerator(nn.Sequential):
             nn.Conv2d(width, channels, 7, padding=3),
             nn.Tanh(),
         )
-        _glorot(self)
+        glorot(self)
 
 
 class ConvDiscriminator(nn.Sequential):
@@ -191,9 +295,17 @@ class ConvDiscriminator(nn.Sequential):
         width: channels inside.
         size: of the images.
         dropout: the probability with which an element is dropped after each convolution.
+        outputs: logits; more than one with an auxiliary classifier.
     """
 
-    def __init__(self, channels: int = 3, width: int = 64, size: int = 28, dropout: float = 0.4):
+    def __init__(
+        self,
+        channels: int = 3,
+        width: int = 64,
+        size: int = 28,
+        dropout: float = 0.4,
+        outputs: int = 1,
+    ):
         halves = (((size + 1) // 2) + 1) // 2  # two convolutions of stride 2
         super().__init__(
             nn.Conv2d(channels, width, 3, stride=2, padding=1),
@@ -203,9 +315,9 @@ class ConvDiscriminator(nn.Sequential):
             nn.LeakyReLU(0.2),
             nn.Dropout(dropout),
             nn.Flatten(),
-            nn.Linear(width * halves * halves, 1),
+            nn.Linear(width * halves * halves, outputs),
         )
-        _glorot(self)
+        glorot(self)
 
 
 class Maxout(nn.Module):
@@ -224,31 +336,49 @@ class Maxout(nn.Module):
 
 class MLPGenerator(nn.Sequential):
     """The multilayer perceptron of Goodfellow et al. 2014 for MNIST: rectified linear units, then
-    sigmoid: (N, noise) -> (N, 1, size, size) in [0, 1]."""
+    sigmoid: (N, noise) -> (N, channels, size, size) in [0, 1]."""
 
-    def __init__(self, noise: int = 100, hidden: int = 1200, size: int = 28):
+    def __init__(self, noise: int = 100, hidden: int = 1200, size: int = 28, channels: int = 1):
         super().__init__(
             nn.Linear(noise, hidden),
             nn.ReLU(),
             nn.Linear(hidden, hidden),
             nn.ReLU(),
-            nn.Linear(hidden, size * size),
+            nn.Linear(hidden, channels * size * size),
             nn.Sigmoid(),
-            nn.Unflatten(1, (1, size, size)),
+            nn.Unflatten(1, (channels, size, size)),
         )
 
 
 class MLPDiscriminator(nn.Sequential):
     """The multilayer perceptron of Goodfellow et al. 2014 for MNIST: maxout units and dropout:
-    (N, 1, size, size) -> logits (N, 1)."""
+    (N, channels, size, size) -> logits (N, outputs). Where it is told the class
+    (`Conditional(…, flat=True)`) it has `classes` inputs more."""
 
-    def __init__(self, hidden: int = 240, pieces: int = 5, size: int = 28):
+    def __init__(
+        self,
+        hidden: int = 240,
+        pieces: int = 5,
+        size: int = 28,
+        channels: int = 1,
+        classes: int = 0,
+        outputs: int = 1,
+    ):
         super().__init__(
             nn.Flatten(),
             nn.Dropout(0.2),
-            Maxout(size * size, hidden, pieces),
+            Maxout(channels * size * size + classes, hidden, pieces),
             nn.Dropout(0.5),
             Maxout(hidden, hidden, pieces),
             nn.Dropout(0.5),
-            nn.Linear(hidden, 1),
+            nn.Linear(hidden, outputs),
         )
+
+
+def mlp(*sizes: int, activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
+    """A multilayer perceptron for points in the plane: linear layers from size to size, and
+    `activation` between them."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in itertools.pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), activation()]
+    return nn.Sequential(*layers[:-1])

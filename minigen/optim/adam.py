@@ -69,7 +69,8 @@ class Adam(Optimizer):
             decay, climb = float(group["weight_decay"]), bool(group["maximize"])
             cuda.adam(data, grad, *arrays, rate, (beta1, beta2), eps, decay, maximize=climb)
             return
-        for p, m, v, g, a, b in self._pieces([data, *arrays], grad):
+
+        def update(p: Array, m: Array, v: Array, g: Array, a: Array, b: Array) -> None:
             g = descent(group, p, g, a)
             np.subtract(g, m, out=b)
             b *= 1 - beta1
@@ -83,6 +84,8 @@ class Adam(Optimizer):
             np.divide(m, b, out=b)
             b *= rate
             p -= b
+
+        self._in_pieces(update, [data, *arrays], grad)
 
 
 class AdamW(Adam):

@@ -6,12 +6,13 @@ enough that all of NumPy's passes over it find it in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigen.backend import Array, as_array, device_of, namespace, out_of_memory, to_device
+from minigen.kernels.threads import in_pieces, scratch
 from minigen.sparse import SparseRows
 from minigen.tensor import Tensor, _observed, _onlookers, increment_version
 
@@ -45,7 +46,6 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
-        self._scratch: dict[tuple[str, np.dtype], tuple[Array, Array]] = {}
         if isinstance(params, Tensor | set | str | Mapping) or not isinstance(params, Iterable):
             raise TypeError(
                 f"{type(self).__name__} needs parameters in an order, or a list of groups, not a "
@@ -283,28 +283,37 @@ class Optimizer:
             arrays.append(array)
         return arrays
 
-    def _pieces(self, written: Sequence[Array], read: Array) -> Iterator[tuple[Array, ...]]:
-        """Matching pieces of all these arrays, and two of the same size to calculate in.
+    def _in_pieces(
+        self, update: Callable[..., None], written: Sequence[Array], read: Array
+    ) -> None:
+        """Call `update` on matching pieces of all these arrays, and two of the same size to
+        calculate in; threads share them out.
 
         The arrays may lie in memory in different orders (a convolution's gradient does, compared
         with its weight). On a GPU there is one piece, of everything.
         """
-        data = written[0]
-        cpu = namespace(data) is np
-        size = min(data.size, PIECE) if cpu else data.size
-        key = device_of(data), data.dtype
-        if key not in self._scratch or self._scratch[key][0].size < size:
-            blank = np.empty_like(data, shape=(size,))
-            self._scratch[key] = blank, np.empty_like(blank)
-        a, b = self._scratch[key]
-        if not cpu:
-            yield *written, read, a[:size].reshape(data.shape), b[:size].reshape(data.shape)
+        data, arrays = written[0], [*written, read]
+        if namespace(data) is not np:
+            update(*arrays, np.empty_like(data), np.empty_like(data))
             return
-        access = [["readwrite"]] * len(written) + [["readonly"]]
-        flags = ["external_loop", "buffered", "zerosize_ok"]
-        with np.nditer([*written, read], flags, access, buffersize=PIECE) as pieces:
-            for piece in pieces:
-                yield *piece, a[: piece[0].size], b[: piece[0].size]
+        flat = [x.ravel(order="K") for x in arrays]
+        alike = all(x.strides == data.strides for x in arrays)
+        if not (alike and all(map(np.may_share_memory, flat, arrays))):
+            a, b = (scratch(name, (PIECE,), data.dtype) for name in ("first", "second"))
+            access = [["readwrite"]] * len(written) + [["readonly"]]
+            flags = ["external_loop", "buffered", "zerosize_ok"]
+            with np.nditer(arrays, flags, access, buffersize=PIECE) as pieces:
+                for piece in pieces:
+                    update(*piece, a[: piece[0].size], b[: piece[0].size])
+            return
+
+        def work(first: int, last: int) -> None:
+            a, b = (scratch(name, (PIECE,), data.dtype) for name in ("first", "second"))
+            for i in range(first, last, PIECE):
+                n = min(PIECE, last - i)
+                update(*[x[i : i + n] for x in flat], a[:n], b[:n])
+
+        in_pieces(work, data.size, 1, 50.0 * data.size)
 
 
 def like(data: Array, value: Array) -> Array:

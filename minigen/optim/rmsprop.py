@@ -58,7 +58,9 @@ class RMSprop(Optimizer):
         eps, momentum = float(group["eps"]), float(group["momentum"])
         state["step"] = state.get("step", 0) + 1
         arrays = self._remembered(data, group, state)
-        for p, s, *rest, g, a, b in self._pieces([data, *arrays], grad):
+
+        def update(p: Array, s: Array, *others: Array) -> None:
+            *rest, g, a, b = others
             g = descent(group, p, g, a)
             s *= alpha
             np.multiply(g, g, out=b)
@@ -85,3 +87,5 @@ class RMSprop(Optimizer):
             else:
                 b *= lr
             p -= b
+
+        self._in_pieces(update, [data, *arrays], grad)

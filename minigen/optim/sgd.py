@@ -61,7 +61,9 @@ class SGD(Optimizer):
         lr, momentum = float(group["lr"]), float(group["momentum"])
         share = 1 - float(group["dampening"]) if "momentum_buffer" in state else 1.0
         buffers = self._remembered(data, group, state)
-        for p, *buffer, g, a, b in self._pieces([data, *buffers], grad):
+
+        def update(p: Array, *others: Array) -> None:
+            *buffer, g, a, b = others
             g = descent(group, p, g, a)
             if buffer:
                 (m,) = buffer
@@ -73,6 +75,8 @@ class SGD(Optimizer):
                 else:
                     g = m
             p -= np.multiply(g, lr, out=b)
+
+        self._in_pieces(update, [data, *buffers], grad)
 
     def _update_rows(
         self, data: Array, grad: SparseRows, group: dict[str, Any], state: dict[str, Any]

@@ -1,5 +1,6 @@
 """What every demo shares: the loop with its checkpoints, the run folder, and figures."""
 
+from minigen.training.adversarial import add_classes, chosen_classes, fixed_noise, train_gan
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from minigen.training.command import Parser, resume_command, script
 from minigen.training.figures import image_grid, plot_metrics, save_gif, save_image
@@ -13,6 +14,9 @@ __all__ = [
     "Parser",
     "Run",
     "RunError",
+    "add_classes",
+    "chosen_classes",
+    "fixed_noise",
     "free_folder",
     "image_grid",
     "load_checkpoint",
@@ -22,4 +26,5 @@ __all__ = [
     "save_gif",
     "save_image",
     "script",
+    "train_gan",
 ]

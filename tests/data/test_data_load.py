@@ -198,7 +198,10 @@ def test_the_splits_and_seeds_of_digits_share_no_image():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "mnsit"}, "mnist, fashion-mnist, digits, auto, got 'mnsit'"),
+        (
+            {"name": "mnsit"},
+            "mnist, fashion-mnist, digits, auto, .* or a folder of pictures, got 'mnsit'",
+        ),
         ({"name": "digits", "split": "valid"}, "train, test, got 'valid'"),
         ({"name": "digits", "size": 0}, "size of 1 or more, got 0"),
     ],

@@ -86,3 +86,13 @@ def test_the_layout_is_that_of_the_pattern(axes):
         expected.strides,
         expected.dtype,
     )
+
+
+def test_who_holds_memory_alone():
+    a = memory.empty((30, 10), np.float32)
+    assert memory.held_alone(a) and memory.held_alone(np.ones(3))
+    view = a[3:]
+    assert not memory.held_alone(a) and not memory.held_alone(view)
+    del view
+    assert memory.held_alone(a)
+    assert not memory.held_alone(np.ones(30)[3:])  # none of ours: who knows

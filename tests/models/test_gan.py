@@ -140,6 +140,67 @@ def test_state_goes_on_bit_for_bit():
         assert np.array_equal(a.data, b.data)
 
 
+def test_packs_are_neighbours_side_by_side():
+    points, images = Tensor([[1, 2], [3, 4], [5, 6], [7, 8]]), minigen.randn(6, 2, 4, 4)
+    assert G.packed(points, 2).data.tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert np.array_equal(G.packed(images, 3).data[1, 2:4], images.data[4])
+    assert G.packed(images, 1) is images
+    with pytest.raises(ValueError, match="4 images do not make packs of 3"):
+        G.packed(points, 3)
+    with pytest.raises(ValueError, match="packing must be 1 or more"):
+        G.GAN(G.mlp(2, 2), G.mlp(2, 1), packing=0)
+
+
+def test_a_packed_discriminator_trains():
+    minigen.manual_seed(0)
+    gan = G.GAN(G.mlp(2, 8, 2), G.mlp(6, 8, 1), noise=2, packing=3)
+    assert all(np.isfinite(m.item()) for m in gan.step(real_points(9)).values())
+    with pytest.raises(ValueError, match="8 images"):
+        gan.step(real_points(8))
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 4, 4)])
+def test_the_class_stands_beside_the_input(shape):
+    told = G.Conditional(nn.Identity(), 3)
+    x, y = minigen.randn(4, *shape), Tensor([2, 0, 1, 2])
+    out = told(x, y)
+    assert np.array_equal(out.data[:, : shape[0]], x.data)
+    classes = out.data[:, shape[0] :].reshape(4, 3, -1)
+    assert (classes == np.eye(3)[y.data][:, :, None]).all()
+    flat = G.Conditional(told.network, 3, flat=True)(x, y)
+    assert flat.shape == (4, math.prod(shape) + 3)
+
+
+def two_classes(auxiliary):
+    """A GAN of points near (2, 0), class 0, and (−2, 0), class 1, which is told or tells them."""
+    minigen.manual_seed(0)
+    act = functools.partial(nn.LeakyReLU, 0.2)
+    judge = G.mlp(2 if auxiliary else 4, 64, 64, 3 if auxiliary else 1, activation=act)
+    return G.GAN(
+        G.Conditional(G.mlp(4, 64, 2, activation=act), 2),
+        judge if auxiliary else G.Conditional(judge, 2),
+        noise=2,
+        auxiliary=auxiliary,
+        optimiser=functools.partial(optim.Adam, lr=2e-3, betas=(0.0, 0.999)),
+    )
+
+
+@pytest.mark.parametrize("auxiliary", [False, True], ids=["conditional", "auxiliary"])
+def test_a_told_generator_draws_the_class_that_is_asked_for(auxiliary):
+    gan = two_classes(auxiliary)
+    labels = Tensor(np.arange(64) % 2)
+    centres = Tensor(np.array([[2.0, 0], [-2, 0]], "f")[labels.data])
+    for _ in range(200):
+        metrics = gan.step((minigen.randn(64, 2) * 0.3 + centres, labels))
+    with minigen.no_grad():
+        x = gan.generate(gan.sample_noise(64), labels).data[:, 0]
+    assert ((x > 0) == (labels.data == 0)).mean() > 0.97
+    assert 1 < abs(x).mean() < 3
+    extra = {"class_real", "class_fake"} if auxiliary else set()
+    assert metrics.keys() == {"loss_d", "loss_g", "d_real", "d_fake"} | extra
+    assert not auxiliary or metrics["class_real"].item() < 0.3
+
+
 def test_one_training_step_is_that_of_pytorch():
     """The convolutional pair from the same weights, noise and images, in float64."""
     torch = pytest.importorskip("torch")

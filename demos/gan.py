@@ -1,0 +1,111 @@
+"""Train a GAN on handwritten digits, clothes, or a folder of your own pictures.
+
+By default the multilayer perceptrons of the paper (Goodfellow et al. 2014), or convolutions with
+--network conv. With --conditional the class is given to both networks (Mirza and Osindero 2014),
+with --auxiliary to the generator alone, and the discriminator has to tell it (Odena et al. 2017);
+each row of the pictures is then one class, or only those of --classes are drawn. Subfolders of your
+own folder are its classes. Everything goes to a run folder, as in demos/dcgan.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+
+import minigen
+from minigen import data, optim, training
+from minigen.models.gan import (
+    GAN,
+    Conditional,
+    ConvDiscriminator,
+    ConvGenerator,
+    MLPDiscriminator,
+    MLPGenerator,
+)
+
+NOISE = 100
+
+
+def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> GAN:
+    """The GAN of these flags, for images (channels, size, size) of so many classes."""
+    told = classes if args.conditional or args.auxiliary else 0  # numbers that say the class
+    judged = channels * args.packing
+    outputs = 1 + classes if args.auxiliary else 1
+    if args.network == "mlp":
+        generator = MLPGenerator(NOISE + told, 10 * args.width, size, channels)
+        discriminator = MLPDiscriminator(
+            2 * args.width, 5, size, judged, classes if args.conditional else 0, outputs
+        )
+    else:
+        generator = ConvGenerator(channels, args.width, NOISE + told, size)
+        planes = classes if args.conditional else 0
+        discriminator = ConvDiscriminator(judged + planes, args.width, size, 0.2, outputs)
+    if told:
+        generator = Conditional(generator, classes)
+    if args.conditional:
+        discriminator = Conditional(discriminator, classes, flat=args.network == "mlp")
+    gan = GAN(
+        generator.to(args.device),
+        discriminator.to(args.device),
+        noise=NOISE,
+        objective=args.objective,
+        smoothing=args.smoothing,
+        packing=args.packing,
+        auxiliary=args.auxiliary,
+        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
+    )
+    # Two time scales (Heusel et al. 2017): G learns more from a D that is a little ahead.
+    gan.discriminator_optimiser.param_groups[0]["lr"] = args.lr_ratio * args.lr
+    return gan
+
+
+def black(args: argparse.Namespace) -> float:
+    """What is black in the generator's images: the perceptron ends in a sigmoid, the other in a
+    hyperbolic tangent."""
+    return 0.0 if args.network == "mlp" else -1.0
+
+
+@training.script
+def main() -> None:
+    parser = training.Parser(
+        __doc__, name="gan", quick={"steps": 30, "width": 16, "batch_size": 16}
+    )
+    add = parser.add_argument
+    add("--steps", type=int, default=6000, help="training steps in all")
+    add(
+        "--data", default="auto", help="mnist, fashion-mnist, digits, auto, or a folder of pictures"
+    )
+    add("--size", type=int, default=32, help="side of the pictures of a folder, in pixels")
+    add("--network", choices=("mlp", "conv"), default="mlp", help="perceptrons or convolutions")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--conditional", action="store_true", help="G and D are told the class")
+    kind.add_argument("--auxiliary", action="store_true", help="D has to tell the class")
+    training.add_classes(parser)
+    add("--objective", choices=("non-saturating", "minimax"), default="non-saturating", help="of G")
+    add("--smoothing", type=float, default=0.0, help="of D's labels of real images")
+    add("--packing", type=int, default=1, help="images that D judges at a time (PacGAN)")
+    add("--batch-size", type=int, default=64, help="real images a step, and as many generated ones")
+    add("--width", type=int, default=64, help="channels; a perceptron has 10 times the units in G")
+    add("--lr", type=float, default=2e-4, help="learning rate of G")
+    add("--lr-ratio", type=float, default=2.0, help="D's learning rate, in G's")
+    args, run = parser.open_run()
+
+    minigen.manual_seed(args.seed)
+    images = data.load(args.data, side=args.size)
+    classes = training.chosen_classes(args, images)
+    labels = [images.labels] if classes else []
+    batches = data.Batches(
+        images.scaled(low=black(args)), *labels, batch_size=args.batch_size, seed=args.seed
+    )
+    gan = build(args, *images.images.shape[1:3], len(images.classes))
+    panels = {"losses": ["loss_d", "loss_g"], "D's outputs": ["d_real", "d_fake"]}
+    if args.auxiliary:
+        panels["cross-entropy of classes"] = ["class_real", "class_fake"]
+    training.train_gan(
+        gan, run, args, images, batches,
+        judge=gan.discriminator, panels=panels, classes=classes, low=black(args),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""Train a GAN on a ring of 8 or a grid of 25 Gaussians, where what it misses can be counted.
+
+GAN, WGAN and WGAN-GP, with packing (PacGAN) if wished: --model, --packing. It prints how many of
+the modes 2,500 samples cover, which share of them is within 3σ of a mode, and the reverse
+Kullback-Leibler divergence over the modes, and draws samples.gif: the generated points over the
+real ones, and the contours of the discriminator or critic.
+
+Mode collapse on purpose: with --collapse the discriminator learns a tenth as fast, and both with
+momentum, β₁ = 0.5. All noise is then drawn as nearly one point: where D finds real points at the
+moment is the best place for every sample at once. G gathers there, D slowly learns to refuse it,
+and G moves on to the next mode. It wins each round, and never draws two modes at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from typing import Any
+
+import numpy as np
+
+import minigen
+from minigen import Generator, Tensor, data, nn, optim, training
+from minigen.metrics import Modes, mode_coverage
+from minigen.models.gan import GAN, mlp
+from minigen.models.wgan import WGAN
+from minigen.training.plane import draw_points, draw_surface, frame
+
+SAMPLES = 2500  # as PacGAN's protocol has it
+FRAMES = 40  # of the animation
+
+
+def mixture_of(args: argparse.Namespace) -> tuple[data.Mixture, float]:
+    """The mixture, and its largest coordinate, by which the networks see it divided."""
+    mixture = {"ring": data.ring, "grid": data.grid}[args.data]()
+    return mixture, float(np.abs(mixture.centres).max())
+
+
+def build(args: argparse.Namespace) -> GAN | WGAN:
+    """The networks of these flags: three hidden layers each."""
+    hidden = [args.width] * 3
+    generator = mlp(args.noise, *hidden, 2)
+    judge = mlp(2 * args.packing, *hidden, 1, activation=functools.partial(nn.LeakyReLU, 0.2))
+    how = {"noise": args.noise, "packing": args.packing}
+    betas = (0.5, 0.999) if args.collapse else (0.0, 0.9)
+    adam = functools.partial(optim.Adam, lr=args.lr, betas=betas)
+    generator, judge = generator.to(args.device), judge.to(args.device)
+    if args.model == "gan":
+        return GAN(generator, judge, optimiser=adam, **how)
+    if args.model == "wgan-gp":
+        return WGAN(generator, judge, penalty=args.penalty, optimiser=adam, **how)
+    rms = functools.partial(optim.RMSprop, lr=args.lr)
+    return WGAN(generator, judge, clip=args.clip, optimiser=rms, **how)
+
+
+def sample(gan: GAN | WGAN, scale: float, seed: int, count: int = SAMPLES) -> np.ndarray:
+    """Generated points (count, 2), by noise that does not draw from the stream of the training."""
+    z, _ = training.fixed_noise(gan, seed, count)
+    with minigen.no_grad():
+        return gan.generator(z).numpy() * scale
+
+
+def score(args: argparse.Namespace, gan: GAN | WGAN) -> Modes:
+    """How well a trained generator covers the modes."""
+    mixture, scale = mixture_of(args)
+    return mode_coverage(sample(gan, scale, args.seed + 2), mixture.centres, mixture.sigma)
+
+
+def draw(args: argparse.Namespace, gan: Any, judge: nn.Module, title: str, axes: Any) -> None:
+    """Generated points over real ones, and the contours of the judge."""
+    mixture, scale = mixture_of(args)
+    edge = 1.4 * scale
+    extent = (-edge, edge, -edge, edge)
+
+    def judged(plane: np.ndarray) -> np.ndarray:
+        x = Tensor(np.tile(plane / scale, (1, args.packing)), device=args.device)
+        with minigen.no_grad():
+            return judge(x).numpy()
+
+    draw_surface(axes[0], judged, extent)
+    real = mixture.sample(1000, Generator(args.seed + 1)).numpy()
+    draw_points(axes[0], real, sample(gan, scale, args.seed + 2, 1000), extent, title)
+
+
+@training.script
+def main() -> None:
+    parser = training.Parser(__doc__, name="mixture_gan", quick={"steps": 100, "width": 32})
+    add = parser.add_argument
+    add("--steps", type=int, default=12000, help="training steps in all")
+    add("--data", choices=("ring", "grid"), default="ring", help="8 or 25 Gaussians")
+    add("--model", choices=("gan", "wgan", "wgan-gp"), default="gan", help="which")
+    add("--packing", type=int, default=1, help="points that the judge sees at a time (PacGAN)")
+    add("--collapse", action="store_true", help="show mode collapse")
+    add("--batch-size", type=int, default=256, help="real points a step, and as many generated")
+    add("--width", type=int, default=128, help="units in each of three hidden layers")
+    add("--noise", type=int, default=2, help="numbers that make z")
+    add("--lr", type=float, default=1e-3, help="learning rate; falls to 0 in the second half")
+    add("--critic-steps", type=int, default=5, help="of a WGAN for each generator step")
+    add("--clip", type=float, default=0.1, help="bound of the weights of --model wgan")
+    add("--penalty", type=float, default=0.1, help="λ of --model wgan-gp")
+    args, run = parser.open_run()
+
+    minigen.manual_seed(args.seed)
+    mixture, scale = mixture_of(args)
+    gan = build(args)
+    judge = gan.discriminator if args.model == "gan" else gan.critic
+    judge_optimiser = gan.discriminator_optimiser if args.model == "gan" else gan.critic_optimiser
+    batches = 1 if args.model == "gan" else args.critic_steps
+
+    loop = training.Loop(
+        run, steps=args.steps, state={"gan": gan, "random": minigen.default_generator}
+    )
+    print(nn.summary(gan.generator, (args.noise,)))
+    print(f"{len(mixture.centres)} Gaussians; the run folder is {run.folder}")
+
+    for step in loop:
+        lr = args.lr * min(1.0, 2 * (1 - (step - 1) / loop.steps))
+        gan.generator_optimiser.param_groups[0]["lr"] = lr
+        judge_optimiser.param_groups[0]["lr"] = lr / 10 if args.collapse else lr
+        points = [mixture.sample(args.batch_size) / scale for _ in range(batches)]
+        loop.log(gan.step(*(x.to(args.device) for x in points)))
+        if loop.every(max(10, args.steps // FRAMES)):
+            picture = frame(functools.partial(draw, args, gan, judge, f"step {step:,}"), size=3.0)
+            training.save_image(run.path("samples", f"{step:06d}.png"), picture)
+
+    frames = sorted(run.path("samples").glob("*.png"))
+    training.save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.15)
+    names = ["loss_d", "loss_g"] if args.model == "gan" else ["gap", "slope", "distance"]
+    training.plot_metrics(run.path("curves.png"), run.metrics(), {args.model: names})
+    found = score(args, gan)
+    print(
+        f"{loop.step} steps in {loop.seconds:.0f} s: {found.covered} of {len(mixture.centres)} "
+        f"modes, {found.high_quality:.1%} of high quality, reverse KL {found.reverse_kl:.4f}; "
+        f"look at {run.folder}/samples.gif"
+    )
+    if loop.interrupted:
+        print(f"to go on: {training.resume_command(run)}")
+
+
+if __name__ == "__main__":
+    main()

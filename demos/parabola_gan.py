@@ -1,0 +1,118 @@
+"""Train a GAN of multilayer perceptrons to draw points on the curve y = x², −1 ≤ x ≤ 1.
+
+The generator has never seen the formula, only points. samples.gif shows its points over the true
+curve, the discriminator's surface, D(x) from 0.4 (light) to 0.6 (dark), and both losses. At the end
+it prints how far the points are from the curve on average, and the Wasserstein-1 distance between
+generated and true points beside the floor, the distance between two sets of true points.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import minigen
+from minigen import Generator, Tensor, data, nn, optim, training
+from minigen import functional as F
+from minigen.metrics import wasserstein
+from minigen.models.gan import GAN, mlp
+from minigen.training.plane import draw_lines, draw_points, draw_surface, frame
+
+CURVE = data.Parabola()
+RANGE = 2.0  # of x
+EXTENT = (-1.4, 1.4, -0.5, 1.6)
+SAMPLES = 1000
+FRAMES = 40  # of the animation
+
+
+def build(args: argparse.Namespace) -> GAN:
+    """Three hidden layers in each network."""
+    hidden = [args.width] * 3
+    return GAN(
+        mlp(2, *hidden, 2).to(args.device),
+        mlp(2, *hidden, 1, activation=functools.partial(nn.LeakyReLU, 0.2)).to(args.device),
+        noise=2,
+        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.0, 0.9)),
+    )
+
+
+def sample(gan: GAN, seed: int, count: int) -> np.ndarray:
+    """Generated points (count, 2), by noise that does not draw from the stream of the training."""
+    z, _ = training.fixed_noise(gan, seed, count)
+    with minigen.no_grad():
+        return gan.generator(z).numpy()
+
+
+def score(args: argparse.Namespace, gan: GAN) -> dict[str, float]:
+    """Mean distance to the curve as a share of the range of x, W1 to true points, and its floor,
+    W1 between true points: each the mean over four sets of points, all drawn afresh."""
+    made = [sample(gan, args.seed + 2 + i, SAMPLES) for i in range(4)]
+    true = [CURVE.sample(SAMPLES, Generator(1000 + i)).numpy() for i in range(8)]
+    return {
+        "distance to the curve / range": float(np.mean([*map(CURVE.distance, made)]) / RANGE),
+        "W1 to true points": float(np.mean([*map(wasserstein, true[:4], made)])),
+        "W1 between true points": float(np.mean([*map(wasserstein, true[:4], true[4:])])),
+    }
+
+
+def draw(
+    gan: GAN, records: Sequence[dict], args: argparse.Namespace, title: str, axes: Any
+) -> None:
+    """Points over the curve, D's surface, and the losses."""
+
+    def probability(plane: np.ndarray) -> np.ndarray:
+        with minigen.no_grad():
+            return F.sigmoid(gan.discriminator(Tensor(plane, device=args.device))).numpy()
+
+    x = np.linspace(-1, 1, 200)
+    made = sample(gan, args.seed + 1, 500)
+    draw_points(axes[0], np.stack([x, x * x], 1), made, EXTENT, title)
+    draw_surface(axes[1], probability, EXTENT, levels=np.linspace(0.4, 0.6, 21))
+    draw_points(axes[1], np.stack([x, x * x], 1), made[:0], EXTENT, "D(x)")
+    draw_lines(axes[2], records, ("loss_d", "loss_g"), args.steps)
+
+
+@training.script
+def main() -> None:
+    parser = training.Parser(__doc__, name="parabola_gan", quick={"steps": 60, "width": 16})
+    add = parser.add_argument
+    add("--steps", type=int, default=6000, help="training steps in all")
+    add("--batch-size", type=int, default=256, help="true points a step, and as many generated")
+    add("--width", type=int, default=64, help="units in each of three hidden layers")
+    add("--lr", type=float, default=1e-3, help="learning rate; falls to 0 in the second half")
+    args, run = parser.open_run()
+
+    minigen.manual_seed(args.seed)
+    gan = build(args)
+    loop = training.Loop(
+        run,
+        steps=args.steps,
+        state={"gan": gan, "random": minigen.default_generator},
+        log_every=max(1, args.steps // 300),
+    )
+    print(nn.summary(gan.generator, (gan.noise,)))
+    print(f"the run folder is {run.folder}")
+
+    for step in loop:
+        lr = args.lr * min(1.0, 2 * (1 - (step - 1) / loop.steps))
+        for optimiser in gan.generator_optimiser, gan.discriminator_optimiser:
+            optimiser.param_groups[0]["lr"] = lr
+        loop.log(gan.step(CURVE.sample(args.batch_size).to(args.device)))
+        if loop.every(max(10, args.steps // FRAMES)):
+            panels = functools.partial(draw, gan, run.metrics(), args, f"step {step:,}")
+            training.save_image(run.path("samples", f"{step:06d}.png"), frame(panels, 3, 2.6))
+
+    frames = sorted(run.path("samples").glob("*.png"))
+    training.save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.1, colours=64)
+    found = ", ".join(f"{name} {value:.4f}" for name, value in score(args, gan).items())
+    print(f"{loop.step} steps in {loop.seconds:.0f} s: {found}; look at {run.folder}/samples.gif")
+    if loop.interrupted:
+        print(f"to go on: {training.resume_command(run)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Figures of points in the plane, as frames of an animation or as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigen.training.figures import COLOURS, INK
+
+REAL, MADE = COLOURS[0], COLOURS[1]
+
+
+def frame(
+    draw: Callable[[Sequence[Any]], None], panels: int = 1, size: float = 3.6, rows: int = 1
+) -> np.ndarray:
+    """Draw a figure of square panels, as pixels.
+
+    Args:
+        draw: is given the panels, matplotlib's axes, row by row, and draws on them.
+        panels: how many side by side.
+        size: side of a panel, in hundreds of pixels.
+        rows: how many below one another.
+
+    Returns:
+        uint8 array (100·size·rows, 100·size·panels, 3).
+    """
+    # Here, because it takes as long as all other imports together; see `plot_metrics`.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(size * panels, size * rows), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = [figure.add_subplot(rows, panels, i + 1) for i in range(rows * panels)]
+    for each in axes:
+        each.tick_params(colors=INK, length=0, labelsize=8)
+        each.spines[["top", "right"]].set_visible(False)
+        each.spines[["left", "bottom"]].set_color("#999999")
+    draw(axes)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def draw_points(
+    axes: Any, real: np.ndarray, made: np.ndarray, extent: Sequence[float], title: str = ""
+) -> None:
+    """Real and generated points (N, 2), in a window of (left, right, bottom, top)."""
+    axes.scatter(*np.asarray(real).T, s=4, color=REAL, alpha=0.5, linewidths=0, label="real")
+    if len(made):
+        axes.scatter(
+            *np.asarray(made).T, s=4, color=MADE, alpha=0.7, linewidths=0, label="generated"
+        )
+    axes.set_xlim(*extent[:2])
+    axes.set_ylim(*extent[2:])
+    axes.set_title(title, loc="left", color=INK, fontsize=9)
+    axes.legend(loc="upper right", fontsize=7, frameon=False, markerscale=2, labelcolor=INK)
+
+
+def draw_surface(
+    axes: Any,
+    values: Callable[[np.ndarray], np.ndarray],
+    extent: Sequence[float],
+    levels: Any = 12,
+    points: int = 61,
+) -> None:
+    """The contours of a function of the plane, light below and dark above.
+
+    Args:
+        axes: where.
+        values: points (N, 2) -> numbers (N,).
+        extent: (left, right, bottom, top).
+        levels: how many contours, or at which values.
+        points: of the grid on which the function is asked, along each side.
+    """
+    x, y = np.linspace(*extent[:2], points), np.linspace(*extent[2:], points)
+    plane = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
+    heights = np.asarray(values(plane), np.float64).reshape(points, points)
+    axes.contourf(x, y, heights, levels=levels, cmap="Greys", alpha=0.55, extend="both")
+
+
+def draw_lines(
+    axes: Any, records: Sequence[Mapping[str, float]], names: Sequence[str], steps: int
+) -> None:
+    """Metrics over the steps so far, in a window as wide as all steps."""
+    for name, colour in zip(names, COLOURS, strict=False):
+        points = [(r["step"], r[name]) for r in records if name in r]
+        axes.plot(*np.array(points).reshape(-1, 2).T, color=colour, linewidth=1.2, label=name)
+    axes.set_xlim(0, steps)
+    axes.set_title("losses", loc="left", color=INK, fontsize=9)
+    axes.legend(loc="center right", fontsize=7, frameon=False, labelcolor=INK)

@@ -1,0 +1,76 @@
+"""Sets that are read from files at hand: what is right, damaged, or nowhere."""
+
+import lzma
+import os
+
+import numpy as np
+import pytest
+
+from minigen.data import DataError, load, local
+
+GIVEN = os.environ.get("MINIGEN_DATA")
+
+
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("MINIGEN_DATA", str(tmp_path))
+    monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(local, "CHECKSUMS", {})
+    for name in local.SOURCES:
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def test_cifar_batches_as_published_and_compressed(folder):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (5, 3, 32, 32)), rng.integers(0, 10, 5)
+    records = np.concatenate([labels[:, None], images.reshape(5, -1)], 1).astype(np.uint8)
+    (folder / "cifar-10" / "data_batch_1.bin").write_bytes(records[:3].tobytes())
+    whole = lzma.compress(records[3:].tobytes())
+    (folder / "cifar-10" / "data_batch_2.bin.xz").write_bytes(whole)
+    got = load("cifar-10")
+    np.testing.assert_array_equal(got.images, images)
+    np.testing.assert_array_equal(got.labels, labels)
+    assert got.classes[9] == "truck" and len(load("cifar-10", size=2)) == 2
+
+
+def test_binarized_digits(folder):
+    bits = np.random.default_rng(0).integers(0, 2, (3, 784))
+    np.savetxt(folder / "binarized-mnist" / "binarized_mnist_test.amat", bits, fmt="%d")
+    got = load("binarized-mnist", "test")
+    np.testing.assert_array_equal(got.images.reshape(3, 784), 255 * bits)
+
+
+def test_what_is_missing_or_damaged(folder, monkeypatch):
+    with pytest.raises(DataError, match="there is no .*cifar-10"):
+        load("cifar-10")
+    with pytest.raises(DataError, match="there is no .*binarized_mnist_train"):
+        load("binarized-mnist")
+    file = folder / "cifar-10" / "test_batch.bin"
+    file.write_bytes(bytes(3072))
+    with pytest.raises(DataError, match="3073 bytes, got 3072"):
+        load("cifar-10", "test")
+    file.write_bytes(b"\x0a" + bytes(3072))
+    with pytest.raises(DataError, match="label is 10"):
+        load("cifar-10", "test")
+    file.with_suffix(".bin.xz").write_bytes(b"no xz")
+    file.unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        load("cifar-10", "test")
+    rows = folder / "binarized-mnist" / "binarized_mnist_train.amat"
+    rows.write_text("0 1 0\n")
+    with pytest.raises(DataError, match="rows of 784"):
+        load("binarized-mnist")
+    monkeypatch.setitem(local.CHECKSUMS, rows.name, ("md5", "0" * 32))
+    with pytest.raises(DataError, match="md5 checksum 000"):
+        load("binarized-mnist")
+
+
+@pytest.mark.skipif(not GIVEN, reason="MINIGEN_DATA is not set")
+@pytest.mark.parametrize("name, count, shape, mean", [
+    ("cifar-10", 1000, (3, 32, 32), 0.47), ("binarized-mnist", 10_000, (1, 28, 28), 0.13)
+])  # fmt: skip
+def test_the_published_files(name, count, shape, mean):
+    images = load(name, "test")
+    assert images.images.shape == (count, *shape)
+    assert images.images.mean() / 255 == pytest.approx(mean, abs=0.02)

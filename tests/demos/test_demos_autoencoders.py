@@ -1,0 +1,61 @@
+"""The demos of the VAE and the autoencoders run, resume bit for bit, and refuse bad pictures."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_demos import run
+
+from minigen.training import load_checkpoint
+
+DIGITS = ("--data", "digits", "--quick", "--limit", 300)
+
+
+def test_vae_resumed_is_vae_uninterrupted(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    flags = (*DIGITS, "--latent", 2, "--binarise", "--fall", 0, "--limit", 128)
+    said = run("vae.py", *flags, "--epochs", 2, "--out", whole)
+    assert "epoch 2: test elbo" in said and "samples.gif" in said
+    run("vae.py", *flags, "--epochs", 1, "--out", parts)
+    run("vae.py", "--resume", parts, "--epochs", 2)
+    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
+    np.testing.assert_equal(a, b)
+    pictures = ("reconstructions", "interpolations", "traversal", "manifold", "latents", "curves")
+    for name in pictures:
+        assert (parts / f"{name}.png").stat().st_size > 0
+    lines = [json.loads(line) for line in (parts / "metrics.jsonl").read_text().splitlines()]
+    assert sum("test elbo" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize("flags", [
+    ("--network", "conv", "--likelihood", "gaussian", "--capacity", 5, "--beta", 10),
+    ("--samples", 3, "--activation", "tanh", "--latent", 1),
+])  # fmt: skip
+def test_every_kind_of_vae_runs(tmp_path, flags):
+    assert "test elbo" in run("vae.py", *DIGITS, *flags, "--out", tmp_path / "run")
+
+
+@pytest.mark.parametrize("network", ["linear", "deep", "conv"])
+def test_autoencoders_mend_damaged_digits(tmp_path, network):
+    flags = ("--network", network, "--damage", "gaussian", "--latent", 4)
+    said = run("autoencoder.py", *DIGITS, *flags, "--out", tmp_path / "run")
+    assert float(said.split("damaged ")[1].split(",")[0]) == pytest.approx(0.25, rel=0.02)
+    assert (tmp_path / "run" / "inpainted.png").stat().st_size > 0
+
+
+def test_arrows_of_points(tmp_path):
+    flags = ("--quick", "--data", "spiral", "--damage", "gaussian", "--amount", 0.1)
+    run("autoencoder.py", *flags, "--out", tmp_path / "run")
+    assert (tmp_path / "run" / "arrows.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("demo", ["vae.py", "autoencoder.py"])
+@pytest.mark.parametrize("count, said", [(0, "found none"), (1, "pictures")])
+def test_a_folder_of_too_few_pictures(tmp_path, demo, count, said):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(count):
+        Image.new("L", (9, 9)).save(folder / f"{i}.png")
+    output = run(demo, "--data", folder, "--quick", "--out", tmp_path / "run", status=1)
+    assert said in output and "Traceback" not in output

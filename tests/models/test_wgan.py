@@ -1,0 +1,287 @@
+"""The Wasserstein GAN's losses, its gradient penalty, clipping, and the training step."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import minigen
+from minigen import Tensor, gradcheck, nn, optim
+from minigen import functional as F
+from minigen.models import wgan as W
+from minigen.models.gan import Conditional, ConvGenerator, mlp
+
+
+def test_losses_are_the_formulas_of_the_papers():
+    rng = np.random.default_rng(0)
+    real, fake = (Tensor(rng.standard_normal((5, 1))) for _ in range(2))
+    assert W.critic_loss(real, fake).item() == pytest.approx(fake.data.mean() - real.data.mean())
+    assert W.generator_loss(fake).item() == pytest.approx(-fake.data.mean())
+    slope = Tensor([0.5, 1.0, 3.0])
+    assert W.gradient_penalty(slope).item() == pytest.approx((0.25 + 0 + 4) / 3)
+
+
+def test_each_image_is_mixed_by_one_weight_of_its_own():
+    minigen.manual_seed(0)
+    zeros, ones = minigen.zeros(200, 3, 4, 4), minigen.ones(200, 3, 4, 4, requires_grad=True)
+    share = W.mixed(ones, zeros)  # its own weight at each pixel
+    assert not share.requires_grad and share.shape == (200, 3, 4, 4)
+    assert np.ptp(share.data, axis=(1, 2, 3)).max() == 0
+    weights = share.data[:, 0, 0, 0]
+    assert 0 <= weights.min() < 0.1 < 0.9 < weights.max() < 1  # U[0, 1), none of them twice
+    assert len(np.unique(weights)) == 200
+    minigen.manual_seed(0)
+    np.testing.assert_allclose(W.mixed(zeros, ones).data, 1 - share.data)
+
+
+def test_the_slope_is_the_norm_over_all_axes_of_an_image():
+    weight = minigen.randn(3, 4, 4, dtype="float64")
+    points = minigen.randn(6, 3, 4, 4, dtype="float64")
+    slope = W.slopes(lambda x: (x * weight).sum((1, 2, 3), keepdim=True)[:, :, 0, 0], points)
+    np.testing.assert_allclose(slope.data, np.linalg.norm(weight.data))
+    assert slope.shape == (6,) and not points.requires_grad
+    with minigen.no_grad():
+        assert W.slopes(lambda x: (x**2).sum(1), Tensor([[3.0, 4.0]])).item() == pytest.approx(10)
+
+
+def critic(norm=True):
+    minigen.manual_seed(0)
+    return W.ConvCritic(2, width=3, size=8, norm=norm).to("float64")
+
+
+def test_the_penalty_has_the_gradient_of_finite_differences():
+    """In the critic's weights, through convolutions and layer norm: a second derivative."""
+    network = critic()
+    points = minigen.randn(3, 2, 8, 8, dtype="float64")
+    weights = list(network.parameters())
+
+    def penalty(*values):
+        for p, value in zip(weights, values, strict=True):
+            p.data = value
+        return W.gradient_penalty(W.slopes(network, points, create_graph=True))
+
+    def gradient(*values):
+        network.zero_grad()
+        penalty(*values).backward()
+        return [np.zeros(p.shape) if p.grad is None else p.grad.data for p in weights]
+
+    at = [p.data.copy() for p in weights]
+    gradcheck(lambda *values: penalty(*values).item(), at, grad=gradient)
+
+
+def test_a_slope_of_zero_gives_finite_gradients():
+    network = nn.Linear(4, 1)
+    with minigen.no_grad():
+        network.weight.zero_()
+    penalty = W.gradient_penalty(W.slopes(network, minigen.randn(5, 4), create_graph=True))
+    penalty.backward()
+    assert penalty.item() == 1 and np.isfinite(network.weight.grad.data).all()
+
+
+def test_the_penalty_biases_the_slope_by_the_distance():
+    """Between two points at distance d the best slope is 1 + d / 2λ: the maximum of s·d − λ(s−1)²,
+    which gap / slope leaves out again."""
+    distance, weight = 3.0, 10.0
+    f = nn.Linear(1, 1).to("float64")
+    real, fake = Tensor(np.full((8, 1), distance)), Tensor(np.zeros((8, 1)))
+    optimiser = optim.Adam(f.parameters(), lr=1e-2)
+    for _ in range(400):
+        slope = W.slopes(f, W.mixed(real, fake), create_graph=True)
+        loss = W.critic_loss(f(real), f(fake)) + weight * W.gradient_penalty(slope)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert slope.data.max() == pytest.approx(1 + distance / (2 * weight), rel=1e-3)
+    gap = (f(real).mean() - f(fake).mean()).item()
+    assert gap / slope.data.max() == pytest.approx(distance, rel=1e-3)
+
+
+def plane(seed=0, **how):
+    """A WGAN that learns N((2, −1), 0.5²) in the plane."""
+    minigen.manual_seed(seed)
+    act = functools.partial(nn.LeakyReLU, 0.2)
+    return W.WGAN(mlp(2, 64, 2, activation=act), mlp(2, 64, 64, 1, activation=act), noise=2, **how)
+
+
+CLIPPED = {"clip": 0.1, "optimiser": functools.partial(optim.RMSprop, lr=1e-3)}
+PENALISED = {"penalty": 1.0, "optimiser": functools.partial(optim.Adam, lr=2e-3, betas=(0.0, 0.9))}
+
+
+def real_points(count=64):
+    return minigen.randn(count, 2) * 0.5 + Tensor([2.0, -1.0])
+
+
+@pytest.mark.parametrize("how", [CLIPPED, PENALISED], ids=["clip", "penalty"])
+def test_training_moves_the_samples_onto_the_data(how):
+    gan = plane(**how)
+
+    def distance():
+        with minigen.no_grad():
+            points = gan.generator(gan.sample_noise(2000)).data
+        return np.linalg.norm(points.mean(0) - [2, -1])
+
+    before = distance()
+    metrics = [gan.step(*[real_points() for _ in range(4)]) for _ in range(150)]
+    assert distance() < 0.4 < 1.5 < before
+    early, late = (
+        np.mean([m["gap"].item() for m in part]) for part in (metrics[5:15], metrics[-20:])
+    )
+    assert early > 4 * abs(late)  # the critic finds less and less to tell them apart by
+    metrics = metrics[-1]
+    expected = {"loss_f", "loss_g", "gap", "slope", "steepest", "distance"}
+    assert metrics.keys() == expected | ({"penalty"} if "penalty" in how else set())
+    assert all(m.shape == () and not m.requires_grad for m in metrics.values())
+    assert metrics["distance"].item() == pytest.approx(
+        metrics["gap"].item() / metrics["slope"].item(), rel=1e-5
+    )
+
+
+def test_every_critic_step_ends_with_clipped_weights():
+    gan = plane(clip=0.01)
+    seen = []
+    step = gan.critic_optimiser.step
+
+    def spy():
+        seen.append(max(abs(p).data.max() for p in gan.critic.parameters()))
+        step()
+
+    gan.critic_optimiser.step = spy
+    gan.step(real_points(), real_points(), real_points())
+    assert len(seen) == 3 and seen[0] > 0.1  # as initialised
+    bounds = [*seen[1:], max(abs(p).data.max() for p in gan.critic.parameters())]
+    assert bounds == pytest.approx([0.01] * 3)
+
+
+@pytest.mark.parametrize("how", [CLIPPED, PENALISED], ids=["clip", "penalty"])
+def test_each_network_moves_only_in_its_own_step(how):
+    gan = plane(**how)
+    made, judged = gan.generator.state_dict(), []
+    made = {name: value.data.copy() for name, value in made.items()}
+    step = gan.generator_optimiser.step
+
+    def spy():
+        for name, p in gan.generator.named_parameters():
+            assert np.array_equal(p.data, made[name])  # not moved by the critic's steps
+        judged.extend((p.data.copy(), p.grad.data.copy()) for p in gan.critic.parameters())
+        step()
+
+    before = [p.data.copy() for p in gan.critic.parameters()]
+    gan.generator_optimiser.step = spy
+    gan.step(real_points(8), real_points(8))
+    moved = []
+    for (weight, grad), old, p in zip(judged, before, gan.critic.parameters(), strict=True):
+        assert np.array_equal(weight, p.data) and np.array_equal(grad, p.grad.data)
+        moved.append(not np.array_equal(weight, old))
+    assert all(moved[:-1])  # the last bias adds as much to real as to generated points
+    assert all(
+        not np.array_equal(p.data, made[name]) for name, p in gan.generator.named_parameters()
+    )
+
+
+def test_no_gradient_of_the_critics_weights_is_computed_in_the_generators_step():
+    gan = plane(**PENALISED)
+    seen = []
+    step = gan.critic_optimiser.step
+
+    def spy():
+        step()
+        gan.critic_optimiser.zero_grad()
+        seen.append(True)
+
+    gan.critic_optimiser.step = spy
+    gan.step(real_points(8))
+    assert seen and all(p.grad is None for p in gan.critic.parameters())
+
+
+def test_state_goes_on_bit_for_bit():
+    def train(gan, steps):
+        for _ in range(steps):
+            gan.step(real_points(16), real_points(16))
+        return gan
+
+    for how in (CLIPPED, PENALISED):
+        whole = train(plane(**how), 6)
+        half = train(plane(**how), 3)
+        random, state = minigen.default_generator.state_dict(), half.state_dict()
+        resumed = plane(seed=5, **how)
+        resumed.load_state_dict(state)
+        minigen.default_generator.load_state_dict(random)
+        train(resumed, 3)
+        for a, b in zip(whole.generator.parameters(), resumed.generator.parameters(), strict=True):
+            assert np.array_equal(a.data, b.data)
+
+
+def test_critic_steps_of_the_authors_code():
+    assert [W.critic_steps(i) for i in (1, 25, 26, 501)] == [5, 5, 5, 5]
+    steps = [W.critic_steps(i, 3, warm_up=True) for i in (1, 25, 26, 500, 501, 502, 1001)]
+    assert steps == [100, 100, 3, 3, 100, 3, 100]
+
+
+@pytest.mark.parametrize("how", [{}, {"clip": 0.01, "penalty": 10}, {"clip": 0}, {"penalty": -1}])
+def test_either_clip_or_penalty(how):
+    with pytest.raises(ValueError, match="either clip"):
+        plane(**how)
+
+
+def test_a_step_wants_images():
+    with pytest.raises(ValueError, match="at least one batch"):
+        plane(clip=0.01).step()
+
+
+@pytest.mark.parametrize("how", [{"clip": 0.05}, {"penalty": 10.0}], ids=["clip", "penalty"])
+def test_packed_and_conditional_images_are_judged_too(how):
+    minigen.manual_seed(0)
+    images, labels = minigen.randn(6, 1, 8, 8), Tensor([0, 1, 2, 0, 1, 2])
+    generator = ConvGenerator(1, 4, noise=5, size=8)
+    W.WGAN(generator, W.ConvCritic(3, 4, size=8), noise=5, packing=3, **how).step(images)
+    told = W.WGAN(
+        Conditional(ConvGenerator(1, 4, noise=5 + 3, size=8), 3),
+        Conditional(W.ConvCritic(1 + 3, 4, size=8), 3),
+        noise=5,
+        **how,
+    )
+    assert all(np.isfinite(m.item()) for m in told.step((images, labels)).values())
+
+
+def test_one_step_with_the_penalty_is_that_of_pytorch(monkeypatch):
+    """The convolutional pair, layer norm in the critic, from the same weights and noise."""
+    torch = pytest.importorskip("torch")
+    tn, rng = torch.nn, np.random.default_rng(0)
+    images, share = rng.uniform(-1, 1, (5, 2, 8, 8)), rng.uniform(size=(5, 1, 1, 1))
+    minigen.manual_seed(0)
+    gan = W.WGAN(
+        ConvGenerator(2, 4, noise=6, size=8).to("float64"), critic(), noise=6, penalty=10.0,
+        optimiser=functools.partial(optim.Adam, lr=1e-2),
+    )  # fmt: skip
+    generator = tn.Sequential(
+        tn.Linear(6, 16), tn.LeakyReLU(0.2), tn.Unflatten(1, (4, 2, 2)),
+        tn.ConvTranspose2d(4, 4, 4, 2, 1), tn.LeakyReLU(0.2),
+        tn.ConvTranspose2d(4, 4, 4, 2, 1), tn.LeakyReLU(0.2),
+        tn.Conv2d(4, 2, 7, padding=3), tn.Tanh(),
+    ).double()  # fmt: skip
+    other = tn.Sequential(
+        tn.Conv2d(2, 3, 5, 2, 2), tn.LeakyReLU(0.2), tn.Conv2d(3, 3, 5, 2, 2),
+        tn.LayerNorm((3, 2, 2)), tn.LeakyReLU(0.2), tn.Flatten(), tn.Linear(12, 1),
+    ).double()  # fmt: skip
+    pairs = [(gan.generator, generator), (gan.critic, other)]
+    for mine, theirs in pairs:
+        theirs.load_state_dict({k: torch.tensor(v.data) for k, v in mine.state_dict().items()})
+
+    z = minigen.randn(5, 6, dtype="float64")
+    gan.sample_noise = lambda count: z
+    monkeypatch.setattr(F, "rand", lambda *size, **_: Tensor(share))
+    gan.step(Tensor(images))
+
+    opt_g, opt_f = (torch.optim.Adam(n.parameters(), lr=1e-2) for n in (generator, other))
+    real, eps, noise = torch.tensor(images), torch.tensor(share), torch.tensor(z.data)
+    fake = generator(noise).detach()
+    between = (eps * real + (1 - eps) * fake).requires_grad_()
+    (g,) = torch.autograd.grad(other(between).sum(), between, create_graph=True)
+    penalty = ((g.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    (other(fake).mean() - other(real).mean() + 10 * penalty).backward()
+    opt_f.step()
+    (-other(generator(noise)).mean()).backward(inputs=list(generator.parameters()))
+    opt_g.step()
+    for mine, theirs in pairs:
+        for name, value in theirs.state_dict().items():
+            np.testing.assert_allclose(mine.state_dict()[name].data, value.numpy(), atol=1e-9)
