@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import minigen as mg
 from minigen import nn, optim
+from minigen.kernels import threads
 
 SHAPES = [(3, 4), (), (5,), (2, 3, 2, 2)]
 
@@ -65,7 +66,9 @@ def test_steps_agree_with_pytorch(whole, case, seed):
     ours = parameters(rng)
     theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in ours]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(optim.optimizer, "PIECE", 7)  # so that these parameters have several
+        patch.setattr(optim.optimizer, "BUFFER", 7)  # so that these parameters have several pieces
+        patch.setattr(threads, "PIECE", 7)
+        patch.setattr(threads, "ALONE", 0)
         if whole:  # the way of a GPU
             patch.setattr(optim.optimizer, "namespace", lambda array: None)
         groups = ours[:2], ours[2:]

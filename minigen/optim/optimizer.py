@@ -16,7 +16,7 @@ from minigen.kernels.threads import in_pieces, scratch
 from minigen.sparse import SparseRows
 from minigen.tensor import Tensor, _observed, _onlookers, increment_version
 
-PIECE = 1 << 16  # numbers in a piece: with Adam six arrays, 1.5 MiB of float32
+BUFFER = 1 << 16  # elements that are brought into one order at a time
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -298,22 +298,19 @@ class Optimizer:
             return
         flat = [x.ravel(order="K") for x in arrays]
         alike = all(x.strides == data.strides for x in arrays)
-        if not (alike and all(map(np.may_share_memory, flat, arrays))):
-            a, b = (scratch(name, (PIECE,), data.dtype) for name in ("first", "second"))
-            access = [["readwrite"]] * len(written) + [["readonly"]]
-            flags = ["external_loop", "buffered", "zerosize_ok"]
-            with np.nditer(arrays, flags, access, buffersize=PIECE) as pieces:
-                for piece in pieces:
-                    update(*piece, a[: piece[0].size], b[: piece[0].size])
+
+        def on(*pieces: Array) -> None:
+            n = pieces[0].size
+            update(*pieces, *(scratch(name, (n,), data.dtype) for name in ("first", "second")))
+
+        if alike and all(map(np.may_share_memory, flat, arrays)):
+            in_pieces(lambda i, j: on(*[x[i:j] for x in flat]), data.size, 1, 50.0 * data.size)
             return
-
-        def work(first: int, last: int) -> None:
-            a, b = (scratch(name, (PIECE,), data.dtype) for name in ("first", "second"))
-            for i in range(first, last, PIECE):
-                n = min(PIECE, last - i)
-                update(*[x[i : i + n] for x in flat], a[:n], b[:n])
-
-        in_pieces(work, data.size, 1, 50.0 * data.size)
+        access = [["readwrite"]] * len(written) + [["readonly"]]
+        flags = ["external_loop", "buffered", "zerosize_ok"]
+        with np.nditer(arrays, flags, access, buffersize=BUFFER) as pieces:
+            for piece in pieces:
+                on(*piece)
 
 
 def like(data: Array, value: Array) -> Array:
