@@ -1,0 +1,196 @@
+"""Train an autoencoder on handwritten digits: linear with sigmoid, deep, or convolutional; with
+--damage a denoising one.
+
+The run folder gets test images above their reconstructions, or above the damaged ones and what was
+made of them, also where a block was cut out (inpainting); images of random codes, from the Gaussian
+that is nearest to the codes of the training images, which shows why an autoencoder is no generator;
+curves; and, with --data spiral, the arrows that denoising points in the plane has learnt. For
+damaged images it prints the squared error of a pixel beside that of the damaged image itself and of
+a median filter.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import median_filter
+
+import minigen
+from minigen import Generator, Tensor, data, nn, optim, training
+from minigen.models import autoencoder as A
+from minigen.models.gan import mlp
+from minigen.training.plane import frame
+
+COLUMNS = 10  # of the grids
+KINDS = ("gaussian", "masking", "salt-and-pepper")
+EXTENT = (-1.5, 1.5, -1.5, 1.5)
+LONGEST = 0.15  # of the arrows
+
+
+def build(args: argparse.Namespace, channels: int, size: int) -> A.Autoencoder:
+    """The autoencoder of these flags, for images (channels, size, size), or for points."""
+    if args.data == "spiral":
+        layers = 2, 128, 128, args.latent
+        model = A.Autoencoder(mlp(*layers), mlp(*reversed(layers)), squash=False)
+    elif args.network == "conv":
+        sizes = args.latent, args.width, size, channels
+        model = A.Autoencoder(A.ConvEncoder(*sizes), A.ConvDecoder(*sizes))
+    else:
+        hidden = args.hidden if args.network == "deep" else []
+        sizes = args.latent, hidden, size, channels
+        model = A.Autoencoder(A.MLPEncoder(*sizes), A.MLPDecoder(*sizes))
+    return model.to(args.device)
+
+
+def spiral(count: int, seed: int) -> np.ndarray:
+    """Points (count, 2) of a spiral of one and a half turns."""
+    t = np.random.default_rng(seed).random(count) ** 0.5
+    angle = 3 * np.pi * t
+    return (1.2 * t * np.stack([np.cos(angle), np.sin(angle)])).T.astype(np.float32)
+
+
+def cut_out(images: Tensor) -> Tensor:
+    """The images with a black block over their middle, a third of each side."""
+    side = images.shape[-1]
+    keep = np.ones(images.shape[1:], np.float32)
+    keep[:, side // 3 : side - side // 3, side // 3 : side - side // 3] = 0
+    return images * Tensor(keep, device=images.device)
+
+
+def score(args: argparse.Namespace, model: A.Autoencoder, clean: Tensor) -> dict[str, float]:
+    """Mean squared errors of a pixel, of all images (N, C, H, W): reconstructed, and for a
+    denoising autoencoder of damaged images, of what it makes of them, and of the best of median
+    filters of 3 and 5 pixels."""
+    sums: dict[str, float] = {}
+
+    def count(name: str, made: Tensor, true: Tensor) -> None:
+        error = float(((made - true) ** 2).mean()) * len(true) / len(clean)
+        sums[name] = sums.get(name, 0.0) + error
+
+    noise = Generator(args.seed + 1)
+    with minigen.no_grad():
+        for i in range(0, len(clean), 500):
+            x = clean[i : i + 500]
+            count("reconstructed", model(x), x)
+            if args.damage:
+                bad = A.corrupted(x, args.damage, args.amount, noise)
+                count("damaged", bad, x)
+                count("denoised", model(bad), x)
+                for side in 3, 5:
+                    smooth = median_filter(bad.numpy(), size=(1, 1, side, side))
+                    count(f"median of {side} x {side}", Tensor(smooth, device=x.device), x)
+    return sums
+
+
+def draw_images(
+    run: training.Run, args: argparse.Namespace, model: A.Autoencoder, train: Tensor, test: Tensor
+) -> None:
+    """Reconstructions or mended images, and images of random codes."""
+
+    def save(name: str, *rows: Tensor) -> None:
+        images = np.concatenate([row.numpy() for row in rows])
+        grid = training.image_grid(images, COLUMNS, low=0)
+        training.save_image(run.path(name), grid, scale=2)
+
+    shown = test[:COLUMNS]
+    with minigen.no_grad():
+        save("reconstructions.png", shown, model(shown))
+        if args.damage:
+            bad = A.corrupted(shown, args.damage, args.amount, Generator(args.seed + 1))
+            save("denoised.png", shown, bad, model(bad))
+            save("inpainted.png", shown, cut_out(shown), model(cut_out(shown)))
+        codes = np.concatenate([model.encoder(train[i : i + 500]).numpy() for i in (0, 500)])
+        if (codes.std(0) > 0).all():
+            gaussian = A.DiagonalGaussian.fitted(codes).to(args.device)
+            save("random_codes.png", model.decode(gaussian.sample(5 * COLUMNS, Generator(0))))
+
+
+def draw_arrows(run: training.Run, model: A.Autoencoder, points: np.ndarray) -> None:
+    """g(f(x)) − x over the plane; the long ones, far from all that was seen, are cut short."""
+    x, y = np.linspace(*EXTENT[:2], 25), np.linspace(*EXTENT[2:], 25)
+    plane = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2).astype(np.float32)
+    with minigen.no_grad():
+        arrows = (model(Tensor(plane)) - Tensor(plane)).numpy()
+    length = np.linalg.norm(arrows, axis=1, keepdims=True)
+    arrows *= np.minimum(1, LONGEST / np.maximum(length, LONGEST))
+
+    def draw(axes: Any) -> None:
+        axes[0].scatter(*points[:1000].T, s=3, color="#0072b2", linewidths=0)
+        axes[0].quiver(*plane.T, *arrows.T, color="#d55e00", angles="xy", scale_units="xy", scale=1)
+        axes[0].set_xlim(*EXTENT[:2])
+        axes[0].set_ylim(*EXTENT[2:])
+
+    training.save_image(run.path("arrows.png"), frame(draw, 1, 6.0))
+
+
+@training.script
+def main() -> None:
+    parser = training.Parser(
+        __doc__, name="autoencoder", quick={"epochs": 1, "hidden": [40], "width": 4, "limit": 1000}
+    )
+    add = parser.add_argument
+    add("--epochs", type=int, default=10, help="how many times each training example is shown")
+    add("--data", default="auto", help="mnist, …, a folder of pictures, or spiral: 2-D points")
+    add("--size", type=int, default=32, help="side of the pictures of a folder, in pixels")
+    add("--limit", type=int, help="train and test with the first so many only")
+    add("--network", choices=("linear", "deep", "conv"), default="deep", help="which age")
+    add("--hidden", type=int, nargs="+", default=[500, 250], help="units of the deep one's layers")
+    add("--width", type=int, default=16, help="channels after the first convolution")
+    add("--latent", type=int, default=32, help="numbers that make a code")
+    add("--damage", choices=KINDS, help="show damaged images, and ask for clean ones")
+    add("--amount", type=float, default=0.5, help="of damage: standard deviation, or share")
+    add("--batch-size", type=int, default=128, help="examples a step")
+    add("--lr", type=float, default=1e-3, help="learning rate of Adam; falls to 0 in a line")
+    args, run = parser.open_run()
+
+    minigen.manual_seed(args.seed)
+    if args.data == "spiral":
+        name, train_x, test_x = "a spiral", spiral(args.limit or 20_000, 0), spiral(1000, 1)
+        shape: tuple[int, ...] = (1, 1, 1)
+    else:
+        train = data.load(args.data, side=args.size, size=args.limit)
+        test = data.load(train.name, "test", side=args.size)
+        name, shape = train.name, train.images.shape[1:]
+        train_x, test_x = (A.checked_images(s.scaled(low=0)) for s in (train, test))
+    batches = data.Batches(train_x, batch_size=args.batch_size, seed=args.seed)
+    model = build(args, *shape[:2])
+    optimiser = optim.Adam(model.parameters(), lr=args.lr)
+    loop = training.Loop(
+        run,
+        steps=args.epochs * len(batches),
+        state={
+            "model": model,
+            "optimiser": optimiser,
+            "batches": batches,
+            "random": minigen.default_generator,
+        },
+    )
+    print(nn.summary(model, train_x.shape[1:]))
+    print(f"{len(train_x):,} examples of {name}; the run folder is {run.folder}")
+
+    def damage(x: Tensor) -> Tensor:
+        return A.corrupted(x, args.damage, args.amount) if args.damage else x
+
+    stream = batches.forever()
+    for i in loop:
+        optimiser.param_groups[0]["lr"] = args.lr * (1 - (i - 1) / loop.steps)
+        x = Tensor(next(stream)[0], device=args.device)
+        loop.log(A.step(model, optimiser, x, damage))
+
+    if args.data == "spiral":
+        draw_arrows(run, model, test_x)
+    else:
+        clean = Tensor(test_x[: args.limit], device=args.device)
+        draw_images(run, args, model, Tensor(train_x[:1000], device=args.device), clean)
+        found = score(args, model, clean)
+        print("squared error of a pixel: " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()))
+    training.plot_metrics(run.path("curves.png"), run.metrics(), {"training": ["loss"]})
+    print(f"{loop.step} steps in {loop.seconds:.0f} s; look at {run.folder}")
+    if loop.interrupted:
+        print(f"to go on: {training.resume_command(run)}")
+
+
+if __name__ == "__main__":
+    main()

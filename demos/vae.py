@@ -1,0 +1,196 @@
+"""Train a variational autoencoder on handwritten digits, clothes, CIFAR-10, or your own pictures.
+
+After each epoch it prints the ELBO of the test images. The run folder gets samples from the same
+latents as training goes on (samples/ and samples.gif), test images and their reconstructions,
+interpolations between test images, the test set in latent space coloured by label, a traversal of
+each latent that is used, with two latents the manifold of all images, and curves. The default is
+the network of PyTorch's example; that of Burda et al. (2016) is
+
+    python demos/vae.py --hidden 200 200 --latent 50 --activation tanh --binarise \
+        --batch-size 50 --fall 1 --epochs 200
+
+with --samples 5 or 50 for the importance-weighted bound. demos/evaluate.py measures log p(x).
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+import minigen
+from minigen import Generator, Tensor, data, metrics, nn, optim, training
+from minigen import functional as F
+from minigen.data.sets import NAMES as SETS
+from minigen.models import vae as V
+from minigen.models.autoencoder import checked_images
+from minigen.models.gan import glorot
+from minigen.training.plane import frame
+
+COLUMNS = 10  # of the grids
+SCATTERED = 3000  # test images in the picture of the latent space
+
+
+def build(args: argparse.Namespace, channels: int, size: int) -> V.VAE:
+    """The VAE of these flags, for images (channels, size, size)."""
+    gaussian = args.likelihood == "gaussian"
+    likelihood = V.Gaussian(0.05, learnt=True) if gaussian else V.Bernoulli()
+    if args.network == "conv":
+        model = V.conv_vae(args.latent, args.width, size, channels, likelihood)
+    else:
+        activation = {"relu": nn.ReLU, "tanh": nn.Tanh}[args.activation]
+        model = V.mlp_vae(args.latent, args.hidden, size, channels, activation, likelihood)
+        if args.activation == "tanh":
+            glorot(model)
+    return model.to(args.device)
+
+
+def seen(args: argparse.Namespace, images: Tensor, generator: Generator | None = None) -> Tensor:
+    """Images (N, C, H, W) from 0 to 1 as the model is shown them, drawn anew with each call.
+
+    Binarised, each pixel is 1 with a probability that is its grey level, else 0. For a Gaussian
+    likelihood noise fills the gaps between the 256 levels, so that a density is a bound of their
+    probability (Theis et al. 2016, arXiv:1511.01844, section 3.1).
+    """
+    if not args.binarise and args.likelihood != "gaussian":
+        return images
+    u = F.rand(*images.shape, generator=generator, device=images.device)
+    return (u < images).to(images.dtype) if args.binarise else (255 * images + u) / 256
+
+
+def test_images(args: argparse.Namespace, name: str) -> tuple[data.Images, Tensor]:
+    """The test set, and its images as they are measured."""
+    test = data.load(name, "test", side=args.size)
+    images = Tensor(checked_images(test.scaled(low=0))[: args.limit], device=args.device)
+    return test, seen(args, images, Generator(1000))
+
+
+def learning_rate(args: argparse.Namespace, share: float) -> float:
+    """Constant at first, then in a line to 0, by the share of the steps that is done."""
+    return args.lr * min(1.0, (1 - share) / args.fall) if args.fall else args.lr
+
+
+def draw(run: training.Run, model: V.VAE, images: Tensor, labels: np.ndarray) -> None:
+    """The pictures of a trained model."""
+    shown = images[:SCATTERED]
+    with minigen.no_grad():
+        mean = np.concatenate(
+            [model.encode(shown[i : i + 500])[0].numpy() for i in range(0, len(shown), 500)]
+        )
+        found = metrics.active_units(mean)
+        order = np.argsort(-found.variance)  # the most used latent first
+
+        def save(name: str, z: np.ndarray, columns: int, *above: Tensor) -> None:
+            made = model.decode(Tensor(z.astype(np.float32), device=images.device)).numpy()
+            made = np.concatenate([*(a.numpy() for a in above), made])
+            grid = training.image_grid(made, columns, low=0)
+            training.save_image(run.path(name), grid, scale=2)
+
+        shown = images[:COLUMNS]
+        save("reconstructions.png", mean[: len(shown)], len(shown), shown)
+        along = np.linspace(0, 1, COLUMNS)[:, None]
+        pairs = [(1 - along) * mean[i] + along * mean[i + 1] for i in range(0, len(shown) - 1, 2)]
+        save("interpolations.png", np.concatenate(pairs), COLUMNS)
+        rows = order[: min(10, model.latent)]
+        z = np.tile(mean[0], (len(rows), COLUMNS, 1))
+        for row, unit in enumerate(rows):
+            z[row, :, unit] = np.linspace(-2.5, 2.5, COLUMNS)
+        save("traversal.png", z.reshape(-1, model.latent), COLUMNS)
+        if model.latent == 2:
+            # At the quantiles of N(0, 1), so that each image stands for as much probability.
+            q = norm.ppf((np.arange(20) + 0.5) / 20)
+            z = np.stack(np.meshgrid(q, -q), -1)[..., np.argsort(order)]
+            save("manifold.png", z.reshape(-1, 2), 20)
+
+    def scatter(axes: Any) -> None:
+        x, y = mean[:, order[: min(2, model.latent)]].T if model.latent > 1 else (mean, mean)
+        dots = axes[0].scatter(x, y, c=labels[: len(mean)], s=3, cmap="tab10", linewidths=0)
+        axes[0].legend(*dots.legend_elements(), fontsize=7, frameon=False)
+        axes[1].bar(np.arange(model.latent), found.variance[order], color="#0072b2")
+        axes[1].axhline(found.threshold, color="#d55e00", linewidth=1)
+        axes[0].set_title("means of the two most used latents", loc="left", fontsize=9)
+        axes[1].set_title(f"variance of the means: {found.count} active", loc="left", fontsize=9)
+
+    training.save_image(run.path("latents.png"), frame(scatter, 2, 4.0))
+
+
+@training.script
+def main() -> None:
+    parser = training.Parser(
+        __doc__, name="vae", quick={"epochs": 1, "hidden": [40], "width": 4, "limit": 1000}
+    )
+    add = parser.add_argument
+    add("--epochs", type=int, default=10, help="how many times each training image is shown")
+    add("--data", default="auto", help=f"{', '.join(SETS)}, or a folder of pictures")
+    add("--size", type=int, default=32, help="side of the pictures of a folder, in pixels")
+    add("--limit", type=int, help="train and test with the first so many images only")
+    add("--network", choices=("mlp", "conv"), default="mlp", help="perceptrons or convolutions")
+    add("--hidden", type=int, nargs="+", default=[400], help="units of the perceptron's layers")
+    add("--activation", choices=("relu", "tanh"), default="relu", help="between these layers")
+    add("--width", type=int, default=32, help="channels after the first convolution")
+    add("--latent", type=int, default=20, help="numbers that make z")
+    add("--likelihood", choices=("bernoulli", "gaussian"), default="bernoulli", help="p(x|z)")
+    add("--binarise", action="store_true", help="draw black and white pixels anew for each step")
+    add("--samples", type=int, default=1, help="latents an image: above 1 the bound of the IWAE")
+    add("--beta", type=float, default=1.0, help="weight of the KL")
+    add("--warm-up", type=float, default=0.0, help="share of the steps in which the KL comes in")
+    add("--capacity", type=float, help="nats that the KL is raised to, over the first half")
+    add("--batch-size", type=int, default=128, help="images a step")
+    add("--lr", type=float, default=1e-3, help="learning rate of Adam")
+    add("--fall", type=float, default=0.3, help="share of the steps in which it falls to 0")
+    args, run = parser.open_run()
+
+    minigen.manual_seed(args.seed)
+    train = data.load(args.data, side=args.size, size=args.limit)
+    test, test_x = test_images(args, train.name)
+    pixels = checked_images(train.scaled(low=0))
+    batches = data.Batches(pixels, batch_size=args.batch_size, seed=args.seed)
+    model = build(args, *train.images.shape[1:3])
+    optimiser = optim.Adam(model.parameters(), lr=args.lr)
+    loop = training.Loop(
+        run,
+        steps=args.epochs * len(batches),
+        state={
+            "model": model,
+            "optimiser": optimiser,
+            "batches": batches,
+            "random": minigen.default_generator,
+        },
+    )
+    for network, shape in (model.encoder, train.images.shape[1:]), (model.decoder, (args.latent,)):
+        print(nn.summary(network, shape))
+    print(f"{len(train):,} images of {train.name}; the run folder is {run.folder}")
+
+    stream = batches.forever()
+    for i in loop:
+        x = seen(args, Tensor(next(stream)[0], device=args.device))
+        share = (i - 1) / loop.steps
+        optimiser.param_groups[0]["lr"] = learning_rate(args, share)
+        capacity = None if args.capacity is None else args.capacity * min(1.0, 2 * share)
+        beta = args.beta * min(1.0, share / args.warm_up) if args.warm_up else args.beta
+        loop.log(V.step(model, optimiser, x, beta=beta, capacity=capacity, samples=args.samples))
+        if loop.every(len(batches)):
+            found = V.evaluate(model, test_x, generator=Generator(args.seed + 1))
+            numbers = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+            loop.say(f"epoch {i // len(batches)}: test {numbers}")
+            run.log(i, {f"test {name}": value for name, value in found.items()})
+            with minigen.no_grad():
+                made = model.sample(COLUMNS**2, Generator(args.seed + 2))
+            grid = training.image_grid(made.clamp(0, 1), COLUMNS, low=0)
+            training.save_image(run.path("samples", f"{i:07d}.png"), grid)
+
+    frames = sorted(run.path("samples").glob("*.png"))
+    training.save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.4, colours=32)
+    draw(run, model, test_x, test.labels)
+    shown = ["bound"] if args.samples > 1 else ["elbo", "kl"]
+    panels = {"training": shown, "test": ["test elbo", "test kl"]}
+    training.plot_metrics(run.path("curves.png"), run.metrics(), panels)
+    print(f"{loop.step} steps in {loop.seconds:.0f} s; look at {run.folder}/samples.gif")
+    if loop.interrupted:
+        print(f"to go on: {training.resume_command(run)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Two sets that are read from the publisher's files where these are at hand, and not downloaded:
+MNIST in black and white, and CIFAR-10.
+
+Files are looked for in `$MINIGEN_DATA/<set>/` and then in the cache (see minigen.data.download), as
+published or compressed with xz. Where a checksum is known it decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import os
+from pathlib import Path
+
+import numpy as np
+
+from minigen.data.download import cache_folder
+from minigen.data.images import DataError, Images
+
+# The published files of each split; the first that is there is read, of CIFAR-10's training
+# batches all that are there.
+BINARIZED = {"train": "binarized_mnist_train.amat", "test": "binarized_mnist_test.amat"}
+CIFAR = {
+    "train": [f"data_batch_{i}.bin" for i in range(1, 6)],
+    "test": ["test_batch.bin", "test_batch_first1000.bin"],
+}
+SOURCES = {
+    "binarized-mnist": "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/",
+    "cifar-10": "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+}
+# SHA-256 or MD5 of the files, uncompressed.
+CHECKSUMS = {
+    "binarized_mnist_train.amat": (
+        "sha256", "ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d"),
+    "binarized_mnist_test.amat": (
+        "sha256", "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c"),
+    "data_batch_1.bin": ("md5", "5dd7e06a14cb22eb9f671a540d1b7c25"),
+    "data_batch_2.bin": ("md5", "5ea93a67294ea407fff1d09f752e9692"),
+    "test_batch_first1000.bin": ("md5", "371f65da31ad652f5e24b3699a3e6515"),
+}  # fmt: skip
+CIFAR_CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+SIDE, RECORD = 32, 1 + 3 * 32 * 32  # bytes of a record: the label, then three planes
+PIXELS = 28 * 28
+
+
+def binarized_mnist(split: str) -> Images:
+    """MNIST with each pixel drawn once, black or white (Larochelle and Murray 2011): 50,000 images
+    to train with, 10,000 to test, without labels.
+
+    Raises:
+        DataError: the file is missing, or damaged.
+    """
+    name = "binarized-mnist"
+    file = BINARIZED[split]
+    read = _read(name, file)
+    if read is None:
+        raise _missing(name, file)
+    # Each row is 784 digits, 0 or 1, with a blank behind each or a line feed behind the last.
+    text = np.frombuffer(read, np.uint8)
+    bits = text[(text == ord("0")) | (text == ord("1"))] - ord("0")
+    if not bits.size or bits.size % PIXELS or 2 * bits.size < text.size:
+        raise DataError(f"{file}: expected rows of {PIXELS} digits 0 and 1; it is damaged")
+    images = 255 * bits.reshape(-1, 1, 28, 28)
+    return Images(name, images, np.zeros(len(images), np.int64), ("digit",))
+
+
+def cifar10(split: str) -> Images:
+    """CIFAR-10 (Krizhevsky 2009), (N, 3, 32, 32): as many of the five training batches of 10,000 as
+    are there, and the test batch or the first 1,000 records of it.
+
+    Raises:
+        DataError: no file is there, or one is damaged.
+    """
+    name = "cifar-10"
+    parts = []
+    for file in CIFAR[split]:
+        read = _read(name, file)
+        if read is None:
+            continue
+        if not read or len(read) % RECORD:
+            raise DataError(
+                f"{file}: expected records of {RECORD} bytes, got {len(read)} bytes; it is damaged"
+            )
+        parts.append(np.frombuffer(read, np.uint8).reshape(-1, RECORD))
+        if split == "test":
+            break
+    if not parts:
+        raise _missing(name, CIFAR[split][0])
+    records = np.concatenate(parts)
+    labels = records[:, 0].astype(np.int64)
+    if labels.max() >= len(CIFAR_CLASSES):
+        raise DataError(f"{name}: a label is {labels.max()}, expected 0 to 9; a file is damaged")
+    return Images(name, records[:, 1:].reshape(-1, 3, SIDE, SIDE), labels, CIFAR_CLASSES)
+
+
+def _places(name: str) -> list[Path]:
+    given = os.environ.get("MINIGEN_DATA")
+    return [*([Path(given).expanduser() / name] if given else []), cache_folder() / name]
+
+
+def _missing(name: str, file: str) -> DataError:
+    folders = " and no ".join(str(place / file) for place in _places(name))
+    return DataError(
+        f"{name}: there is no {folders}, nor one with .xz: get it from {SOURCES[name]} and put it"
+        " there"
+    )
+
+
+def _read(name: str, file: str) -> bytes | None:
+    """A file's uncompressed bytes, None where it is nowhere."""
+    for path in (p / end for p in _places(name) for end in (file, f"{file}.xz")):
+        if not path.exists():
+            continue
+        try:
+            data = path.read_bytes()
+            if path.suffix == ".xz":
+                data = lzma.decompress(data)
+        except (OSError, lzma.LZMAError, EOFError) as error:
+            raise DataError(f"{path}: cannot be read: {error}") from error
+        kind, expected = CHECKSUMS.get(file, (None, None))
+        if kind:
+            came = hashlib.new(kind, data, usedforsecurity=False).hexdigest()
+            if came != expected:
+                raise DataError(
+                    f"{path}: expected the {kind} checksum {expected}, got {came}: the file is"
+                    f" damaged or another one. Get it from {SOURCES[name]}"
+                )
+        return data
+    return None

@@ -1,0 +1,271 @@
+"""Autoencoders: an encoder f that makes a short code of an image, and a decoder g that makes the
+image of its code, trained together so that g(f(x)) is near x.
+
+    linear with sigmoid   g(f(x)) = σ(W'·(W·x + b) + b')        Bourlard and Kamp 1988: without the
+                                                                σ it finds the principal components
+    deep                  several layers on each side           Hinton and Salakhutdinov 2006
+    convolutional         four layers on each side              Masci et al. 2011
+
+A denoising autoencoder (Vincent et al. 2008) is shown a damaged image and has to give back the
+clean one. From points with Gaussian noise of variance σ² the best that it can do is
+
+    g(f(x)) = E[clean | x] = x + σ²·∇ log p(x)                  Alain and Bengio 2014, theorem 1
+
+with p the density of the noisy points: its arrows g(f(x)) − x point to where data is dense.
+
+Codes of new images are nowhere to be had: an autoencoder is no generator. The Gaussian that is
+nearest to its codes (`DiagonalGaussian`) has its mass where no code is; a VAE (minigen.models.vae)
+makes the codes Gaussian.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import minigen
+from minigen import Generator, Tensor, nn
+from minigen import functional as F
+from minigen.data import DataError
+from minigen.models.gan import mlp
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+def checked_images(images: Any) -> np.ndarray:
+    """Images (N, C, H, W) that can be learnt from: two or more, of numbers from 0 to 1.
+
+    Raises:
+        DataError: another shape, fewer images, NaN, or numbers outside [0, 1].
+    """
+    images = np.asarray(images.numpy() if hasattr(images, "numpy") else images)
+    if images.ndim != 4 or 0 in images.shape[1:]:
+        raise DataError(f"expected images (N, C, H, W), got {images.shape}")
+    if len(images) < 2:
+        raise DataError(f"expected two images or more, got {len(images)}: one has no distribution")
+    low, high = float(images.min()), float(images.max())
+    if math.isnan(low + high):
+        raise DataError("the images hold NaN: find out what made them, or leave them out")
+    if low < 0 or high > 1:
+        raise DataError(
+            f"expected images from 0, black, to 1, white, got {low:.4g} to {high:.4g}: scale them,"
+            " for example with Images.scaled(low=0)"
+        )
+    return images
+
+
+class MLPEncoder(nn.Sequential):
+    """(N, channels, size, size) -> (N, outputs): linear layers with `activation` between them.
+
+    Args:
+        outputs: how many numbers make a code.
+        hidden: units of each layer in between, none for a linear encoder.
+    """
+
+    def __init__(
+        self,
+        outputs: int,
+        hidden: Sequence[int] = (400,),
+        size: int = 28,
+        channels: int = 1,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+    ):
+        pixels = channels * size * size
+        super().__init__(nn.Flatten(), *mlp(pixels, *hidden, outputs, activation=activation))
+
+
+class MLPDecoder(nn.Sequential):
+    """(N, latent) -> (N, channels, size, size), any numbers: the mirror of `MLPEncoder`; `hidden`
+    is given in the encoder's order."""
+
+    def __init__(
+        self,
+        latent: int,
+        hidden: Sequence[int] = (400,),
+        size: int = 28,
+        channels: int = 1,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+    ):
+        layers = mlp(latent, *reversed(hidden), channels * size * size, activation=activation)
+        super().__init__(*layers, nn.Unflatten(1, (channels, size, size)))
+
+
+class ConvEncoder(nn.Sequential):
+    """(N, channels, size, size) -> (N, outputs): four convolutions, the last over all that is left.
+
+    Args:
+        width: channels after the first convolution; twice as many from then on.
+        size: of the images, a multiple of 4.
+
+    Raises:
+        ValueError: it is none.
+    """
+
+    def __init__(self, outputs: int, width: int = 32, size: int = 28, channels: int = 1):
+        _require_quarters(size)
+        super().__init__(
+            nn.Conv2d(channels, width, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(2 * width, outputs, size // 4),  # (N, outputs, 1, 1)
+            nn.Flatten(),
+        )
+
+
+class ConvDecoder(nn.Sequential):
+    """(N, latent) -> (N, channels, size, size), any numbers: four upconvolutions (transposed
+    convolutions), the mirror of `ConvEncoder`."""
+
+    def __init__(self, latent: int, width: int = 32, size: int = 28, channels: int = 1):
+        _require_quarters(size)
+        super().__init__(
+            nn.Unflatten(1, (latent, 1, 1)),
+            nn.ConvTranspose2d(latent, 2 * width, size // 4),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, 2 * width, 3, padding=1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
+        )
+
+
+def _require_quarters(size: int) -> None:
+    if size < 4 or size % 4:
+        raise ValueError(f"size must be a multiple of 4, not {size}")
+
+
+class Autoencoder(nn.Module):
+    """x -> g(f(x)).
+
+    Args:
+        encoder: f, (N, …) -> codes (N, latent).
+        decoder: g, (N, latent) -> (N, …); for images any numbers, see `squash`.
+        squash: put a sigmoid behind the decoder, so that images are in [0, 1].
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, squash: bool = True):
+        super().__init__()
+        self.encoder, self.decoder, self.squash = encoder, decoder, squash
+
+    def decode(self, code: Tensor) -> Tensor:
+        """g, of codes (N, latent)."""
+        y = self.decoder(code)
+        return F.sigmoid(y) if self.squash else y
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.decode(self.encoder(input))
+
+
+def squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """‖output − target‖², summed over the numbers of an example and averaged over examples."""
+    return F.mse_loss(output, target, reduction="sum") / len(target)
+
+
+def step(
+    model: nn.Module,
+    optimiser: minigen.optim.Optimizer,
+    images: Tensor,
+    damage: Callable[[Tensor], Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """One training step. With `damage` the model sees damaged images, and has to give back the
+    clean ones: a denoising autoencoder.
+
+    Args:
+        images: (N, …).
+        damage: such as `lambda x: corrupted(x, "gaussian", 0.5)`.
+
+    Returns:
+        The loss, see `squared_error`.
+    """
+    loss = squared_error(model(damage(images) if damage else images), images)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return {"loss": loss.detach()}
+
+
+def corrupted(
+    images: Tensor, kind: str, amount: float, generator: Generator | None = None
+) -> Tensor:
+    """Damaged images, or points, of the same shape (Vincent et al. 2010, section 3.3).
+
+    gaussian:          noise of standard deviation `amount` is added; not clipped, so its mean
+                       squared error is amount².
+    masking:           a share `amount` of the numbers is set to 0.
+    salt-and-pepper:   a share `amount` of the numbers is set to 0 or 1, with equal probability.
+
+    Raises:
+        ValueError: another kind, or an amount out of range.
+    """
+    top = 1 if kind in ("masking", "salt-and-pepper") else math.inf
+    if not 0 <= amount <= top:
+        raise ValueError(f"corrupted: {kind} noise takes an amount from 0 to {top}, not {amount}")
+    like = {"generator": generator, "dtype": images.dtype, "device": images.device}
+    if kind == "gaussian":
+        return images + amount * F.randn(*images.shape, **like)
+    if kind not in ("masking", "salt-and-pepper"):
+        raise ValueError(
+            f"corrupted: expected gaussian, masking or salt-and-pepper noise, got {kind!r}"
+        )
+    u = F.rand(*images.shape, **like)
+    value = 0.0 if kind == "masking" else (u < amount / 2).to(images.dtype)
+    return F.where(u < amount, value, images)
+
+
+class DiagonalGaussian(nn.Module):
+    """The first generative model: fit a Gaussian, then sample m + s·ε with ε ~ N(0, I).
+
+    Both numbers of a coordinate maximise the likelihood of the data, that is, minimise
+
+        −log p(x) = ½·Σ_d ( (x_d − m_d)² / s_d² + log s_d² + log 2π )
+
+    either by gradient descent on `nll`, or in closed form: where its derivatives are 0, m is the
+    mean of the data and s² its mean squared distance from there.
+
+    Args:
+        dim: coordinates.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.mean = nn.Parameter(F.zeros(dim))
+        self.log_var = nn.Parameter(F.zeros(dim))
+
+    @classmethod
+    def fitted(cls, points: np.ndarray) -> DiagonalGaussian:
+        """The one of greatest likelihood, in closed form.
+
+        Args:
+            points: (N, dim), N > 1.
+
+        Raises:
+            ValueError: fewer points, or a coordinate that is the same in all.
+        """
+        points = np.asarray(points, np.float64)
+        if points.ndim != 2 or len(points) < 2 or not (points.var(0) > 0).all():
+            raise ValueError(
+                f"DiagonalGaussian: expected two points or more that differ in every coordinate, "
+                f"got {points.shape}"
+            )
+        model = cls(points.shape[1])
+        with minigen.no_grad():
+            model.mean.copy_(Tensor(points.mean(0)))
+            model.log_var.copy_(Tensor(np.log(points.var(0))))
+        return model
+
+    def nll(self, points: Tensor) -> Tensor:
+        """−log p of points (N, dim), (N,)."""
+        apart = (points - self.mean) ** 2 * F.exp(-self.log_var)
+        return 0.5 * (apart + self.log_var + LOG_2PI).sum(1)
+
+    def sample(self, count: int, generator: Generator | None = None) -> Tensor:
+        """m + s·ε, (count, dim)."""
+        noise = F.randn(count, len(self.mean), generator=generator, device=self.mean.device)
+        return self.mean + F.exp(0.5 * self.log_var) * noise
