@@ -179,8 +179,8 @@ where windows overlap the last one wins, slowly | kernels_convolution
 + xg[:, i, :, rows, columns] = share
 # kernels/threads.py
 each thread skips its first image | kernels_convolution
-- pool.submit(work, i, bounds[i], bounds[i + 1])
-+ pool.submit(work, i, bounds[i] + 1, bounds[i + 1])
+- worker.begin(work, i, bounds[i], bounds[i + 1])
++ worker.begin(work, i, bounds[i] + 1, bounds[i + 1])
 # kernels/product.py
 a tall product is shared out by its columns | kernels_elementwise
 - lead[0] if lead else max(y.shape)
