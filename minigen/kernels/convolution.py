@@ -297,6 +297,7 @@ def correlate(
     if not (other.size and image.size):
         return np.zeros(shape, image.dtype)
     windows = Windows(image, groups, (rows, columns), math.prod(shape) * image.itemsize)
+    wide = math.prod(shape[2:]) >= o  # BLAS is slow where the last side is short
     sums: dict[int, Array] = {}
 
     def work(part: int, first: int, last: int) -> None:
@@ -306,17 +307,18 @@ def correlate(
             some = row.part(band, windows.bands)
             matrix = windows.matrix(windows.pad(lo, hi, frame), some, column, buffer)
             pixels = other[lo:hi, some.outputs()].reshape(-1, groups, o).transpose(1, 2, 0)
+            a, b = (pixels, matrix) if wide else (matrix.swapaxes(1, 2), pixels.swapaxes(1, 2))
             if total is None:
-                # (G, O/G, pixels) @ (G, pixels, taps·C/G)
-                total = pixels @ matrix
+                # (G, O/G, pixels) @ (G, pixels, taps·C/G), or its mirror image
+                total = a @ b
                 share = np.empty_like(total)
             else:
-                total += np.matmul(pixels, matrix, out=share)
+                total += np.matmul(a, b, out=share)
         sums[part] = total
 
     over_images(work, n * windows.bands, n * windows.per_image * o)
     total = functools.reduce(np.add, [sums[part] for part in sorted(sums)])
-    return total.reshape(shape)
+    return (total if wide else total.swapaxes(1, 2)).reshape(shape)
 
 
 def _nhwc(x: Array) -> Array:
@@ -368,8 +370,8 @@ def conv2d_input(
     rows, columns = _phases(transposed_phases, size, kernel, stride, padding, dilation)
     # Of the taps that a gather would multiply, so many meet an input; the others meet the margin.
     met = math.prod(g.shape[2:]) * math.prod(kernel)
-    few = w.shape[1] <= FEW < g.shape[1] or 2 * met < _products(rows) * _products(columns)
-    if groups == 1 and few and g.size:
+    few = w.shape[1] <= FEW or 2 * met < _products(rows) * _products(columns)
+    if groups == 1 and few and g.shape[1] > FEW and g.size:
         offsets = tuple(
             range(-p, k * d - p, d) for p, k, d in zip(padding, kernel, dilation, strict=True)
         )
