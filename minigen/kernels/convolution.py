@@ -23,7 +23,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from minigen import backend
 from minigen.backend import Array
-from minigen.kernels import memory
+from minigen.kernels import memory, winograd
+from minigen.kernels.blas import multiply, takes_pieces
 from minigen.kernels.cuda import convolution as cuda
 from minigen.kernels.threads import over_images, scratch
 
@@ -31,6 +32,7 @@ Pair = tuple[int, int]
 
 BUFFER = 1 << 21  # bytes of windows copied at a time: about a core's share of the cache
 PLANAR = 4  # up to so many channels in a group, windows are copied as planes
+MANY = 2048  # pixels, for which filters are worth copying in any order
 FEW = 8  # at most so many output channels make a product too narrow to gather for
 
 
@@ -100,10 +102,12 @@ class Windows:
         image: Array,  # (N, H, W, C)
         groups: int,
         phases: tuple[tuple[Phase, ...], tuple[Phase, ...]],
+        outputs: int,
         filters: int,
     ):
         self.image, self.groups = image, groups
         _, height, width, channels = image.shape
+        self.pixels = len(image) * math.prod(sum(p.count for p in axis) for axis in phases)
         self.low, size = [], []
         for axis, length in zip(phases, (height, width), strict=True):
             low = max(0, -min(p.reach()[0] for p in axis))
@@ -117,8 +121,10 @@ class Windows:
         self.per_image = per_image * channels
         # BLAS copies the filters once for each product: large ones should meet many windows.
         self.images = max(1, max(BUFFER, filters) // (self.per_image * image.itemsize))
-        # Where there are few images, threads share out the rows of each.
-        self.bands = -(-backend.threads() // max(1, len(image)))
+        # Where there are few images, threads share out the rows of each; where there are few
+        # pixels even, the filters, which each thread would have to copy.
+        self.few = groups == 1 and self.pixels < outputs
+        self.bands = 1 if self.few else -(-backend.threads() // max(1, len(image)))
         # With few channels the runs that lie together in memory are rows of pixels, not channels.
         self.planar = channels // groups <= PLANAR
 
@@ -189,20 +195,10 @@ def gather(
         y[...] = 0 if bias is None else bias
     if not (rows and columns and y.size):
         return y
-    windows = Windows(x, groups, (rows, columns), w.nbytes)
-    matrices = {}
-    for a in rows:
-        for b in columns:
-            taps = w[:, :, _slice(a.taps), _slice(b.taps)]
-            # (G, taps·taps·C/G, O/G), copied along the axis whose neighbours are nearer in memory.
-            if w.strides[4] < w.strides[1]:
-                matrix = np.ascontiguousarray(taps).reshape(groups, per_group, -1).swapaxes(1, 2)
-            else:
-                matrix = np.ascontiguousarray(taps.transpose(0, 2, 3, 4, 1))
-                matrix = matrix.reshape(groups, -1, per_group)
-            matrices[a, b] = matrix
+    windows = Windows(x, groups, (rows, columns), groups * per_group, w.nbytes)
 
-    def work(_: int, first: int, last: int) -> None:
+    def work(w: Array, y: Array, bias: Array | None, first: int, last: int) -> None:
+        matrices = _matrices(w, rows, columns, windows.pixels) if windows.few else whole
         frame, buffer = windows.buffers(last - first)
         for lo, hi, band in windows.shares(first, last):
             padded = windows.pad(lo, hi, frame)
@@ -211,23 +207,54 @@ def gather(
                 at = y[lo:hi, a.outputs(), b.outputs()]
                 product = windows.matrix(padded, a, b, buffer)
                 if groups == a.every == b.every == 1:
-                    out = at.reshape(1, -1, per_group)
-                    np.matmul(product, matrix, out=out)
+                    out = at.reshape(1, -1, at.shape[3])
+                    multiply(product, matrix, out)
                     if bias is not None:
                         out += bias
                     continue
                 # (G, images·pixels, O/G)
-                out = scratch("product", (*product.shape[:2], per_group), y.dtype)
-                np.matmul(product, matrix, out=out)
+                out = scratch("product", (*product.shape[:2], matrix.shape[2]), y.dtype)
+                multiply(product, matrix, out)
                 out = out.transpose(1, 0, 2).reshape(at.shape)
                 if bias is None:
                     at[...] = out
                 else:
                     np.add(out, bias, out=at)
 
-    cost = n * windows.per_image * len(matrices) * per_group
-    over_images(work, n * windows.bands, cost)
+    def some_filters(_: int, first: int, last: int) -> None:
+        part = slice(first, last)
+        work(w[:, part], y[..., part], None if bias is None else bias[part], 0, n)
+
+    def some_images(_: int, first: int, last: int) -> None:
+        work(w, y, bias, first, last)
+
+    cost = n * windows.per_image * len(rows) * len(columns) * per_group
+    if windows.few:
+        over_images(some_filters, per_group, cost)
+    else:
+        whole = _matrices(w, rows, columns, windows.pixels)
+        over_images(some_images, n * windows.bands, cost)
     return y
+
+
+def _matrices(
+    w: Array, rows: tuple[Phase, ...], columns: tuple[Phase, ...], pixels: int
+) -> dict[tuple[Phase, Phase], Array]:
+    """The filters w (G, O/G, R, S, C/G) of each phase, (G, taps·taps·C/G, O/G), for so many pixels
+    of the output: row by row, as BLAS likes it best, or, if there are few, copied along the axis
+    whose neighbours are nearer in memory."""
+    groups, per_group = w.shape[:2]
+    matrices = {}
+    for a in rows:
+        for b in columns:
+            taps = w[:, :, _slice(a.taps), _slice(b.taps)]
+            if w.strides[4] < w.strides[1] and not (takes_pieces() and pixels >= MANY):
+                matrix = np.ascontiguousarray(taps).reshape(groups, per_group, -1).swapaxes(1, 2)
+            else:
+                matrix = np.ascontiguousarray(taps.transpose(0, 2, 3, 4, 1))
+                matrix = matrix.reshape(groups, -1, per_group)
+            matrices[a, b] = matrix
+    return matrices
 
 
 def _slice(taps: range) -> slice:
@@ -247,13 +274,7 @@ def scatter(
     taps_y, taps_x, _, outputs = w.shape
     w2 = np.ascontiguousarray(w.transpose(0, 1, 3, 2)).reshape(-1, channels)
     y = memory.empty((n, *size, outputs), x.dtype)
-    low = [max(0, -min(o)) for o in offsets]
-    frame = [
-        lo + max(out, max(o) + (length - 1) * step + 1)
-        for lo, out, o, length, step in zip(
-            low, size, offsets, (height, width), stride, strict=True
-        )
-    ]
+    low, frame = _frame(size, (height, width), stride, offsets)
 
     # Small images go several at a time: a call of NumPy's costs more than adding a small plane.
     together = max(1, BUFFER // 4 // (len(w2) * height * width * x.itemsize))
@@ -266,21 +287,75 @@ def scatter(
             # (R·S·O, C) @ (C, images·H·W)
             np.matmul(w2, x[lo:hi].reshape(-1, channels).T, out=planes.reshape(len(w2), -1))
             total[...] = 0 if bias is None else bias[:, None, None, None]
-            for r, oy in enumerate(offsets[0]):
-                for s, ox in enumerate(offsets[1]):
-                    top, left = low[0] + oy, low[1] + ox
-                    at = total[
-                        :,
-                        :,
-                        top : top + (height - 1) * stride[0] + 1 : stride[0],
-                        left : left + (width - 1) * stride[1] + 1 : stride[1],
-                    ]
-                    np.add(at, planes[r, s], out=at)
+            for r, s, rows, columns in _places(low, (height, width), stride, offsets):
+                at = total[:, :, rows, columns]
+                np.add(at, planes[r, s], out=at)
             inner = total[:, :, low[0] : low[0] + size[0], low[1] : low[1] + size[1]]
             y[lo:hi] = inner.transpose(1, 2, 3, 0)
 
     over_images(work, n, x.size * len(w2))
     return y
+
+
+def scatter_pixels(
+    x: Array,  # (N, H, W, C)
+    w: Array,  # (C, O, R, S)
+    size: Pair,
+    stride: Pair,
+    offsets: tuple[range, range],
+    bias: Array | None,
+) -> Array:
+    """y (N, *size, O), as `scatter`, of few pixels to many channels: the filters, which are larger
+    than the images, are taken as they are, and threads share them out."""
+    n, height, width, channels = x.shape
+    outputs = w.shape[1]
+    taps = w.shape[2:]
+    y = memory.empty((n, *size, outputs), x.dtype)
+    low, frame = _frame(size, (height, width), stride, offsets)
+    pixels = x.reshape(-1, channels)
+
+    def work(_: int, first: int, last: int) -> None:
+        some = w[:, first:last].reshape(channels, -1)
+        planes = scratch("windows", (n, height, width, last - first, *taps), x.dtype)
+        # (pixels, C) @ (C, O·R·S)
+        np.matmul(pixels, some, out=planes.reshape(-1, some.shape[1]))
+        inner = y[..., first:last]
+        total = inner
+        if frame != size:
+            total = scratch("frame", (n, *frame, last - first), x.dtype)
+        total[...] = 0 if bias is None else bias[first:last]
+        for r, s, rows, columns in _places(low, (height, width), stride, offsets):
+            at = total[:, rows, columns]
+            np.add(at, planes[..., r, s], out=at)
+        if total is not inner:
+            inner[...] = total[:, low[0] : low[0] + size[0], low[1] : low[1] + size[1]]
+
+    over_images(work, outputs, x.size * outputs * math.prod(taps))
+    return y
+
+
+def _frame(
+    size: Pair, shape: Pair, stride: Pair, offsets: tuple[range, range]
+) -> tuple[Pair, Pair]:
+    """The margin before the output, and the size with margins, of all that pixels are added to."""
+    low, frame = [], []
+    for out, length, step, o in zip(size, shape, stride, offsets, strict=True):
+        low.append(max(0, -min(o)))
+        frame.append(low[-1] + max(out, max(o) + (length - 1) * step + 1))
+    return tuple(low), tuple(frame)
+
+
+def _places(
+    low: Pair, shape: Pair, stride: Pair, offsets: tuple[range, range]
+) -> Iterator[tuple[int, int, slice, slice]]:
+    """For each tap, where in the frame the pixels of an image are added."""
+    for r, oy in enumerate(offsets[0]):
+        for s, ox in enumerate(offsets[1]):
+            rows, columns = (
+                slice(lo + o, lo + o + (length - 1) * step + 1, step)
+                for lo, o, length, step in zip(low, (oy, ox), shape, stride, strict=True)
+            )
+            yield r, s, rows, columns
 
 
 def correlate(
@@ -296,29 +371,47 @@ def correlate(
     shape = (groups, o, len(row.taps), len(column.taps), c)
     if not (other.size and image.size):
         return np.zeros(shape, image.dtype)
-    windows = Windows(image, groups, (rows, columns), math.prod(shape) * image.itemsize)
+    filters = math.prod(shape) * image.itemsize
+    windows = Windows(image, groups, (rows, columns), other.shape[3], filters)
     wide = math.prod(shape[2:]) >= o  # BLAS is slow where the last side is short
-    sums: dict[int, Array] = {}
 
-    def work(part: int, first: int, last: int) -> None:
+    def work(other: Array, first: int, last: int) -> Array:
+        """(G, O/G, taps·C/G) of some images."""
         frame, buffer = windows.buffers(last - first)
         total = None
         for lo, hi, band in windows.shares(first, last):
             some = row.part(band, windows.bands)
             matrix = windows.matrix(windows.pad(lo, hi, frame), some, column, buffer)
-            pixels = other[lo:hi, some.outputs()].reshape(-1, groups, o).transpose(1, 2, 0)
+            pixels = other[lo:hi, some.outputs()]
+            pixels = pixels.reshape(-1, groups, pixels.shape[3] // groups).transpose(1, 2, 0)
             a, b = (pixels, matrix) if wide else (matrix.swapaxes(1, 2), pixels.swapaxes(1, 2))
+            # (G, O/G, pixels) @ (G, pixels, taps·C/G), or its mirror image
             if total is None:
-                # (G, O/G, pixels) @ (G, pixels, taps·C/G), or its mirror image
-                total = a @ b
+                total = np.empty((*a.shape[:2], b.shape[2]), image.dtype)
+                multiply(a, b, total)
                 share = np.empty_like(total)
             else:
-                total += np.matmul(a, b, out=share)
-        sums[part] = total
+                multiply(a, b, share)
+                total += share
+        return total if wide else total.swapaxes(1, 2)
 
-    over_images(work, n * windows.bands, n * windows.per_image * o)
-    total = functools.reduce(np.add, [sums[part] for part in sorted(sums)])
-    return (total if wide else total.swapaxes(1, 2)).reshape(shape)
+    cost = n * windows.per_image * o
+    if windows.few:
+        # In the order of the weight, which is as large as all the rest.
+        w = np.empty((groups, o, c, *shape[2:4]), image.dtype).transpose(0, 1, 3, 4, 2)
+
+        def some_filters(_: int, first: int, last: int) -> None:
+            w[:, first:last] = work(other[..., first:last], 0, n).reshape(1, -1, *shape[2:])
+
+        over_images(some_filters, o, cost)
+        return w
+    sums: dict[int, Array] = {}
+
+    def some_images(part: int, first: int, last: int) -> None:
+        sums[part] = work(other, first, last)
+
+    over_images(some_images, n * windows.bands, cost)
+    return functools.reduce(np.add, [sums[part] for part in sorted(sums)]).reshape(shape)
 
 
 def _nhwc(x: Array) -> Array:
@@ -354,8 +447,11 @@ def conv2d(
         )
         return _nchw(scatter(_nhwc(x), w.transpose(2, 3, 1, 0), size, stride, offsets, bias))
     rows, columns = _phases(forward_phases, size, kernel, stride, padding, dilation)
+    image = _nhwc(x)
+    if groups == 1 and winograd.pays(image.shape, w.shape[0], size, rows, columns):
+        return _nchw(winograd.gather(image, w, size, rows, columns, bias, transposed=False))
     grouped = w.reshape(groups, -1, *w.shape[1:]).transpose(0, 1, 3, 4, 2)
-    return _nchw(gather(_nhwc(x), grouped, size, rows, columns, bias))
+    return _nchw(gather(image, grouped, size, rows, columns, bias))
 
 
 def conv2d_input(
@@ -370,14 +466,19 @@ def conv2d_input(
     rows, columns = _phases(transposed_phases, size, kernel, stride, padding, dilation)
     # Of the taps that a gather would multiply, so many meet an input; the others meet the margin.
     met = math.prod(g.shape[2:]) * math.prod(kernel)
-    few = w.shape[1] <= FEW or 2 * met < _products(rows) * _products(columns)
-    if groups == 1 and few and g.shape[1] > FEW and g.size:
-        offsets = tuple(
-            range(-p, k * d - p, d) for p, k, d in zip(padding, kernel, dilation, strict=True)
-        )
+    offsets = tuple(
+        range(-p, k * d - p, d) for p, k, d in zip(padding, kernel, dilation, strict=True)
+    )
+    if groups == 1 and w.shape[1] <= FEW < g.shape[1] and g.size:
         return _nchw(scatter(_nhwc(g), w.transpose(2, 3, 0, 1), size, stride, offsets, bias))
+    image = _nhwc(g)
+    padding_mostly = 2 * met < _products(rows) * _products(columns)
+    if groups == 1 and g.size and (padding_mostly or g.size < g.shape[1] ** 2):
+        return _nchw(scatter_pixels(image, w, size, stride, offsets, bias))
+    if groups == 1 and winograd.pays(image.shape, w.shape[1], size, rows, columns):
+        return _nchw(winograd.gather(image, w, size, rows, columns, bias, transposed=True))
     grouped = w.reshape(groups, -1, *w.shape[1:]).transpose(0, 2, 3, 4, 1)
-    return _nchw(gather(_nhwc(g), grouped, size, rows, columns, bias))
+    return _nchw(gather(image, grouped, size, rows, columns, bias))
 
 
 def conv2d_weight(
@@ -393,5 +494,8 @@ def conv2d_weight(
         w = correlate(_nhwc(g), _nhwc(x), groups, rows, columns)  # (1, C, R, S, O)
         return np.ascontiguousarray(w[0].transpose(3, 0, 1, 2))
     rows, columns = _phases(forward_phases, g.shape[2:], kernel, stride, padding, dilation)
-    w = correlate(_nhwc(x), _nhwc(g), groups, rows, columns)  # (G, O/G, R, S, C/G)
+    image = _nhwc(x)
+    if groups == 1 and winograd.pays(image.shape, g.shape[1], g.shape[2:], rows, columns):
+        return winograd.correlate(image, _nhwc(g), kernel, rows, columns)
+    w = correlate(image, _nhwc(g), groups, rows, columns)  # (G, O/G, R, S, C/G)
     return np.ascontiguousarray(w.transpose(0, 1, 4, 2, 3)).reshape(g.shape[1], -1, *kernel)

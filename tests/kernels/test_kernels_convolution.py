@@ -15,7 +15,7 @@ from scipy.signal import convolve2d, correlate2d
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minigen import backend
-from minigen.kernels import convolution, simple, threads
+from minigen.kernels import blas, convolution, simple, threads, winograd
 
 
 @st.composite
@@ -28,6 +28,25 @@ def problems(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     x, w, g = (rng.standard_normal(s) for s in (image, weight, (image[0], o, *size)))
     return x, w, g, how
+
+
+@st.composite
+def problems_of(draw, channels, sizes):
+    """Filters of two or three taps, or of four or six with stride 2."""
+    number = lambda low, high: draw(st.integers(low, high))
+    stride = number(1, 2)
+    taps = [stride * number(2, 3) for _ in "yx"]
+    padding = [number(0, t - 1) for t in taps]
+    size = [number(*sizes) for _ in "yx"]
+    sides = [(n - 1) * stride + t - 2 * p for n, t, p in zip(size, taps, padding, strict=True)]
+    n, c, o = number(1, 4), number(*channels), number(*channels)
+    rng = np.random.default_rng(number(0, 2**32 - 1))
+    shapes = (n, c, *(max(1, s) for s in sides)), (o, c, *taps)
+    x, w = (rng.standard_normal(s) for s in shapes)
+    spans = zip(x.shape[2:], taps, padding, strict=True)
+    size = [(s + 2 * p - t) // stride + 1 for s, t, p in spans]
+    how = ((stride, stride), tuple(padding), (1, 1), 1)
+    return x, w, rng.standard_normal((n, o, *size)), how
 
 
 def three_maps(module, x, w, g, how):
@@ -78,31 +97,54 @@ def test_the_simple_kernels_are_scipys_correlation(problem):
         np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_the_fast_kernels_are_the_simple_ones(monkeypatch):
-    """On every path, in one thread or several, with one image in the buffer or all of them."""
+@pytest.mark.parametrize(
+    ("drawn", "paths"),
+    [
+        (problems(), {"gather", "scatter", "correlate", "correlate swapped"}),
+        (problems_of(channels=(1, 5), sizes=(3, 9)), {"winograd.gather", "winograd.correlate"}),
+        (problems_of(channels=(9, 12), sizes=(1, 2)), {"scatter_pixels"}),
+    ],
+    ids=["any", "tiles", "few pixels"],
+)
+def test_the_fast_kernels_are_the_simple_ones(monkeypatch, drawn, paths):
+    """On every path, in one thread or several, with one image in the buffer or all of them, and
+    with products in pieces of any size."""
     reached = set()
 
-    def spy(name):
-        kernel = getattr(convolution, name)
+    def spy(module, name):
+        kernel = getattr(module, name)
 
-        def call(first, second, groups, rows, *rest):
+        def call(*arguments, **options):
             # The taps of the transposed map run backwards.
-            swapped = name == "correlate" and rows[0].skip < 0
-            reached.add(name + " swapped" * swapped)
-            return kernel(first, second, groups, rows, *rest)
+            swapped = name == "correlate" and arguments[3][0].skip < 0
+            reached.add("winograd." * (module is winograd) + name + " swapped" * swapped)
+            return kernel(*arguments, **options)
 
-        monkeypatch.setattr(convolution, name, call)
+        monkeypatch.setattr(module, name, call)
 
-    for name in ("gather", "scatter", "correlate"):
-        spy(name)
+    for name in ("gather", "scatter", "scatter_pixels", "correlate"):
+        spy(convolution, name)
+    for name in ("gather", "correlate"):
+        spy(winograd, name)
     monkeypatch.setattr(threads, "ALONE", 0)
+    monkeypatch.setattr(blas, "takes_pieces", lambda: True)
     before = backend.threads()
 
     @settings(max_examples=100)
-    @given(problems(), st.sampled_from([1, 3]), st.sampled_from([1, 1 << 21]), st.booleans())
-    def check(problem, count, buffer, with_bias):
+    @given(
+        drawn,
+        st.sampled_from([1, 3]),
+        st.sampled_from([1, 1 << 21]),
+        st.sampled_from([0, 45]),
+        st.sampled_from([300, 10**6]),
+        st.booleans(),
+    )
+    def check(problem, count, buffer, addition, small, with_bias):
         backend.limit_threads(count)
         monkeypatch.setattr(convolution, "BUFFER", buffer)
+        monkeypatch.setattr(winograd, "BUFFER", buffer)
+        monkeypatch.setattr(winograd, "ADDITION", addition)
+        monkeypatch.setattr(blas, "SMALL", small)
         expected = three_maps(simple, *problem)
         for ours, theirs in zip(three_maps(convolution, *problem), expected, strict=True):
             assert ours.shape == theirs.shape
@@ -121,7 +163,7 @@ def test_the_fast_kernels_are_the_simple_ones(monkeypatch):
         check()
     finally:
         backend.limit_threads(before)
-    assert reached == {"gather", "scatter", "correlate", "correlate swapped"}
+    assert reached >= paths
 
 
 @settings(max_examples=100)
@@ -245,3 +287,22 @@ def test_every_image_is_worked_on_once(count, limit):
     finally:
         backend.limit_threads(before)
     assert done == [1] * count
+
+
+@given(
+    st.tuples(*[st.integers(1, 80)] * 3),
+    st.sampled_from([(), (2,), (2, 3)]),
+    st.sampled_from([50, 3000, 10**6]),
+    st.booleans(),
+)
+def test_products_in_pieces(sides, lead, small, transposed):
+    (m, k, n), rng = sides, np.random.default_rng(sum(sides))
+    n = n if n % 3 else 64
+    a = rng.standard_normal((*lead, k, m)).swapaxes(-1, -2) if transposed else None
+    a = rng.standard_normal((*lead, m, k)) if a is None else a
+    b, out = rng.standard_normal((*lead, k, n)), np.full((*lead, m, n + 3), np.nan)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blas, "SMALL", small)
+        patch.setattr(blas, "takes_pieces", lambda: True)
+        blas.multiply(a, b, out[..., :n])
+    np.testing.assert_allclose(out[..., :n], a @ b, rtol=1e-12, atol=1e-12)
