@@ -373,7 +373,8 @@ def correlate(
         return np.zeros(shape, image.dtype)
     filters = math.prod(shape) * image.itemsize
     windows = Windows(image, groups, (rows, columns), other.shape[3], filters)
-    wide = math.prod(shape[2:]) >= o  # BLAS is slow where the last side is short
+    # BLAS likes the second factor row by row, and is slow where the last side is short.
+    wide = math.prod(shape[2:]) >= o and not (windows.planar and o > FEW)
 
     def work(other: Array, first: int, last: int) -> Array:
         """(G, O/G, taps·C/G) of some images."""
