@@ -306,7 +306,13 @@ def operation(
                 y._version = _cell(x)
             node = x._node
             if node is not None and _mode.enabled and not blind:
-                kept = op.keep((x,), (node,), y) if places else {}
+                kept = {}
+                for place in places:  # `op.keep`, without the call
+                    tensor = y if place == OUTPUT else x
+                    cell = tensor._version
+                    if cell is None:
+                        cell = tensor._version = [0]
+                    kept[place] = (tensor._data, cell, cell[0])
                 y._node = Node(op, (node,), kept, options, data)
             return y
 

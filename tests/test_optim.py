@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigen as mg
-from minigen import nn, optim
+from minigen import backend, nn, optim
 from minigen.kernels import threads
 
 SHAPES = [(3, 4), (), (5,), (2, 3, 2, 2)]
@@ -56,6 +56,34 @@ def give_gradients(params, rng):
         p.grad = None if i == 2 and rng.random() < 0.3 else mg.Tensor(g)
 
 
+def in_small_pieces(patch):
+    """Three threads, and pieces of 7 numbers."""
+    patch.setattr(optim.optimizer, "BUFFER", 7)
+    patch.setattr(optim.optimizer, "PIECE", 7)
+    patch.setattr(threads, "QUIET", 0)
+    patch.setattr(threads, "ALONE", 0)
+    patch.setattr(backend, "threads", lambda: 3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(case=CASES, seed=st.integers(0, 1000))
+def test_threads_and_pieces_change_no_bit(case, seed):
+    name, options, _ = case
+    found = []
+    for divided in (False, True):
+        rng = np.random.default_rng(seed)
+        params = parameters(rng, np.float32)
+        optimiser = getattr(optim, name)(params, **options)
+        with pytest.MonkeyPatch.context() as patch:
+            if divided:
+                in_small_pieces(patch)
+            for _ in range(3):
+                give_gradients(params, rng)
+                optimiser.step()
+        found.append(np.concatenate([p.data.ravel() for p in params]))
+    np.testing.assert_array_equal(*found)
+
+
 @pytest.mark.parametrize("whole", [False, True])
 @settings(max_examples=40, deadline=None)
 @given(case=CASES, seed=st.integers(0, 1000))
@@ -66,9 +94,7 @@ def test_steps_agree_with_pytorch(whole, case, seed):
     ours = parameters(rng)
     theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in ours]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(optim.optimizer, "BUFFER", 7)  # so that these parameters have several pieces
-        patch.setattr(threads, "PIECE", 7)
-        patch.setattr(threads, "ALONE", 0)
+        in_small_pieces(patch)
         if whole:  # the way of a GPU
             patch.setattr(optim.optimizer, "namespace", lambda array: None)
         groups = ours[:2], ours[2:]

@@ -179,10 +179,7 @@ def _rows(x: Tensor) -> Tensor:
     bias=lambda g, shape: g.sum_to_size(shape),
 )
 def _linear(input: Array, weight: Array, bias: Array | None) -> Array:
-    y = product.matmul(input, weight.T)  # (…, in) @ (in, out)
-    if bias is not None:
-        y += bias
-    return y
+    return product.matmul(input, weight.T, bias)  # (…, in) @ (in, out)
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -47,9 +47,13 @@ def mse_loss(
 def _bernoulli_nll(input: Array, target: Array) -> Array:
     """−log p(target) under a coin with log-odds `input`: log(1 + eˣ) − target·x, both sides
     without overflow, and exact where it is small: what cancels is subtracted first."""
-    y = np.maximum(input, 0)
-    y -= input * target
-    y += np.log1p(np.exp(-np.abs(input)))
+    size = np.abs(input)
+    rest = np.log1p(np.exp(-size))
+    y = 0.5 - target  # max(x, 0) − t·x is |x|/2 + (1/2 − t)·x, in passes without a comparison
+    y *= input
+    size *= 0.5
+    y += size
+    y += rest
     return y
 
 

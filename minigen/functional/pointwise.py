@@ -306,8 +306,9 @@ def clone(input: Array) -> Array:
 @operation(elementwise=True, floating=True, input=lambda g, y: g * y * (1 - y))
 @spread
 def sigmoid(input: Array) -> Array:
-    """1 / (1 + e^−input), without overflow and exact in both tails."""
-    return np.exp(np.minimum(input, 0)) / (1 + np.exp(-np.abs(input)))
+    """1 / (1 + e^−input): exact in both tails, and 0 where e^−input is beyond all numbers."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-input))
 
 
 @operation(elementwise=True, floating=True, input=lambda g, y: g * (1 - y * y))

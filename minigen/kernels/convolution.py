@@ -32,7 +32,7 @@ Pair = tuple[int, int]
 
 BUFFER = 1 << 21  # bytes of windows copied at a time: about a core's share of the cache
 PLANAR = 4  # up to so many channels in a group, windows are copied as planes
-MANY = 2048  # pixels, for which filters are worth copying in any order
+MANY = 8192  # pixels, for which filters are worth copying in any order
 FEW = 8  # at most so many output channels make a product too narrow to gather for
 
 

@@ -11,27 +11,34 @@ import numpy as np
 
 from minigen.backend import Array
 from minigen.kernels import memory
+from minigen.kernels.blas import multiply
 from minigen.kernels.threads import over_images
 
 
-def matmul(a: Array, b: Array) -> Array:
-    """a (…, n, k) @ b (…, k, m): leading axes broadcast."""
+def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
+    """a (…, n, k) @ b (…, k, m) + bias (m,): leading axes broadcast."""
     cost = float(a.size) * b.shape[-1]
-    if cost < 1e6 or not isinstance(a, np.ndarray) or a.shape[-1] != b.shape[-2]:
-        return np.matmul(a, b)
-    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    if cost < 2e5 or not isinstance(a, np.ndarray) or a.shape[-1] != b.shape[-2]:
+        # Of small matrices `dot` takes a third of the time.
+        y = a.dot(b) if a.ndim == b.ndim == 2 else np.matmul(a, b)
+        if bias is not None:
+            y += bias
+        return y
+    lead = () if a.ndim == b.ndim == 2 else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     y = memory.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
     if lead:
         a, b = (np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (a, b))
+    tall = bool(lead) or len(y) >= y.shape[1]
 
     def work(_: int, first: int, last: int) -> None:
         part = slice(first, last)
-        if lead:
-            np.matmul(a[part], b[part], out=y[part])
-        elif len(y) >= y.shape[1]:
-            np.matmul(a[part], b, out=y[part])
+        if tall:
+            multiply(a[part], b[part] if lead else b, y[part])
         else:
-            np.matmul(a, b[:, part], out=y[:, part])
+            multiply(a, b[:, part], y[:, part])
+        if bias is not None:
+            some = y[part] if tall else y[:, part]
+            some += bias if tall else bias[part]
 
-    over_images(work, lead[0] if lead else max(y.shape), cost)
+    over_images(work, y.shape[0 if tall else 1], cost)
     return y

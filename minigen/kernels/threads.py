@@ -10,41 +10,49 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import LibController, ThreadpoolController
 
 from minigen import backend
 
 _lock = threading.Lock()
 _inside = 0
-_limit = None
-_controller: ThreadpoolController | None = None
+_found: list[tuple[LibController, int]] = []  # each BLAS, and how many threads it had
 _idle: list[_Worker] = []
 
 
-@contextlib.contextmanager
-def single_threaded_blas() -> Iterator[None]:
+@functools.cache  # looking for them takes 200 µs
+def _blas_libraries() -> list[LibController]:
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+class single_threaded_blas:
     """Hold BLAS at one thread; contexts may overlap, from any number of threads."""
-    global _inside, _limit, _controller
-    with _lock:
-        if _controller is None:
-            _controller = ThreadpoolController()  # 200 µs: made once
-        if _inside == 0:
-            _limit = _controller.limit(limits=1, user_api="blas")
-        _inside += 1
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        global _inside
+        with _lock:
+            if not _inside:
+                # Library by library: threadpoolctl's own limits take three times as long.
+                _found[:] = [(library, library.num_threads) for library in _blas_libraries()]
+                for library, _ in _found:
+                    library.set_num_threads(1)
+            _inside += 1
+
+    def __exit__(self, *_: Any) -> None:
+        global _inside
         with _lock:
             _inside -= 1
-            if _inside == 0:
-                _limit.restore_original_limits()
+            if not _inside:
+                for library, count in _found:
+                    library.set_num_threads(count)
 
 
 _own = threading.local()
@@ -138,13 +146,15 @@ def _worker() -> _Worker:
 
 QUIET = 1e6  # multiply-adds for which BLAS does not wake its own threads
 ALONE = 4e6  # multiply-adds that are not worth waking another thread for: 80 µs
+AHEAD = 2.5e6  # multiply-adds that the caller does while the others wake up: 50 µs
 
 
 def over_images(work: Callable[[int, int, int], None], count: int, cost: float) -> None:
-    """Call `work(part, first, last)` on equal ranges of `count` images, one range a thread.
+    """Call `work(part, first, last)` on consecutive ranges of `count` images, one range a thread:
+    equal ones, but for what the caller does before the others have begun.
 
-    The ranges depend on the number of threads and nothing else, so that sums over them, added in
-    the order of `part`, come out the same each time.
+    The ranges depend on the arguments and the number of threads alone, so that sums over them,
+    added in the order of `part`, come out the same each time.
 
     Args:
         cost: multiply-adds in all.
@@ -157,7 +167,8 @@ def over_images(work: Callable[[int, int, int], None], count: int, cost: float) 
         with single_threaded_blas():
             work(0, 0, count)
         return
-    bounds = [count * i // parts for i in range(parts + 1)]
+    ahead = count * min(AHEAD / cost, 0.5)
+    bounds = [0, *(round(ahead + (count - ahead) * i / parts) for i in range(1, parts + 1))]
     workers = [_worker() for _ in range(1, parts)]
     with single_threaded_blas():
         for i, worker in enumerate(workers, start=1):

@@ -10,7 +10,7 @@ import numpy as np
 from minigen.backend import Array
 from minigen.functional.arguments import refuse
 from minigen.kernels.cuda import optim as cuda
-from minigen.optim.optimizer import Optimizer, Params, descent
+from minigen.optim.optimizer import Optimizer, Params, Update, descent
 from minigen.sparse import SparseRows
 
 
@@ -57,7 +57,7 @@ class Adam(Optimizer):
 
     def _update(
         self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
-    ) -> None:
+    ) -> list[Update]:
         beta1, beta2 = map(float, group["betas"])
         state["step"] = t = state.get("step", 0) + 1
         # Both corrections as factors of single numbers: m̂ / (√v̂ + eps) is
@@ -68,7 +68,7 @@ class Adam(Optimizer):
         if cuda.takes(data, *arrays):
             decay, climb = float(group["weight_decay"]), bool(group["maximize"])
             cuda.adam(data, grad, *arrays, rate, (beta1, beta2), eps, decay, maximize=climb)
-            return
+            return []
 
         def update(p: Array, m: Array, v: Array, g: Array, a: Array, b: Array) -> None:
             g = descent(group, p, g, a)
@@ -85,7 +85,7 @@ class Adam(Optimizer):
             b *= rate
             p -= b
 
-        self._in_pieces(update, [data, *arrays], grad)
+        return [(update, [data, *arrays, grad])]
 
 
 class AdamW(Adam):
@@ -112,9 +112,9 @@ class AdamW(Adam):
 
     def _update(
         self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
-    ) -> None:
+    ) -> list[Update]:
         data *= 1 - float(group["lr"]) * float(group["weight_decay"])
-        super()._update(data, grad, {**group, "weight_decay": 0}, state)
+        return super()._update(data, grad, {**group, "weight_decay": 0}, state)
 
 
 class SparseAdam(Optimizer):
@@ -144,7 +144,7 @@ class SparseAdam(Optimizer):
 
     def _update(
         self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
-    ) -> None:
+    ) -> list[Update]:
         raise TypeError(
             f"SparseAdam: the gradient of a parameter {data.shape} is dense; use Adam for it, or "
             "make its embedding with sparse=True"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array, as_array, device_of, to_device
-from minigen.optim.optimizer import like
+from minigen.optim.optimizer import Update, like, run
 from minigen.tensor import Tensor, increment_version
 
 
@@ -40,15 +40,20 @@ class ExponentialMovingAverage:
 
     def update(self) -> None:
         """Take the present values into the average."""
+        updates: list[Update] = []
         for name, tensor, average in self._pairs(self._source):
             value = tensor.data
             if average.dtype != value.dtype or device_of(average) != device_of(value):
                 average = self._averages[name] = like(value, average)
             if value.dtype.kind == "f":
-                average *= self.decay
-                average += (1 - self.decay) * value
+                updates.append((self._move, [average, value]))
             else:
                 average[...] = value
+        run(updates)
+
+    def _move(self, average: Array, value: Array, share: Array, _: Array) -> None:
+        average *= self.decay
+        average += np.multiply(value, 1 - self.decay, out=share)
 
     def copy_to(self, module: Any = None) -> None:
         """Write the averages into a module of the same kind (or into parameters as many; default:

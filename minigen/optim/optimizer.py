@@ -1,7 +1,7 @@
 """What all optimisers share.
 
-A step works in place and allocates nothing. It takes a parameter piece by piece, each small
-enough that all of NumPy's passes over it find it in the cache.
+A step works in place and allocates nothing. It takes all parameters as one row of numbers, of
+which each thread updates a range, piece by piece: NumPy's passes over a piece find it in a cache.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array, as_array, device_of, namespace, out_of_memory, to_device
-from minigen.kernels.threads import in_pieces, scratch
+from minigen.kernels.threads import PIECE, over_images, scratch
 from minigen.sparse import SparseRows
 from minigen.tensor import Tensor, _observed, _onlookers, increment_version
 
@@ -106,21 +106,26 @@ class Optimizer:
             self._step()
 
     def _step(self) -> None:
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                grad, rows = p.grad, isinstance(p.grad, SparseRows)
-                device = device_of(grad.values) if rows else grad.device
-                if (grad.shape, grad.dtype, device) != (p.shape, p.dtype, p.device):
-                    raise ValueError(
-                        f"{type(self).__name__}: the gradient {grad.dtype} {grad.shape} on "
-                        f"{device} does not fit its parameter {p.dtype} {p.shape} on {p.device}; "
-                        "call zero_grad() after converting or moving a parameter"
-                    )
-                update = self._update_rows if rows else self._update
-                update(p.data, grad if rows else grad.data, group, self.state.setdefault(p, {}))
-                increment_version(p)
+        given = [(p, g) for g in self.param_groups for p in g["params"] if p.grad is not None]
+        for p, _ in given:
+            grad = p.grad
+            device = device_of(grad.values) if isinstance(grad, SparseRows) else grad.device
+            if (grad.shape, grad.dtype, device) != (p.shape, p.dtype, p.device):
+                raise ValueError(
+                    f"{type(self).__name__}: the gradient {grad.dtype} {grad.shape} on "
+                    f"{device} does not fit its parameter {p.dtype} {p.shape} on {p.device}; "
+                    "call zero_grad() after converting or moving a parameter"
+                )
+        updates: list[Update] = []
+        for p, group in given:
+            state = self.state.setdefault(p, {})
+            if isinstance(p.grad, SparseRows):
+                self._update_rows(p.data, p.grad, group, state)
+            else:
+                updates += self._update(p.data, p.grad.data, group, state)
+        run(updates)
+        for p, _ in given:
+            increment_version(p)
 
     def work(self) -> tuple[int, int]:
         """How many numbers a step with the present gradients updates, and how many bytes it reads
@@ -251,14 +256,15 @@ class Optimizer:
 
     def _update(
         self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
-    ) -> None:
-        """Change the parameter's array `data`, and `state`, in place."""
+    ) -> list[Update]:
+        """How the parameter's array `data` and its `state` change in place: what `run` then does,
+        for all parameters at once."""
         raise NotImplementedError
 
     def _update_rows(
         self, data: Array, grad: SparseRows, group: dict[str, Any], state: dict[str, Any]
     ) -> None:
-        """The same for a row-sparse gradient."""
+        """Change them at once, for a row-sparse gradient."""
         raise TypeError(
             f"{type(self).__name__}: the gradient of a parameter {data.shape} is row-sparse; use "
             "SparseAdam, or SGD without momentum, or leave sparse=True out of its embedding"
@@ -283,34 +289,49 @@ class Optimizer:
             arrays.append(array)
         return arrays
 
-    def _in_pieces(
-        self, update: Callable[..., None], written: Sequence[Array], read: Array
-    ) -> None:
-        """Call `update` on matching pieces of all these arrays, and two of the same size to
-        calculate in; threads share them out.
 
-        The arrays may lie in memory in different orders (a convolution's gradient does, compared
-        with its weight). On a GPU there is one piece, of everything.
-        """
-        data, arrays = written[0], [*written, read]
-        if namespace(data) is not np:
-            update(*arrays, np.empty_like(data), np.empty_like(data))
-            return
+Update = tuple[Callable[..., None], Sequence[Array]]  # a formula, and the arrays that it is for
+
+
+def run(updates: Iterable[Update]) -> None:
+    """Call each formula on matching pieces of its arrays, which it changes but for the last one,
+    and on two more of the same size to calculate in; threads share the pieces out.
+
+    The arrays may lie in memory in different orders (a convolution's gradient does, compared
+    with its weight). On a GPU there is one piece, of everything.
+    """
+    row, length = [], 0  # formulas, their arrays, flat, and how many numbers come before
+    for formula, arrays in updates:
+        first = arrays[0]
+        if namespace(first) is not np:
+            formula(*arrays, np.empty_like(first), np.empty_like(first))
+            continue
         flat = [x.ravel(order="K") for x in arrays]
-        alike = all(x.strides == data.strides for x in arrays)
-
-        def on(*pieces: Array) -> None:
-            n = pieces[0].size
-            update(*pieces, *(scratch(name, (n,), data.dtype) for name in ("first", "second")))
-
-        if alike and all(map(np.may_share_memory, flat, arrays)):
-            in_pieces(lambda i, j: on(*[x[i:j] for x in flat]), data.size, 1, 50.0 * data.size)
-            return
-        access = [["readwrite"]] * len(written) + [["readonly"]]
+        # If the first one is a view of its array, so are those with the same strides.
+        alike = all(x.strides == first.strides for x in arrays)
+        if alike and np.may_share_memory(flat[0], first):
+            row.append((formula, flat, length))
+            length += first.size
+            continue
+        access = [["readwrite"]] * (len(arrays) - 1) + [["readonly"]]
         flags = ["external_loop", "buffered", "zerosize_ok"]
-        with np.nditer(arrays, flags, access, buffersize=BUFFER) as pieces:
+        with np.nditer(list(arrays), flags, access, buffersize=BUFFER) as pieces:
             for piece in pieces:
-                on(*piece)
+                _apply(formula, piece)
+
+    def work(_: int, first: int, last: int) -> None:
+        for formula, flat, before in row:
+            end = min(last - before, flat[0].size)
+            for i in range(max(first - before, 0), end, PIECE):
+                _apply(formula, [x[i : min(i + PIECE, end)] for x in flat])
+
+    if length:
+        over_images(work, length, 100.0 * length)
+
+
+def _apply(formula: Callable[..., None], pieces: Sequence[Array]) -> None:
+    like = pieces[0]
+    formula(*pieces, *(scratch(name, like.shape, like.dtype) for name in ("first", "second")))
 
 
 def like(data: Array, value: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array
-from minigen.optim.optimizer import Optimizer, Params, descent
+from minigen.optim.optimizer import Optimizer, Params, Update, descent
 
 
 class RMSprop(Optimizer):
@@ -53,7 +53,7 @@ class RMSprop(Optimizer):
 
     def _update(
         self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
-    ) -> None:
+    ) -> list[Update]:
         lr, alpha = float(group["lr"]), float(group["alpha"])
         eps, momentum = float(group["eps"]), float(group["momentum"])
         state["step"] = state.get("step", 0) + 1
@@ -88,4 +88,4 @@ class RMSprop(Optimizer):
                 b *= lr
             p -= b
 
-        self._in_pieces(update, [data, *arrays], grad)
+        return [(update, [data, *arrays, grad])]

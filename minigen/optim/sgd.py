@@ -9,7 +9,7 @@ import numpy as np
 from minigen.backend import Array
 from minigen.functional.arguments import refuse
 from minigen.kernels.cuda import optim as cuda
-from minigen.optim.optimizer import Optimizer, Params, descent
+from minigen.optim.optimizer import Optimizer, Params, Update, descent
 from minigen.sparse import SparseRows
 
 
@@ -57,7 +57,7 @@ class SGD(Optimizer):
 
     def _update(
         self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
-    ) -> None:
+    ) -> list[Update]:
         lr, momentum = float(group["lr"]), float(group["momentum"])
         share = 1 - float(group["dampening"]) if "momentum_buffer" in state else 1.0
         buffers = self._remembered(data, group, state)
@@ -76,7 +76,7 @@ class SGD(Optimizer):
                     g = m
             p -= np.multiply(g, lr, out=b)
 
-        self._in_pieces(update, [data, *buffers], grad)
+        return [(update, [data, *buffers, grad])]
 
     def _update_rows(
         self, data: Array, grad: SparseRows, group: dict[str, Any], state: dict[str, Any]

@@ -128,6 +128,7 @@ def test_the_fast_kernels_are_the_simple_ones(monkeypatch, drawn, paths):
         spy(winograd, name)
     monkeypatch.setattr(threads, "ALONE", 0)
     monkeypatch.setattr(blas, "takes_pieces", lambda: True)
+    monkeypatch.setattr(blas, "SHORT", 1)
     before = backend.threads()
 
     @settings(max_examples=100)
@@ -290,19 +291,24 @@ def test_every_image_is_worked_on_once(count, limit):
 
 
 @given(
-    st.tuples(*[st.integers(1, 80)] * 3),
+    st.tuples(*[st.integers(0, 80)] * 3),
     st.sampled_from([(), (2,), (2, 3)]),
-    st.sampled_from([50, 3000, 10**6]),
+    st.sampled_from([30, 3000, 10**6]),
+    st.booleans(),
     st.booleans(),
 )
-def test_products_in_pieces(sides, lead, small, transposed):
+def test_products_in_pieces(sides, lead, small, turn_a, turn_b):
     (m, k, n), rng = sides, np.random.default_rng(sum(sides))
     n = n if n % 3 else 64
-    a = rng.standard_normal((*lead, k, m)).swapaxes(-1, -2) if transposed else None
-    a = rng.standard_normal((*lead, m, k)) if a is None else a
-    b, out = rng.standard_normal((*lead, k, n)), np.full((*lead, m, n + 3), np.nan)
+
+    def matrix(rows, columns, turned):
+        shape = (columns, rows) if turned else (rows, columns)
+        drawn = rng.standard_normal((*lead, *shape))
+        return drawn.swapaxes(-1, -2) if turned else drawn
+
+    a, b, out = matrix(m, k, turn_a), matrix(k, n, turn_b), np.full((*lead, m, n + 3), np.nan)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blas, "SMALL", small)
-        patch.setattr(blas, "takes_pieces", lambda: True)
+        for name, value in {"SMALL": small, "SHORT": 1, "takes_pieces": lambda: True}.items():
+            patch.setattr(blas, name, value)
         blas.multiply(a, b, out[..., :n])
     np.testing.assert_allclose(out[..., :n], a @ b, rtol=1e-12, atol=1e-12)

@@ -67,6 +67,8 @@ def test_pieces_of_an_image_that_is_channels_last():
         ((400, 60), (60, 50)),
         ((50, 60), (60, 400)),
         ((1, 1000), (1000, 1000)),
+        ((20, 300), (300, 200)),
+        ((20, 30), (30, 40)),
         ((7, 50, 60), (60, 70)),
         ((50, 200), (7, 200, 30)),
         ((3, 1, 50, 60), (5, 60, 70)),
@@ -76,12 +78,14 @@ def test_pieces_of_an_image_that_is_channels_last():
 )
 def test_large_products(a, b):
     rng = np.random.default_rng(0)
-    x, y = rng.standard_normal(a), rng.standard_normal(b)
+    x, y, bias = (rng.standard_normal(shape) for shape in (a, b, b[-1:]))
     for left in (x, np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)):
-        z = product.matmul(left, y)
-        assert z.shape == np.matmul(x, y).shape
-        np.testing.assert_allclose(z, np.matmul(x, y), rtol=1e-10, atol=1e-10)
-        np.testing.assert_array_equal(z, product.matmul(left, y))
+        for right in (y, np.ascontiguousarray(y.swapaxes(-1, -2)).swapaxes(-1, -2)):
+            z = product.matmul(left, right)
+            assert z.shape == np.matmul(x, y).shape
+            np.testing.assert_allclose(z, np.matmul(x, y), rtol=1e-10, atol=1e-10)
+            np.testing.assert_array_equal(z, product.matmul(left, right))
+            np.testing.assert_array_equal(z + bias, product.matmul(left, right, bias))
     assert product.matmul(x.astype(np.float32), y.astype(np.float32)).dtype == np.float32
 
 
