@@ -4,8 +4,9 @@ machine could do at all.
 Each row gives the median time of both and the median of their ratio, round by round, with the
 quartiles of the ratio: a ratio below 1 means that this engine is the faster one. The roofline is
 this machine's own speed at matrix products or at copies, whichever binds, measured at the start:
-100 % means that nothing is left to gain, more that the arrays were in a cache. Where the
-reference is not installed, only this engine's figures are shown.
+100 % means that nothing is left to gain; more, that the arrays were in a cache, or that fewer
+multiplications were needed than a convolution is counted for (Winograd). Where the reference is
+not installed, only this engine's figures are shown.
 
     ops     recorded operations on 4 numbers: what an operation costs when there is nothing to do
     conv    layers of convolutional networks, forward and both gradients; and element by element

@@ -8,7 +8,8 @@ matrix product. Three shapes of loop serve all three maps of the triangle:
     correlate  the weight gradient: windows of one image times pixels of the other
 
 A transposed convolution with stride s is s·s gathers, one for each phase of the output pixels
-modulo s: nothing is multiplied by zero.
+modulo s: nothing is multiplied by zero. With many channels `winograd.py` gathers and correlates
+with fewer multiplications.
 """
 
 from __future__ import annotations
