@@ -1,12 +1,13 @@
 """Train an autoencoder on handwritten digits: linear with sigmoid, deep, or convolutional; with
 --damage a denoising one.
 
-The run folder gets test images above their reconstructions, or above the damaged ones and what was
-made of them, also where a block was cut out (inpainting); images of random codes, from the Gaussian
-that is nearest to the codes of the training images, which shows why an autoencoder is no generator;
-curves; and, with --data spiral, the arrows that denoising points in the plane has learnt. For
-damaged images it prints the squared error of a pixel beside that of the damaged image itself and of
-a median filter.
+After each epoch it prints the squared error of test images. The run folder gets test images above
+their reconstructions, or above the damaged ones and what was made of them, also where a block was
+cut out of the middle (inpainting), for which --damage block trains; images of random codes, from
+the Gaussian that is nearest to the codes of training images, which shows why an autoencoder is no
+generator (demos/latents.py has more of this); curves; and, with --data spiral, the arrows that
+denoising points in the plane has learnt. For damaged images it prints the squared error of a pixel
+beside that of the damaged image itself and of a median filter.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from minigen.models.gan import mlp
 from minigen.training.plane import frame
 
 COLUMNS = 10  # of the grids
-KINDS = ("gaussian", "masking", "salt-and-pepper")
+KINDS = ("gaussian", "masking", "salt-and-pepper", "block")
 EXTENT = (-1.5, 1.5, -1.5, 1.5)
 LONGEST = 0.15  # of the arrows
 
@@ -51,12 +52,23 @@ def spiral(count: int, seed: int) -> np.ndarray:
     return (1.2 * t * np.stack([np.cos(angle), np.sin(angle)])).T.astype(np.float32)
 
 
-def cut_out(images: Tensor) -> Tensor:
-    """The images with a black block over their middle, a third of each side."""
+def outside(images: Tensor) -> Tensor:
+    """1 for each pixel outside a block in the middle, a third of each side, and 0 inside."""
     side = images.shape[-1]
     keep = np.ones(images.shape[1:], np.float32)
     keep[:, side // 3 : side - side // 3, side // 3 : side - side // 3] = 0
-    return images * Tensor(keep, device=images.device)
+    return Tensor(keep, device=images.device)
+
+
+def test_loss(args: argparse.Namespace, model: A.Autoencoder, clean: Tensor) -> float:
+    """The loss of test examples (N, …), with the same damage each time."""
+    noise, total = Generator(args.seed + 1), 0.0
+    with minigen.no_grad():
+        for i in range(0, len(clean), 500):
+            x = clean[i : i + 500]
+            seen = A.corrupted(x, args.damage, args.amount, noise) if args.damage else x
+            total += float(A.squared_error(model(seen), x)) * len(x)
+    return total / len(clean)
 
 
 def score(args: argparse.Namespace, model: A.Autoencoder, clean: Tensor) -> dict[str, float]:
@@ -100,7 +112,9 @@ def draw_images(
         if args.damage:
             bad = A.corrupted(shown, args.damage, args.amount, Generator(args.seed + 1))
             save("denoised.png", shown, bad, model(bad))
-            save("inpainted.png", shown, cut_out(shown), model(cut_out(shown)))
+            keep = outside(shown)
+            cut = shown * keep
+            save("inpainted.png", shown, cut, cut + (1 - keep) * model(cut))
         codes = np.concatenate([model.encoder(train[i : i + 500]).numpy() for i in (0, 500)])
         if (codes.std(0) > 0).all():
             gaussian = A.DiagonalGaussian.fitted(codes).to(args.device)
@@ -140,7 +154,7 @@ def main() -> None:
     add("--width", type=int, default=16, help="channels after the first convolution")
     add("--latent", type=int, default=32, help="numbers that make a code")
     add("--damage", choices=KINDS, help="show damaged images, and ask for clean ones")
-    add("--amount", type=float, default=0.5, help="of damage: standard deviation, or share")
+    add("--amount", type=float, default=0.5, help="of damage: standard deviation or share")
     add("--batch-size", type=int, default=128, help="examples a step")
     add("--lr", type=float, default=1e-3, help="learning rate of Adam; falls to 0 in a line")
     args, run = parser.open_run()
@@ -173,20 +187,25 @@ def main() -> None:
     def damage(x: Tensor) -> Tensor:
         return A.corrupted(x, args.damage, args.amount) if args.damage else x
 
+    clean = Tensor(test_x[: args.limit], device=args.device)
     stream = batches.forever()
     for i in loop:
         optimiser.param_groups[0]["lr"] = args.lr * (1 - (i - 1) / loop.steps)
         x = Tensor(next(stream)[0], device=args.device)
         loop.log(A.step(model, optimiser, x, damage))
+        if loop.every(len(batches)):
+            error = test_loss(args, model, clean)
+            loop.say(f"epoch {i // len(batches)}: test loss {error:.4f}")
+            run.log(i, {"test loss": error})
 
     if args.data == "spiral":
         draw_arrows(run, model, test_x)
     else:
-        clean = Tensor(test_x[: args.limit], device=args.device)
         draw_images(run, args, model, Tensor(train_x[:1000], device=args.device), clean)
         found = score(args, model, clean)
         print("squared error of a pixel: " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()))
-    training.plot_metrics(run.path("curves.png"), run.metrics(), {"training": ["loss"]})
+    panels = {"squared error": ["loss", "test loss"]}
+    training.plot_metrics(run.path("curves.png"), run.metrics(), panels)
     print(f"{loop.step} steps in {loop.seconds:.0f} s; look at {run.folder}")
     if loop.interrupted:
         print(f"to go on: {training.resume_command(run)}")

@@ -200,19 +200,35 @@ def corrupted(
                        squared error is amount².
     masking:           a share `amount` of the numbers is set to 0.
     salt-and-pepper:   a share `amount` of the numbers is set to 0 or 1, with equal probability.
+    block:             a rectangle somewhere in each image (N, C, H, W), of a share `amount` of both
+                       its sides, is set to 0 (as by Pathak et al. 2016, arXiv:1604.07379).
 
     Raises:
-        ValueError: another kind, or an amount out of range.
+        ValueError: another kind, an amount out of range, or a block of what are no images.
     """
-    top = 1 if kind in ("masking", "salt-and-pepper") else math.inf
+    top = 1 if kind in ("masking", "salt-and-pepper", "block") else math.inf
     if not 0 <= amount <= top:
         raise ValueError(f"corrupted: {kind} noise takes an amount from 0 to {top}, not {amount}")
     like = {"generator": generator, "dtype": images.dtype, "device": images.device}
     if kind == "gaussian":
         return images + amount * F.randn(*images.shape, **like)
+    if kind == "block":
+        if images.ndim != 4:
+            raise ValueError(f"corrupted: a block is cut out of (N, C, H, W), not {images.shape}")
+        inside = []
+        for axis in 2, 3:
+            side = images.shape[axis]
+            length = round(amount * side)
+            # The first pixel is the floor of u + 1: each place in which the block fits is equally
+            # probable.
+            u = F.rand(len(images), 1, 1, 1, **like) * (side - length + 1) - 1
+            shape = (side, 1) if axis == 2 else (side,)
+            place = F.arange(side, dtype=images.dtype, device=images.device).reshape(shape)
+            inside.append((place > u) & (place <= u + length))
+        return F.where(inside[0] & inside[1], 0.0, images)
     if kind not in ("masking", "salt-and-pepper"):
         raise ValueError(
-            f"corrupted: expected gaussian, masking or salt-and-pepper noise, got {kind!r}"
+            f"corrupted: expected gaussian, masking, salt-and-pepper or block, got {kind!r}"
         )
     u = F.rand(*images.shape, **like)
     value = 0.0 if kind == "masking" else (u < amount / 2).to(images.dtype)

@@ -26,6 +26,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 import minigen
 from minigen import Generator, Tensor, nn
 from minigen import functional as F
@@ -218,6 +220,20 @@ def step(
     objective.backward()
     optimiser.step()
     return metrics
+
+
+def start_at_mean(model: VAE, images: np.ndarray) -> None:
+    """Set the decoder's last bias so that z = 0 with small weights makes the mean of the training
+    images (N, C, H, W), from 0 to 1: the log-odds of each pixel, as in the code of Burda et al.
+
+    From there each step is about what tells images apart, and pixels that are always black do not
+    drive the weights.
+    """
+    mean = images.mean(0, dtype=np.float64).clip(1e-3, 1 - 1e-3)
+    bias = [layer for layer in model.decoder.modules() if hasattr(layer, "bias")][-1].bias
+    log_odds = np.log(mean / (1 - mean)).astype(np.float32)
+    with minigen.no_grad():
+        bias.copy_(Tensor(log_odds.reshape(bias.shape), device=bias.device))
 
 
 def evaluate(

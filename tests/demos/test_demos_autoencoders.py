@@ -14,13 +14,16 @@ DIGITS = ("--data", "digits", "--quick", "--limit", 300)
 
 def test_vae_resumed_is_vae_uninterrupted(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    flags = (*DIGITS, "--latent", 2, "--binarise", "--fall", 0, "--limit", 128)
+    flags = (*DIGITS, "--latent", 2, "--binarise", "--activation", "tanh", "--average", 0.9)
+    flags = (*flags, "--fall", 0, "--limit", 128)
     said = run("vae.py", *flags, "--epochs", 2, "--out", whole)
     assert "epoch 2: test elbo" in said and "samples.gif" in said
     run("vae.py", *flags, "--epochs", 1, "--out", parts)
     run("vae.py", "--resume", parts, "--epochs", 2)
     a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
     np.testing.assert_equal(a, b)
+    network, average = (a[name] for name in ("model", "average"))
+    assert any((network[n] != x).any() for n, x in average["averages"].items())
     pictures = ("reconstructions", "interpolations", "traversal", "manifold", "latents", "curves")
     for name in pictures:
         assert (parts / f"{name}.png").stat().st_size > 0
@@ -41,13 +44,40 @@ def test_autoencoders_mend_damaged_digits(tmp_path, network):
     flags = ("--network", network, "--damage", "gaussian", "--latent", 4)
     said = run("autoencoder.py", *DIGITS, *flags, "--out", tmp_path / "run")
     assert float(said.split("damaged ")[1].split(",")[0]) == pytest.approx(0.25, rel=0.02)
+    assert "epoch 1: test loss" in said
     assert (tmp_path / "run" / "inpainted.png").stat().st_size > 0
+
+
+def test_few_latents_beside_many(tmp_path):
+    said = run("latents.py", *DIGITS, "--latents", 1, 3, "--out", tmp_path / "run")
+    assert "gaussian.png" in said
+    for name in "gaussian", "dimensions":
+        assert (tmp_path / "run" / f"{name}.png").stat().st_size > 0
 
 
 def test_arrows_of_points(tmp_path):
     flags = ("--quick", "--data", "spiral", "--damage", "gaussian", "--amount", 0.1)
     run("autoencoder.py", *flags, "--out", tmp_path / "run")
     assert (tmp_path / "run" / "arrows.png").stat().st_size > 0
+
+
+def test_they_are_measured(tmp_path, monkeypatch):
+    """In black and white a bound of log p is below it, and that is below 0."""
+    monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path / "cache"))
+    folder, rng = tmp_path / "pictures", np.random.default_rng(0)
+    folder.mkdir()
+    for i in range(40):
+        noise = rng.integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / f"{i}.png")
+    flags = ("--data", folder, "--size", 8, "--quick", "--limit", 30, "--batch-size", 4)
+    run("vae.py", *flags, "--binarise", "--average", 0.5, "--out", tmp_path / "vae")
+    run("autoencoder.py", *flags, "--damage", "block", "--out", tmp_path / "autoencoder")
+    runs = (tmp_path / "vae", tmp_path / "autoencoder")
+    assert "k = 50" in run("evaluate.py", *runs, "--images", 20, "--samples", 50)
+    vae, plain = (json.loads((path / "scores.json").read_text()) for path in runs)
+    assert 0 < vae["−log p(x), k = 50"] < -vae["test ELBO"] + 1
+    assert 0 < vae["−log p(x), standard error"] < 10
+    assert plain["squared error, damaged"] > 0 and plain["Fréchet distance"] > 0
 
 
 @pytest.mark.parametrize("demo", ["vae.py", "autoencoder.py"])

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minigen
 from minigen import Generator, Tensor, data, nn, optim
@@ -62,6 +64,28 @@ def test_damage_is_as_much_as_asked_for():
     for kind in "gaussian", "masking", "salt-and-pepper":
         np.testing.assert_array_equal(A.corrupted(x, kind, 0.0).data, x.data)
     assert (x.data == 0.25).all()
+
+
+@given(st.floats(0, 1), st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
+def test_a_block_is_one_rectangle_of_the_sides_asked_for(amount, height, width, seed):
+    x = Tensor(np.ones((20, 2, height, width), "f4"))
+    y = A.corrupted(x, "block", amount, Generator(seed)).data
+    sides = round(amount * height), round(amount * width)
+    for hole in y[:, 0] == 0:
+        for axis, side in enumerate(sides):
+            places = np.flatnonzero(hole.any(1 - axis))
+            assert len(places) == (side if all(sides) else 0)
+            assert not len(places) or places[-1] - places[0] == side - 1
+        assert hole.sum() == math.prod(sides)
+    assert (y[:, 0] == y[:, 1]).all()
+
+
+def test_a_block_may_be_in_every_place():
+    x = Tensor(np.ones((4000, 1, 4, 4), "f4"))
+    corners = A.corrupted(x, "block", 0.5, Generator(0)).data[:, 0, ::3, ::3] == 0
+    np.testing.assert_allclose(corners.mean(0), np.full((2, 2), 1 / 9), atol=0.02)
+    with pytest.raises(ValueError, match="block"):
+        A.corrupted(minigen.zeros(4, 4), "block", 0.5)
 
 
 def test_denoising_is_shown_the_damaged_and_asked_for_the_clean():

@@ -211,6 +211,17 @@ def test_a_learnt_variance_is_the_squared_error_of_a_pixel():
     assert abs(g.item()) < 1e-4
 
 
+def test_without_latents_it_starts_at_the_mean_image():
+    x = np.random.default_rng(0).random((50, 3, 4, 4))
+    x[:, :, 0, 0], x[:, :, 3, 3] = 0, 1  # pixels that never change
+    model = V.mlp_vae(2, (5,), 4, 3)
+    V.start_at_mean(model, x)
+    for parameter in list(model.decoder.parameters())[:-1]:
+        parameter.data[...] = 0
+    made = model.decode(minigen.randn(2, 2)).data
+    np.testing.assert_allclose(made, np.tile(x.mean(0), (2, 1, 1, 1)), atol=1.1e-3)
+
+
 def test_evaluate_takes_every_image_once():
     model, x, *_ = linear_gaussian(np.random.default_rng(0), perfect=False)
     whole = V.evaluate(model, x, batch_size=5, generator=Generator(3))

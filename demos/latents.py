@@ -1,0 +1,180 @@
+"""Two lessons about latents: how many there should be, and why they should be Gaussian.
+
+Autoencoders and VAEs of the same perceptrons are trained side by side, with few latents and with
+many. The run folder gets two pictures, drawn anew after each epoch.
+
+dimensions.png: test images, what each model makes of them, and new images of the VAEs. With few
+latents reconstructions are blurred; with many they are sharp.
+
+gaussian.png: the oldest way to generate, which is to fit a Gaussian and to sample m + s·ε. Of the
+pixels themselves it makes fog. Of an autoencoder's codes it misses where they lie, worse the more
+there are, and the decoder was never trained there. A VAE's latents are N(0, I) because the KL made
+them so, and most samples of it are digits. Above are test images in these coordinates, the two of
+greatest variance, coloured by label, with the Gaussian's first, second and third standard
+deviation; below are images of its samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import minigen
+from minigen import Generator, Tensor, data, nn, optim, training
+from minigen.models import autoencoder as A
+from minigen.models import vae as V
+from minigen.training.plane import frame
+
+COLUMNS, SAMPLES = 10, 36
+SCATTERED = 2000  # test images
+
+
+class Space(NamedTuple):
+    """Coordinates of images, the Gaussian in which they are thought to lie, and the way back."""
+
+    name: str
+    points: np.ndarray  # of test images, (N, dim)
+    gaussian: A.DiagonalGaussian
+    decode: Callable[[Tensor], Tensor]
+
+
+def spaces(
+    plain: list[A.Autoencoder], probable: list[V.VAE], train: Tensor, test: Tensor
+) -> list[Space]:
+    """Pixels and codes with a Gaussian fitted to those of training images, latents with N(0, I)."""
+    pixels = train.reshape(len(train), -1).numpy()
+    # A pixel that is always black has no variance: noise far below a grey level gives it one.
+    pixels = pixels + 1e-4 * np.random.default_rng(0).standard_normal(pixels.shape)
+    found = [
+        Space(
+            "pixels",
+            test.reshape(len(test), -1).numpy(),
+            A.DiagonalGaussian.fitted(pixels).to(test.device),
+            lambda x: x.reshape(len(x), *test.shape[1:]),
+        )
+    ]
+    for model in plain:
+        codes = model.encoder(train).numpy()
+        gaussian = A.DiagonalGaussian.fitted(codes).to(test.device)
+        name = f"autoencoder {codes.shape[1]}"
+        found.append(Space(name, model.encoder(test).numpy(), gaussian, model.decode))
+    for vae in probable:
+        mean, log_var = vae.encode(test)
+        noise = minigen.randn(*mean.shape, generator=Generator(0), device=test.device)
+        z = V.reparameterised(mean, log_var, noise).numpy()
+        gaussian = A.DiagonalGaussian(vae.latent).to(test.device)
+        found.append(Space(f"VAE {vae.latent}", z, gaussian, vae.decode))
+    return found
+
+
+def draw_gaussians(run: training.Run, all_spaces: list[Space], labels: np.ndarray) -> None:
+    """gaussian.png."""
+    count = len(all_spaces)
+    around = np.linspace(0, 2 * np.pi, 100)
+
+    def draw(axes: Any) -> None:
+        for i, (name, points, gaussian, decode) in enumerate(all_spaces):
+            above, below = axes[i], axes[count + i]
+            first, second = np.argsort(-points.var(0))[:2] if points.shape[1] > 1 else (0, 0)
+            x, y = points[:, first], points[:, second]
+            above.scatter(x, y, c=labels[: len(x)], s=3, cmap="tab10", linewidths=0)
+            m, s = gaussian.mean.numpy(), np.exp(0.5 * gaussian.log_var.numpy())
+            for r in 1, 2, 3:
+                ellipse = (
+                    m[first] + r * s[first] * np.cos(around),
+                    m[second] + r * s[second] * np.sin(around),
+                )
+                above.plot(*ellipse, color="#333333", linewidth=0.8)
+            above.set_title(name, loc="left", fontsize=9)
+            made = decode(gaussian.sample(SAMPLES, Generator(1)))
+            below.imshow(training.image_grid(made, low=0), cmap="gray")
+            below.set_axis_off()
+
+    training.save_image(run.path("gaussian.png"), frame(draw, count, 3.0, 2))
+
+
+def draw_dimensions(run: training.Run, models: dict[str, Any], test: Tensor) -> None:
+    """dimensions.png, a name before each row."""
+    shown = test[:COLUMNS]
+    rows = [("test images", shown)]
+    for name, model in models.items():
+        probable = isinstance(model, V.VAE)
+        rows.append((name, model.decode(model.encode(shown)[0]) if probable else model(shown)))
+    for name, model in models.items():
+        if isinstance(model, V.VAE):
+            made = model.sample(2 * COLUMNS, Generator(2))
+            rows += [(f"new, {name}", made[:COLUMNS]), ("", made[COLUMNS:])]
+
+    def draw(axes: Any) -> None:
+        grid = training.image_grid(np.concatenate([x.numpy() for _, x in rows]), COLUMNS, low=0)
+        axes[0].imshow(grid, cmap="gray")
+        middle = (np.arange(len(rows)) + 0.5) * len(grid) / len(rows)
+        axes[0].set_yticks(middle, [name for name, _ in rows])
+        axes[0].set_xticks([])
+        axes[0].spines[:].set_visible(False)
+
+    training.save_image(run.path("dimensions.png"), frame(draw, 1, 7.0))
+
+
+@training.script
+def main() -> None:
+    parser = training.Parser(
+        __doc__, name="latents", quick={"epochs": 1, "hidden": [40], "limit": 1000}
+    )
+    add = parser.add_argument
+    add("--epochs", type=int, default=5, help="how many times each training image is shown")
+    add("--data", default="auto", help="mnist, fashion-mnist, …, or a folder of pictures")
+    add("--size", type=int, default=32, help="side of the pictures of a folder, in pixels")
+    add("--limit", type=int, help="train and test with the first so many images only")
+    add("--latents", type=int, nargs="+", default=[2, 20], help="how many, of each pair of models")
+    add("--hidden", type=int, nargs="+", default=[400], help="units of the perceptrons' layers")
+    add("--batch-size", type=int, default=128, help="images a step")
+    add("--lr", type=float, default=1e-3, help="learning rate of Adam; falls to 0 in a line")
+    args, run = parser.open_run()
+
+    minigen.manual_seed(args.seed)
+    train = data.load(args.data, side=args.size, size=args.limit)
+    test = data.load(train.name, "test", side=args.size)
+    channels, size = train.images.shape[1:3]
+    train_x, test_x = (A.checked_images(s.scaled(low=0)) for s in (train, test))
+    batches = data.Batches(train_x, batch_size=args.batch_size, seed=args.seed)
+    plain, probable = [], []
+    for latent in args.latents:
+        sizes = latent, args.hidden, size, channels
+        plain.append(A.Autoencoder(A.MLPEncoder(*sizes), A.MLPDecoder(*sizes)).to(args.device))
+        probable.append(V.mlp_vae(*sizes).to(args.device))
+    models = dict(zip([f"autoencoder {n}" for n in args.latents], plain, strict=True))
+    models |= zip([f"VAE {n}" for n in args.latents], probable, strict=True)
+    optimisers = {n: optim.Adam(model.parameters(), lr=args.lr) for n, model in models.items()}
+    state = {"batches": batches, "random": minigen.default_generator}
+    state |= {f"{n} optimiser": optimiser for n, optimiser in optimisers.items()}
+    state |= models
+    loop = training.Loop(run, steps=args.epochs * len(batches), state=state)
+    print(nn.summary(plain[-1], train.images.shape[1:]))
+    print(f"{len(train):,} images of {train.name}; the run folder is {run.folder}")
+
+    shown = Tensor(test_x[: min(args.limit or SCATTERED, SCATTERED)], device=args.device)
+    fitted = Tensor(train_x[:5000], device=args.device)
+    stream = batches.forever()
+    for i in loop:
+        x = Tensor(next(stream)[0], device=args.device)
+        losses = {}
+        for name, model in models.items():
+            optimisers[name].param_groups[0]["lr"] = args.lr * (1 - (i - 1) / loop.steps)
+            step = V.step if isinstance(model, V.VAE) else A.step
+            losses[name] = step(model, optimisers[name], x)["loss"]
+        loop.log(losses)
+        if loop.every(len(batches)):
+            with minigen.no_grad():
+                draw_dimensions(run, models, shown)
+                draw_gaussians(run, spaces(plain, probable, fitted, shown), test.labels)
+
+    print(f"{loop.step} steps in {loop.seconds:.0f} s; look at {run.folder}/gaussian.png")
+    if loop.interrupted:
+        print(f"to go on: {training.resume_command(run)}")
+
+
+if __name__ == "__main__":
+    main()
