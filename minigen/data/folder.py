@@ -35,10 +35,10 @@ def folder(
         grey: make them grey, (N, 1, side, side), or coloured, (N, 3, side, side); by default
             coloured, if any picture is.
         split: "test" takes every tenth picture, "train" the others.
-        size: take the first so many, by default all.
+        size: take the first so many, or as many as there are; by default all.
 
     Raises:
-        DataError: no such folder, or too few pictures in it that can be read.
+        DataError: no such folder, or no pictures in it that can be read.
         ValueError: a side below 1.
     """
     path = Path(path)
@@ -73,11 +73,8 @@ def folder(
     labels = np.array([classes.index(kind) for kind in kinds], np.int64)
     tenth = np.arange(len(labels)) % 10 == 9
     taken = np.flatnonzero({None: tenth | True, "train": ~tenth, "test": tenth}[split])
-    if len(taken) < (size or 1):
-        raise DataError(
-            f"{path}: expected {size or 1} or more pictures{f' to {split} with' if split else ''}, "
-            f"got {len(taken)}"
-        )
+    if not len(taken):
+        raise DataError(f"{path}: expected 1 or more pictures to {split} with, got 0")
     taken = taken[:size]
     return Images(str(path), pixels[taken], labels[taken], tuple(classes))
 

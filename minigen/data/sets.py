@@ -43,7 +43,7 @@ def load(
     user's own folder of pictures by its path (see `folder`), every tenth of which is a test image.
 
     `size` takes the first so many images, by default all: 60,000 to train and 10,000 to test, or
-    what the folder has. Pictures of a folder become `side` × `side` pixels.
+    what the folder has, which may be fewer. Pictures of a folder become `side` × `side` pixels.
     "digits" are drawn here, in about three seconds for 60,000, the two splits of a `seed` from
     different random streams; the other sets ignore `seed`. See minigen.data.download for where
     files are looked for and kept; with `download` false a missing one is an error.
