@@ -1,7 +1,8 @@
 """Train a GAN on handwritten digits, clothes, or a folder of your own pictures.
 
-By default the multilayer perceptrons of the paper (Goodfellow et al. 2014), or convolutions with
---network conv. With --conditional the class is given to both networks (Mirza and Osindero 2014),
+By default convolutions and dense layers with batch norm, as in InfoGAN (Chen et al. 2016), with its
+learning rates; or the multilayer perceptrons of the first paper (Goodfellow et al. 2014) with
+--network mlp. With --conditional the class is given to both networks (Mirza and Osindero 2014),
 with --auxiliary to the generator alone, and the discriminator has to tell it (Odena et al. 2017);
 each row of the pictures is then one class, or only those of --classes are drawn. Subfolders of your
 own folder are its classes. Everything goes to a run folder, as in demos/dcgan.py.
@@ -17,8 +18,8 @@ from minigen import data, optim, training
 from minigen.models.gan import (
     GAN,
     Conditional,
-    ConvDiscriminator,
-    ConvGenerator,
+    DenseConvGenerator,
+    DenseConvJudge,
     MLPDiscriminator,
     MLPGenerator,
 )
@@ -32,14 +33,14 @@ def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> G
     judged = channels * args.packing
     outputs = 1 + classes if args.auxiliary else 1
     if args.network == "mlp":
-        generator = MLPGenerator(NOISE + told, 10 * args.width, size, channels)
+        generator = MLPGenerator(NOISE + told, 40 * args.width, size, channels)
         discriminator = MLPDiscriminator(
-            2 * args.width, 5, size, judged, classes if args.conditional else 0, outputs
+            8 * args.width, 5, size, judged, classes if args.conditional else 0, outputs
         )
     else:
-        generator = ConvGenerator(channels, args.width, NOISE + told, size)
+        generator = DenseConvGenerator(channels, args.width, NOISE + told, size)
         planes = classes if args.conditional else 0
-        discriminator = ConvDiscriminator(judged + planes, args.width, size, 0.2, outputs)
+        discriminator = DenseConvJudge(judged + planes, args.width, size, outputs=outputs)
     if told:
         generator = Conditional(generator, classes)
     if args.conditional:
@@ -54,7 +55,6 @@ def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> G
         auxiliary=args.auxiliary,
         optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
     )
-    # Two time scales (Heusel et al. 2017): G learns more from a D that is a little ahead.
     gan.discriminator_optimiser.param_groups[0]["lr"] = args.lr_ratio * args.lr
     return gan
 
@@ -67,16 +67,14 @@ def black(args: argparse.Namespace) -> float:
 
 @training.script
 def main() -> None:
-    parser = training.Parser(
-        __doc__, name="gan", quick={"steps": 30, "width": 16, "batch_size": 16}
-    )
+    parser = training.Parser(__doc__, name="gan", quick={"steps": 30, "width": 4, "batch_size": 16})
     add = parser.add_argument
-    add("--steps", type=int, default=6000, help="training steps in all")
+    add("--steps", type=int, default=8000, help="training steps in all")
     add(
         "--data", default="auto", help="mnist, fashion-mnist, digits, auto, or a folder of pictures"
     )
     add("--size", type=int, default=32, help="side of the pictures of a folder, in pixels")
-    add("--network", choices=("mlp", "conv"), default="mlp", help="perceptrons or convolutions")
+    add("--network", choices=("conv", "mlp"), default="conv", help="convolutions or perceptrons")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--conditional", action="store_true", help="G and D are told the class")
     kind.add_argument("--auxiliary", action="store_true", help="D has to tell the class")
@@ -85,9 +83,10 @@ def main() -> None:
     add("--smoothing", type=float, default=0.0, help="of D's labels of real images")
     add("--packing", type=int, default=1, help="images that D judges at a time (PacGAN)")
     add("--batch-size", type=int, default=64, help="real images a step, and as many generated ones")
-    add("--width", type=int, default=64, help="channels; a perceptron has 10 times the units in G")
-    add("--lr", type=float, default=2e-4, help="learning rate of G")
-    add("--lr-ratio", type=float, default=2.0, help="D's learning rate, in G's")
+    add("--width", type=int, default=16, help="channels; a perceptron has 40 times the units in G")
+    add("--lr", type=float, default=1e-3, help="learning rate of G")
+    add("--lr-ratio", type=float, default=0.2, help="D's learning rate, in G's")
+    add("--decay", type=float, default=0.995, help="of the average of G's weights that is drawn")
     args, run = parser.open_run()
 
     minigen.manual_seed(args.seed)
@@ -104,6 +103,8 @@ def main() -> None:
     training.train_gan(
         gan, run, args, images, batches,
         judge=gan.discriminator, panels=panels, classes=classes, low=black(args),
+        decay=args.decay,
+        sample_every=max(50, args.steps // 60),
     )  # fmt: skip
 
 

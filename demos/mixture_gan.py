@@ -3,7 +3,7 @@
 GAN, WGAN and WGAN-GP, with packing (PacGAN) if wished: --model, --packing. It prints how many of
 the modes 2,500 samples cover, which share of them is within 3σ of a mode, and the reverse
 Kullback-Leibler divergence over the modes, and draws samples.gif: the generated points over the
-real ones, and the contours of the discriminator or critic.
+real ones, and the contours of the discriminator or critic; samples.png has four frames of it.
 
 Mode collapse on purpose: with --collapse the discriminator learns a tenth as fast, and both with
 momentum, β₁ = 0.5. All noise is then drawn as nearly one point: where D finds real points at the
@@ -18,6 +18,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 import minigen
 from minigen import Generator, Tensor, data, nn, optim, training
@@ -125,6 +126,9 @@ def main() -> None:
 
     frames = sorted(run.path("samples").glob("*.png"))
     training.save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.15)
+    chosen = np.linspace(len(frames) // 3, len(frames) - 1, 4).astype(int)
+    strip = np.concatenate([np.asarray(Image.open(frames[i])) for i in chosen], axis=1)
+    training.save_image(run.path("samples.png"), strip)
     names = ["loss_d", "loss_g"] if args.model == "gan" else ["gap", "slope", "distance"]
     training.plot_metrics(run.path("curves.png"), run.metrics(), {args.model: names})
     found = score(args, gan)

@@ -147,6 +147,10 @@ running statistics change unnoticed | functional_values
 a sign: the targets of the GAN's loss | binary_cross_entropy_with_logits
 - target=lambda g, input: -g * input
 + target=lambda g, input: g * input
+# optim/optimizer.py
+a thread begins each parameter where the last one ended | optim
+-             for i in range(max(first - before, 0), end, PIECE):
++             for i in range(first if before else first - before, end, PIECE):
 # functional/embedding.py
 the padding row learns | functional_values
 - real = rows != padding_idx
@@ -171,8 +175,28 @@ pixels that meet no tap get no bias | kernels_convolution
 - y[...] = 0 if bias is None else bias
 + y[...] = 0
 the last chunk of images is the whole weight gradient | kernels_convolution
--                 total += np.matmul(
-+                 total = np.matmul(
+-                 total += share
++                 total = share
+the margin is added to the few pixels that there are | kernels_convolution
+- inner[...] = total[:, low[0] : low[0] + size[0], low[1] : low[1] + size[1]]
++ inner[...] = total[:, : size[0], : size[1]]
+# kernels/winograd.py
+a sum is taken for a difference | kernels_convolution
+- b=((1, 0, -1, 0), (0, 1, 1, 0)
++ b=((1, 0, 1, 0), (0, 1, 1, 0)
+the bias is added to one output of a tile | kernels_convolution
+- product[1, 1] += bias
++ product[0, 0] += bias
+strands of a strided filter begin at one pixel | kernels_convolution
+- origin = phase.start + first * phase.skip
++ origin = phase.start
+half-empty tiles keep what was there before | kernels_convolution
+- whole[:, size[0] :] = 0
++ pass
+# kernels/blas.py
+the rows that fill no piece are left out | kernels_convolution
+- if whole < length:
++ if False:
 # kernels/simple.py
 where windows overlap the last one wins, slowly | kernels_convolution
 - xg[:, i, :, rows, columns] += share
@@ -183,8 +207,11 @@ each thread skips its first image | kernels_convolution
 + worker.begin(work, i, bounds[i] + 1, bounds[i + 1])
 # kernels/product.py
 a tall product is shared out by its columns | kernels_elementwise
-- lead[0] if lead else max(y.shape)
-+ lead[0] if lead else min(y.shape)
+- y.shape[0 if tall else 1]
++ y.shape[1 if tall else 0]
+each thread adds the first outputs' bias | kernels_elementwise
+- None if bias is None else bias[part])
++ None if bias is None else bias[: len(bias[part])])
 # kernels/elementwise.py
 the derivative of relu at 0 is 1 | kernels_elementwise
 - (y > 0).view("i1")
@@ -237,6 +264,15 @@ the critic learns in the generator's step | wgan
 - g_loss.backward(inputs=list(self.generator.parameters()))
 + g_loss.backward()
 # models/gan.py
+the discriminator takes generated images for real | gan
+- fake, fake.detach() * 0)
++ fake, fake.detach() * 0 + 1)
+the generator makes its images worse | gan
+- return F.softplus(-fake).mean()
++ return F.softplus(fake).mean()
+what is drawn depends on its neighbours | gan
+-         self.generator.eval()
++         pass
 packs are made of points that are all alike | gan
 - images.reshape(len(images) // count, count * images.shape[1], *images.shape[2:])
 + F.cat([images[::count]] * count, 1)
@@ -275,6 +311,51 @@ a row named twice moves once | kernels_skipgram
 rows are damped in the batch after | word2vec
 -         self._steps[self._rows] = 0
 +         self._steps[:] = 1e9
+# models/vae.py
+the KL is a mean over latents, not a sum | vae
+- (mean * mean + F.exp(log_var) - log_var - 1).sum(-1)
++ (mean * mean + F.exp(log_var) - log_var - 1).mean(-1)
+the KL without its ½ | vae
+- return 0.5 * (mean * mean
++ return (mean * mean
+a sign in the KL | vae
+- F.exp(log_var) - log_var - 1
++ F.exp(log_var) + log_var - 1
+the KL is taken from the loss, not added | vae
+- reconstruction + beta * kl
++ reconstruction - beta * kl
+log σ² is taken for log σ | vae
+- mean + F.exp(0.5 * log_var) * noise
++ mean + F.exp(log_var) * noise
+black and white: a mean over pixels, not a sum | vae
+- return loss.sum((-3, -2, -1))
++ return loss.mean((-3, -2, -1))
+a Gaussian's squared error is a mean over pixels | vae
+- squared = (apart * apart).sum((-3, -2, -1))
++ squared = (apart * apart).mean((-3, -2, -1))
+the importance bound is of the sum of weights, not their mean | vae
+- F.logsumexp(log_weights, 0) - math.log(len(log_weights))
++ F.logsumexp(log_weights, 0)
+the importance bound is the mean of the logarithms | vae
+- return F.logsumexp(log_weights, 0) - math.log(len(log_weights))
++ return log_weights.mean(0)
+the weights lack the guess's log σ | vae
+- (noise * noise - z * z + log_var)
++ (noise * noise - z * z)
+without latents the decoder starts at the wrong end | vae
+- np.log(mean / (1 - mean))
++ np.log((1 - mean) / mean)
+# models/autoencoder.py
+denoising is asked for the damaged image | autoencoder
+- loss = squared_error(model(damage(images) if damage else images), images)
++ images = damage(images) if damage else images; loss = squared_error(model(images), images)
+a block never reaches the last row and column | autoencoder
+- (side - length + 1) - 1
++ (side - length) - 1
+# metrics/likelihood.py
+batches of latents are averaged, not added | metrics_likelihood
+- here[...] = np.logaddexp(here, np.logaddexp.reduce(weights, axis=0))
++ here[...] = np.logaddexp(here, np.logaddexp.reduce(weights, axis=0)) - np.log(2)
 # models/word2vec.py
 an update that does nothing | word2vec
 -                 kernel.add_rows(tables[0], *result.w_in, damping(result.w_in.rows, now))

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minigen.data.images import DataError
+
 
 class Batches:
     """Cuts arrays that share their first axis into batches, epoch after epoch.
@@ -14,8 +16,9 @@ class Batches:
     `epoch`, and `position`, how many of its batches have been handed out. They are the object's,
     not the iterator's: all iterators of one object share them.
 
-    With `drop_last` an incomplete last batch is left out. Raises ValueError where the arrays differ
-    in length, an epoch would have no batch, `batch_size` < 1, or `seed` is not in 0..2^64 - 1.
+    With `drop_last` an incomplete last batch is left out. Raises DataError where an epoch would
+    have no batch, and ValueError where the arrays differ in length, `batch_size` < 1, or `seed` is
+    not in 0..2^64 - 1.
     """
 
     def __init__(
@@ -40,9 +43,9 @@ class Batches:
         self.drop_last = drop_last
         self.seed = seed
         if len(self) == 0:
-            raise ValueError(
-                f"Batches: {self.items} items make no batch of {batch_size}: take a smaller "
-                f"batch_size" + (", or drop_last=False" if self.items else ", or more items")
+            raise DataError(
+                f"Batches: {self.items} items make no batch of {batch_size}: take a smaller batch "
+                "size" + (", or drop_last=False" if self.items else ", or more items")
             )
         self._start(epoch=0, position=0)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from minigen.metrics.points import as_pair
 
-ROWS = 1000  # of a matrix of distances that are there at a time
+ROWS = 100  # of a matrix of distances that are there at a time
 
 
 class PRDC(NamedTuple):

@@ -19,6 +19,7 @@ from typing import Any
 import minigen
 from minigen import Tensor, nn, optim
 from minigen import functional as F
+from minigen.data import DataError
 
 ADAM = functools.partial(optim.Adam, lr=2e-4, betas=(0.5, 0.999))  # as in the DCGAN paper
 
@@ -106,6 +107,16 @@ class Adversaries:
     def generate(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """G(z), or G(z|y)."""
         return self.generator(z) if labels is None else self.generator(z, labels)
+
+    @minigen.no_grad()
+    def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """`generate` to look at: unrecorded, and with batch norm's running statistics, so that no
+        image depends on the others that are drawn with it."""
+        was_training = self.generator.training
+        self.generator.eval()
+        images = self.generate(z, labels)
+        self.generator.train(was_training)
+        return images
 
     def state_dict(self) -> dict[str, Any]:
         """Both networks and both optimisers."""
@@ -214,10 +225,13 @@ def packed(images: Tensor, count: int) -> Tensor:
     images at a time notices when generated ones are all alike, so that G cannot collapse.
 
     Raises:
-        ValueError: N is not a multiple of `count`.
+        DataError: N is not a multiple of `count`.
     """
     if len(images) % count:
-        raise ValueError(f"packed: {len(images)} images do not make packs of {count}")
+        raise DataError(
+            f"packed: {len(images)} images do not make packs of {count}: take a batch size that is "
+            f"a multiple of {count}"
+        )
     if count == 1:
         return images
     return images.reshape(len(images) // count, count * images.shape[1], *images.shape[2:])
@@ -257,6 +271,17 @@ def glorot(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+def quarter(size: int) -> int:
+    """A quarter of the size of images, which two convolutions of stride 2 leave of it.
+
+    Raises:
+        DataError: it is no whole number.
+    """
+    if size < 4 or size % 4:
+        raise DataError(f"the size of images must be a multiple of 4, not {size}")
+    return size // 4
+
+
 class ConvGenerator(nn.Sequential):
     """The convolutional generator of the WGAN tutorial: (N, noise) -> (N, channels, size, size) in
     [−1, 1]. 1,176,835 parameters with its defaults, 1,164,289 with one channel.
@@ -269,9 +294,7 @@ class ConvGenerator(nn.Sequential):
     """
 
     def __init__(self, channels: int = 3, width: int = 128, noise: int = 100, size: int = 28):
-        if size % 4:
-            raise ValueError(f"size must be a multiple of 4, not {size}")
-        s = size // 4
+        s = quarter(size)
         super().__init__(
             nn.Linear(noise, width * s * s),
             nn.LeakyReLU(0.2),
@@ -318,6 +341,75 @@ class ConvDiscriminator(nn.Sequential):
             nn.Linear(width * halves * halves, outputs),
         )
         glorot(self)
+
+
+class DenseConvGenerator(nn.Sequential):
+    """Dense layers, then convolutions, with batch norm: the generator of InfoGAN for MNIST (Chen et
+    al. 2016, arXiv:1606.03657, table 1), by default at a quarter of its width:
+    (N, noise) -> (N, channels, size, size) in [−1, 1].
+
+    The dense layers place the strokes of a digit relative to each other, which convolutions of four
+    pixels cannot, and they are cheap.
+
+    Args:
+        channels: of the images.
+        width: channels of the last convolution but one; 16 times as many units in the first layer.
+        noise: length of z.
+        size: of the images, a multiple of 4.
+    """
+
+    def __init__(self, channels: int = 1, width: int = 16, noise: int = 100, size: int = 28):
+        s, hidden = quarter(size), 16 * width
+        super().__init__(  # no bias where batch norm would take it off again
+            nn.Linear(noise, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, 2 * width * s * s, bias=False),
+            nn.Unflatten(1, (2 * width, s, s)),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
+            nn.Tanh(),
+        )
+
+
+class DenseConvJudge(nn.Sequential):
+    """The discriminator that belongs to it, or a critic: (N, channels, size, size) -> (N, outputs).
+
+    Args:
+        channels: of the images.
+        width: channels of the first convolution.
+        size: of the images, a multiple of 4.
+        norm: "batch", or "layer" for a gradient penalty, which is of each image by itself.
+        outputs: numbers for each image; more than one with an auxiliary classifier.
+    """
+
+    def __init__(
+        self,
+        channels: int = 1,
+        width: int = 16,
+        size: int = 28,
+        norm: str = "batch",
+        outputs: int = 1,
+    ):
+        if norm not in ("batch", "layer"):
+            raise ValueError(f"norm must be 'batch' or 'layer', not {norm!r}")
+        s, hidden, batch = quarter(size), 16 * width, norm == "batch"
+        super().__init__(
+            nn.Conv2d(channels, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
+            nn.BatchNorm2d(2 * width) if batch else nn.LayerNorm((2 * width, s, s)),
+            nn.LeakyReLU(0.2),
+            nn.Flatten(),
+            nn.Linear(2 * width * s * s, hidden),
+            nn.BatchNorm1d(hidden) if batch else nn.LayerNorm(hidden),
+            nn.LeakyReLU(0.2),
+            nn.Linear(hidden, outputs),
+        )
 
 
 class Maxout(nn.Module):

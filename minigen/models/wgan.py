@@ -16,13 +16,13 @@ units of the data.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import minigen
 from minigen import Tensor, nn, optim
 from minigen import functional as F
-from minigen.models.gan import Adversaries, glorot, packed
+from minigen.models.gan import Adversaries, packed
 
 RMSPROP = functools.partial(optim.RMSprop, lr=5e-5)  # algorithm 1 of WGAN
 ADAM = functools.partial(optim.Adam, lr=1e-4, betas=(0.0, 0.9))  # algorithm 1 of WGAN-GP
@@ -177,30 +177,3 @@ class WGAN(Adversaries):
     def _critic(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """f(x), or f(x|y), of packed images."""
         return self.critic(images) if labels is None else self.critic(images, labels)
-
-
-class ConvCritic(nn.Sequential):
-    """A convolutional critic, (N, channels, size, size) -> (N, 1): two convolutions of stride 2 as
-    in `ConvDiscriminator`, without dropout, and a last linear layer without sigmoid.
-
-    Args:
-        channels: of the images.
-        width: channels inside.
-        size: of the images.
-        norm: layer norm over each image after the second convolution, which the WGAN-GP paper puts
-            in the place of batch norm, since the penalty is of each image by itself.
-    """
-
-    def __init__(self, channels: int = 1, width: int = 64, size: int = 28, norm: bool = False):
-        halves = (((size + 1) // 2) + 1) // 2  # two convolutions of stride 2
-        normed: Sequence[nn.Module] = [nn.LayerNorm((width, halves, halves))] if norm else []
-        super().__init__(
-            nn.Conv2d(channels, width, 5, stride=2, padding=2),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(width, width, 5, stride=2, padding=2),
-            *normed,
-            nn.LeakyReLU(0.2),
-            nn.Flatten(),
-            nn.Linear(width * halves * halves, 1),
-        )
-        glorot(self)

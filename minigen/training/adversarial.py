@@ -39,8 +39,8 @@ def train_gan(
     the metrics (curves.png), and the checkpoint.
 
     Args:
-        gan: has a `step` on batches of real images, or of images and labels, and `generate`, and a
-            state that a checkpoint can hold: a `GAN` or `WGAN`.
+        gan: has a `step` on batches of real images, or of images and labels, `draw`, and a state
+            that a checkpoint can hold: a `GAN` or `WGAN`.
         run: the run folder.
         args: the flags `steps`, `seed` and `device`.
         images: the data set, for its name and the shape of its images.
@@ -84,8 +84,8 @@ def train_gan(
         loop.log(gan.step(*(batch if len(batch) == 2 else batch[0] for batch in real)))
         average.update()
         if loop.every(sample_every) or step == 1:
-            with minigen.no_grad(), average.average_parameters():
-                samples = gan.generate(noise, labels)
+            with average.average_parameters():
+                samples = gan.draw(noise, labels)
             grid = image_grid(samples, columns=COLUMNS, low=low)
             save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
 

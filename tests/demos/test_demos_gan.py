@@ -1,13 +1,36 @@
 """The demos of GANs run, resume, take a folder of pictures, and are measured by evaluate.py."""
 
+import contextlib
+import io
 import json
+import pathlib
+import runpy
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
-from test_demos import run
 
 from minigen.training import load_checkpoint
+
+DEMOS = pathlib.Path(__file__).parents[2] / "demos"
+
+
+def run(script, *flags, status=0):
+    """What the command prints: run in this process, which saves the start of one."""
+    said, code = io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [str(DEMOS / script), *map(str, flags)])
+        patch.syspath_prepend(DEMOS)
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            try:
+                runpy.run_path(sys.argv[0], run_name="__main__")
+            except SystemExit as end:  # with a message, a command prints it and has status 1
+                code = end.code or 0
+    if isinstance(code, str):
+        code = print(code, file=said) or 1
+    assert code == status, said.getvalue()
+    return said.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +71,7 @@ def test_runs_of_all_kinds_are_measured(tmp_path, pictures, monkeypatch):
     monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path / "cache"))
     kinds = {
         "conditional": ("gan.py", "--conditional", "--classes", 1),
-        "auxiliary": ("gan.py", "--auxiliary", "--network", "conv"),
+        "auxiliary": ("gan.py", "--auxiliary", "--network", "mlp"),
         "packed": ("gan.py", "--packing", 2),
         "warm": ("wgan.py", "--conditional", "--warm-up", "--steps", 1),
     }
@@ -56,14 +79,16 @@ def test_runs_of_all_kinds_are_measured(tmp_path, pictures, monkeypatch):
         run(demo, *small(pictures, *flags), "--out", tmp_path / name)
     folders = [tmp_path / name for name in kinds]
     said = run("evaluate.py", *folders, "--images", 30)
-    assert said.count("training the classifier") == 1 and "3 runs of gan" in said
+    assert said.count("training the classifier") == 1 and "runs of" not in said
     for folder in folders:
         scores = scores_of(folder)
         assert scores["Fréchet distance"] > scores["Fréchet distance, floor"] >= 0
         assert scores["accuracy of the classifier"] > 0.9
         assert ("read as the class asked for" in scores) == (folder.name != "packed")
     before = scores_of(folders[0])
-    assert "training the classifier" not in run("evaluate.py", folders[0], "--images", 30)
+    said = run("evaluate.py", folders[0], folders[0], "--images", 30)
+    assert "training the classifier" not in said
+    assert "over 2 runs of gan: device cpu, steps 4," in said
     assert scores_of(folders[0]) == before
 
 
@@ -77,6 +102,7 @@ def test_points_in_the_plane_are_drawn_and_measured(tmp_path):
     for score, (demo, *flags) in kinds.items():
         run(demo, *flags, "--quick", "--steps", 6, "--out", tmp_path / score)
         assert (tmp_path / score / "samples.gif").stat().st_size > 1000
+    assert Image.open(tmp_path / "covered" / "samples.png").width > 800  # four frames
     run("evaluate.py", *(tmp_path / score for score in kinds))
     assert all(score in scores_of(tmp_path / score) for score in kinds)
 
@@ -95,7 +121,9 @@ def test_critic_and_discriminator_are_drawn_and_the_theory_holds(tmp_path):
 @pytest.mark.parametrize("demo, flags, reason", [
     ("gan.py", ("--classes", 1), "add --conditional"),
     ("gan.py", ("--conditional", "--classes", 5), r"not [5]"),
+    ("gan.py", ("--batch-size", 100), "54 items make no batch of 100: take a smaller"),
     ("wgan.py", ("--conditional", "--packing", 2), "leave one of them out"),
+    ("wgan.py", ("--packing", 3), "a batch size that is a multiple of 3"),
 ])  # fmt: skip
 def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, pictures, demo, flags, reason):
     said = run(demo, *small(pictures, *flags), "--out", tmp_path / "run", status=1)

@@ -8,6 +8,7 @@ import pytest
 
 import minigen
 from minigen import Tensor, gradcheck, nn, optim
+from minigen.data import DataError
 from minigen.models import gan as G
 from minigen.models.classifier import Classifier, accuracy, evaluate, step
 
@@ -32,6 +33,35 @@ def test_networks_fit_each_other(size):
     images = G.MLPGenerator(hidden=8, size=size)(z)
     assert images.shape == (2, 1, size, size)
     assert G.MLPDiscriminator(hidden=6, pieces=3, size=size)(images).shape == (2, 1)
+    images = G.DenseConvGenerator(3, width=2, size=size)(z)
+    assert images.shape == (2, 3, size, size) and abs(images).data.max() <= 1
+    judge = G.Conditional(G.DenseConvJudge(3 + 4, 2, size, "layer", outputs=5), 4)
+    assert judge(images, Tensor([3, 0])).shape == (2, 5)
+
+
+@pytest.mark.parametrize("size", [0, 30])
+def test_images_are_halved_twice(size):
+    for network in (G.ConvGenerator, G.DenseConvGenerator, G.DenseConvJudge):
+        with pytest.raises(DataError, match="multiple of 4"):
+            network(size=size)
+    with pytest.raises(ValueError, match="'batch' or 'layer'"):
+        G.DenseConvJudge(norm="instance")
+
+
+def test_what_is_drawn_does_not_depend_on_its_neighbours():
+    """Batch norm's running statistics are used, and left as they are."""
+    minigen.manual_seed(0)
+    network = G.Conditional(G.DenseConvGenerator(1, 2, noise=5 + 3, size=8), 3)
+    gan = G.GAN(network, nn.Identity(), noise=5, optimiser=lambda _: None)
+    z, y = gan.sample_noise(6), Tensor([0, 1, 2, 0, 1, 2])
+    gan.generate(z, y)
+    before = {name: value.data.copy() for name, value in network.state_dict().items()}
+    drawn = gan.draw(z, y)
+    np.testing.assert_allclose(gan.draw(z[:2], y[:2]).data, drawn.data[:2], atol=1e-6)
+    assert not drawn.requires_grad and network.training
+    for name, value in network.state_dict().items():
+        assert np.array_equal(value.data, before[name])
+    assert not np.allclose(gan.generate(z[:2], y[:2]).data, drawn.data[:2], atol=1e-3)
 
 
 def test_losses_are_the_formulas_of_the_paper():
@@ -99,9 +129,12 @@ def test_training_moves_the_samples_onto_the_data():
         return np.linalg.norm(points.mean(0) - [2, -1]) + np.abs(points.std(0) - 0.5).max()
 
     before = distance()
+    average = optim.ExponentialMovingAverage(gan.generator, 0.99)  # G itself circles around them
     for _ in range(400):
         metrics = gan.step(real_points(64))
-    assert distance() < 0.35 < 1 < before
+        average.update()
+    with average.average_parameters():
+        assert distance() < 0.35 < 1 < before
     assert metrics.keys() == {"loss_d", "loss_g", "d_real", "d_fake"}
     assert all(m.shape == () and not m.requires_grad for m in metrics.values())
 
