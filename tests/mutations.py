@@ -210,8 +210,8 @@ a tall product is shared out by its columns | kernels_elementwise
 - y.shape[0 if tall else 1]
 + y.shape[1 if tall else 0]
 each thread adds the first outputs' bias | kernels_elementwise
-- None if bias is None else bias[part])
-+ None if bias is None else bias[: len(bias[part])])
+- some += bias if tall else bias[part]
++ some += bias if tall else bias[: len(bias[part])]
 # kernels/elementwise.py
 the derivative of relu at 0 is 1 | kernels_elementwise
 - (y > 0).view("i1")
