@@ -32,6 +32,13 @@ def takes_pieces() -> bool:
     )
 
 
+def pay(m: int, k: int, n: int, turned: bool) -> bool:
+    """Whether a product (m, k) @ (k, n) takes less time in pieces."""
+    if turned:
+        return m <= 32 or m <= 128 and 256 <= k <= 1024
+    return n <= 64 or n % 64 == 0 and k <= 512
+
+
 def pieces(m: int, k: int, n: int, turned: bool) -> tuple[int, int, int]:
     """How much of m, k and n the pieces of a product (m, k) @ (k, n) have, if k is worth splitting;
     `turned` says that the second factor lies column by column."""
@@ -53,7 +60,7 @@ def multiply(a: Array, b: Array, out: Array) -> None:
     turned = b.strides[-1] != b.itemsize
     ordered = not turned or (b.strides[-2] == b.itemsize and k >= SHORT)
     # Each piece costs some of NumPy's time.
-    if m * k * n <= 3 * SMALL or not ordered or not takes_pieces():
+    if m * k * n <= 3 * SMALL or not ordered or not pay(m, k, n, turned) or not takes_pieces():
         np.matmul(a, b, out=out)
         return
     rows, inner, width = pieces(m, k, n, turned)
