@@ -188,8 +188,8 @@ the bias is added to one output of a tile | kernels_convolution
 - product[1, 1] += bias
 + product[0, 0] += bias
 strands of a strided filter begin at one pixel | kernels_convolution
-- origin = phase.start + first * phase.skip
-+ origin = phase.start
+- Strand(phase.start + first * phase.skip,
++ Strand(phase.start,
 half-empty tiles keep what was there before | kernels_convolution
 - whole[:, size[0] :] = 0
 + pass

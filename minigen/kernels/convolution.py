@@ -82,16 +82,18 @@ def transposed_phases(
     out: int, kernel: int, stride: int, padding: int, dilation: int
 ) -> tuple[Phase, ...]:
     """A transposed convolution along one axis: output y meets input (y + padding − r·dilation) /
-    stride at those taps r for which that is whole, which depends on y modulo stride alone."""
+    stride at those taps r for which that is whole, which depends on y modulo stride alone. The
+    last tap comes first, since it meets the first input: so windows are copied in memory's order.
+    """
     phases = []
     for first in range(min(stride, out)):
         taps = [r for r in range(kernel) if (first + padding - r * dilation) % stride == 0]
         step = stride // math.gcd(stride, dilation)
         if taps:
-            start = (first + padding - taps[0] * dilation) // stride
-            taps = range(taps[0], taps[-1] + 1, step)
+            start = (first + padding - taps[-1] * dilation) // stride
+            taps = range(taps[-1], taps[0] - 1, -step)
             count = len(range(first, out, stride))
-            phases.append(Phase(first, stride, count, taps, start, 1, -step * dilation // stride))
+            phases.append(Phase(first, stride, count, taps, start, 1, step * dilation // stride))
     return tuple(phases)
 
 
@@ -259,7 +261,7 @@ def _matrices(
 
 
 def _slice(taps: range) -> slice:
-    return slice(taps.start, taps.stop, taps.step)
+    return slice(taps.start, None if taps.stop < 0 else taps.stop, taps.step)
 
 
 def scatter(
@@ -493,8 +495,8 @@ def conv2d_weight(
     if groups == 1 and g.shape[1] <= FEW < x.shape[1] and stride == (1, 1):
         # Unfold the side with fewer channels: windows of g times the pixels of x.
         rows, columns = _phases(transposed_phases, x.shape[2:], kernel, stride, padding, dilation)
-        w = correlate(_nhwc(g), _nhwc(x), groups, rows, columns)  # (1, C, R, S, O)
-        return np.ascontiguousarray(w[0].transpose(3, 0, 1, 2))
+        w = correlate(_nhwc(g), _nhwc(x), groups, rows, columns)  # (1, C, R, S, O), last tap first
+        return np.ascontiguousarray(w[0, :, ::-1, ::-1].transpose(3, 0, 1, 2))
     rows, columns = _phases(forward_phases, g.shape[2:], kernel, stride, padding, dilation)
     image = _nhwc(x)
     if groups == 1 and winograd.pays(image.shape, g.shape[1], g.shape[2:], rows, columns):

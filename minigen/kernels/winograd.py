@@ -79,18 +79,13 @@ class Strand:
 @functools.lru_cache(maxsize=4096)
 def strands(phase: Phase) -> tuple[Strand, ...]:
     """Those of a phase; none where they do not have two or three taps each."""
-    step, backwards = abs(phase.skip), phase.skip < 0
-    many = phase.hop // step  # taps j and j + many meet inputs that are one hop apart
-    if phase.hop % step or len(phase.taps) % many or len(phase.taps) // many not in SCHEMES:
+    many = phase.hop // phase.skip  # taps j and j + many meet inputs that are one hop apart
+    if phase.hop % phase.skip or len(phase.taps) % many or len(phase.taps) // many not in SCHEMES:
         return ()
-    found = []
-    for first in range(many):
-        taps = tuple(phase.taps[first::many])
-        origin = phase.start + first * phase.skip
-        if backwards:
-            taps, origin = taps[::-1], origin - (len(taps) - 1) * phase.hop
-        found.append(Strand(origin, phase.hop, taps))
-    return tuple(found)
+    return tuple(
+        Strand(phase.start + first * phase.skip, phase.hop, tuple(phase.taps[first::many]))
+        for first in range(many)
+    )
 
 
 def pays(
