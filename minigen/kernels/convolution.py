@@ -123,7 +123,7 @@ class Windows:
         )
         self.per_image = per_image * channels
         # BLAS copies the filters once for each product: large ones should meet many windows.
-        self.images = max(1, max(BUFFER, filters) // (self.per_image * image.itemsize))
+        self.images = max(1, round(max(BUFFER, filters) / (self.per_image * image.itemsize)))
         # Where there are few images, threads share out the rows of each; where there are few
         # pixels even, the filters, which each thread would have to copy.
         self.few = groups == 1 and self.pixels < outputs
