@@ -23,6 +23,34 @@ def _reduced(name: str, loss: Tensor, reduction: str) -> Tensor:
     return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
 
+@operation(
+    elementwise=True,
+    g=lambda h, input, target: _error_slope(h, input, target),
+    input=lambda h, g: 2 * (h * g),
+    target=lambda h, g: -2 * (h * g),
+)
+@spread
+def _error_slope(g: Array, input: Array, target: Array) -> Array:
+    """2·g·(input − target)"""
+    y = input - target
+    y *= g
+    y *= 2
+    return y
+
+
+@operation(
+    elementwise=True,
+    input=_error_slope,
+    target=lambda g, input, target: _error_slope(g, target, input),
+)
+@spread
+def _squared_error(input: Array, target: Array) -> Array:
+    """(input − target)²"""
+    y = input - target
+    y *= y
+    return y
+
+
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -33,8 +61,7 @@ def mse_loss(
 ) -> Tensor:
     """(input − target)². Shapes: both the same (or broadcast to each other)."""
     refuse("mse_loss", size_average=size_average, reduce=reduce, weight=weight)
-    difference = input - target
-    return _reduced("mse_loss", difference * difference, reduction)
+    return _reduced("mse_loss", _squared_error(input, target), reduction)
 
 
 @operation(

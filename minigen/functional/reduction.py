@@ -10,16 +10,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigen.backend import INT64, Array, namespace
+from minigen.backend import INT64, Array, namespace, on_host
 from minigen.functional.arguments import Dims, axes, axis, refuse, require_floating, sizes
 from minigen.functional.pointwise import _cast, abs, exp, maximum, minimum, sign, where
 from minigen.functional.shape import _index, _reshape, cat, take_along_dim
+from minigen.kernels import elementwise, pixels
 from minigen.operation import operation
 from minigen.tensor import Tensor
+
+MANY = 1 << 14  # elements
 
 
 @operation(input=lambda g, shape, dims: _expand(_with_kept(g, shape, dims), shape=shape))
 def _sum(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
+    if input.size >= MANY and on_host(input) and input.dtype.kind == "f" and not keepdim:
+        if dims == (0, 2, 3) and input.ndim == 4:  # the gradient of a bias
+            return pixels.sum_over(input)
+        if len(dims) == input.ndim:
+            return elementwise.total(input)
     return input.sum(axis=dims, keepdims=keepdim)
 
 
@@ -39,7 +47,7 @@ def _count(shape: tuple[int, ...], dims: tuple[int, ...]) -> float:
     )
 )
 def _mean(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
-    return input.sum(axis=dims, keepdims=keepdim) / _count(input.shape, dims)
+    return _sum.operation.value(input, dims=dims, keepdim=keepdim) / _count(input.shape, dims)
 
 
 def _kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:

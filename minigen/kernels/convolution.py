@@ -25,15 +25,16 @@ from numpy.lib.stride_tricks import as_strided
 from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import memory, winograd
-from minigen.kernels.blas import multiply, takes_pieces
+from minigen.kernels.blas import multiply, pay, takes_pieces
 from minigen.kernels.cuda import convolution as cuda
+from minigen.kernels.pixels import add as add_to_pixels
 from minigen.kernels.threads import over_images, scratch
 
 Pair = tuple[int, int]
 
 BUFFER = 1 << 21  # bytes of windows copied at a time: about a core's share of the cache
 PLANAR = 4  # up to so many channels in a group, windows are copied as planes
-MANY = 8192  # pixels, for which filters are worth copying in any order
+MANY = 512  # pixels, for which filters are worth copying in any order
 FEW = 8  # at most so many output channels make a product too narrow to gather for
 
 
@@ -213,7 +214,7 @@ def gather(
                     out = at.reshape(1, -1, at.shape[3])
                     multiply(product, matrix, out)
                     if bias is not None:
-                        out += bias
+                        add_to_pixels(out, bias)
                     continue
                 # (G, images·pixels, O/G)
                 out = scratch("product", (*product.shape[:2], matrix.shape[2]), y.dtype)
@@ -244,14 +245,16 @@ def _matrices(
     w: Array, rows: tuple[Phase, ...], columns: tuple[Phase, ...], pixels: int
 ) -> dict[tuple[Phase, Phase], Array]:
     """The filters w (G, O/G, R, S, C/G) of each phase, (G, taps·taps·C/G, O/G), for so many pixels
-    of the output: row by row, as BLAS likes it best, or, if there are few, copied along the axis
+    of the output: row by row where BLAS then takes them in pieces, otherwise copied along the axis
     whose neighbours are nearer in memory."""
     groups, per_group = w.shape[:2]
     matrices = {}
     for a in rows:
         for b in columns:
             taps = w[:, :, _slice(a.taps), _slice(b.taps)]
-            if w.strides[4] < w.strides[1] and not (takes_pieces() and pixels >= MANY):
+            depth = math.prod(taps.shape[2:])
+            small = takes_pieces() and pay(pixels, depth, per_group, turned=False)
+            if w.strides[4] < w.strides[1] and not (small and pixels >= MANY):
                 matrix = np.ascontiguousarray(taps).reshape(groups, per_group, -1).swapaxes(1, 2)
             else:
                 matrix = np.ascontiguousarray(taps.transpose(0, 2, 3, 4, 1))
@@ -330,8 +333,7 @@ def scatter_pixels(
         total[...] = 0 if bias is None else bias[first:last]
         if height == width == 1:  # each tap has an output of its own
             rows, columns = (
-                slice(lo + o.start, lo + o.stop, o.step)
-                for lo, o in zip(low, offsets, strict=True)
+                slice(lo + o.start, lo + o.stop, o.step) for lo, o in zip(low, offsets, strict=True)
             )
             total[:, rows, columns] += planes[:, 0, 0].transpose(0, 2, 3, 1)
         else:

@@ -54,18 +54,31 @@ def _in_pieces(formula: Callable[..., None], *arrays: Array) -> Array:
     if y.size <= threads.PIECE and all(a.strides == like.strides for a in arrays[:-1]):
         formula(*arrays, y)
         return y
-    flat = [_laid_out_as(y, a).ravel(order="K") for a in (*arrays, y)]
+    flat = [_flat(a, y) for a in (*arrays, y)]
     threads.in_pieces(lambda i, j: formula(*[a[i:j] for a in flat]), y.size, 1, 16.0 * y.size)
     return y
 
 
-def _laid_out_as(y: Array, a: Array) -> Array:
-    """`a`, or a copy of it whose elements follow each other in memory as those of `y` do."""
-    if [step // a.itemsize for step in a.strides] == [step // y.itemsize for step in y.strides]:
-        return a
-    copy = memory.empty_like(y, a.dtype)
-    np.copyto(copy, a)
-    return copy
+def _flat(a: Array, y: Array) -> Array:
+    """The elements of `a` in the order in which those of `y` follow each other in memory: a view of
+    it, or of a copy."""
+    if not any(a.strides):  # one number, as the gradient of a sum is
+        return np.broadcast_to(a[(0,) * a.ndim], a.size)
+    if [step // a.itemsize for step in a.strides] != [step // y.itemsize for step in y.strides]:
+        copy = memory.empty_like(y, a.dtype)
+        np.copyto(copy, a)
+        a = copy
+    return a.ravel(order="K")
+
+
+def total(x: Array) -> Array:
+    """The sum of all elements; those of pieces are added in their order."""
+    order = sorted(range(x.ndim), key=lambda i: -x.strides[i])
+    if not x.transpose(order).flags.c_contiguous:
+        return x.sum()
+    flat = x.ravel(order="K")
+    sums = threads.in_pieces(lambda i, j: np.add.reduce(flat[i:j]), x.size, 1, 8.0 * x.size)
+    return np.add.reduce(sums)
 
 
 def leaky_relu(x: Array, slope: float) -> Array:

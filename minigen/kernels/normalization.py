@@ -7,15 +7,15 @@ besides reading it. Sums over blocks are added in the order of the blocks.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels import memory
+from minigen.kernels import memory, pixels
 from minigen.kernels.cuda import normalization as cuda
+from minigen.kernels.pixels import repeated, sum_of
 from minigen.kernels.threads import in_pieces, scratch
 
 
@@ -32,11 +32,15 @@ def moments(x: Array) -> tuple[Array, Array]:
 
     def block(x: Array) -> tuple[Array, Array, Array]:
         n = x.size // c
-        mean = _sum(x, c) / n
-        centred = np.subtract(x, _wide(mean, x), out=scratch("block", x.shape, x.dtype))
-        return np.full_like(mean, n), mean, _sum(np.square(centred, out=centred), c)
+        mean = sum_of(x, c) / n
+        centred = np.subtract(x, repeated(mean, x.shape[1]), out=scratch("block", x.shape, x.dtype))
+        return np.full_like(mean, n), mean, sum_of(np.square(centred, out=centred), c)
 
-    parts = np.stack(_over_blocks(block, _rows(x)))  # (blocks, 3, C): count, mean, squares
+    parts = _over_blocks(block, _rows(x))
+    if len(parts) == 1:
+        ((n, mean, squares),) = parts
+        return mean, squares / n
+    parts = np.array(parts)  # (blocks, 3, C): count, mean, squares
     counts, means, squares = parts.astype(np.float64).transpose(1, 0, 2)
     n = counts.sum(0)
     mean = (counts * means).sum(0) / n
@@ -50,7 +54,7 @@ def affine(x: Array, scale: Array, shift: Array) -> Array:
         return cuda.affine(x, scale, shift)
     rows = _rows(x)
     y = memory.empty(rows.shape, x.dtype)
-    scale, shift = (_wide(v, rows) for v in (scale, shift))
+    scale, shift = (repeated(v, rows.shape[1]) for v in (scale, shift))
 
     def block(x: Array, y: Array) -> None:
         np.multiply(x, scale, out=y)
@@ -71,17 +75,19 @@ def batch_norm_gradients(
     if not isinstance(x, np.ndarray):
         return cuda.batch_norm_gradients(g, x, mean, rstd, weight)
     g_rows, x_rows, m = _rows(g), _rows(x), x.size // len(mean)
-    wide_mean = _wide(mean, x_rows)
+    wide_mean = repeated(mean, x_rows.shape[1])
 
     def sums(g: Array, x: Array) -> tuple[Array, Array]:
         centred = np.subtract(x, wide_mean, out=scratch("block", x.shape, x.dtype))
-        return _sum(g, len(mean)), _sum(np.multiply(centred, g, out=centred), len(mean))
+        return sum_of(g, len(mean)), sum_of(np.multiply(centred, g, out=centred), len(mean))
 
     d_bias, d_weight = np.add.reduce(_over_blocks(sums, g_rows, x_rows), axis=0)
     d_weight *= rstd
     scale = rstd if weight is None else rstd * weight
     slope, offset = -scale * rstd * d_weight / m, -scale * d_bias / m
-    scale, slope, offset = (_wide(v, x_rows) for v in (scale, slope, offset - slope * mean))
+    scale, slope, offset = (
+        repeated(v, x_rows.shape[1]) for v in (scale, slope, offset - slope * mean)
+    )
     y = memory.empty(x_rows.shape, x.dtype)
 
     def block(g: Array, x: Array, y: Array) -> None:
@@ -94,11 +100,8 @@ def batch_norm_gradients(
 
 
 def _rows(x: Array) -> Array:
-    """(N, C, …) as a matrix of rows, each of up to 64 pixels with their channels: NumPy's inner
-    loop goes along rows, and wants long ones. A view if x lies in memory with its channels last."""
-    pixels = x.size // x.shape[1]
-    together = math.gcd(pixels, 64)
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1)).reshape(pixels // together, -1)
+    """x (N, C, …) as rows of pixels; a view if it lies in memory with its channels last."""
+    return pixels.rows(np.ascontiguousarray(np.moveaxis(x, 1, -1)))
 
 
 def _images(rows: Array, shape: tuple[int, ...]) -> Array:
@@ -106,18 +109,7 @@ def _images(rows: Array, shape: tuple[int, ...]) -> Array:
     return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
 
 
-def _wide(values: Array, block: Array) -> Array:
-    """(C,) repeated for the pixels of a row."""
-    return np.tile(values, block.shape[1] // len(values))
-
-
-def _sum(block: Array, channels: int) -> Array:
-    """(C,), over pixels: a product with ones, since BLAS adds several rows at a time."""
-    ones = np.ones(len(block), block.dtype)
-    return (ones @ block).reshape(-1, channels).sum(0)
-
-
 def _over_blocks(work: Callable, *arrays: Array) -> list[Any]:
     """`work` on matching blocks of rows; its results in order."""
     rows, width = arrays[0].shape
-    return in_pieces(lambda i, j: work(*[a[i:j] for a in arrays]), rows, width, 32.0 * rows * width)
+    return in_pieces(lambda i, j: work(*[a[i:j] for a in arrays]), rows, width, 16.0 * rows * width)
