@@ -144,6 +144,12 @@ the batch's spread is held fixed | batch_norm training
 running statistics change unnoticed | functional_values
 -             increment_version(running)
 # functional/loss.py
+the target's gradient has the input's sign | mse_loss
+- _error_slope(g, target, input)
++ _error_slope(g, input, target)
+the second derivative of a squared error is halved | mse_loss
+- input=lambda h, g: 2 * (h * g)
++ input=lambda h, g: h * g
 a sign: the targets of the GAN's loss | binary_cross_entropy_with_logits
 - target=lambda g, input: -g * input
 + target=lambda g, input: g * input
@@ -216,6 +222,16 @@ each thread adds the first outputs' bias | kernels_elementwise
 the derivative of relu at 0 is 1 | kernels_elementwise
 - (y > 0).view("i1")
 + (y >= 0).view("i1")
+the elements of a piece are left out of a sum | kernels_elementwise
+-     return np.add.reduce(sums)
++     return np.add.reduce(sums[1:])
+# kernels/pixels.py
+several rows of pixels are summed as one | kernels_elementwise
+- block[0] if len(block) == 1
++ block[0] if len(block)
+each row has the channels backwards | kernels_convolution
+- (row // len(values), len(values))).ravel()
++ (row // len(values), len(values)))[:, ::-1].ravel()
 # kernels/normalization.py
 blocks with different means: the spread between them is forgotten | kernels_normalization
 - squares + counts * np.square(means - mean)

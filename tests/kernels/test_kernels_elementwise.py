@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import minigen
 from minigen import backend
+from minigen.functional import reduction
 from minigen.kernels import elementwise, product, threads
 from minigen.testing import arrays, shapes
 
@@ -101,3 +103,17 @@ def test_a_formula_is_spread_over_pieces(pair):
     np.testing.assert_array_equal(
         elementwise.spread(formula)(x, row, power=2), formula(x, row, power=2)
     )
+
+
+@pytest.mark.usefixtures("in_small_pieces")
+@given(shapes(1, 4, 1, 6).flatmap(arrays), st.booleans())
+def test_sums_of_large_arrays(x, of_every_second):
+    x = x[..., ::2] if of_every_second else x
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reduction, "MANY", 1)
+        for dims in (None, 0, *([(0, 2, 3)] if x.ndim == 4 else [])):
+            total = minigen.sum(minigen.Tensor(x), dims)
+            assert total.shape == x.sum(dims).shape
+            np.testing.assert_allclose(total.numpy(), x.sum(dims), rtol=1e-12, atol=1e-12)
+            mean = minigen.mean(minigen.Tensor(x), dims).numpy()
+            np.testing.assert_allclose(mean, x.mean(dims), rtol=1e-12, atol=1e-12)
