@@ -226,9 +226,9 @@ the elements of a piece are left out of a sum | kernels_elementwise
 -     return np.add.reduce(sums)
 +     return np.add.reduce(sums[1:])
 # kernels/pixels.py
-several rows of pixels are summed as one | kernels_elementwise
-- block[0] if len(block) == 1
-+ block[0] if len(block)
+the last of many rows of pixels is left out | kernels_elementwise
+- np.ones(len(block), block.dtype) @ block
++ np.ones(len(block) - 1, block.dtype) @ block[:-1]
 each row has the channels backwards | kernels_convolution
 - (row // len(values), len(values))).ravel()
 + (row // len(values), len(values)))[:, ::-1].ravel()

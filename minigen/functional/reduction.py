@@ -18,12 +18,12 @@ from minigen.kernels import elementwise, pixels
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
-MANY = 1 << 14  # elements
+LARGE = 1 << 14  # elements
 
 
 @operation(input=lambda g, shape, dims: _expand(_with_kept(g, shape, dims), shape=shape))
 def _sum(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
-    if input.size >= MANY and on_host(input) and input.dtype.kind == "f" and not keepdim:
+    if input.size >= LARGE and on_host(input) and input.dtype.kind == "f" and not keepdim:
         if dims == (0, 2, 3) and input.ndim == 4:  # the gradient of a bias
             return pixels.sum_over(input)
         if len(dims) == input.ndim:

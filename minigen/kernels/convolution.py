@@ -25,7 +25,7 @@ from numpy.lib.stride_tricks import as_strided
 from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import memory, winograd
-from minigen.kernels.blas import multiply, pay, takes_pieces
+from minigen.kernels.blas import multiply, pays, takes_pieces
 from minigen.kernels.cuda import convolution as cuda
 from minigen.kernels.pixels import add as add_to_pixels
 from minigen.kernels.threads import over_images, scratch
@@ -253,8 +253,8 @@ def _matrices(
         for b in columns:
             taps = w[:, :, _slice(a.taps), _slice(b.taps)]
             depth = math.prod(taps.shape[2:])
-            small = takes_pieces() and pay(pixels, depth, per_group, turned=False)
-            if w.strides[4] < w.strides[1] and not (small and pixels >= MANY):
+            in_pieces = takes_pieces() and pays(pixels, depth, per_group, turned=False)
+            if w.strides[4] < w.strides[1] and not (in_pieces and pixels >= MANY):
                 matrix = np.ascontiguousarray(taps).reshape(groups, per_group, -1).swapaxes(1, 2)
             else:
                 matrix = np.ascontiguousarray(taps.transpose(0, 2, 3, 4, 1))

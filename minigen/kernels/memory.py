@@ -34,7 +34,7 @@ def _keep_freed_memory() -> None:
         return
     with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(mmap_threshold, 32 << 20)
+        mallopt(mmap_threshold, KEPT // 2)  # the most that it takes
         mallopt(trim_threshold, KEPT)
 
 

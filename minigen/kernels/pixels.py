@@ -14,6 +14,7 @@ from minigen.backend import Array
 from minigen.kernels.threads import in_pieces
 
 TOGETHER = 64
+LARGE = 1 << 16  # elements; fewer may be summed while BLAS is free to wake its own threads
 
 
 def rows(pixels: Array) -> Array:
@@ -29,9 +30,12 @@ def repeated(values: Array, row: int) -> Array:
 
 
 def sum_of(block: Array, channels: int) -> Array:
-    """(C,), over the pixels of rows: a product with ones, since BLAS adds several rows at a
-    time."""
-    row = block[0] if len(block) == 1 else np.ones(len(block), block.dtype) @ block
+    """(C,), over the pixels of rows: a product with ones if they are many, since BLAS adds several
+    rows at a time."""
+    if block.size < LARGE:
+        row = np.add.reduce(block, axis=0)
+    else:
+        row = np.ones(len(block), block.dtype) @ block
     return np.add.reduce(row.reshape(-1, channels), axis=0)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import minigen
 from minigen import backend
 from minigen.functional import reduction
-from minigen.kernels import elementwise, product, threads
+from minigen.kernels import elementwise, pixels, product, threads
 from minigen.testing import arrays, shapes
 
 
@@ -106,11 +106,12 @@ def test_a_formula_is_spread_over_pieces(pair):
 
 
 @pytest.mark.usefixtures("in_small_pieces")
-@given(shapes(1, 4, 1, 6).flatmap(arrays), st.booleans())
-def test_sums_of_large_arrays(x, of_every_second):
+@given(shapes(1, 4, 1, 6).flatmap(arrays), st.booleans(), st.sampled_from([0, 1 << 16]))
+def test_sums_of_large_arrays(x, of_every_second, of_pixels):
     x = x[..., ::2] if of_every_second else x
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reduction, "MANY", 1)
+        patch.setattr(reduction, "LARGE", 1)
+        patch.setattr(pixels, "LARGE", of_pixels)
         for dims in (None, 0, *([(0, 2, 3)] if x.ndim == 4 else [])):
             total = minigen.sum(minigen.Tensor(x), dims)
             assert total.shape == x.sum(dims).shape
