@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels import memory, pixels
+from minigen.kernels import memory
 from minigen.kernels.cuda import normalization as cuda
-from minigen.kernels.pixels import repeated, sum_of
+from minigen.kernels.pixels import of_images, repeated, rows, sum_of
 from minigen.kernels.threads import in_pieces, scratch
 
 
@@ -36,7 +36,7 @@ def moments(x: Array) -> tuple[Array, Array]:
         centred = np.subtract(x, repeated(mean, x.shape[1]), out=scratch("block", x.shape, x.dtype))
         return np.full_like(mean, n), mean, sum_of(np.square(centred, out=centred), c)
 
-    parts = _over_blocks(block, _rows(x))
+    parts = _over_blocks(block, rows(of_images(x)))
     if len(parts) == 1:
         ((n, mean, squares),) = parts
         return mean, squares / n
@@ -52,15 +52,15 @@ def affine(x: Array, scale: Array, shift: Array) -> Array:
     """x·scale + shift, where scale and shift (C,) belong to the channels of x (N, C, …)."""
     if not isinstance(x, np.ndarray):
         return cuda.affine(x, scale, shift)
-    rows = _rows(x)
-    y = memory.empty(rows.shape, x.dtype)
-    scale, shift = (repeated(v, rows.shape[1]) for v in (scale, shift))
+    x_rows = rows(of_images(x))
+    y = memory.empty(x_rows.shape, x.dtype)
+    scale, shift = (repeated(v, x_rows.shape[1]) for v in (scale, shift))
 
     def block(x: Array, y: Array) -> None:
         np.multiply(x, scale, out=y)
         y += shift
 
-    _over_blocks(block, rows, y)
+    _over_blocks(block, x_rows, y)
     return _images(y, x.shape)
 
 
@@ -74,7 +74,7 @@ def batch_norm_gradients(
     """
     if not isinstance(x, np.ndarray):
         return cuda.batch_norm_gradients(g, x, mean, rstd, weight)
-    g_rows, x_rows, m = _rows(g), _rows(x), x.size // len(mean)
+    g_rows, x_rows, m = rows(of_images(g)), rows(of_images(x)), x.size // len(mean)
     wide_mean = repeated(mean, x_rows.shape[1])
 
     def sums(g: Array, x: Array) -> tuple[Array, Array]:
@@ -99,14 +99,11 @@ def batch_norm_gradients(
     return _images(y, x.shape), d_weight, d_bias
 
 
-def _rows(x: Array) -> Array:
-    """x (N, C, …) as rows of pixels; a view if it lies in memory with its channels last."""
-    return pixels.rows(np.ascontiguousarray(np.moveaxis(x, 1, -1)))
-
-
-def _images(rows: Array, shape: tuple[int, ...]) -> Array:
+def _images(pixels: Array, shape: tuple[int, ...]) -> Array:
     """Back to (N, C, …)."""
-    return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
+    return pixels.reshape(shape[0], *shape[2:], shape[1]).transpose(
+        0, len(shape) - 1, *range(1, len(shape) - 1)
+    )
 
 
 def _over_blocks(work: Callable, *arrays: Array) -> list[Any]:

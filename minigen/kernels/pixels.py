@@ -17,6 +17,11 @@ TOGETHER = 64
 LARGE = 1 << 16  # elements; fewer may be summed while BLAS is free to wake its own threads
 
 
+def of_images(x: Array) -> Array:
+    """Images (N, C, …) as (N, …, C), the order that they have in memory."""
+    return np.ascontiguousarray(x.transpose(0, *range(2, x.ndim), 1))
+
+
 def rows(pixels: Array) -> Array:
     """(…, C) as a matrix of rows, each of up to 64 pixels with their channels: a view, if it can
     be one."""
@@ -42,7 +47,7 @@ def sum_of(block: Array, channels: int) -> Array:
 def sum_over(images: Array) -> Array:
     """The sums of the channels (C,) of images (N, C, …)."""
     channels = images.shape[1]
-    pixels = rows(np.ascontiguousarray(np.moveaxis(images, 1, -1)))
+    pixels = rows(of_images(images))
     sums = in_pieces(
         lambda i, j: sum_of(pixels[i:j], channels), *pixels.shape, cost=16.0 * images.size
     )
