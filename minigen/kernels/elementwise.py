@@ -62,7 +62,7 @@ def _in_pieces(formula: Callable[..., None], *arrays: Array) -> Array:
 def _flat(a: Array, y: Array) -> Array:
     """The elements of `a` in the order in which those of `y` follow each other in memory: a view of
     it, or of a copy."""
-    if not any(a.strides):  # one number, as the gradient of a sum is
+    if a.size and not any(a.strides):  # one number, as the gradient of a sum is
         return np.broadcast_to(a[(0,) * a.ndim], a.size)
     if [step // a.itemsize for step in a.strides] != [step // y.itemsize for step in y.strides]:
         copy = memory.empty_like(y, a.dtype)

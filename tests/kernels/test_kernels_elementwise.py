@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen
-from minigen import backend
+from minigen import backend, functional
 from minigen.functional import reduction
 from minigen.kernels import elementwise, pixels, product, threads
 from minigen.testing import arrays, shapes
@@ -118,3 +118,14 @@ def test_sums_of_large_arrays(x, of_every_second, of_pixels):
             np.testing.assert_allclose(total.numpy(), x.sum(dims), rtol=1e-12, atol=1e-12)
             mean = minigen.mean(minigen.Tensor(x), dims).numpy()
             np.testing.assert_allclose(mean, x.mean(dims), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.usefixtures("in_small_pieces")
+@pytest.mark.parametrize("shape", [(0, 3), (2, 6)])
+def test_the_gradient_of_a_sum_is_one_number_for_all(shape):
+    x = minigen.randn(*shape, dtype=np.float64, requires_grad=True)
+    t = minigen.randn(*shape, dtype=np.float64)
+    (slope,) = minigen.grad(functional.leaky_relu(x, 0.2).sum(), x)
+    np.testing.assert_allclose(slope.numpy(), np.where(x.numpy() > 0, 1, 0.2))
+    (slope,) = minigen.grad(functional.mse_loss(x, t, reduction="sum"), x)
+    np.testing.assert_allclose(slope.numpy(), 2 * (x - t).numpy())
