@@ -31,7 +31,13 @@ import minigen
 from minigen import Tensor, backend, nn, optim
 from minigen import functional as F
 from minigen.files import written_whole
-from minigen.models.gan import GAN, ConvDiscriminator, ConvGenerator
+from minigen.models.gan import (
+    GAN,
+    ConvDiscriminator,
+    ConvGenerator,
+    DenseConvGenerator,
+    DenseConvJudge,
+)
 from minigen.models.word2vec import Word2Vec
 
 
@@ -246,11 +252,16 @@ def adam(bench: Bench, array: np.ndarray) -> None:
     bench.row(f"Adam, {array.size:,} numbers", optimiser.step, sides, traffic=optimiser.work()[1])
 
 
-def dcgan_step(batch: int, threads: int, device: str) -> Call:
-    """One training step of the convolutional pair at 3 channels."""
+def dcgan_step(batch: int, threads: int, device: str, dense: bool = False) -> Call:
+    """One training step of the convolutional pair at 3 channels, or of the networks with dense
+    layers and batch norm that demos/gan.py trains, at one."""
     backend.limit_threads(threads)
-    image = np.random.default_rng(0).uniform(-1, 1, (batch, 3, 28, 28)).astype("f")
-    gan = GAN(ConvGenerator().to(device), ConvDiscriminator().to(device))
+    if dense:
+        channels, pair = 1, (DenseConvGenerator(), DenseConvJudge())
+    else:
+        channels, pair = 3, (ConvGenerator(), ConvDiscriminator())
+    image = np.random.default_rng(0).uniform(-1, 1, (batch, channels, 28, 28)).astype("f")
+    gan = GAN(*(network.to(device) for network in pair))
     return functools.partial(gan.step, Tensor(image, device=device))
 
 
@@ -259,8 +270,8 @@ def dcgan(
     batches: Sequence[int] = (64, 128),
     scaling: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
 ) -> None:
-    """The step against PyTorch's two layouts and against its own arithmetic; then its memory, and
-    how time and memory grow with the batch."""
+    """The step against PyTorch's two layouts and against its own arithmetic; that of the smaller
+    networks of demos/gan.py; then its memory, and how time and memory grow with the batch."""
     how = (backend.threads(), bench.device)
     for batch in batches:
         sides = {}
@@ -278,6 +289,12 @@ def dcgan(
             f"  its {row['flops'] / 1e9:.1f} GFLOP would take {duration(floor)} as matrix products:"
             f" the step takes {row['floor_ratio']:.2f} times that"
         )
+    sides = {}
+    if bench.torch is not None:
+        networks = {"networks": bench.torch.dense_pair, "channels": 1}
+        sides = {"torch": bench.torch.dcgan(batches[0], *how, **networks)}
+    ours = dcgan_step(batches[0], *how, dense=True)
+    bench.row(f"step of gan.py, batch {batches[0]}", ours, sides, budget=3.0)
     for batch in batches:
         bench.memory("dcgan", batch)
     for batch in scaling:

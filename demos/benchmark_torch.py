@@ -40,16 +40,40 @@ def pair() -> tuple[nn.Module, nn.Module]:
     return generator, discriminator
 
 
+def dense_pair(width: int = 16) -> tuple[nn.Module, nn.Module]:
+    """DenseConvGenerator and DenseConvJudge."""
+    hidden, twice = 16 * width, 2 * width
+    generator = nn.Sequential(
+        nn.Linear(100, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(),
+        nn.Linear(hidden, twice * 49, bias=False), nn.Unflatten(1, (twice, 7, 7)),
+        nn.BatchNorm2d(twice), nn.ReLU(),
+        nn.ConvTranspose2d(twice, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+        nn.ConvTranspose2d(width, 1, 4, 2, 1), nn.Tanh(),
+    )  # fmt: skip
+    discriminator = nn.Sequential(
+        nn.Conv2d(1, width, 4, 2, 1), nn.LeakyReLU(0.2),
+        nn.Conv2d(width, twice, 4, 2, 1), nn.BatchNorm2d(twice), nn.LeakyReLU(0.2),
+        nn.Flatten(), nn.Linear(twice * 49, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2),
+        nn.Linear(hidden, 1),
+    )  # fmt: skip
+    return generator, discriminator
+
+
 def dcgan(
-    batch: int, threads: int, device: str, layout: Any = torch.contiguous_format
+    batch: int,
+    threads: int,
+    device: str,
+    layout: Any = torch.contiguous_format,
+    networks: Callable[[], tuple[nn.Module, nn.Module]] = pair,
+    channels: int = 3,
 ) -> Callable[[], None]:
     """The training step of `minigen.models.gan.GAN` on one batch."""
     use(threads)
-    generator, discriminator = (net.to(device, memory_format=layout) for net in pair())
+    generator, discriminator = (net.to(device, memory_format=layout) for net in networks())
     adam = functools.partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
     opt_g, opt_d = adam(generator.parameters()), adam(discriminator.parameters())
     bce = F.binary_cross_entropy_with_logits
-    image = np.random.default_rng(0).uniform(-1, 1, (batch, 3, 28, 28)).astype("f")
+    image = np.random.default_rng(0).uniform(-1, 1, (batch, channels, 28, 28)).astype("f")
     real = tensor(image, device).contiguous(memory_format=layout)
     one = torch.ones(batch, 1, device=device)
 

@@ -54,7 +54,7 @@ def test_layers_and_their_flops(bench, capsys):
     # Forward x -> y; backward what was kept (x; the mask's bytes) and g -> gradient of x.
     assert moved["leaky relu"] == 5 * image
     assert moved["dropout"] == 4 * image + image // 4
-    assert moved["mse loss"] == 2 * image + 4 + image + 4 + image  # the difference is kept
+    assert moved["mse loss"] == 2 * image + 4 + 2 * image + 4 + image  # both are kept
     printed = capsys.readouterr().out
     assert "T 4→3, 4×4/2, 4→8, batch 2" in printed and "its weight gradient" in printed
     json.dumps(bench.rows)
@@ -63,7 +63,7 @@ def test_layers_and_their_flops(bench, capsys):
 def test_steps_and_processes_of_their_own(bench, capsys):
     bench.section("dcgan")
     benchmark.dcgan(bench, batches=(2,), scaling=(1,))
-    step, memory, scaling = bench.rows["dcgan"]
+    step, _, memory, scaling = bench.rows["dcgan"]
     assert step["floor_ratio"] == pytest.approx(
         step["seconds"] * bench.speed.product / step["flops"]
     )
@@ -84,14 +84,16 @@ def test_pytorch_computes_the_same_things(one_thread, capsys):
     bench.section("conv")
     benchmark.conv(bench, {"small": [benchmark.Layer(2, 3, 5, 3, 1, 1, batch=1)]}, images=1)
     bench.section("dcgan")
-    benchmark.dcgan(bench, batches=(1,), scaling=())
-    step, memory = bench.rows["dcgan"]
+    benchmark.dcgan(bench, batches=(2,), scaling=())
+    step, small, memory = bench.rows["dcgan"]
+    assert "torch" in small["against"]
     assert step["against"].keys() == {"torch", "torch channels-last"}
     assert memory["ratio"] == memory["minigen"] / memory["torch"]
     assert bench.rows["ops"][-1]["name"] == "median"
     assert "against PyTorch channels-last" in capsys.readouterr().out
     # The same networks, with as many parameters.
-    for net, count in zip(bench.torch.pair(), (1_176_835, 41_857), strict=True):
+    pairs = (*bench.torch.pair(), *bench.torch.dense_pair())
+    for net, count in zip(pairs, (1_176_835, 41_857, 436_065, 410_993), strict=True):
         assert sum(p.numel() for p in net.parameters()) == count
 
 
