@@ -30,6 +30,7 @@ from benchmarking import TITLES, Bench, Call, duration, in_own_process, installe
 import minigen
 from minigen import Tensor, backend, nn, optim
 from minigen import functional as F
+from minigen.data import Batches
 from minigen.files import written_whole
 from minigen.models.gan import (
     GAN,
@@ -306,32 +307,47 @@ def dcgan(
         )  # fmt: skip
 
 
-def vae_step(batch: int, threads: int, device: str) -> Call:
-    """One training step of a variational autoencoder (Kingma and Welling 2014), 784-400-20."""
+def vae_training(threads: int, device: str) -> Callable[[np.ndarray], None]:
+    """What trains a variational autoencoder (Kingma and Welling 2014), 784-400-20, on a batch of
+    images (N, 784)."""
     backend.limit_threads(threads)
     encoder = nn.Sequential(nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 40)).to(device)
     decoder = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784)).to(device)
     optimiser = optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
-    image = np.random.default_rng(0).uniform(0, 1, (batch, 784)).astype("f")
-    x = Tensor(image, device=device)
 
-    def step() -> None:
+    def train(images: np.ndarray) -> None:
+        x = Tensor(images, device=device)
         mean, log_var = encoder(x).chunk(2, dim=1)
         z = mean + (0.5 * log_var).exp() * F.randn(*mean.shape, device=device)
         nll = F.binary_cross_entropy_with_logits(decoder(z), x, reduction="sum")
         kl = -0.5 * (1 + log_var - mean**2 - log_var.exp()).sum()
         optimiser.zero_grad()
-        ((nll + kl) / batch).backward()
+        ((nll + kl) / len(x)).backward()
         optimiser.step()
 
-    return step
+    return train
 
 
-def vae(bench: Bench, batch: int = 128) -> None:
-    """The step, and its memory."""
-    how = (batch, backend.threads(), bench.device)
-    sides = {} if bench.torch is None else {"torch": bench.torch.vae(*how)}
-    bench.row(f"step, batch {batch}", vae_step(*how), sides, budget=3.0)
+def vae_step(batch: int, threads: int, device: str) -> Call:
+    """One training step of it, always on the same images."""
+    images = np.random.default_rng(0).uniform(0, 1, (batch, 784)).astype("f")
+    return functools.partial(vae_training(threads, device), images)
+
+
+def vae(bench: Bench, batch: int = 128, images: int = 12_800) -> None:
+    """The step; an epoch, with its batches as each side's own loader makes them; and memory."""
+    how = (backend.threads(), bench.device)
+    sides = {} if bench.torch is None else {"torch": bench.torch.vae(batch, *how)}
+    bench.row(f"step, batch {batch}", vae_step(batch, *how), sides, budget=3.0)
+    data = np.random.default_rng(0).uniform(0, 1, (images, 784)).astype("f")
+    train, batches = vae_training(*how), Batches(data, batch_size=batch)
+
+    def epoch() -> None:
+        for (some,) in batches:
+            train(some)
+
+    sides = {} if bench.torch is None else {"torch": bench.torch.vae_epoch(data, batch, *how)}
+    bench.row(f"epoch of {images:,} images", epoch, sides, budget=10.0)
     bench.memory("vae", batch)
 
 

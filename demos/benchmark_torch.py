@@ -91,21 +91,40 @@ def dcgan(
     return step
 
 
-def vae(batch: int, threads: int, device: str) -> Callable[[], None]:
-    """The training step of `benchmark.vae_step`."""
+def vae_training(threads: int, device: str) -> Callable[[torch.Tensor], None]:
+    """What trains the networks of `benchmark.vae_training`."""
     use(threads)
     encoder = nn.Sequential(nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 40)).to(device)
     decoder = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784)).to(device)
     adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
-    x = tensor(np.random.default_rng(0).uniform(0, 1, (batch, 784)).astype("f"), device)
 
-    def step() -> None:
+    def train(x: torch.Tensor) -> None:
         mean, log_var = encoder(x).chunk(2, dim=1)
         z = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
         nll = F.binary_cross_entropy_with_logits(decoder(z), x, reduction="sum")
         kl = -0.5 * (1 + log_var - mean**2 - log_var.exp()).sum()
         adam.zero_grad()
-        ((nll + kl) / batch).backward()
+        ((nll + kl) / len(x)).backward()
         adam.step()
 
-    return step
+    return train
+
+
+def vae(batch: int, threads: int, device: str) -> Callable[[], None]:
+    """The training step of `benchmark.vae_step`."""
+    x = tensor(np.random.default_rng(0).uniform(0, 1, (batch, 784)).astype("f"), device)
+    return functools.partial(vae_training(threads, device), x)
+
+
+def vae_epoch(images: np.ndarray, batch: int, threads: int, device: str) -> Callable[[], None]:
+    """An epoch, with PyTorch's own loader as its example of a VAE uses it, but for reading image
+    files: one by one, then stacked."""
+    train = vae_training(threads, device)
+    data = torch.utils.data.TensorDataset(torch.tensor(images))
+    loader = torch.utils.data.DataLoader(data, batch_size=batch, shuffle=True)
+
+    def epoch() -> None:
+        for (some,) in loader:
+            train(some.to(device))
+
+    return epoch

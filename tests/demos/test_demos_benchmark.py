@@ -69,10 +69,12 @@ def test_steps_and_processes_of_their_own(bench, capsys):
     )
     assert memory["minigen"] > 2e7 and scaling["peak"] > 2e7 and scaling["seconds_per_image"] > 0
     bench.section("vae")
-    benchmark.vae(bench, batch=3)
+    benchmark.vae(bench, batch=3, images=6)
     # Twice back for the weights, once for the activations: all but the first layer's.
     forward = 2 * 3 * (784 * 400 + 400 * 40 + 20 * 400 + 400 * 784)
-    assert bench.rows["vae"][0]["flops"] == pytest.approx(3 * forward - 2 * 3 * 784 * 400, rel=0.15)
+    step, epoch, _ = bench.rows["vae"]
+    assert step["flops"] == pytest.approx(3 * forward - 2 * 3 * 784 * 400, rel=0.15)
+    assert epoch["flops"] == 2 * step["flops"]
     assert "1 an image" not in (said := capsys.readouterr().out) and "MB at most" in said
 
 
@@ -89,6 +91,9 @@ def test_pytorch_computes_the_same_things(one_thread, capsys):
     assert "torch" in small["against"]
     assert step["against"].keys() == {"torch", "torch channels-last"}
     assert memory["ratio"] == memory["minigen"] / memory["torch"]
+    bench.section("vae")
+    benchmark.vae(bench, batch=2, images=6)
+    assert all("torch" in row["against"] for row in bench.rows["vae"][:2])
     assert bench.rows["ops"][-1]["name"] == "median"
     assert "against PyTorch channels-last" in capsys.readouterr().out
     # The same networks, with as many parameters.
