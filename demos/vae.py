@@ -7,7 +7,7 @@ each latent that is used, with two latents the manifold of all images, and curve
 the network of PyTorch's example; that of Burda et al. (2016) is
 
     python demos/vae.py --hidden 200 200 --latent 50 --activation tanh --binarise \
-        --batch-size 200 --lr 5e-3 --fall 1 --average 0.999 --epochs 800 --every 10
+        --batch-size 200 --lr 5e-3 --fall 1 --average 0.999 --epochs 600 --every 50
 
 with --samples 5 or 50 for the importance-weighted bound. Fewer epochs take as much less time: the
 learning rate falls to 0 by the last of them. demos/evaluate.py measures log p(x).
