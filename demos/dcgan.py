@@ -52,7 +52,7 @@ def main() -> None:
         __doc__, name="dcgan", quick={"steps": 30, "width": 4, "batch_size": 16}
     )
     add = parser.add_argument
-    add("--steps", type=int, default=4800, help="training steps in all")
+    add("--steps", type=int, default=4500, help="training steps in all")
     add("--data", default="auto", help="mnist, fashion-mnist, digits (drawn on the spot), or auto")
     add("--batch-size", type=int, default=64, help="real images a step, and as many generated ones")
     add("--network", choices=("dense", "plain"), default="dense", help="with dense layers or not")
