@@ -183,6 +183,7 @@ pixels that meet no tap get no bias | kernels_convolution
 the last chunk of images is the whole weight gradient | kernels_convolution
 -                 total += share
 +                 total = share
+# kernels/scatter.py
 the margin is added to the few pixels that there are | kernels_convolution
 - inner[...] = total[:, low[0] : low[0] + size[0], low[1] : low[1] + size[1]]
 + inner[...] = total[:, : size[0], : size[1]]

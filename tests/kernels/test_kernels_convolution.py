@@ -15,7 +15,7 @@ from scipy.signal import convolve2d, correlate2d
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from minigen import backend
-from minigen.kernels import blas, convolution, simple, threads, winograd
+from minigen.kernels import blas, convolution, scatter, simple, threads, winograd
 
 
 @st.composite
@@ -143,6 +143,7 @@ def test_the_fast_kernels_are_the_simple_ones(monkeypatch, drawn, paths):
     def check(problem, count, buffer, addition, small, with_bias):
         backend.limit_threads(count)
         monkeypatch.setattr(convolution, "BUFFER", buffer)
+        monkeypatch.setattr(scatter, "BUFFER", buffer)
         monkeypatch.setattr(winograd, "BUFFER", buffer)
         monkeypatch.setattr(winograd, "ADDITION", addition)
         monkeypatch.setattr(blas, "SMALL", small)
