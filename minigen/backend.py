@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -221,6 +221,12 @@ def out_of_memory(what: str, error: MemoryError) -> MemoryError:
     )
 
 
+def memory_order(strides: Sequence[int]) -> list[int]:
+    """The axes of an array with these strides, as they lie in memory: those first whose steps are
+    the longest."""
+    return sorted(range(len(strides)), key=lambda i: -abs(strides[i]))
+
+
 def in_memory_order(f: Callable[..., Array], *arrays: Any, **options: Any) -> Array:
     """`f(*arrays)`, for an `f` of each element, laid out in memory as the first array of the
     result's shape is (expanded ones aside).
@@ -235,7 +241,7 @@ def in_memory_order(f: Callable[..., Array], *arrays: Any, **options: Any) -> Ar
         shape = np.broadcast_shapes(*[a.shape for a in found])
     own = (a.strides for a in found if a.shape == shape)
     strides = next((s for s in own if all(s) or not all(shape)), ())
-    axes = sorted(range(len(strides)), key=lambda i: -abs(strides[i]))
+    axes = memory_order(strides)
     if axes == sorted(axes):
         return f(*arrays, **options)
 

@@ -35,6 +35,8 @@ def takes_pieces() -> bool:
 def pays(m: int, k: int, n: int, turned: bool) -> bool:
     """Whether a product (m, k) @ (k, n) takes less time in pieces: where a factor is so narrow that
     to copy it is much of the work."""
+    if not takes_pieces():
+        return False
     if turned:
         return m <= 32 or m <= 128 and 256 <= k <= 1024
     return n <= 64 or n % 64 == 0 and k <= 512
@@ -61,7 +63,7 @@ def multiply(a: Array, b: Array, out: Array) -> None:
     turned = b.strides[-1] != b.itemsize
     ordered = not turned or (b.strides[-2] == b.itemsize and k >= SHORT)
     # Each piece costs some of NumPy's time.
-    if m * k * n <= 3 * SMALL or not ordered or not pays(m, k, n, turned) or not takes_pieces():
+    if m * k * n <= 3 * SMALL or not ordered or not pays(m, k, n, turned):
         np.matmul(a, b, out=out)
         return
     rows, inner, width = pieces(m, k, n, turned)

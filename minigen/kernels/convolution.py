@@ -26,13 +26,13 @@ from numpy.lib.stride_tricks import as_strided
 from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import memory, winograd
-from minigen.kernels.blas import multiply, pays, takes_pieces
+from minigen.kernels.blas import multiply, pays
 from minigen.kernels.cuda import convolution as cuda
 from minigen.kernels.pixels import add as add_to_pixels
+from minigen.kernels.pixels import as_images, of_images
 from minigen.kernels.scatter import scatter, scatter_pixels
+from minigen.kernels.simple import Pair
 from minigen.kernels.threads import over_images, scratch
-
-Pair = tuple[int, int]
 
 BUFFER = 1 << 21  # bytes of windows copied at a time: about a core's share of the cache
 PLANAR = 4  # up to so many channels in a group, windows are copied as planes
@@ -255,7 +255,7 @@ def _matrices(
         for b in columns:
             taps = w[:, :, _slice(a.taps), _slice(b.taps)]
             depth = math.prod(taps.shape[2:])
-            in_pieces = takes_pieces() and pays(pixels, depth, per_group, turned=False)
+            in_pieces = pays(pixels, depth, per_group, turned=False)
             if w.strides[4] < w.strides[1] and not (in_pieces and pixels >= MANY):
                 matrix = np.ascontiguousarray(taps).reshape(groups, per_group, -1).swapaxes(1, 2)
             else:
@@ -326,14 +326,6 @@ def correlate(
     return functools.reduce(np.add, [sums[part] for part in sorted(sums)]).reshape(shape)
 
 
-def _nhwc(x: Array) -> Array:
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
-
-
-def _nchw(y: Array) -> Array:
-    return y.transpose(0, 3, 1, 2)
-
-
 def _phases(kind, size, kernel, stride, padding, dilation):
     """Rows and columns."""
     return [kind(*axis) for axis in zip(size, kernel, stride, padding, dilation, strict=True)]
@@ -357,13 +349,15 @@ def conv2d(
         offsets = tuple(
             range(p, p - k * d, -d) for p, k, d in zip(padding, kernel, dilation, strict=True)
         )
-        return _nchw(scatter(_nhwc(x), w.transpose(2, 3, 1, 0), size, stride, offsets, bias))
+        return as_images(
+            scatter(of_images(x), w.transpose(2, 3, 1, 0), size, stride, offsets, bias)
+        )
     rows, columns = _phases(forward_phases, size, kernel, stride, padding, dilation)
-    image = _nhwc(x)
+    image = of_images(x)
     if groups == 1 and winograd.pays(image.shape, w.shape[0], size, rows, columns):
-        return _nchw(winograd.gather(image, w, size, rows, columns, bias, transposed=False))
+        return as_images(winograd.gather(image, w, size, rows, columns, bias, transposed=False))
     grouped = w.reshape(groups, -1, *w.shape[1:]).transpose(0, 1, 3, 4, 2)
-    return _nchw(gather(image, grouped, size, rows, columns, bias))
+    return as_images(gather(image, grouped, size, rows, columns, bias))
 
 
 def conv2d_input(
@@ -382,15 +376,17 @@ def conv2d_input(
         range(-p, k * d - p, d) for p, k, d in zip(padding, kernel, dilation, strict=True)
     )
     if groups == 1 and w.shape[1] <= FEW < g.shape[1] and g.size:
-        return _nchw(scatter(_nhwc(g), w.transpose(2, 3, 0, 1), size, stride, offsets, bias))
-    image = _nhwc(g)
+        return as_images(
+            scatter(of_images(g), w.transpose(2, 3, 0, 1), size, stride, offsets, bias)
+        )
+    image = of_images(g)
     padding_mostly = 2 * met < _products(rows) * _products(columns)
     if groups == 1 and g.size and (padding_mostly or g.size < g.shape[1] ** 2):
-        return _nchw(scatter_pixels(image, w, size, stride, offsets, bias))
+        return as_images(scatter_pixels(image, w, size, stride, offsets, bias))
     if groups == 1 and winograd.pays(image.shape, w.shape[1], size, rows, columns):
-        return _nchw(winograd.gather(image, w, size, rows, columns, bias, transposed=True))
+        return as_images(winograd.gather(image, w, size, rows, columns, bias, transposed=True))
     grouped = w.reshape(groups, -1, *w.shape[1:]).transpose(0, 2, 3, 4, 1)
-    return _nchw(gather(image, grouped, size, rows, columns, bias))
+    return as_images(gather(image, grouped, size, rows, columns, bias))
 
 
 def conv2d_weight(
@@ -403,11 +399,13 @@ def conv2d_weight(
     if groups == 1 and g.shape[1] <= FEW < x.shape[1] and stride == (1, 1):
         # Unfold the side with fewer channels: windows of g times the pixels of x.
         rows, columns = _phases(transposed_phases, x.shape[2:], kernel, stride, padding, dilation)
-        w = correlate(_nhwc(g), _nhwc(x), groups, rows, columns)  # (1, C, R, S, O), last tap first
+        w = correlate(
+            of_images(g), of_images(x), groups, rows, columns
+        )  # (1, C, R, S, O), last tap first
         return np.ascontiguousarray(w[0, :, ::-1, ::-1].transpose(3, 0, 1, 2))
     rows, columns = _phases(forward_phases, g.shape[2:], kernel, stride, padding, dilation)
-    image = _nhwc(x)
+    image = of_images(x)
     if groups == 1 and winograd.pays(image.shape, g.shape[1], g.shape[2:], rows, columns):
-        return winograd.correlate(image, _nhwc(g), kernel, rows, columns)
-    w = correlate(image, _nhwc(g), groups, rows, columns)  # (G, O/G, R, S, C/G)
+        return winograd.correlate(image, of_images(g), kernel, rows, columns)
+    w = correlate(image, of_images(g), groups, rows, columns)  # (G, O/G, R, S, C/G)
     return np.ascontiguousarray(w.transpose(0, 1, 4, 2, 3)).reshape(g.shape[1], -1, *kernel)

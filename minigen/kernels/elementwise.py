@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import Array
+from minigen.backend import Array, memory_order
 from minigen.kernels import memory, threads
 
 
@@ -73,8 +73,7 @@ def _flat(a: Array, y: Array) -> Array:
 
 def total(x: Array) -> Array:
     """The sum of all elements; those of pieces are added in their order."""
-    order = sorted(range(x.ndim), key=lambda i: -x.strides[i])
-    if not x.transpose(order).flags.c_contiguous:
+    if not x.transpose(memory_order(x.strides)).flags.c_contiguous:
         return x.sum()
     flat = x.ravel(order="K")
     sums = threads.in_pieces(lambda i, j: np.add.reduce(flat[i:j]), x.size, 1, 8.0 * x.size)

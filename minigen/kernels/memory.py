@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from minigen.backend import memory_order
+
 SMALLEST = 1 << 20  # bytes; below, the C library recycles memory by itself
 PATIENCE = 256  # a buffer that so many requests have passed by goes back to the system
 KEPT = 64 << 20  # bytes of freed memory that the C library may keep, by default 128 KB
@@ -87,7 +89,7 @@ def empty_like(array: np.ndarray, dtype: Any = None) -> np.ndarray:
     """The same for an array's shape and the order of its axes in memory."""
     if array.nbytes < SMALLEST:
         return np.empty_like(array, dtype)
-    order = sorted(range(array.ndim), key=lambda i: -abs(array.strides[i]))
+    order = memory_order(array.strides)
     y = empty(tuple(array.shape[i] for i in order), dtype or array.dtype)
     return y.transpose(np.argsort(order))
 

@@ -15,7 +15,7 @@ import numpy as np
 from minigen.backend import Array
 from minigen.kernels import memory
 from minigen.kernels.cuda import normalization as cuda
-from minigen.kernels.pixels import of_images, repeated, rows, sum_of
+from minigen.kernels.pixels import as_images, of_images, repeated, rows, sum_of
 from minigen.kernels.threads import in_pieces, scratch
 
 
@@ -52,16 +52,16 @@ def affine(x: Array, scale: Array, shift: Array) -> Array:
     """x·scale + shift, where scale and shift (C,) belong to the channels of x (N, C, …)."""
     if not isinstance(x, np.ndarray):
         return cuda.affine(x, scale, shift)
-    x_rows = rows(of_images(x))
-    y = memory.empty(x_rows.shape, x.dtype)
+    last = of_images(x)
+    x_rows, y = rows(last), memory.empty(last.shape, x.dtype)
     scale, shift = (repeated(v, x_rows.shape[1]) for v in (scale, shift))
 
     def block(x: Array, y: Array) -> None:
         np.multiply(x, scale, out=y)
         y += shift
 
-    _over_blocks(block, x_rows, y)
-    return _images(y, x.shape)
+    _over_blocks(block, x_rows, rows(y))
+    return as_images(y)
 
 
 def batch_norm_gradients(
@@ -74,7 +74,8 @@ def batch_norm_gradients(
     """
     if not isinstance(x, np.ndarray):
         return cuda.batch_norm_gradients(g, x, mean, rstd, weight)
-    g_rows, x_rows, m = rows(of_images(g)), rows(of_images(x)), x.size // len(mean)
+    last, m = of_images(x), x.size // len(mean)
+    g_rows, x_rows, y = rows(of_images(g)), rows(last), memory.empty(last.shape, x.dtype)
     wide_mean = repeated(mean, x_rows.shape[1])
 
     def sums(g: Array, x: Array) -> tuple[Array, Array]:
@@ -88,22 +89,14 @@ def batch_norm_gradients(
     scale, slope, offset = (
         repeated(v, x_rows.shape[1]) for v in (scale, slope, offset - slope * mean)
     )
-    y = memory.empty(x_rows.shape, x.dtype)
 
     def block(g: Array, x: Array, y: Array) -> None:
         np.multiply(x, slope, out=y)
         y += offset
         y += np.multiply(g, scale, out=scratch("block", g.shape, g.dtype))
 
-    _over_blocks(block, g_rows, x_rows, y)
-    return _images(y, x.shape), d_weight, d_bias
-
-
-def _images(pixels: Array, shape: tuple[int, ...]) -> Array:
-    """Back to (N, C, …)."""
-    return pixels.reshape(shape[0], *shape[2:], shape[1]).transpose(
-        0, len(shape) - 1, *range(1, len(shape) - 1)
-    )
+    _over_blocks(block, g_rows, x_rows, rows(y))
+    return as_images(y), d_weight, d_bias
 
 
 def _over_blocks(work: Callable, *arrays: Array) -> list[Any]:

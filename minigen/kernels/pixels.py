@@ -22,6 +22,11 @@ def of_images(x: Array) -> Array:
     return np.ascontiguousarray(x.transpose(0, *range(2, x.ndim), 1))
 
 
+def as_images(pixels: Array) -> Array:
+    """(N, …, C) as images (N, C, …): a view."""
+    return pixels.transpose(0, pixels.ndim - 1, *range(1, pixels.ndim - 1))
+
+
 def rows(pixels: Array) -> Array:
     """(…, C) as a matrix of rows, each of up to 64 pixels with their channels: a view, if it can
     be one."""

@@ -13,9 +13,8 @@ import numpy as np
 
 from minigen.backend import Array
 from minigen.kernels import memory
+from minigen.kernels.simple import Pair
 from minigen.kernels.threads import over_images, scratch
-
-Pair = tuple[int, int]
 
 BUFFER = 1 << 19  # bytes of products at a time
 

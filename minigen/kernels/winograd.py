@@ -35,7 +35,8 @@ from minigen.kernels.blas import multiply
 from minigen.kernels.threads import over_images, scratch
 
 if TYPE_CHECKING:
-    from minigen.kernels.convolution import Pair, Phase
+    from minigen.kernels.convolution import Phase
+    from minigen.kernels.simple import Pair
 
 BUFFER = 1 << 21  # bytes of transformed tiles at a time: about a core's share of the cache
 ADDITION = 45  # multiply-adds of a product that take as long as one addition outside of one

@@ -30,6 +30,7 @@ from minigen.kernels.cuda.launch import (
     multiprocessors,
     type_name,
 )
+from minigen.kernels.pixels import as_images
 
 Pair = tuple[int, int]
 
@@ -147,10 +148,6 @@ def _nhwc(x: Array) -> Array:
     return contiguous(x.transpose(0, 2, 3, 1))
 
 
-def _nchw(y: Array) -> Array:
-    return y.transpose(0, 3, 1, 2)
-
-
 def _check_size(name: str, *arrays: Array) -> None:
     """Kernels count pixels in 32 bits."""
     for array in arrays:
@@ -244,7 +241,7 @@ def conv2d(
     # (O, C/G, R, S) -> (G, R, S, C/G, O/G)
     packed = w.reshape(groups, -1, *w.shape[1:]).transpose(0, 3, 4, 2, 1)
     how = (stride, padding, dilation, groups)
-    return _nchw(_gather(_nhwc(x), contiguous(packed), bias, size, how, False, slope))
+    return as_images(_gather(_nhwc(x), contiguous(packed), bias, size, how, False, slope))
 
 
 def conv2d_input(
@@ -254,11 +251,11 @@ def conv2d_input(
     """Transposed convolution of g (N, O, OH, OW) with w (O, C/G, R, S), plus bias (C,), to
     `size`, and LeakyReLU: the gradient of `conv2d` for its input."""
     if groups == 1 and g.shape[2:] == (1, 1) and padding == (0, 0) and size == w.shape[2:]:
-        return _nchw(_from_one_pixel(g, w, bias, slope))
+        return as_images(_from_one_pixel(g, w, bias, slope))
     # (O, C/G, R, S) -> (G, R, S, O/G, C/G)
     packed = w.reshape(groups, -1, *w.shape[1:]).transpose(0, 3, 4, 1, 2)
     how = (stride, padding, dilation, groups)
-    return _nchw(_gather(_nhwc(g), contiguous(packed), bias, size, how, True, slope))
+    return as_images(_gather(_nhwc(g), contiguous(packed), bias, size, how, True, slope))
 
 
 def _from_one_pixel(g: Array, w: Array, bias: Array | None, slope: float) -> Array:

@@ -17,6 +17,7 @@ from minigen.kernels.cuda.launch import (
     multiprocessors,
     type_name,
 )
+from minigen.kernels.pixels import as_images
 
 FILE = "normalization.cu"
 COLUMNS, ROWS = 32, 8  # blockDim
@@ -39,8 +40,7 @@ def _rows(x: Array) -> Array:
 
 def _images(rows: Array, shape: tuple[int, ...]) -> Array:
     """Back to (N, C, …)."""
-    y = rows.reshape(shape[0], *shape[2:], shape[1])
-    return y.transpose(0, y.ndim - 1, *range(1, y.ndim - 1))
+    return as_images(rows.reshape(shape[0], *shape[2:], shape[1]))
 
 
 def _run(name: str, like: Array, grid: tuple[int, ...], *args: Any) -> None:
