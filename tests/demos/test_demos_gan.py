@@ -1,36 +1,13 @@
 """The demos of GANs run, resume, take a folder of pictures, and are measured by evaluate.py."""
 
-import contextlib
-import io
 import json
-import pathlib
-import runpy
-import sys
 
 import numpy as np
 import pytest
+from in_process import run
 from PIL import Image
 
 from minigen.training import load_checkpoint
-
-DEMOS = pathlib.Path(__file__).parents[2] / "demos"
-
-
-def run(script, *flags, status=0):
-    """What the command prints: run in this process, which saves the start of one."""
-    said, code = io.StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [str(DEMOS / script), *map(str, flags)])
-        patch.syspath_prepend(DEMOS)
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            try:
-                runpy.run_path(sys.argv[0], run_name="__main__")
-            except SystemExit as end:  # with a message, a command prints it and has status 1
-                code = end.code or 0
-    if isinstance(code, str):
-        code = print(code, file=said) or 1
-    assert code == status, said.getvalue()
-    return said.getvalue()
 
 
 @pytest.fixture(scope="module")
