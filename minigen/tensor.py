@@ -11,9 +11,11 @@ This file knows no operation: `minigen.operation` makes them of functions on arr
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -27,9 +29,11 @@ from minigen.backend import (
     as_array,
     cuda_in_use,
     device_of,
+    threads,
     to_device,
 )
 from minigen.kernels.memory import held_alone
+from minigen.kernels.threads import Task, offer
 from minigen.sparse import SparseRows
 
 OUTPUT = -1  # the place of an operation's output among what its node keeps
@@ -361,7 +365,8 @@ class Node:
         return self.operation.name
 
     def pull(self, g: Tensor, wanted: set[Node] | None, create_graph: bool) -> Iterable:
-        """Gradients for the inputs, in order; None where there is nothing to compute."""
+        """Gradients for the inputs, in order; None where there is nothing to compute, and a task
+        where another thread may do it while this one walks on."""
         operation = self.operation
         if self.kept is None:
             raise RuntimeError(
@@ -401,9 +406,13 @@ class Node:
             pullback, parameters = entry
             if parameters:
                 names["shape"], names["dtype"] = parent.shape, parent.dtype
-                gradients.append(pullback(g, *[names[p] for p in parameters]))
+            arguments = [names[p] for p in parameters]
+            if type(parent) is Leaf and not create_graph and _can_wait(parent, g):
+                task = Task(no_grad()(pullback), g, *arguments)
+                offer([task])
+                gradients.append(task)
             else:
-                gradients.append(pullback(g))
+                gradients.append(pullback(g, *arguments))
         return gradients
 
 
@@ -417,6 +426,25 @@ class Leaf(Node):
     def __init__(self, tensor: Tensor):
         super().__init__(None, (), {}, {}, tensor._data)
         self.tensor = weakref.ref(tensor)
+
+
+# Multiply-adds for which another thread is left to compute the gradient of a leaf: fewer are not
+# worth waking it, more are better shared out among all threads.
+LEAST_LATE, MOST_LATE = 4e6, 2e8
+LATE = 2  # such gradients at a time: each holds in memory what it is made of
+
+
+def _can_wait(leaf: Leaf, g: Tensor) -> bool:
+    """Whether another thread may compute a leaf's gradient while this one walks on: nothing else
+    needs it. Onlookers could not tell to which node it belongs."""
+    # As many as for the weight (outputs, inputs, …) of a layer whose output g belongs to.
+    cost = g._data.size * math.prod(leaf.shape[1:])
+    return (
+        LEAST_LATE <= cost <= MOST_LATE
+        and type(g._data) is np.ndarray
+        and threads() > 1
+        and not _onlookers
+    )
 
 
 def _required_node(tensor: Tensor, who: str) -> Node:
@@ -480,7 +508,8 @@ def _propagate(
 ) -> None:
     """Carry covectors from the outputs back to the targets (None: to every leaf).
 
-    `arrive(tensor, gradient)` is called once for each target, when its gradient is complete.
+    `arrive(tensor, gradient)` is called once for each target, when its gradient is complete: for
+    leaves in the end.
     """
     retain_graph = create_graph if retain_graph is None else retain_graph
     gradients: dict[Node, Tensor] = {}
@@ -496,44 +525,46 @@ def _propagate(
             for node in reversed(order):
                 if node in targets or not wanted.isdisjoint(node.inputs):
                     wanted.add(node)
+        late: deque[tuple[Node, Node, Task]] = deque()
         for node in order:
-            if node not in gradients:
+            if node not in gradients or type(node) is Leaf:
                 continue
-            g, leaf = gradients.pop(node), type(node) is Leaf
-            if not leaf and isinstance(g, SparseRows):
+            g = gradients.pop(node)
+            if isinstance(g, SparseRows):
                 g = _wrap(g.to_dense())
-            target = None
-            if targets is not None:
-                target = targets.get(node)
-            elif leaf:
-                target = node.tensor()
-            if target is not None and target._node is not None:  # not frozen since
-                arrive(target, g)
-            if leaf or (wanted is not None and wanted.isdisjoint(node.inputs)):
+            if targets is not None and node in targets:
+                arrive(targets[node], g)
+            if wanted is not None and wanted.isdisjoint(node.inputs):
                 continue
-            # What the pullbacks return gets no name, or `_accumulate` would not find a gradient
-            # in sole hands.
-            for parent, h in zip(
-                node.inputs,
+            pulled = (
                 _observed(node, node.pull, g, wanted, create_graph)
                 if _onlookers
-                else node.pull(g, wanted, create_graph),
-                strict=True,
-            ):
-                if parent is not None and h is not None:
-                    if not (
-                        type(h) is Tensor
-                        and h._data.shape == parent.shape
-                        and h._data.dtype is parent.dtype
-                    ):
-                        h = _fitted(h, node, parent)
-                    if _onlookers:
-                        for onlooker in tuple(_onlookers):
-                            onlooker.pulled(node, g, parent, h)
-                    _add(gradients, parent, h)
-            h = None
+                else node.pull(g, wanted, create_graph)
+            )
+            for parent, h in zip(node.inputs, pulled, strict=True):
+                if parent is None or h is None:
+                    continue
+                if type(h) is Task:
+                    late.append((node, parent, h))
+                    if len(late) > LATE:
+                        _add_late(gradients, *late.popleft())
+                    continue
+                h = _fitted(h, node, parent)
+                if _onlookers:
+                    for onlooker in tuple(_onlookers):
+                        onlooker.pulled(node, g, parent, h)
+                _add(gradients, parent, h)
             if node.kept and not retain_graph:
                 node.kept = None
+            pulled = h = None  # or `_accumulate` would not find a gradient in sole hands
+        for one in late:
+            _add_late(gradients, *one)
+        for node in order:
+            if type(node) is Leaf and node in gradients:
+                g = gradients.pop(node)
+                leaf = node.tensor() if targets is None else targets.get(node)
+                if leaf is not None and leaf._node is not None:  # not frozen since
+                    arrive(leaf, g)
     finally:
         _mode.enabled = before
 
@@ -541,6 +572,11 @@ def _propagate(
 def _add(gradients: dict[Node, Tensor], node: Node, g: Tensor) -> None:
     before = gradients.get(node)
     gradients[node] = g if before is None else _sum(before, g)
+
+
+def _add_late(gradients: dict[Node, Tensor], node: Node, parent: Node, task: Task) -> None:
+    g = task.finish(helping=True)
+    _add(gradients, parent, _fitted(g, node, parent))
 
 
 def _sum(a: Tensor | SparseRows, b: Tensor | SparseRows) -> Tensor | SparseRows:
@@ -554,6 +590,8 @@ def _sum(a: Tensor | SparseRows, b: Tensor | SparseRows) -> Tensor | SparseRows:
 
 def _fitted(g: Any, node: Node, parent: Node) -> Tensor:
     """What a pullback returned, checked; summed over the axes along which its input broadcast."""
+    if type(g) is Tensor and g._data.shape == parent.shape and g._data.dtype is parent.dtype:
+        return g
     if not isinstance(g, Tensor | SparseRows):
         raise TypeError(f"{node.name}: a pullback returned a {type(g).__name__}, not a Tensor")
     if g.shape != parent.shape and node.operation.elementwise:

@@ -44,6 +44,12 @@ what was kept is freed although retained | tensor
 no_grad inside no_grad ends both | tensor
 -         _mode.enabled = _mode.outside.pop()
 +         _mode.enabled = True
+the walk waits for another thread | tensor
+-                     if len(late) > LATE:
++                     if True:
+another thread records what it computes | tensor
+- Task(no_grad()(pullback),
++ Task(pullback,
 # operation.py
 a view does not share the count of changes | tensor
 -                 y._version = _cell(x)
@@ -155,8 +161,8 @@ a sign: the targets of the GAN's loss | binary_cross_entropy_with_logits
 + target=lambda g, input: g * input
 # optim/optimizer.py
 a thread begins each parameter where the last one ended | optim
--             for i in range(max(first - before, 0), end, PIECE):
-+             for i in range(first if before else first - before, end, PIECE):
+- start, end = max(first - before, 0),
++ start, end = first if before else first - before,
 # functional/embedding.py
 the padding row learns | functional_values
 - real = rows != padding_idx
@@ -209,9 +215,18 @@ where windows overlap the last one wins, slowly | kernels_convolution
 - xg[:, i, :, rows, columns] += share
 + xg[:, i, :, rows, columns] = share
 # kernels/threads.py
-each thread skips its first image | kernels_convolution
-- worker.begin(work, i, bounds[i], bounds[i + 1])
-+ worker.begin(work, i, bounds[i] + 1, bounds[i + 1])
+each thread skips its first image | kernels_threads
+- Task(work, i, bounds[i], bounds[i + 1])
++ Task(work, i, bounds[i] + 1, bounds[i + 1])
+a task is begun a second time | kernels_threads
+- if not self._begun.acquire(blocking=False):
++ if self._begun.acquire(blocking=False) is None:
+who waits does nothing | kernels_threads
+- while helping and self._done.locked():
++ while False:
+a lowered limit is no limit | kernels_threads
+- len(_workers) >= backend.threads()
++ len(_workers) >= 6
 # kernels/product.py
 a tall product is shared out by its columns | kernels_elementwise
 - y.shape[0 if tall else 1]

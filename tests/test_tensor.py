@@ -3,6 +3,7 @@
 import copy
 import gc
 import operator
+import sys
 import threading
 import weakref
 
@@ -12,9 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen
-from minigen import Tensor, enable_grad, grad, increment_version, is_grad_enabled, no_grad
+from minigen import (
+    Tensor,
+    backend,
+    enable_grad,
+    functional,
+    grad,
+    increment_version,
+    is_grad_enabled,
+    no_grad,
+)
 from minigen.tensor import Node
 from minigen.testing import tensors
+
+tape = sys.modules["minigen.tensor"]  # `minigen.tensor` is the function
 
 
 def leaf(*values, dtype=np.float64):
@@ -488,6 +500,83 @@ def test_a_pullback_that_returns_nonsense_is_named(pullback, error):
     with pytest.raises(error, match="nonsense: a pullback returned"):
         nonsense(leaf(1.0, 2.0)).sum().backward()
     assert is_grad_enabled()
+
+
+# Gradients of leaves, computed by another thread
+
+
+@pytest.fixture
+def everything_late(three_threads, monkeypatch):
+    monkeypatch.setattr(tape, "LEAST_LATE", 0)
+
+
+@pytest.mark.usefixtures("everything_late")
+def test_the_walk_goes_on_while_another_thread_computes_the_gradient_of_a_leaf():
+    arrived, two = threading.Event(), leaf(2.0)
+
+    def wait(g):
+        assert arrived.wait(10), "the walk waits for a gradient that only its end needs"
+        return two * g
+
+    def arrive(g):
+        arrived.set()
+        return 3 * g
+
+    @minigen.operation(input=lambda g: g, other=wait)
+    def double_and_add(input, other):
+        return input + 2 * other
+
+    @minigen.operation(input=arrive)
+    def triple(input):
+        return 3 * input
+
+    x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    double_and_add(triple(x) * 1, w).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [3, 3])
+    np.testing.assert_array_equal(w.grad.data, [2, 2])
+    assert not w.grad.requires_grad and is_grad_enabled()
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=8), st.booleans())
+def test_late_gradients_are_the_same(uses, repeated):
+    """Of weights used once, or several times, and over two calls."""
+    before = backend.threads()
+
+    def gradients(late, create_graph):
+        rng = np.random.default_rng(0)
+        weights = [Tensor(rng.standard_normal((9, 9)), requires_grad=True) for _ in range(3)]
+        x = Tensor(rng.standard_normal((5, 9)))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tape, "LEAST_LATE", 0 if late else np.inf)
+            for _ in range(2 if repeated else 1):
+                y = x
+                for i in uses:
+                    y = functional.linear(y, weights[i]).tanh()
+                (y * y).sum().backward(create_graph=create_graph)
+        return [w.grad if w.grad is None else w.grad.data for w in weights]
+
+    backend.limit_threads(3)
+    try:
+        expected = gradients(late=False, create_graph=False)
+        for create_graph in (False, True):
+            np.testing.assert_equal(gradients(True, create_graph), expected)
+    finally:
+        backend.limit_threads(before)
+
+
+@pytest.mark.usefixtures("everything_late")
+def test_an_error_of_another_thread_arrives():
+    def fail(g):
+        raise ZeroDivisionError("in the pullback")
+
+    @minigen.operation(input=lambda g: g, other=fail)
+    def add(input, other):
+        return input + other
+
+    w = leaf(1.0)
+    with pytest.raises(ZeroDivisionError, match="in the pullback"):
+        add(leaf(1.0) * 1, w).backward()
+    assert w.grad is None and is_grad_enabled()
 
 
 # Recording

@@ -26,7 +26,7 @@ def _gate(g: Array, y: Array, *, slope: float) -> Array:
 # y has the sign of its input for a slope ≥ 0, and the layer above keeps y anyway.
 @operation(elementwise=True, input=lambda g, y: _gate(g, y, slope=0.0))
 def _relu(input: Array) -> Array:
-    return np.maximum(input, 0)
+    return elementwise.relu(input)
 
 
 @operation(elementwise=True, floating=True, input=lambda g, y, slope: _gate(g, y, slope=slope))

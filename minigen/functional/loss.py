@@ -66,21 +66,36 @@ def mse_loss(
 
 @operation(
     elementwise=True,
+    g=lambda h, input, target: _bernoulli_slope(h, input, target),
+    input=lambda h, g, input: h * g * sigmoid(input) * sigmoid(-input),
+    target=lambda h, g: -(h * g),
+)
+@spread
+def _bernoulli_slope(g: Array, input: Array, target: Array) -> Array:
+    """g·(σ(input) − target)"""
+    y = sigmoid.operation.value(input)
+    y -= target
+    y *= g
+    return y
+
+
+@operation(
+    elementwise=True,
     floating=True,
-    input=lambda g, input, target: g * (sigmoid(input) - target),
+    input=_bernoulli_slope,
     target=lambda g, input: -g * input,
 )
 @spread
 def _bernoulli_nll(input: Array, target: Array) -> Array:
     """−log p(target) under a coin with log-odds `input`: log(1 + eˣ) − target·x, both sides
     without overflow, and exact where it is small: what cancels is subtracted first."""
-    size = np.abs(input)
-    rest = np.log1p(np.exp(-size))
     y = 0.5 - target  # max(x, 0) − t·x is |x|/2 + (1/2 − t)·x, in passes without a comparison
     y *= input
-    size *= 0.5
-    y += size
-    y += rest
+    size = np.abs(input)
+    size *= -0.5
+    y -= size
+    size *= 2
+    y += np.log1p(np.exp(size))
     return y
 
 

@@ -8,6 +8,7 @@ branches). Arithmetic with the mask takes a seventh of that.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -80,6 +81,13 @@ def total(x: Array) -> Array:
     return np.add.reduce(sums)
 
 
+def relu(x: Array) -> Array:
+    """x where it is positive, else 0."""
+    if x.dtype.kind != "f":
+        return np.maximum(x, 0)
+    return x.clip(0.0, math.inf)  # takes a third of the time, as NumPy does it
+
+
 def leaky_relu(x: Array, slope: float) -> Array:
     """x where it is positive, else slope·x."""
     # One of the two is the answer: the larger one for a slope up to 1.
@@ -100,13 +108,14 @@ def gate(g: Array, y: Array, slope: float) -> Array:
     one, low = np.array([1, slope], g.dtype).view(bits)
 
     def formula(g: Array, y: Array, out: Array) -> None:
-        chosen = np.negative((y > 0).view("i1")).astype(bits)  # all bits or none
+        chosen = out.view(bits)
+        chosen[...] = np.negative((y > 0).view("i1"))  # all bits or none
         if slope == 0:  # 0 for an infinite g too
-            np.bitwise_and(g.view(bits), chosen, out=out.view(bits))
+            chosen &= g.view(bits)
             return
         chosen &= one ^ low
         chosen ^= low  # the bits of 1 or of the slope
-        np.multiply(g, chosen.view(g.dtype), out=out)
+        out *= g
 
     return _in_pieces(formula, g, y)
 

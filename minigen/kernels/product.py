@@ -7,20 +7,23 @@ long.
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels import memory
+from minigen.kernels import memory, threads
 from minigen.kernels.blas import multiply
-from minigen.kernels.threads import over_images
 
 
 def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
     """a (…, n, k) @ b (…, k, m) + bias (m,): leading axes broadcast."""
     cost = float(a.size) * b.shape[-1]
-    if cost < 2e5 or not isinstance(a, np.ndarray) or a.shape[-1] != b.shape[-2]:
-        # Of small matrices `dot` takes a third of the time.
-        y = a.dot(b) if a.ndim == b.ndim == 2 else np.matmul(a, b)
+    if cost < threads.ALONE or not isinstance(a, np.ndarray) or a.shape[-1] != b.shape[-2]:
+        noisy = cost >= threads.QUIET
+        with threads.single_threaded_blas() if noisy else contextlib.nullcontext():
+            # Of small matrices `dot` takes a third of the time.
+            y = a.dot(b) if a.ndim == b.ndim == 2 else np.matmul(a, b)
         if bias is not None:
             y += bias
         return y
@@ -40,5 +43,5 @@ def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
             some = y[part] if tall else y[:, part]
             some += bias if tall else bias[part]
 
-    over_images(work, y.shape[0 if tall else 1], cost)
+    threads.over_images(work, y.shape[0 if tall else 1], cost)
     return y

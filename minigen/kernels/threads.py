@@ -13,8 +13,9 @@ import ctypes
 import functools
 import math
 import os
+import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,6 @@ from minigen import backend
 _lock = threading.Lock()
 _inside = 0
 _found: list[tuple[LibController, int]] = []  # each BLAS, and how many threads it had
-_idle: list[_Worker] = []
 
 
 @functools.cache  # looking for them takes 200 µs
@@ -72,9 +72,9 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 def _forget_threads() -> None:
     """Threads do not survive a fork: the child makes its own when it needs them."""
-    global _lock, _inside
-    _lock, _inside = threading.Lock(), 0
-    _idle.clear()
+    global _lock, _inside, _tasks
+    _lock, _inside, _tasks = threading.Lock(), 0, queue.SimpleQueue()
+    _workers.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -92,56 +92,100 @@ except (AttributeError, OSError, TypeError):  # not Linux
     _sched_getcpu = None
 
 
+class Task:
+    """Work for whoever comes first: a worker, or the thread that cannot go on without it, which
+    never waits for work that nobody has begun. Two locks hand it over and back: a third of the time
+    that an executor of the standard library takes, which counts where the work takes 100 µs."""
+
+    def __init__(self, work: Callable[..., Any], *args: Any):
+        self._work: tuple[Callable[..., Any], tuple] | None = (work, args)
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self._begun, self._done = threading.Lock(), threading.Lock()
+        self._done.acquire()
+
+    def run(self) -> None:
+        """Do it, unless somebody has begun."""
+        if not self._begun.acquire(blocking=False):
+            return
+        (work, args), self._work = self._work, None
+        try:
+            self._result = work(*args)
+        except BaseException as error:
+            self._error = error
+        del work, args  # they hold arrays
+        self._done.release()
+
+    def finish(self, helping: bool = False) -> Any:
+        """Do it, or wait for whoever has begun. Only the first call gets the result.
+
+        Args:
+            helping: take other tasks while waiting. They may use this thread's `scratch`.
+
+        Raises:
+            Exception: the one that the work ended with.
+        """
+        self.run()
+        while helping and self._done.locked():
+            try:
+                _tasks.get_nowait().run()
+            except queue.Empty:
+                break
+        self._done.acquire()
+        result, self._result = self._result, None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return result
+
+
+_tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+_workers: list[_Worker] = []
+
+
+def offer(tasks: Iterable[Task]) -> None:
+    """Let workers begin with these tasks as soon as they are idle; whoever offers a task also
+    finishes it."""
+    with _lock:
+        while len(_workers) < backend.threads() - 1:
+            _workers.append(_Worker())
+    core, own = _current_core(), threading.current_thread()
+    for worker in tuple(_workers):
+        if worker is not own:
+            worker.keep_off(core)
+    for task in tasks:
+        _tasks.put(task)
+
+
 class _Worker(threading.Thread):
-    """A thread that waits for work. Two locks hand it over and back: a third of the time that an
-    executor of the standard library takes, which counts where the work takes 100 µs."""
+    """A thread that does one task after the other."""
 
     def __init__(self) -> None:
         super().__init__(name="minigen", daemon=True)
-        self._start, self._done = threading.Lock(), threading.Lock()
-        self._start.acquire(), self._done.acquire()
         self._off: int | None = None
         self.start()
 
-    def begin(self, work: Callable[..., None], *args: int) -> None:
-        """Start `work(*args)`."""
-        self._task = work, args
-        self._keep_off_the_callers_core()
-        self._start.release()
-
-    def _keep_off_the_callers_core(self) -> None:
-        """A thread that is woken after a rest is put on the core of the one that wakes it, which
-        goes on working there: on two cores both then took turns on one."""
-        core = _current_core()
+    def keep_off(self, core: int | None) -> None:
+        """Leave that core to the one that offers a task: a thread that is woken after a rest is put
+        on the core of the one that wakes it, which goes on working there, so that on two cores both
+        took turns on one."""
         if core != self._off and core is not None:
             self._off = core
             with contextlib.suppress(OSError, ValueError):  # there may be no other core
                 os.sched_setaffinity(self.native_id, os.sched_getaffinity(0) - {core})
 
-    def end(self) -> BaseException | None:
-        """Wait for it; the error that it ended with."""
-        self._done.acquire()
-        error, self._error = self._error, None
-        return error
-
     def run(self) -> None:
+        tasks = _tasks
         while True:
-            self._start.acquire()
-            (work, args), self._task, self._error = self._task, None, None
-            try:
-                work(*args)
-            except BaseException as error:
-                self._error = error
-            del work, args  # they hold arrays
-            self._done.release()
-
-
-def _worker() -> _Worker:
-    """One that is idle. A caller has it to himself, so that calls may be nested or overlap."""
-    try:
-        return _idle.pop()
-    except IndexError:
-        return _Worker()
+            task = tasks.get()
+            with _lock:
+                if superfluous := len(_workers) >= backend.threads():
+                    _workers.remove(self)
+            if superfluous:  # the user has lowered the limit
+                tasks.put(task)
+                return
+            task.run()
+            del task  # it may hold an error, which holds arrays
 
 
 QUIET = 1e6  # multiply-adds for which BLAS does not wake its own threads
@@ -169,16 +213,16 @@ def over_images(work: Callable[[int, int, int], None], count: int, cost: float) 
         return
     ahead = count * min(AHEAD / cost, 0.5)
     bounds = [0, *(round(ahead + (count - ahead) * i / parts) for i in range(1, parts + 1))]
-    workers = [_worker() for _ in range(1, parts)]
+    tasks = [Task(work, i, bounds[i], bounds[i + 1]) for i in range(1, parts)]
     with single_threaded_blas():
-        for i, worker in enumerate(workers, start=1):
-            worker.begin(work, i, bounds[i], bounds[i + 1])
-        try:
-            work(0, bounds[0], bounds[1])
-        finally:
-            errors = [worker.end() for worker in workers]
-            _idle.extend(workers)
-    for error in filter(None, errors):
+        offer(tasks)
+        errors = []
+        for task in [Task(work, 0, bounds[0], bounds[1]), *tasks]:
+            try:
+                task.finish()
+            except BaseException as error:
+                errors.append(error)
+    for error in errors:
         raise error
 
 

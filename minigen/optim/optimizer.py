@@ -321,9 +321,11 @@ def run(updates: Iterable[Update]) -> None:
 
     def work(_: int, first: int, last: int) -> None:
         for formula, flat, before in row:
-            end = min(last - before, flat[0].size)
-            for i in range(max(first - before, 0), end, PIECE):
-                _apply(formula, [x[i : min(i + PIECE, end)] for x in flat])
+            start, end = max(first - before, 0), min(last - before, flat[0].size)
+            parts = -((start - end) // PIECE)  # of one size: a small last one costs as many calls
+            for i in range(parts):
+                piece = slice(*(start + (end - start) * j // parts for j in (i, i + 1)))
+                _apply(formula, [x[piece] for x in flat])
 
     if length:
         over_images(work, length, 100.0 * length)

@@ -1,6 +1,5 @@
 """The fast kernels against the slow and obvious ones, and those against SciPy's correlation."""
 
-import math
 import os
 import signal
 import threading
@@ -12,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from operations import both, geometry
 from scipy.signal import convolve2d, correlate2d
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from minigen import backend
 from minigen.kernels import blas, convolution, scatter, simple, threads, winograd
@@ -187,14 +185,6 @@ def large_problem(seed=0):
     return x, w, g, ((2, 2), (2, 1), (1, 1), 1)
 
 
-@pytest.fixture
-def three_threads():
-    before = backend.threads()
-    backend.limit_threads(3)
-    yield
-    backend.limit_threads(before)
-
-
 @pytest.mark.usefixtures("three_threads")
 def test_the_same_bits_each_time_and_from_several_threads_at_once():
     expected = [three_maps(convolution, *large_problem(i)) for i in range(4)]
@@ -239,56 +229,6 @@ def test_the_threads_are_there_after_a_fork():
             pytest.fail("the child waits for threads that it does not have")
         time.sleep(0.01)
     assert os.waitstatus_to_exitcode(ended[1]) == 0
-
-
-def blas_threads():
-    return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
-
-
-@pytest.mark.usefixtures("three_threads")
-def test_the_limit_on_blas_threads_is_restored():
-    with threadpool_limits(2, user_api="blas"):
-        first, second = threads.single_threaded_blas(), threads.single_threaded_blas()
-        first.__enter__()
-        assert blas_threads() == {1}
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert blas_threads() == {1}  # one is still inside
-        second.__exit__(None, None, None)
-        assert blas_threads() == {2}
-        seen = []
-        threads.over_images(lambda *_: seen.append(blas_threads()), 3, math.inf)
-        assert seen == [{1}] * 3
-        three_maps(convolution, *large_problem())
-        assert blas_threads() == {2}
-
-
-@pytest.mark.usefixtures("three_threads")
-def test_an_error_in_a_thread_arrives_and_restores_the_limit():
-    def work(part, first, last):
-        raise MemoryError(f"part {part}")
-
-    with threadpool_limits(2, user_api="blas"):
-        with pytest.raises(MemoryError, match="part"):
-            threads.over_images(work, 3, math.inf)
-        assert blas_threads() == {2}
-
-
-@given(st.integers(1, 20), st.integers(1, 5))
-def test_every_image_is_worked_on_once(count, limit):
-    before = backend.threads()
-    backend.limit_threads(limit)
-    done = [0] * count
-
-    def work(part, first, last):
-        for i in range(first, last):
-            done[i] += 1
-
-    try:
-        threads.over_images(work, count, math.inf)
-    finally:
-        backend.limit_threads(before)
-    assert done == [1] * count
 
 
 @given(
