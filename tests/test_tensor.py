@@ -511,27 +511,29 @@ def everything_late(three_threads, monkeypatch):
 
 
 @pytest.mark.usefixtures("everything_late")
-def test_the_walk_goes_on_while_another_thread_computes_the_gradient_of_a_leaf():
-    arrived, two = threading.Event(), leaf(2.0)
+def test_another_thread_computes_the_gradient_of_a_leaf_while_the_walk_goes_on():
+    begun, gone_on, two = threading.Event(), threading.Event(), leaf(2.0)
 
     def wait(g):
-        assert arrived.wait(10), "the walk waits for a gradient that only its end needs"
+        begun.set()
+        assert gone_on.wait(10), "the walk waits for a gradient that only its end needs"
         return two * g
 
-    def arrive(g):
-        arrived.set()
+    def go_on(g):
+        assert begun.wait(10), "no other thread begins"
+        gone_on.set()
         return 3 * g
 
     @minigen.operation(input=lambda g: g, other=wait)
-    def double_and_add(input, other):
+    def add_doubled(input, other):
         return input + 2 * other
 
-    @minigen.operation(input=arrive)
+    @minigen.operation(input=go_on)
     def triple(input):
         return 3 * input
 
     x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
-    double_and_add(triple(x) * 1, w).sum().backward()
+    add_doubled(triple(x.clone()), w).sum().backward()
     np.testing.assert_array_equal(x.grad.data, [3, 3])
     np.testing.assert_array_equal(w.grad.data, [2, 2])
     assert not w.grad.requires_grad and is_grad_enabled()
