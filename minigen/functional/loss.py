@@ -66,23 +66,8 @@ def mse_loss(
 
 @operation(
     elementwise=True,
-    g=lambda h, input, target: _bernoulli_slope(h, input, target),
-    input=lambda h, g, input: h * g * sigmoid(input) * sigmoid(-input),
-    target=lambda h, g: -(h * g),
-)
-@spread
-def _bernoulli_slope(g: Array, input: Array, target: Array) -> Array:
-    """g·(σ(input) − target)"""
-    y = sigmoid.operation.value(input)
-    y -= target
-    y *= g
-    return y
-
-
-@operation(
-    elementwise=True,
     floating=True,
-    input=_bernoulli_slope,
+    input=lambda g, input, target: g * (sigmoid(input) - target),
     target=lambda g, input: -g * input,
 )
 @spread
