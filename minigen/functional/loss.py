@@ -76,11 +76,11 @@ def _bernoulli_nll(input: Array, target: Array) -> Array:
     without overflow, and exact where it is small: what cancels is subtracted first."""
     y = 0.5 - target  # max(x, 0) − t·x is |x|/2 + (1/2 − t)·x, in passes without a comparison
     y *= input
-    size = np.abs(input)
-    size *= -0.5
-    y -= size
-    size *= 2
-    y += np.log1p(np.exp(size))
+    z = np.abs(input)
+    z *= -0.5
+    y -= z
+    z *= 2  # −|x|
+    y += np.log1p(np.exp(z))
     return y
 
 

@@ -17,6 +17,8 @@ import numpy as np
 from minigen.backend import Array, memory_order
 from minigen.kernels import memory, threads
 
+SHORT = 2048  # elements, of which a call costs more than the loop
+
 
 def spread(value: Callable[..., Array]) -> Callable[..., Array]:
     """Make `value`, of each element by itself, take large arrays in pieces that threads share out.
@@ -83,9 +85,9 @@ def total(x: Array) -> Array:
 
 def relu(x: Array) -> Array:
     """x where it is positive, else 0."""
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" or x.size < SHORT:
         return np.maximum(x, 0)
-    return x.clip(0.0, math.inf)  # takes a third of the time, as NumPy does it
+    return x.clip(0.0, math.inf)  # NumPy's loop for this one takes a third of the time
 
 
 def leaky_relu(x: Array, slope: float) -> Array:

@@ -333,7 +333,7 @@ def run(updates: Iterable[Update]) -> None:
 
 def _apply(formula: Callable[..., None], pieces: Sequence[Array]) -> None:
     like = pieces[0]
-    formula(*pieces, *(scratch(name, like.shape, like.dtype) for name in ("first", "second")))
+    formula(*pieces, *scratch("two", (2, *like.shape), like.dtype))
 
 
 def like(data: Array, value: Array) -> Array:

@@ -14,11 +14,12 @@ from minigen.testing import arrays, shapes
 
 @pytest.fixture
 def in_small_pieces(monkeypatch):
-    """Three threads, and pieces of 5 elements."""
+    """Three threads, pieces of 5 elements, and nothing is short that has as many."""
     before = backend.threads()
     backend.limit_threads(3)
     monkeypatch.setattr(threads, "ALONE", 0)
     monkeypatch.setattr(threads, "PIECE", 5)
+    monkeypatch.setattr(elementwise, "SHORT", 5)
     yield
     backend.limit_threads(before)
 
@@ -44,6 +45,7 @@ def test_in_pieces_as_in_one(pair, slope, dtype):
     before = x.copy(), y.copy()
     mask = y > 0
     for found, expected in (
+        (elementwise.relu(x), np.where(x > 0, x, 0)),
         (elementwise.leaky_relu(x, slope), np.where(x > 0, x, x * dtype(slope))),
         (elementwise.gate(x, y, slope), np.where(y > 0, x, x * dtype(slope))),
         (elementwise.dropout(x, mask, 2.5), np.where(mask, x * dtype(2.5), 0)),
