@@ -23,7 +23,8 @@ from minigen.profile import machine_speed
 
 TITLES = {"torch": "PyTorch", "gensim": "gensim"}
 FOLDER = pathlib.Path(__file__).parent
-SETTLE = 0.01  # seconds of calls, at least, that are made but not measured when a turn begins
+SETTLE = 0.02  # seconds of calls, at least, that are made but not measured when a turn begins
+TURN = 0.02  # seconds of calls, about, that are then measured
 Call = Callable[[], object]
 
 
@@ -72,7 +73,7 @@ def measured(
     for who, f in sides.items():
         f()
         once = elapsed(who, device, f, 1)
-        calls[who] = max(1, round(2e-3 / once))
+        calls[who] = max(1, round(TURN / once))
         # What takes ten times as long hardly notices, and need not be called for nothing.
         settle[who] = SETTLE if len(sides) > 1 and once < 10 * SETTLE else 0.0
     start, order = time.perf_counter(), list(sides)

@@ -33,6 +33,14 @@ def _blas_libraries() -> list[LibController]:
     return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
+def _take_turns() -> None:
+    """Tell threadpoolctl that whichever thread comes next may set limits: from 3.7 on it heeds only
+    the first one that ever did, lest threads undo what others set."""
+    for library in _blas_libraries():
+        if forget := getattr(library, "clear_controlling_thread", None):
+            forget(force=True)
+
+
 class single_threaded_blas:
     """Hold BLAS at one thread; contexts may overlap, from any number of threads."""
 
@@ -40,6 +48,7 @@ class single_threaded_blas:
         global _inside
         with _lock:
             if not _inside:
+                _take_turns()
                 # Library by library: threadpoolctl's own limits take three times as long.
                 _found[:] = [(library, library.num_threads) for library in _blas_libraries()]
                 for library, _ in _found:
@@ -51,8 +60,10 @@ class single_threaded_blas:
         with _lock:
             _inside -= 1
             if not _inside:
+                _take_turns()
                 for library, count in _found:
                     library.set_num_threads(count)
+                _take_turns()
 
 
 _own = threading.local()

@@ -35,6 +35,34 @@ def test_the_limit_on_blas_threads_is_restored():
         assert blas_threads() == {2}
 
 
+def test_the_limit_holds_whichever_thread_comes_first_and_leaves_last():
+    """(threadpoolctl by itself heeds one thread and ignores the others without a word.)"""
+    with threadpool_limits(2, user_api="blas"):
+        inside, leave = threading.Event(), threading.Event()
+
+        def other():
+            with threads.single_threaded_blas():
+                inside.set()
+                leave.wait(10)
+
+        with threads.single_threaded_blas():  # so that this thread has set a limit before
+            pass
+        thread = threading.Thread(target=other)
+        thread.start()
+        assert inside.wait(10)
+        assert blas_threads() == {1}
+        with threads.single_threaded_blas():
+            leave.set()
+            thread.join()
+            assert blas_threads() == {1}
+        assert blas_threads() == {2}
+        thread = threading.Thread(target=other)
+        with threads.single_threaded_blas():
+            thread.start()
+            thread.join()  # leaves at once
+        assert blas_threads() == {2}
+
+
 @pytest.mark.usefixtures("three_threads")
 def test_an_error_in_a_thread_arrives_and_restores_the_limit():
     def work(part, first, last):
