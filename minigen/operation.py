@@ -217,7 +217,8 @@ def operation(
         pullbacks: for each differentiable input, by its name, a function `(g, …) -> Tensor` from
             the gradient with respect to the output to that with respect to the input, written
             with operations on tensors. After `g` it names what it needs: inputs, options, the
-            output `y`, or the `shape` and `dtype` that its result must have.
+            output `y`, or the `shape` and `dtype` that its result must have. The gradient of a leaf
+            may be computed in another thread.
         joint: instead, one function that returns a gradient (or None) for every input, where they
             share work; `needs` tells it which are wanted.
         elementwise: inputs broadcast and promote as in PyTorch; the tape sums gradients over the

@@ -4,6 +4,8 @@ Nodes link to nodes and never to tensors, so that only what pullbacks need stays
 kept carries the version of its memory, and is handed to a pullback as a tensor; with
 `create_graph` as one that is part of the graph, so that a gradient can be differentiated again.
 
+A leaf's gradient is needed by nothing else: another thread may compute it while the walk goes on.
+
 This file knows no operation: `minigen.operation` makes them of functions on arrays, and
 `minigen.functional` holds them and gives `Tensor` its methods.
 """
