@@ -366,9 +366,11 @@ class Node:
         """The operation's name."""
         return self.operation.name
 
-    def pull(self, g: Tensor, wanted: set[Node] | None, create_graph: bool) -> Iterable:
+    def pull(
+        self, g: Tensor, wanted: set[Node] | None, create_graph: bool, may_wait: bool = False
+    ) -> Iterable:
         """Gradients for the inputs, in order; None where there is nothing to compute, and a task
-        where another thread may do it while this one walks on."""
+        where another thread may do it while this one walks on, if gradients `may_wait`."""
         operation = self.operation
         if self.kept is None:
             raise RuntimeError(
@@ -409,7 +411,7 @@ class Node:
             if parameters:
                 names["shape"], names["dtype"] = parent.shape, parent.dtype
             arguments = [names[p] for p in parameters]
-            if type(parent) is Leaf and not create_graph and _can_wait(parent, g):
+            if may_wait and type(parent) is Leaf and _can_wait(parent, g):
                 task = Task(no_grad()(pullback), g, *arguments)
                 offer([task])
                 gradients.append(task)
@@ -433,20 +435,15 @@ class Leaf(Node):
 # Multiply-adds for which another thread is left to compute the gradient of a leaf: fewer are not
 # worth waking it, more are better shared out among all threads.
 LEAST_LATE, MOST_LATE = 4e6, 2e8
+SMALL = 1024  # numbers in a gradient, of which nothing that takes so long is made
 LATE = 2  # such gradients at a time: each holds in memory what it is made of
 
 
 def _can_wait(leaf: Leaf, g: Tensor) -> bool:
-    """Whether another thread may compute a leaf's gradient while this one walks on: nothing else
-    needs it. Onlookers could not tell to which node it belongs."""
+    """Whether another thread should compute the leaf's gradient while this one walks on."""
     # As many as for the weight (outputs, inputs, …) of a layer whose output g belongs to.
     cost = g._data.size * math.prod(leaf.shape[1:])
-    return (
-        LEAST_LATE <= cost <= MOST_LATE
-        and type(g._data) is np.ndarray
-        and threads() > 1
-        and not _onlookers
-    )
+    return LEAST_LATE <= cost <= MOST_LATE and type(g._data) is np.ndarray
 
 
 def _required_node(tensor: Tensor, who: str) -> Node:
@@ -528,6 +525,9 @@ def _propagate(
                 if node in targets or not wanted.isdisjoint(node.inputs):
                     wanted.add(node)
         late: deque[tuple[Node, Node, Task]] = deque()
+        # Of leaves alone, which nothing else needs. Onlookers could not tell to which node another
+        # thread's work belongs.
+        may_wait = threads() > 1 and not (create_graph or _onlookers)
         for node in order:
             if node not in gradients or type(node) is Leaf:
                 continue
@@ -541,7 +541,7 @@ def _propagate(
             pulled = (
                 _observed(node, node.pull, g, wanted, create_graph)
                 if _onlookers
-                else node.pull(g, wanted, create_graph)
+                else node.pull(g, wanted, create_graph, may_wait and g._data.size >= SMALL)
             )
             for parent, h in zip(node.inputs, pulled, strict=True):
                 if parent is None or h is None:
@@ -551,7 +551,12 @@ def _propagate(
                     if len(late) > LATE:
                         _add_late(gradients, *late.popleft())
                     continue
-                h = _fitted(h, node, parent)
+                if not (
+                    type(h) is Tensor
+                    and h._data.shape == parent.shape
+                    and h._data.dtype is parent.dtype
+                ):
+                    h = _fitted(h, node, parent)
                 if _onlookers:
                     for onlooker in tuple(_onlookers):
                         onlooker.pulled(node, g, parent, h)
@@ -592,8 +597,6 @@ def _sum(a: Tensor | SparseRows, b: Tensor | SparseRows) -> Tensor | SparseRows:
 
 def _fitted(g: Any, node: Node, parent: Node) -> Tensor:
     """What a pullback returned, checked; summed over the axes along which its input broadcast."""
-    if type(g) is Tensor and g._data.shape == parent.shape and g._data.dtype is parent.dtype:
-        return g
     if not isinstance(g, Tensor | SparseRows):
         raise TypeError(f"{node.name}: a pullback returned a {type(g).__name__}, not a Tensor")
     if g.shape != parent.shape and node.operation.elementwise:

@@ -218,6 +218,9 @@ where windows overlap the last one wins, slowly | kernels_convolution
 each thread skips its first image | kernels_threads
 - Task(work, i, bounds[i], bounds[i + 1])
 + Task(work, i, bounds[i] + 1, bounds[i + 1])
+only the first thread ever can limit BLAS | kernels_threads
+- forget(force=True)
++ pass
 a task is begun a second time | kernels_threads
 - if not self._begun.acquire(blocking=False):
 + if self._begun.acquire(blocking=False) is None:

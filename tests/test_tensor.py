@@ -508,6 +508,7 @@ def test_a_pullback_that_returns_nonsense_is_named(pullback, error):
 @pytest.fixture
 def everything_late(three_threads, monkeypatch):
     monkeypatch.setattr(tape, "LEAST_LATE", 0)
+    monkeypatch.setattr(tape, "SMALL", 0)
 
 
 @pytest.mark.usefixtures("everything_late")
@@ -550,6 +551,7 @@ def test_late_gradients_are_the_same(uses, repeated):
         x = Tensor(rng.standard_normal((5, 9)))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(tape, "LEAST_LATE", 0 if late else np.inf)
+            patch.setattr(tape, "SMALL", 0)
             for _ in range(2 if repeated else 1):
                 y = x
                 for i in uses:

@@ -7,8 +7,6 @@ long.
 
 from __future__ import annotations
 
-import contextlib
-
 import numpy as np
 
 from minigen.backend import Array
@@ -19,14 +17,11 @@ from minigen.kernels.blas import multiply
 def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
     """a (…, n, k) @ b (…, k, m) + bias (m,): leading axes broadcast."""
     cost = float(a.size) * b.shape[-1]
-    if cost < threads.ALONE or not isinstance(a, np.ndarray) or a.shape[-1] != b.shape[-2]:
-        noisy = cost >= threads.QUIET
-        with threads.single_threaded_blas() if noisy else contextlib.nullcontext():
-            # Of small matrices `dot` takes a third of the time.
-            y = a.dot(b) if a.ndim == b.ndim == 2 else np.matmul(a, b)
-        if bias is not None:
-            y += bias
-        return y
+    if cost < threads.QUIET or not isinstance(a, np.ndarray) or a.shape[-1] != b.shape[-2]:
+        return _at_once(a, b, bias)
+    if cost < threads.ALONE:
+        with threads.single_threaded_blas():
+            return _at_once(a, b, bias)
     lead = () if a.ndim == b.ndim == 2 else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     y = memory.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
     if lead:
@@ -44,4 +39,12 @@ def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
             some += bias if tall else bias[part]
 
     threads.over_images(work, y.shape[0 if tall else 1], cost)
+    return y
+
+
+def _at_once(a: Array, b: Array, bias: Array | None) -> Array:
+    # Of small matrices `dot` takes a third of the time.
+    y = a.dot(b) if a.ndim == b.ndim == 2 else np.matmul(a, b)
+    if bias is not None:
+        y += bias
     return y
