@@ -14,8 +14,13 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 @pytest.fixture
-def three_threads():
+def limit_restored():
+    """Whatever limit on threads a test sets, the one that was there comes back."""
     before = backend.threads()
-    backend.limit_threads(3)
     yield
     backend.limit_threads(before)
+
+
+@pytest.fixture
+def three_threads(limit_restored):
+    backend.limit_threads(3)

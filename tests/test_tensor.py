@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 import minigen
 from minigen import (
     Tensor,
-    backend,
     enable_grad,
     functional,
     grad,
@@ -540,10 +539,10 @@ def test_another_thread_computes_the_gradient_of_a_leaf_while_the_walk_goes_on()
     assert not w.grad.requires_grad and is_grad_enabled()
 
 
+@pytest.mark.usefixtures("three_threads")
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=8), st.booleans())
 def test_late_gradients_are_the_same(uses, repeated):
     """Of weights used once, or several times, and over two calls."""
-    before = backend.threads()
 
     def gradients(late, create_graph):
         rng = np.random.default_rng(0)
@@ -559,13 +558,9 @@ def test_late_gradients_are_the_same(uses, repeated):
                 (y * y).sum().backward(create_graph=create_graph)
         return [w.grad if w.grad is None else w.grad.data for w in weights]
 
-    backend.limit_threads(3)
-    try:
-        expected = gradients(late=False, create_graph=False)
-        for create_graph in (False, True):
-            np.testing.assert_equal(gradients(True, create_graph), expected)
-    finally:
-        backend.limit_threads(before)
+    expected = gradients(late=False, create_graph=False)
+    for create_graph in (False, True):
+        np.testing.assert_equal(gradients(True, create_graph), expected)
 
 
 @pytest.mark.usefixtures("everything_late")

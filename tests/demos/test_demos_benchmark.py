@@ -21,11 +21,8 @@ TORCH = ("torch",) if installed("torch") else ()
 
 
 @pytest.fixture
-def one_thread():
-    before = backend.threads()
+def one_thread(limit_restored):
     backend.limit_threads(1)  # small work on a busy machine: threads would wait for each other
-    yield
-    backend.limit_threads(before)
 
 
 @pytest.fixture

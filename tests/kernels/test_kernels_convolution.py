@@ -104,6 +104,7 @@ def test_the_simple_kernels_are_scipys_correlation(problem):
     ],
     ids=["any", "tiles", "few pixels"],
 )
+@pytest.mark.usefixtures("limit_restored")
 def test_the_fast_kernels_are_the_simple_ones(monkeypatch, drawn, paths):
     """On every path, in one thread or several, with one image in the buffer or all of them, and
     with products in pieces of any size."""
@@ -127,7 +128,6 @@ def test_the_fast_kernels_are_the_simple_ones(monkeypatch, drawn, paths):
     monkeypatch.setattr(threads, "ALONE", 0)
     monkeypatch.setattr(blas, "takes_pieces", lambda: True)
     monkeypatch.setattr(blas, "SHORT", 1)
-    before = backend.threads()
 
     @settings(max_examples=100)
     @given(
@@ -159,10 +159,7 @@ def test_the_fast_kernels_are_the_simple_ones(monkeypatch, drawn, paths):
                 theirs = y + bias[:, None, None]
                 np.testing.assert_allclose(map(image, w, bias, size, *how), theirs, atol=1e-12)
 
-    try:
-        check()
-    finally:
-        backend.limit_threads(before)
+    check()
     assert reached >= paths
 
 

@@ -6,22 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen
-from minigen import backend, functional
+from minigen import functional
 from minigen.functional import reduction
 from minigen.kernels import elementwise, pixels, product, threads
 from minigen.testing import arrays, shapes
 
 
 @pytest.fixture
-def in_small_pieces(monkeypatch):
+def in_small_pieces(three_threads, monkeypatch):
     """Three threads, pieces of 5 elements, and nothing is short that has as many."""
-    before = backend.threads()
-    backend.limit_threads(3)
     monkeypatch.setattr(threads, "ALONE", 0)
     monkeypatch.setattr(threads, "PIECE", 5)
     monkeypatch.setattr(elementwise, "SHORT", 5)
-    yield
-    backend.limit_threads(before)
 
 
 @st.composite

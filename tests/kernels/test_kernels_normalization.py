@@ -5,20 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigen import backend
 from minigen.kernels import normalization, threads
 from minigen.testing import arrays, shapes
 
 
 @pytest.fixture
-def in_small_blocks(monkeypatch):
+def in_small_blocks(three_threads, monkeypatch):
     """Three threads, and blocks of a few pixels."""
-    before = backend.threads()
-    backend.limit_threads(3)
     monkeypatch.setattr(threads, "ALONE", 0)
     monkeypatch.setattr(threads, "PIECE", 7)
-    yield
-    backend.limit_threads(before)
 
 
 def by_formula(g, x, weight, bias, eps=1e-5):

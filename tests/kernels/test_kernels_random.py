@@ -5,18 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigen import backend
 from minigen.kernels import random, threads
 
 
 @pytest.fixture
-def in_small_pieces(monkeypatch):
-    before = backend.threads()
-    backend.limit_threads(3)
+def in_small_pieces(three_threads, monkeypatch):
     monkeypatch.setattr(threads, "ALONE", 0)
     monkeypatch.setattr(threads, "PIECE", 16)
-    yield
-    backend.limit_threads(before)
 
 
 @pytest.mark.usefixtures("in_small_pieces")

@@ -74,9 +74,9 @@ def test_an_error_in_a_thread_arrives_and_restores_the_limit():
         assert blas_threads() == {2}
 
 
+@pytest.mark.usefixtures("limit_restored")
 @given(st.integers(1, 20), st.integers(1, 5))
 def test_every_image_is_worked_on_once(count, limit):
-    before = backend.threads()
     backend.limit_threads(limit)
     done = [0] * count
 
@@ -84,10 +84,7 @@ def test_every_image_is_worked_on_once(count, limit):
         for i in range(first, last):
             done[i] += 1
 
-    try:
-        threads.over_images(work, count, math.inf)
-    finally:
-        backend.limit_threads(before)
+    threads.over_images(work, count, math.inf)
     assert done == [1] * count
 
 
@@ -102,9 +99,9 @@ def finish_in_time(task, **how):
 
 
 def test_a_task_that_nobody_has_begun_is_done_by_whoever_needs_it():
-    with_ten = Task(pow, 10, 2)
-    assert finish_in_time(with_ten) == 100
-    with_ten.run()  # a worker comes too late
+    task = Task(pow, 10, 2)
+    assert finish_in_time(task) == 100
+    task.run()  # a worker comes too late
 
 
 def test_a_task_is_begun_once():
@@ -133,22 +130,20 @@ def test_workers_begin_with_what_is_offered():
     finish_in_time(task)
 
 
+@pytest.mark.usefixtures("limit_restored")
 def test_a_lower_limit_sends_workers_home():
     def workers():
         return [t for t in threading.enumerate() if t.name == "minigen"]
 
-    before = backend.threads()
-    try:
-        for limit in (6, 2):
-            backend.limit_threads(limit)
-            deadline = time.monotonic() + 10
-            while len(workers()) != limit - 1 and time.monotonic() < deadline:
-                threads.over_images(lambda *_: time.sleep(0.001), limit, math.inf)
-            assert len(workers()) == limit - 1
-    finally:
-        backend.limit_threads(before)
+    for limit in (6, 2):
+        backend.limit_threads(limit)
+        deadline = time.monotonic() + 10
+        while len(workers()) != limit - 1 and time.monotonic() < deadline:
+            threads.over_images(lambda *_: time.sleep(0.001), limit, math.inf)
+        assert len(workers()) == limit - 1
 
 
+@pytest.mark.usefixtures("limit_restored")
 def test_who_waits_helps():
     """Two tasks, each of which ends when the other has begun: one worker cannot do both."""
     begun = [threading.Event(), threading.Event()]
@@ -157,14 +152,10 @@ def test_who_waits_helps():
         begun[own].set()
         return begun[1 - own].wait(10)
 
-    before = backend.threads()
     backend.limit_threads(2)
-    try:
-        tasks = [Task(begin, i) for i in range(2)]
-        threads.offer(tasks[:1])
-        assert begun[0].wait(10)
-        threads.offer(tasks[1:])
-        assert finish_in_time(tasks[0], helping=True)
-        assert finish_in_time(tasks[1])
-    finally:
-        backend.limit_threads(before)
+    tasks = [Task(begin, i) for i in range(2)]
+    threads.offer(tasks[:1])
+    assert begun[0].wait(10)
+    threads.offer(tasks[1:])
+    assert finish_in_time(tasks[0], helping=True)
+    assert finish_in_time(tasks[1])
