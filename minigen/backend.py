@@ -298,7 +298,8 @@ def tf32_allowed() -> bool:
 
 
 def limit_threads(count: int) -> None:
-    """Let the kernels use `count` threads (default: every core this process may use)."""
+    """Let the kernels use `count` threads (default: the environment's `MINIGEN_THREADS`, or every
+    core this process may use)."""
     if count < 1:
         raise ValueError(f"the number of threads must be at least 1, not {count}")
     _threads[0] = count
@@ -309,9 +310,17 @@ def threads() -> int:
     return _threads[0]
 
 
-_threads = [
-    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-]
+def _default_threads() -> int:
+    if text := os.environ.get("MINIGEN_THREADS"):
+        if not (text.isascii() and text.isdigit() and int(text)):
+            raise ValueError(f"MINIGEN_THREADS: expected a whole number above 0, got {text!r}")
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_threads = [_default_threads()]
 
 
 class Generator:
