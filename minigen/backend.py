@@ -20,6 +20,19 @@ Array = Any  # numpy.ndarray or cupy.ndarray
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 INT64, BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 
+# What tensors hold, each once: an equal dtype may be another object, which takes longer to compare.
+DTYPES = {
+    np.dtype(f"{kind}{size}"): np.dtype(f"{kind}{size}")
+    for kind, sizes in {"b": "1", "i": "1248", "u": "1248", "f": "248"}.items()
+    for size in sizes
+}
+INSTEAD = {  # of what tensors do not hold, by the letters of NumPy's kinds
+    "f": "convert it by astype(np.float64)",
+    "c": "take its .real or .imag",
+    "M": "convert it by astype(np.int64)",
+    "m": "convert it by astype(np.int64)",
+    "V": "take one field of it, data['name']",
+}
 
 OLDEST = (7, 5)  # compute capability: the kernels are compiled and tested from there on
 
@@ -50,6 +63,12 @@ def is_array(value: Any) -> bool:
     if not cuda_in_use:
         cuda_in_use.append(cupy)
     return True
+
+
+def class_name(value: Any) -> str:
+    """The name of a value's class, with its library where that has a Tensor too."""
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__name__}" if kind.__name__ == "Tensor" else kind.__name__
 
 
 def on_host(array: Array) -> bool:
@@ -254,27 +273,69 @@ def in_memory_order(f: Callable[..., Array], *arrays: Any, **options: Any) -> Ar
     return f(*map(turned, arrays), **options).transpose(back)
 
 
-def as_array(data: Any, dtype: Any = None) -> Array:
-    """`data` as an array: shared where it is one; Python floats become float32, integers int64.
+def as_dtype(dtype: Any, source: str = "") -> np.dtype:
+    """`dtype` as tensors have it: in this machine's byte order.
 
     Raises:
-        TypeError: `data` holds something else than real numbers and truth values.
+        TypeError: no tensor holds it.
     """
+    dtype = np.dtype(dtype)
+    known = DTYPES.get(dtype) or DTYPES.get(dtype.newbyteorder("="))
+    if known is None:
+        instead = INSTEAD.get(dtype.kind)
+        raise TypeError(
+            f"a tensor holds real numbers or truth values, not {dtype}{source}"
+            + (f"; {instead}" if instead else "")
+        )
+    return known
+
+
+def as_array(data: Any, dtype: Any = None) -> Array:
+    """`data` as an array of NumPy's or CuPy's own class; Python floats become float32, integers
+    int64. An array is shared, unless it is of another byte order or not aligned.
+
+    Raises:
+        TypeError: `data` holds something else than real numbers and truth values, or `dtype` does;
+            entries of a masked array are masked.
+    """
+    wanted = None if dtype is None else as_dtype(dtype)
     array = data
-    if not is_array(data):
-        try:
-            array = np.asarray(data)
-        except ValueError as error:
-            raise TypeError(f"a tensor needs a rectangular array of numbers: {error}") from error
-        if dtype is None and array.dtype == FLOAT64 and not isinstance(data, np.generic):
-            array = array.astype(FLOAT32)
-    for kind in (array.dtype, np.dtype(dtype or array.dtype)):
-        if kind.kind not in "fiub":
-            raise TypeError(
-                f"a tensor holds real numbers or truth values, not {kind} "
-                f"(made of a {type(data).__name__})"
-            )
-    return array if dtype is None else array.astype(dtype, copy=False)
+    if type(data) is not np.ndarray:
+        if isinstance(data, np.ndarray | np.generic) or not is_array(data):
+            array = _made_array(data, wanted)
+        elif data.dtype in DTYPES:  # CuPy's
+            return data if wanted is None else data.astype(wanted, copy=False)
+    known = DTYPES.get(array.dtype)
+    if known is not array.dtype:
+        if known is None:
+            array = array.astype(as_dtype(array.dtype, f" (made of a {class_name(data)})"))
+        else:
+            array = array.view(known)
+    if not array.flags.aligned:
+        array = array.copy("K")
+    return array if wanted is None else array.astype(wanted, copy=False)
+
+
+def _made_array(data: Any, dtype: np.dtype | None) -> np.ndarray:
+    """An array of NumPy's of anything else."""
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        raise TypeError(
+            f"a tensor has no mask, but {np.ma.count_masked(data)} entries of this array are "
+            "masked; fill them, data.filled(0)"
+        )
+    numbers = not (isinstance(data, np.ndarray | np.generic) or hasattr(data, "__array__"))
+    try:
+        if numbers and dtype is not None and dtype.kind in "iu":
+            return np.asarray(data, dtype)  # which refuses numbers that it cannot hold
+        array = np.asarray(data)
+    except Exception as error:  # objects with `__array__` raise all kinds
+        what = "a rectangular array of numbers" if numbers else "an array of numbers"
+        raise TypeError(
+            f"a tensor needs {what}: {_first_line(error)} (made of a {class_name(data)})"
+        ) from error
+    if numbers and dtype is None and array.dtype == FLOAT64:
+        return array.astype(FLOAT32)
+    return array
 
 
 _tf32 = [False]

@@ -258,8 +258,8 @@ def test_parameters_are_checked():
             make()
     with pytest.raises(NotImplementedError, match="amsgrad=True"):
         optim.Adam([w], amsgrad=True)
-    w.grad = mg.ones(1)
-    with pytest.raises(ValueError, match=r"gradient float32 \(1,\) .* parameter float32 \(3,\)"):
+    w.grad, w.data = mg.ones(3), np.ones(1, np.float32)
+    with pytest.raises(ValueError, match=r"gradient float32 \(3,\) .* parameter float32 \(1,\)"):
         optim.Adam([w]).step()
 
 

@@ -25,6 +25,7 @@ class Parameter(Tensor):
     """
 
     __slots__ = ()
+    _copies_grad = False
 
     def __init__(self, data: Any, requires_grad: bool = True):
         super().__init__(data, requires_grad)
