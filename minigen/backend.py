@@ -92,6 +92,24 @@ def special(array: Array) -> Any:
     return cupyx.scipy.special
 
 
+def is_writable(array: Array) -> bool:
+    """Whether the memory may be written; CuPy's always may."""
+    return not isinstance(array, np.ndarray) or array.flags.writeable
+
+
+def require_writable(who: str, array: Array) -> None:
+    """Nothing, if the memory may be written.
+
+    Raises:
+        ValueError: it may not.
+    """
+    if not is_writable(array):
+        raise ValueError(
+            f"{who}: {array.dtype} {array.shape} lies in memory that cannot be written, as bytes, "
+            "broadcast and expanded arrays do; take a copy of it, by copy() or clone()"
+        )
+
+
 def device_of(array: Array) -> str:
     """`"cpu"`, or `"cuda:0"` and so on."""
     return "cpu" if isinstance(array, np.ndarray) else f"cuda:{array.device.id}"
@@ -394,6 +412,13 @@ class Generator:
     def __init__(self, seed: int = 0):
         self._lock = threading.Lock()
         self.manual_seed(seed)
+
+    def __getstate__(self) -> dict[str, int]:
+        return self.state_dict()  # a copy draws the same numbers; a lock cannot be copied
+
+    def __setstate__(self, state: dict[str, int]) -> None:
+        self._lock = threading.Lock()
+        self.load_state_dict(state)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start again from `seed`, a whole number ≥ 0."""

@@ -56,7 +56,7 @@ def train_gan(
     Returns:
         The loop, whose `interrupted` says whether it was ended by Ctrl-C.
     """
-    average = optim.ExponentialMovingAverage(gan.generator, decay=decay)
+    average = optim.ExponentialMovingAverage(gan.generator, decay=decay, use_buffers=True)
     noise, labels = fixed_noise(gan, args.seed + 1, COLUMNS * (len(classes) or 8), classes)
     loop = Loop(
         run,
