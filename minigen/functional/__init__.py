@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from minigen.backend import to_device
+from minigen.backend import as_dtype, to_device
 from minigen.functional import inplace
 from minigen.functional.activation import (
     elu,
@@ -195,8 +193,7 @@ def to(self: Tensor, *targets: Any, dtype: Any = None, device: str | None = None
     y = self
     if device is not None and device not in (self.device, self.device.partition(":")[0]):
         y = _move(y, source=y.device, target=device)
-    if dtype is not None and np.dtype(dtype) != y.dtype:
-        dtype = np.dtype(dtype)
+    if dtype is not None and (dtype := as_dtype(dtype)) is not y.dtype:
         y = _cast(y if dtype.kind == "f" else y.detach(), to=dtype)
     return y
 

@@ -6,7 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 from minigen import backend
-from minigen.backend import Generator, as_array, device_of, is_array, to_device
+from minigen.backend import (
+    Generator,
+    as_array,
+    device_of,
+    is_array,
+    require_writable,
+    to_device,
+)
 from minigen.functional.shape import split_key
 from minigen.tensor import Tensor, increment_version, is_grad_enabled
 
@@ -19,18 +26,20 @@ def _writable(name: str, tensor: Tensor, *others: Any) -> Any:
             f"{name}: writing in place is not recorded, so it is refused where a gradient is "
             "required; make a new tensor, or write inside `with minigen.no_grad():`"
         )
+    require_writable(name, tensor._data)
     return tensor._data
 
 
 def _raw(value: Any) -> Any:
-    return value._data if isinstance(value, Tensor) else value
+    if isinstance(value, Tensor):
+        return value._data
+    return as_array(value) if is_array(value) else value
 
 
 def copy_(self: Tensor, other: Any) -> Tensor:
     """Overwrite with `other` (broadcast, converted to this dtype and device)."""
     array = _writable("copy_", self, other)
-    source = _raw(other)
-    source = source if is_array(source) else as_array(source)
+    source = other._data if isinstance(other, Tensor) else as_array(other)
     if source.shape != array.shape and source.ndim > array.ndim:
         raise ValueError(f"copy_: {source.shape} does not broadcast to {array.shape}")
     array[...] = to_device(source, device_of(array))

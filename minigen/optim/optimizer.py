@@ -11,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import Array, as_array, device_of, namespace, out_of_memory, to_device
+from minigen.backend import (
+    Array,
+    as_array,
+    device_of,
+    namespace,
+    out_of_memory,
+    require_writable,
+    to_device,
+)
 from minigen.kernels.threads import PIECE, over_images, scratch
 from minigen.sparse import SparseRows
 from minigen.tensor import Tensor, _observed, _onlookers, increment_version
@@ -116,6 +124,8 @@ class Optimizer:
                     f"{device} does not fit its parameter {p.dtype} {p.shape} on {p.device}; "
                     "call zero_grad() after converting or moving a parameter"
                 )
+        for p, _ in given:
+            require_writable(f"{type(self).__name__}: a parameter", p._data)
         updates: list[Update] = []
         for p, group in given:
             state = self.state.setdefault(p, {})
