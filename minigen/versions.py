@@ -5,7 +5,8 @@ outside and go out: of one array, or of views of it, a user may make several ten
 such an array is found here, by the array that owns the memory; and by address, since NumPy does
 not know the owner of what comes from a buffer, a memory map or another library.
 
-A count is a list of one number. Once its memory is known here, the list holds that as well.
+A count is a list of one number. Once an array of its memory is known here, the list also holds a
+list of all counts that are increased together, of which there is one as a rule.
 """
 
 from __future__ import annotations
@@ -20,35 +21,38 @@ import numpy as np
 
 from minigen.backend import Array, is_array
 
-Cell = list  # of the count, and of the `_Memory` if outsiders know the array
-
-
-class _Memory:
-    """Addresses that owners from outside cover together, and the counts of the tensors there."""
-
-    __slots__ = ("first", "last", "owners", "cells")
-
-    def __init__(self, first: int, last: int):
-        self.first, self.last = first, last
-        self.owners: list[_Owner] = []
-        self.cells: list[Cell] = []
+Cell = list
 
 
 class _Owner(weakref.ref):
-    """An array that no other one known to NumPy lies in. It is held weakly, and so are its
+    """An array that lies in no other one known to NumPy. It is held weakly, and so are its
     addresses: they may belong to another array afterwards."""
 
-    __slots__ = ("key", "first", "last", "memory")
+    __slots__ = ("key", "cells", "first", "last", "region")
     key: int
+    cells: list[Cell]  # shared with the owners in the same region
     first: int
     last: int
-    memory: _Memory
+    region: _Region | None
+
+
+class _Region:
+    """Addresses that owners cover together."""
+
+    __slots__ = ("first", "last", "owners")
+
+    def __init__(self, owners: list[_Owner]):
+        self.owners = owners
+        self.first = min(owner.first for owner in owners)
+        self.last = max(owner.last for owner in owners)
 
 
 _owners: dict[int, _Owner] = {}  # by the id of the array
-_memories: list[_Memory] = []  # by address; no two overlap
-_ends: list[int] = []  # their last addresses, to be searched
 _gone: deque[_Owner] = deque()  # their arrays are no more
+# By address; no two overlap. As long as NumPy owns all memory, nobody has to look for any.
+_regions: list[_Region] = []
+_ends: list[int] = []  # their last addresses, to be searched
+_by_address = [False]
 _lock = threading.Lock()
 
 
@@ -69,13 +73,13 @@ def shared_cell(array: Array, cell: Cell | None = None) -> Cell:
     if not owner.size:
         return [0] if cell is None else cell
     found = _owners.get(id(owner))
-    memory = (_registered(owner) if found is None or found() is not owner else found).memory
+    cells = (_registered(owner) if found is None or found() is not owner else found).cells
     if cell is None:
-        if memory.cells:
-            return memory.cells[0]
+        if cells:
+            return cells[0]
         cell = [0]
-    cell.append(memory)
-    memory.cells.append(cell)
+    cell.append(cells)
+    cells.append(cell)
     return cell
 
 
@@ -84,7 +88,7 @@ def increment(cell: Cell) -> None:
     if len(cell) == 1:
         cell[0] += 1
     else:
-        for one in cell[1].cells:
+        for one in cell[1]:
             one[0] += 1
 
 
@@ -95,52 +99,68 @@ def forget(owner: Array) -> None:
         _gone.append(found)
 
 
-def _registered(owner: Array) -> _Owner:
-    new = _Owner(owner, _gone.append)  # which may be called at any time, so that it does no more
-    new.key, (new.first, new.last) = id(owner), _addresses(owner)
+def _registered(array: Array) -> _Owner:
     with _lock:
         while _gone:
             _remove(_gone.popleft())
-        i = end = bisect_right(_ends, new.first)
-        while end < len(_memories) and _memories[end].first < new.last:
-            end += 1
-        memory = _Memory(new.first, new.last)
-        for other in _memories[i:end]:  # none, as a rule
-            memory.first = min(memory.first, other.first)
-            memory.last = max(memory.last, other.last)
-            memory.owners += other.owners
-            memory.cells += other.cells
-        for known in memory.owners:
-            known.memory = memory
-        for cell in memory.cells:
-            cell[1] = memory
-        new.memory = memory
-        memory.owners.append(new)
-        _memories[i:end], _ends[i:end] = [memory], [memory.last]
+        found = _owners.get(id(array))
+        if found is not None and found() is array:  # by another thread
+            return found
+        new = _Owner(array, _gone.append)  # which may be called at any time, so it does no more
+        new.key, new.cells, new.region = id(array), [], None
         _owners[new.key] = new
+        if _by_address[0]:
+            _place(new, array)
+        elif array.base is not None:
+            _by_address[0] = True
+            for owner in list(_owners.values()):
+                if (known := owner()) is not None:
+                    _place(owner, known)
     return new
+
+
+def _place(owner: _Owner, array: Array) -> None:
+    owner.first, owner.last = _addresses(array)
+    i = end = bisect_right(_ends, owner.first)
+    together = [owner]
+    while end < len(_regions) and _regions[end].first < owner.last:
+        together += _regions[end].owners
+        end += 1
+    region = _Region(together)
+    _regions[i:end], _ends[i:end] = [region], [region.last]
+    lists = {id(o.cells): o.cells for o in together}
+    cells = [cell for one in lists.values() for cell in one]
+    for cell in cells:
+        cell[1] = cells
+    for o in together:
+        o.cells, o.region = cells, region
 
 
 def _remove(owner: _Owner) -> None:
     if _owners.get(owner.key) is owner:
         del _owners[owner.key]
-    memory = owner.memory
-    memory.owners = [o for o in memory.owners if o is not owner]
-    i = bisect_right(_ends, memory.first)
-    if memory.owners:
-        memory.first = min(o.first for o in memory.owners)
-        memory.last = _ends[i] = max(o.last for o in memory.owners)
-    elif i < len(_memories) and _memories[i] is memory:
-        del _memories[i], _ends[i]
-        for cell in memory.cells:
-            del cell[1:]
-        memory.cells = []
+    region, owner.region = owner.region, None
+    if region is not None:
+        i = bisect_right(_ends, region.first)
+        left = [o for o in region.owners if o is not owner]
+        if left:
+            _regions[i] = region = _Region(left)
+            _ends[i] = region.last
+            for o in left:
+                o.region = region
+            return
+        del _regions[i], _ends[i]
+    for cell in owner.cells:  # or they would hold each other
+        del cell[1:]
+    owner.cells.clear()
 
 
 def _addresses(owner: Array) -> tuple[int, int]:
     """The first one, and the one after the last."""
     if not isinstance(owner, np.ndarray):
         return owner.data.ptr, owner.data.ptr + max(owner.nbytes, 1)
+    if owner.flags.forc:
+        return (first := owner.ctypes.data), first + owner.nbytes
     return np.lib.array_utils.byte_bounds(owner)
 
 

@@ -156,16 +156,16 @@ def test_nothing_is_remembered_of_memory_that_is_gone():
             (tensor * 2).numpy()
         x = mg.zeros(600, 600)  # in memory that is used again
         for _ in range(3):
-            assert len(versions.shared_cell((x * 2).numpy())[1].cells) == 1
+            assert len(versions.shared_cell((x * 2).numpy())[1]) == 1
 
     gc.collect()
     Tensor(np.ones(1))  # clears what is gone
-    before = len(versions._memories)
+    before = len(versions._owners)
     for _ in range(3):
         use()
     Tensor(np.ones(1))
-    assert len(versions._memories) <= before + 2 and gc.collect() == 0
-    assert len(versions._memories) == len(versions._ends) <= len(versions._owners) + 1
+    assert len(versions._owners) <= before + 2 and gc.collect() == 0
+    assert len(versions._regions) == len(versions._ends) <= len(versions._owners) + 1
 
 
 @pytest.mark.parametrize("change", ["fill_", "setitem", "an optimiser", "a load"])
