@@ -114,7 +114,7 @@ class _GradMode:
         if inspect.isgeneratorfunction(function):
 
             def decorated(*args: Any, **kwargs: Any) -> Any:
-                return self._driven(function(*args, **kwargs))
+                return (yield from self._driven(function(*args, **kwargs)))
 
         elif inspect.iscoroutinefunction(function):
 

@@ -41,6 +41,30 @@ a kept output is a constant in the second derivative | exp, softmax
 what was kept is freed although retained | tensor
 -             if node.kept and not retain_graph:
 +             if node.kept:
+a copied leaf sends its gradients to the original | copies
+-     return tensor.requires_grad_(requires_grad)
++     return tensor.requires_grad_(False)
+copies of tensors on one array no longer share one | copies
+-             array = memo[id(self._data)] = self._data.copy("K")
++             array = self._data.copy("K")
+a pickled tensor forgets how its axes lie in memory | copies
+-             axes = memory_order(array.strides)
++             axes = range(array.ndim)
+a generator records nothing even while it waits | tensor
+-                     value = go_on(sent)
+-             except StopIteration as end:
++                     value = go_on(sent)
++                 _mode.enabled = self.enabled
++             except StopIteration as end:
+rebound data does not share the count of changes | versions
+-         self._data, self._version = array, _cell(given)
++         self._data, self._version = array, None
+what went out as an array does not share the count of changes | versions
+-         self._version = shared_cell(self._data, self._version)
++         pass
+any gradient is taken as a tensor's own | doors
+-             if given != (self.shape, self.dtype, self.device):
++             if given[0] != self.shape:
 no_grad inside no_grad ends both | tensor
 -         _mode.enabled = _mode.outside.pop()
 +         _mode.enabled = True
@@ -54,6 +78,49 @@ another thread records what it computes | tensor
 a view does not share the count of changes | tensor
 -                 y._version = _cell(x)
 +                 pass
+a number of another library is watched by nobody | versions
+-                 cell = shared_cell(x) if is_array(x) else None
++                 cell = None
+a matrix keeps its own product | doors
+-                         elif is_array(x) and (plain := as_array(x)) is not x:
++                         elif False:
+# versions.py
+what overlaps is told apart | versions
+-         together += _regions[end].owners
++         pass
+memory of NumPy's own is not looked for by address | versions
+-             for owner in list(_owners.values()):
++             for owner in [new]:
+memory that is used again is remembered | versions
+-     found = _owners.pop(id(owner), None)
++     found = None
+# backend.py
+another byte order stays | doors
+-     known = DTYPES.get(dtype) or DTYPES.get(dtype.newbyteorder("="))
++     known = DTYPES.get(dtype) or dtype
+a mask is forgotten | doors
+-     if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
++     if False:
+numbers wrap around | doors
+-         if numbers and dtype is not None and dtype.kind in "iu":
++         if False:
+a copied stream begins anew | copies
+-     self.load_state_dict(state)
++     self.manual_seed(state["seed"])
+# nn/module.py
+a copied module shares the register of buffers | copies
+-             attributes["_persistent"] = dict(self._persistent)
++             pass
+a copied module shares its hooks | copies
+-             attributes["_hooks"] = tuple(map(list, self._hooks))
++             pass
+# optim/average.py
+buffers are averaged | optim_average
+-         if not self.use_buffers:
++         if False:
+unit vectors are averaged | optim_average
+-         return {f"{path}.{n}".lstrip(".") for path, m in modules for n in m._unaveraged}
++         return set()
 # sparse.py
 a row that is named twice counts once | functional_values
 -             xp.add.at(self.values, places.reshape(-1), values)
