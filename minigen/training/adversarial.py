@@ -54,7 +54,7 @@ def train_gan(
         sample_every: steps between two grids.
 
     Returns:
-        The loop, whose `interrupted` says whether it was ended by Ctrl-C.
+        The loop, whose `interrupted` says whether it was ended by a signal.
     """
     average = optim.ExponentialMovingAverage(gan.generator, decay=decay, use_buffers=True)
     noise, labels = fixed_noise(gan, args.seed + 1, COLUMNS * (len(classes) or 8), classes)
@@ -75,6 +75,13 @@ def train_gan(
             print(nn.summary(network, (shape[0] * channels, *shape[1:])))
     print(f"{len(images):,} images of {images.name}; the run folder is {run.folder}")
 
+    @loop.at_save
+    def draw() -> None:
+        frames = sorted(run.path("samples").glob("*.png"))
+        if frames:  # a signal may come before the first step
+            save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.25, hold_last=2)
+        plot_metrics(run.path("curves.png"), run.metrics(), panels)
+
     stream = batches.forever()
     for step in loop:
         real = [
@@ -89,9 +96,6 @@ def train_gan(
             grid = image_grid(samples, columns=COLUMNS, low=low)
             save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
 
-    frames = sorted(run.path("samples").glob("*.png"))
-    save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.25, hold_last=2)
-    plot_metrics(run.path("curves.png"), run.metrics(), panels)
     print(f"{loop.step} steps in {loop.seconds:.0f} s; look at {run.folder}/samples.gif")
     if loop.interrupted:
         print(f"to go on: {resume_command(run)}")

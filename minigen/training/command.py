@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 from minigen.backend import DeviceError, require_device
 from minigen.data import DataError
+from minigen.display import forgiving_streams
+from minigen.training import loop
 from minigen.training.checkpoint import CheckpointError
 from minigen.training.loop import DivergedError
 from minigen.training.run import Run, RunError, free_folder
@@ -78,10 +81,15 @@ def script(main: Callable[[], Any]) -> Callable[[], Any]:
 
     @functools.wraps(main)
     def wrapper() -> Any:
+        loop.ended_by = None
         try:
-            return main()
+            with forgiving_streams():
+                result = main()
         except FOR_THE_USER as error:
             sys.exit(f"{Path(sys.argv[0]).name}: {error}")
+        if loop.ended_by in (None, signal.SIGINT):
+            return result
+        sys.exit(128 + loop.ended_by)  # a shell's convention for SIGTERM and its like
 
     return wrapper
 

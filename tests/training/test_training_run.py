@@ -28,7 +28,7 @@ def test_config_comes_back_and_the_folders_on_the_way_are_made(tmp_path):
     run = Run.create(folder, {"lr": 2e-4, "betas": (0.5, 0.999), "name": "é", "clip": None})
     assert run.config == {"lr": 2e-4, "betas": [0.5, 0.999], "name": "é", "clip": None}
     assert Run.resume(folder).config == run.config
-    assert os.listdir(folder) == ["config.json"]
+    assert sorted(os.listdir(folder)) == [".lock", "config.json"]
     assert run.path("samples", "1.png") == folder / "samples" / "1.png"
     assert (folder / "samples").is_dir()
 
