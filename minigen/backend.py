@@ -432,9 +432,16 @@ class Generator:
         return {"seed": self.seed, "draws": self.draws}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where `state` was taken."""
-        self.manual_seed(int(state["seed"]))
-        self.draws = int(state["draws"])
+        """Go on where `state` was taken.
+
+        Raises:
+            ValueError: seed or draws are no numbers that a stream can have.
+        """
+        seed, draws = int(state["seed"]), int(state["draws"])
+        if not 0 <= draws < 2**128:
+            raise ValueError(f"expected 0 to 2^128 - 1 draws, got {draws}")
+        self.manual_seed(seed)
+        self.draws = draws
 
     def reserve(self) -> tuple[int, int]:
         """The seed, and the number of a draw that is nobody else's: all that a kernel needs in

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 import minigen
 from minigen import Tensor, nn, optim
 from minigen.data import Batches, DataError, Images
 from minigen.data.download import cache_folder
+from minigen.display import Bar
 from minigen.models.classifier import evaluate, step
 
 FEATURES = 64
@@ -140,7 +140,7 @@ def _train(model: FeatureClassifier, images: np.ndarray, labels: np.ndarray) -> 
     batches = Batches(images, labels, batch_size=min(64, len(labels)))
     optimiser = optim.Adam(model.parameters(), lr=2e-3)
     stream, steps = batches.forever(), max(EPOCHS * len(batches), 100)
-    for i in tqdm(range(steps), unit=" steps", leave=False, disable=None):
+    for i in Bar(range(steps), unit=" steps", leave=False, disable=None):
         optimiser.param_groups[0]["lr"] = 2e-3 * (1 - i / steps)
         step(model, optimiser, *(Tensor(x, device=device) for x in next(stream)))
 

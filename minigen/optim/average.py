@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array, as_array, device_of, require_writable, to_device
-from minigen.optim.optimizer import Update, like, run
+from minigen.optim.optimizer import Update, like, require_alike, run
 from minigen.tensor import Tensor, increment_version
 
 
@@ -103,6 +103,7 @@ class ExponentialMovingAverage:
         """
         arrays = {n: as_array(a) for n, a in state_dict["averages"].items()}
         _require_same(self._averages, arrays)
+        require_alike("ExponentialMovingAverage: decay", state_dict["decay"], self.decay)
         self.decay = state_dict["decay"]
         self._averages = {n: like(own, arrays[n]) for n, own in self._averages.items()}
 

@@ -221,10 +221,14 @@ class Optimizer:
                     problems.append(f"{who} has {name!r}, which this one does not know")
                 elif value.shape != (() if name == "step" else p.shape):
                     problems.append(f"{who} has {name!r} of shape {value.shape}")
+                elif name == "step" and not value >= 0:
+                    problems.append(f"{who} has done {value} steps")
                 else:
                     state[p][name] = int(value) if name == "step" else like(p.data, value)
         self._misfit(problems)
-        for option in options:
+        for own, option in zip(self.param_groups, options, strict=True):
+            for name in self.defaults:
+                require_alike(f"{type(self).__name__}: {name}", option[name], own[name])
             self._check(option)
         self.state = state
         for group, option in zip(self.param_groups, options, strict=True):
@@ -344,6 +348,24 @@ def run(updates: Iterable[Update]) -> None:
 def _apply(formula: Callable[..., None], pieces: Sequence[Array]) -> None:
     like = pieces[0]
     formula(*pieces, *scratch("two", (2, *like.shape), like.dtype))
+
+
+def require_alike(who: str, saved: Any, own: Any) -> None:
+    """Refuse a setting out of a file that is of another kind than the present one: a number, a
+    truth value, text, or several of them.
+
+    Raises:
+        ValueError: it is.
+    """
+
+    def kinds(value: Any) -> set[str]:
+        if isinstance(value, list | tuple):
+            return {f"several {kind}" for item in value for kind in kinds(item)}
+        array = np.asarray(value)
+        return {f"{array.ndim}-d {'number' if array.dtype.kind in 'iuf' else array.dtype.kind}"}
+
+    if own is not None and not kinds(saved) <= kinds(own):
+        raise ValueError(f"{who} was {own!r} and cannot become a {type(saved).__name__}")
 
 
 def like(data: Array, value: Array) -> Array:

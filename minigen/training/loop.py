@@ -134,9 +134,10 @@ class Loop:
         return self.signal is not None
 
     def at_save(self, draw: Callable[[], object]) -> Callable[[], object]:
-        """Call a function without arguments after each checkpoint but that of step 0, and at the
-        end, also of a loop that had no step left to do: what it draws is never older than the
-        checkpoint. It should not touch the state, nor draw from a random stream of the training.
+        """Call a function without arguments after each checkpoint but that of step 0, when a run is
+        resumed, and at the end: what it draws is never older than the checkpoint.
+
+        It should not touch the state, nor draw from a random stream of the training.
 
         Returns:
             The function, so that this may stand above it as a decorator.
@@ -158,6 +159,8 @@ class Loop:
             with self.run.by_one_loop(), self._signals_end_the_loop():
                 if self._saved_step is None:
                     self._save()
+                elif 0 < self.step < self.steps:
+                    self._draw()  # a kill may have come between the checkpoint and this
                 while self.step < self.steps and not self.interrupted:
                     self.step += 1
                     yield self.step
