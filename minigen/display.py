@@ -115,6 +115,5 @@ def forgiving_streams() -> Iterator[None]:
             except ValueError:
                 pass
             except OSError:  # a pipe that nobody reads: Python would complain at its end
-                null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, stream.fileno())
-                os.close(null)
+                with suppress(OSError, ValueError), open(os.devnull, "wb") as null:
+                    os.dup2(null.fileno(), stream.fileno())

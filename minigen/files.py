@@ -60,21 +60,15 @@ def written_whole(path: StrPath) -> Iterator[BinaryIO]:
 
 def remove_unfinished(folder: StrPath, name: str | None = None) -> None:
     """Remove what killed writers of `written_whole` left in a folder, or left of one file in it.
-    What a living process is writing stays: it is locked.
-
-    Raises:
-        OSError: the folder cannot be read.
-    """
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            match = UNFINISHED.fullmatch(entry.name)
-            if (
-                not match
-                or name not in (None, match[1])
-                or not entry.is_file(follow_symlinks=False)
-            ):
-                continue
-            with suppress(OSError):  # it is locked, or gone
+    What a living process is writing stays, for it is locked, and what cannot be removed."""
+    try:
+        found = [entry for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
+    except OSError:
+        return
+    for entry in found:
+        match = UNFINISHED.fullmatch(entry.name)
+        if match and name in (None, match[1]):
+            with suppress(OSError):
                 with open(entry.path, "r+b") as file:
                     lock(file)
                     if fcntl:

@@ -245,7 +245,7 @@ class Loop:
         seconds = saved["seconds"]
         for name, right, wanted in (
             ("step", is_step(saved["step"]), "a whole number from 0 on"),
-            ("seconds", is_finite(seconds) and seconds >= 0, "a number from 0 on"),
+            ("seconds", is_finite(seconds) and 0 <= seconds < 1e18, "a number from 0 on"),
             ("state", isinstance(saved["state"], dict), "a dict"),
         ):
             if not right:
