@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 
 from minigen import training
+from minigen.data import DataError
 from minigen.data.text import corpus
 from minigen.data.vectors import Vectors
 from minigen.models.word2vec import CONTEXTS, Predictor, Word2Vec
@@ -122,6 +123,13 @@ def main() -> None:
         first = (step - 1) % per_epoch * size
         rows = text.read(first, size)
         metrics = model.step(rows, step, done=(step - 1) / loop.steps, end=step / loop.steps)
+        if not metrics.pop("pairs"):
+            if step == 1:  # a later step may be the few words that end a long text
+                raise DataError(
+                    f"no two of the first {len(rows):,} words of {text.name} are in sight of each"
+                    " other, once frequent words are dropped: give more text, or --sample 0"
+                )
+            del metrics["loss"]
         words += min(size, len(text) - first)
         speed = words / (time.perf_counter() - clock)
         loop.log({**metrics, "kwords/s": speed / 1000})
