@@ -75,10 +75,14 @@ def test_vectors_as_text(text, tmp_path):
     (("--corpus", "TEXT", "--lr", "nan"), "must be 0.0 or more, not nan"),
     (("--corpus", "TEXT", "--device", "cuda"), "cuda"),
     (("--corpus", "TEXT", "--lr", "1e20", "--dim", "4"), "smaller learning rate"),
+    (("--corpus", "TINY", "--min-count", "1"), "give more text, or --sample 0"),
+    (("--corpus", "TINY", "--min-count", "1", "--model", "softmax"), "or --sample 0"),
 ])  # fmt: skip
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_what_the_user_can_mend_is_said_in_a_line(text, tmp_path, flags, reason):
-    flags = [text if flag == "TEXT" else flag for flag in flags]
+    tiny = tmp_path / "tiny.txt"
+    tiny.write_text("the cat sat on the mat")
+    flags = [{"TEXT": text, "TINY": tiny}.get(flag, flag) for flag in flags]
     status = 2 if "must be" in reason else 1  # argparse's own
     assert reason in run("word2vec.py", *flags, "--out", tmp_path / "run", status=status)
     assert "holds no vectors.bin" in run("word_scores.py", tmp_path, status=1)
