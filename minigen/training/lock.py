@@ -108,6 +108,18 @@ def hold(folder: StrPath) -> Hold:
         return held
 
 
+def is_free(folder: StrPath) -> bool:
+    """Whether no process holds a folder, this one included."""
+    held = _holds.get(os.path.realpath(folder))
+    if held is not None and held.stands():
+        return False
+    try:
+        hold(folder)  # for no longer than this line
+    except RunError:
+        return False
+    return True
+
+
 def _let_go(file: IO[bytes], path: Path) -> None:
     """Remove the file, then its lock, in this order: whoever locks a file that is no longer at its
     path tries again. Windows wants it the other way round."""

@@ -128,6 +128,7 @@ class Loop:
             if (run.folder / CHECKPOINT).exists():
                 self._restore()
             run.rewind(self.step)
+            run.write_config()  # of a run that goes on otherwise than before: for more steps, say
 
     @property
     def interrupted(self) -> bool:
@@ -255,8 +256,8 @@ class Loop:
                 )
         if saved["step"] > self.steps:
             raise RunError(
-                f"{self.run.folder} has already done {saved['step']} steps: pass --steps of"
-                f" {saved['step']} or more, got {self.steps}"
+                f"{self.run.folder} has already done {saved['step']} steps, more than the"
+                f" {self.steps} that it should end with: ask for as many or more"
             )
         misfit = f"{path} does not fit: resume with the model and data that it was saved with;"
         if saved["state"].keys() != self._state.keys():

@@ -20,7 +20,7 @@ from minigen.training.common import (
     short,
     written_whole,
 )
-from minigen.training.lock import Hold, hold
+from minigen.training.lock import Hold, hold, is_free
 
 CONFIG, METRICS, CHECKPOINT = "config.json", "metrics.jsonl", "checkpoint.npz"
 NOT_FINITE = (
@@ -137,6 +137,18 @@ class Run:
         with writing_in(self.folder), suppress(FileNotFoundError), open(path, "r+b") as file:
             sync(file)
 
+    def write_config(self) -> None:
+        """Write `config` to config.json, if it says something else.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        text = json.dumps(self.config, indent=2).encode() + b"\n"
+        with writing_in(self.folder):
+            if (self.folder / CONFIG).read_bytes() != text:
+                with written_whole(self.folder / CONFIG) as file:
+                    file.write(text)
+
     def path(self, *parts: str) -> Path:
         """Give the path of a file in the run folder; the folders on the way are made.
 
@@ -221,7 +233,7 @@ class Run:
             yield record, line + b"\n"
 
     def _refuse_another(self) -> None:
-        if any((self.folder / name).exists() for name in (CONFIG, METRICS, CHECKPOINT)):
+        if any((self.folder / name).exists() for name in (METRICS, CHECKPOINT)):
             raise RunError(
                 f"{self.folder} already holds a run: pass --resume {self.folder} to go on with it,"
                 " or --out with another folder"
@@ -263,7 +275,8 @@ def _record(fields: Any) -> dict[str, Any]:
 
 
 def free_folder(parent: StrPath, name: str) -> Path:
-    """Make and give the first of parent/name, parent/name-2, parent/name-3, ... that is not there.
+    """Make and give the first of parent/name, parent/name-2, parent/name-3, ... that is not there,
+    or holds but the settings of a run that never began.
 
     Making the folder claims it: two programs that start together get two folders.
 
@@ -275,10 +288,21 @@ def free_folder(parent: StrPath, name: str) -> Path:
         parent.mkdir(parents=True, exist_ok=True)
         for number in count(1):
             folder = parent / (name if number == 1 else f"{name}-{number}")
-            with suppress(FileExistsError):
+            try:
                 folder.mkdir()
-                break
-    return folder
+            except FileExistsError:
+                if not _never_began(folder):
+                    continue
+            return folder
+    raise AssertionError("count() ends")
+
+
+def _never_began(folder: Path) -> bool:
+    """Whether nothing of a run is there but its settings, and nobody is about to begin it."""
+    if not folder.is_dir():
+        return False
+    seen = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    return seen == [CONFIG] and is_free(folder)
 
 
 @contextmanager

@@ -95,15 +95,15 @@ def test_critic_and_discriminator_are_drawn_and_the_theory_holds(tmp_path):
         assert (tmp_path / "run" / name).stat().st_size > 1000
 
 
-@pytest.mark.parametrize("demo, flags, reason", [
-    ("gan.py", ("--classes", 1), "add --conditional"),
-    ("gan.py", ("--conditional", "--classes", 5), r"not [5]"),
-    ("gan.py", ("--batch-size", 100), "54 items make no batch of 100: take a smaller"),
-    ("wgan.py", ("--conditional", "--packing", 2), "leave one of them out"),
-    ("wgan.py", ("--packing", 3), "a batch size that is a multiple of 3"),
+@pytest.mark.parametrize("demo, flags, reason, status", [
+    ("gan.py", ("--classes", 1), "--classes has no effect without --conditional", 2),
+    ("gan.py", ("--conditional", "--classes", 5), r"not [5]", 1),
+    ("gan.py", ("--batch-size", 100), "--batch-size 100 is more than the 54 images", 1),
+    ("wgan.py", ("--conditional", "--packing", 2), "leave one of them out", 2),
+    ("wgan.py", ("--packing", 3), "a --batch-size that is a multiple of it, not 16", 2),
 ])  # fmt: skip
-def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, pictures, demo, flags, reason):
-    said = run(demo, *small(pictures, *flags), "--out", tmp_path / "run", status=1)
+def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, pictures, demo, flags, reason, status):
+    said = run(demo, *small(pictures, *flags), "--out", tmp_path / "run", status=status)
     assert reason in said and "Traceback" not in said
 
 

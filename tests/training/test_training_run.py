@@ -33,7 +33,7 @@ def test_config_comes_back_and_the_folders_on_the_way_are_made(tmp_path):
     assert (folder / "samples").is_dir()
 
 
-@pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "checkpoint.npz"])
+@pytest.mark.parametrize("name", ["metrics.jsonl", "checkpoint.npz"])
 def test_a_folder_that_holds_a_run_is_refused_and_left_alone(tmp_path, name):
     (tmp_path / name).write_text("precious")
     with pytest.raises(RunError, match=f"--resume {tmp_path}.*--out"):
