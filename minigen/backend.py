@@ -456,11 +456,20 @@ class Generator:
 
     def normal(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of N(0, 1)."""
-        return to_device(self._next().standard_normal(shape, dtype), device)
+        numbers = self._next().standard_normal(shape, drawn_as(dtype))
+        return to_device(numbers.astype(dtype, copy=False), device)
 
     def uniform(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of U[0, 1)."""
-        return to_device(self._next().random(shape, dtype), device)
+        numbers = self._next().random(shape, drawn_as(dtype))
+        if dtype == np.float16:  # as many bits as it holds, so that none is rounded up to 1
+            numbers = (np.floor(numbers * 2048) / 2048).astype(dtype)
+        return to_device(numbers, device)
+
+
+def drawn_as(dtype: Any) -> Any:
+    """The dtype in which random numbers are drawn: NumPy draws none of 16 bits."""
+    return FLOAT32 if dtype == np.float16 else dtype
 
 
 default_generator = Generator()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigen.backend import Array, namespace, to_device
-from minigen.functional.arguments import pair, refuse
+from minigen.functional.arguments import pair, refuse, require_floating
 from minigen.functional.shape import _index
 from minigen.kernels import windows
 from minigen.operation import operation
@@ -85,6 +86,7 @@ def avg_pool2d(
         ValueError: shapes do not fit, or padding is more than half a window.
     """
     name = "avg_pool2d"
+    require_floating(name, input)
     input, single = batched(name, input, 4, "N, C, H, W")
     kernel = pair(name, "kernel_size", kernel_size, 1)
     steps = pair(name, "stride", kernel if stride in (None, ()) else stride, 1)
@@ -134,8 +136,11 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     Shapes: (N, C, H, W) or (C, H, W) -> the same with H, W replaced by `output_size`.
     """
     name = "adaptive_avg_pool2d"
+    require_floating(name, input)
     input, single = batched(name, input, 4, "N, C, H, W")
     wanted = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
+    if len(wanted) != 2:
+        raise ValueError(f"{name}: output_size must be an integer or a pair, not {output_size!r}")
     wanted = tuple(n if m is None else m for m, n in zip(wanted, input.shape[2:], strict=True))
     size = pair(name, "output_size", wanted, 1)
     y = _resized(input, windows.average_matrix, list(zip(size, input.shape[2:], strict=True)))
@@ -235,8 +240,9 @@ def pad(
 ) -> Tensor:
     """More entries around the last axes: `pad` = (left, right), (left, right, top, bottom), ….
 
-    constant: of `value` (0); negative numbers crop. reflect: mirrored at the outer entries, which
-    are not repeated. replicate: the outer entries again.
+    constant: of `value` (0). reflect: mirrored at the outer entries, which are not repeated.
+    replicate: the outer entries again. circular: the entries from the other end. Negative numbers
+    crop.
 
     Raises:
         ValueError: an odd number of sizes, too many of them, or more than can be mirrored.
@@ -251,7 +257,7 @@ def pad(
         raise ValueError(f"pad: {tuple(pad)} crops more than there is of {input.shape}")
     if mode == "constant":
         return _place(input, before=before, after=after, value=float(value or 0))
-    if mode not in ("reflect", "replicate"):
+    if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"pad: mode={mode!r} is not supported")
     if value is not None:
         raise ValueError(f"pad: value goes with mode 'constant', not {mode!r}")
@@ -259,13 +265,17 @@ def pad(
     for axis, (n, b, a) in enumerate(zip(input.shape, before, after, strict=True)):
         if not (b or a):
             continue
-        if min(b, a) < 0 or not n or (mode == "reflect" and max(b, a) >= n):
+        most = {"reflect": n - 1, "replicate": math.inf, "circular": n}[mode]
+        if not n or max(b, a) > most:
             raise ValueError(f"pad: {mode} by {b} and {a} does not fit an axis of length {n}")
         entries = xp.arange(-b, n + a)
         if mode == "reflect":  # a triangle wave: 0 … n−1 and back
             entries = n - 1 - xp.abs(n - 1 - xp.abs(entries))
-        else:
+        elif mode == "replicate":
             entries = entries.clip(0, n - 1)
+        else:  # what was cropped does not come round again
+            first, last = max(-b, 0), n - max(-a, 0)
+            entries = first + (entries - first) % max(last - first, 1)
         input = _index(input, key=(*(slice(None),) * axis, entries))
     return input
 

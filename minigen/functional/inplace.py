@@ -3,7 +3,10 @@ memory changed, and a pullback that still needs the old values refuses."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from minigen import backend
 from minigen.backend import (
@@ -14,8 +17,9 @@ from minigen.backend import (
     require_writable,
     to_device,
 )
+from minigen.functional.pointwise import add, div, mul, sub
 from minigen.functional.shape import split_key
-from minigen.tensor import Tensor, increment_version, is_grad_enabled
+from minigen.tensor import Tensor, increment_version, is_grad_enabled, no_grad
 
 
 def _writable(name: str, tensor: Tensor, *others: Any) -> Any:
@@ -59,9 +63,15 @@ def zero_(self: Tensor) -> Tensor:
     return fill_(self, 0)
 
 
-def _in_place(name: str, symbol: str) -> Any:
-    def method(self: Tensor, other: Any) -> Tensor:
+def _in_place(name: str, symbol: str, function: Callable[..., Tensor]) -> Any:
+    def method(self: Tensor, other: Any, **options: Any) -> Tensor:
         array, value = _writable(name, self, other), _raw(other)
+        if options:  # alpha or rounding_mode
+            with no_grad():
+                y = function(self, other, **options)
+            if not np.can_cast(y.dtype, self.dtype, "same_kind"):
+                raise TypeError(f"{name}: {self.dtype} cannot hold the result, {y.dtype}")
+            return copy_(self, y)
         if symbol == "+":
             array += value
         elif symbol == "-":
@@ -74,12 +84,15 @@ def _in_place(name: str, symbol: str) -> Any:
         return self
 
     method.__name__ = name
-    method.__doc__ = f"self {symbol}= other, in the tensor's own memory; not recorded."
+    method.__doc__ = (
+        f"self {symbol}= other, in the tensor's own memory; not recorded. Options are those of "
+        f"`{function.__name__}`."
+    )
     return method
 
 
-add_, sub_ = _in_place("add_", "+"), _in_place("sub_", "-")
-mul_, div_ = _in_place("mul_", "*"), _in_place("div_", "/")
+add_, sub_ = _in_place("add_", "+", add), _in_place("sub_", "-", sub)
+mul_, div_ = _in_place("mul_", "*", mul), _in_place("div_", "/", div)
 
 
 def normal_(
