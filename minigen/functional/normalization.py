@@ -230,7 +230,7 @@ def instance_norm(
         raise ValueError(f"{name}: more than one pixel is needed, not {input.shape}")
     with no_grad():
         for seen, moment in ((running_mean, mean), (running_var, var)):
-            if seen is not None:
+            if seen is not None and input._data.size:
                 seen.mul_(1 - momentum).add_(moment(input, axes).mean(0), alpha=momentum)
     return _channelwise(_standardize(input, dims=axes, eps=eps), weight, bias)
 

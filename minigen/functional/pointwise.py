@@ -81,7 +81,7 @@ def _div(input: Array, other: Array) -> Array:
 
 
 @operation(elementwise=True, input=lambda g: g * 0, other=lambda g: g * 0)
-def _whole_div(input: Array, other: Array, *, down: bool) -> Array:
+def _div_rounded(input: Array, other: Array, *, down: bool) -> Array:
     """How often `other` goes into `input`, rounded down or towards 0; its derivative is 0."""
     kind = (input if is_array(input) else other).dtype.kind
     if kind == "b":
@@ -109,7 +109,7 @@ def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = Non
         raise ValueError(
             f"div: rounding_mode must be None, 'floor' or 'trunc', not {rounding_mode!r}"
         )
-    return _whole_div(input, other, down=rounding_mode == "floor")
+    return _div_rounded(input, other, down=rounding_mode == "floor")
 
 
 @operation(elementwise=True, input=lambda g: -g)
@@ -172,7 +172,7 @@ def sqrt(input: Array) -> Array:
 
 @operation(elementwise=True, input=lambda g: g * 0)
 def sign(input: Array) -> Array:
-    """−1, 0 or 1; its derivative is 0."""
+    """−1, 0 or 1, NaN for NaN (PyTorch: 0); its derivative is 0."""
     return input.copy() if input.dtype.kind == "b" else np.sign(input)
 
 
@@ -222,6 +222,10 @@ def where(condition: Array, input: Array, other: Array) -> Array:
     return np.where(condition, input, other)
 
 
+def _is_nan(bound: Tensor | float) -> Tensor | bool:
+    return bound != bound
+
+
 def clamp(
     input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None
 ) -> Tensor:
@@ -234,8 +238,8 @@ def clamp(
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        y = input if min is None else where(input < min, min, input)
-        return y if max is None else where(y > max, max, y)
+        y = input if min is None else where((input < min) | _is_nan(min), min, input)
+        return y if max is None else where((y > max) | _is_nan(max), max, y)
     if input.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
         input = _cast(input, to=FLOAT32)
     return _clamp(

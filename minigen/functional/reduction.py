@@ -147,8 +147,8 @@ def _centred(input: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 
 def _freedom(shape: tuple[int, ...], dims: tuple[int, ...], correction: float) -> float:
-    n = math.prod([shape[d] for d in dims]) - correction
-    return n if n > 0 else 0
+    count = math.prod([shape[d] for d in dims])
+    return count - correction if count and count > correction else 0
 
 
 def _var_pullback(g: Tensor, input: Tensor, shape, dims, correction) -> Tensor:

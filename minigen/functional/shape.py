@@ -45,13 +45,19 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """Split the axis `dim` into axes of the lengths `sizes`.
+    """Split the axis `dim` into axes of the lengths `sizes`, of which one may be −1: what is left.
 
     Raises:
         IndexError: there is no such axis.
         ValueError: the lengths do not multiply to that of the axis.
     """
     dim = axis("unflatten", dim, input.ndim)
+    if list(sizes).count(-1) == 1 and (known := -math.prod(sizes)) > 0:  # right of 0 elements too
+        sizes = [input.shape[dim] // known if n == -1 else n for n in sizes]
+    if math.prod(sizes) != input.shape[dim]:
+        raise ValueError(
+            f"unflatten: {tuple(sizes)} do not multiply to axis {dim} of {input.shape}"
+        )
     return _reshape(input, to=(*input.shape[:dim], *sizes, *input.shape[dim + 1 :]))
 
 
@@ -413,7 +419,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if chunks < 1:
         raise ValueError(f"chunk: chunks must be at least 1, not {chunks}")
     length = input.shape[axis("chunk", dim, input.ndim)]
-    return split(input, max(1, -(-length // chunks)), dim)
+    return split(input, -(-length // chunks) or [0] * chunks, dim)
 
 
 @operation(input=lambda g, dims: _flip(g, dims=dims), view=True)
