@@ -114,7 +114,7 @@ def _registered(array: Array) -> _Owner:
         elif array.base is not None:
             _by_address[0] = True
             for owner in list(_owners.values()):
-                if (known := owner()) is not None:
+                if owner.region is None and (known := owner()) is not None:
                     _place(owner, known)
     return new
 

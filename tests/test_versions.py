@@ -2,7 +2,6 @@
 
 import copy
 import gc
-import importlib.util
 import mmap
 import operator
 import tempfile
@@ -14,6 +13,11 @@ from hypothesis import strategies as st
 
 import minigen as mg
 from minigen import Tensor, nn, optim, versions
+
+try:
+    import torch
+except ImportError:
+    torch = None
 
 
 def own():
@@ -36,8 +40,6 @@ def memmap():
 
 
 def torchs():
-    import torch
-
     return torch.zeros(6, dtype=torch.float64).numpy()
 
 
@@ -47,15 +49,10 @@ def taken_back(array):
 
 
 def after_torch(array):
-    if not TORCH:
-        return taken_back(array)
-    import torch
-
-    return torch.from_numpy(array).numpy()
+    return torch.from_numpy(array).numpy() if torch else taken_back(array)
 
 
-TORCH = importlib.util.find_spec("torch") is not None
-MEMORIES = [own, in_a_buffer, in_a_file, memmap, *[torchs][: int(TORCH)]]
+MEMORIES = [own, in_a_buffer, in_a_file, memmap, *([torchs] if torch else [])]
 WAYS = {
     "the same": lambda a: a,
     "a slice": lambda a: a[1:],
@@ -154,9 +151,11 @@ def test_nothing_is_remembered_of_memory_that_is_gone():
         for memory in MEMORIES[:4]:
             tensor = Tensor(memory()[1:])
             (tensor * 2).numpy()
-        x = mg.zeros(600, 600)  # in memory that is used again
+        x = mg.zeros(600, 600, requires_grad=True)
         for _ in range(3):
-            assert len(versions.shared_cell((x * 2).numpy())[1]) == 1
+            y = x.exp()  # in memory that is used again
+            assert len(versions.shared_cell(y.numpy())[1]) == 1
+            del y
 
     gc.collect()
     Tensor(np.ones(1))  # clears what is gone
@@ -166,6 +165,16 @@ def test_nothing_is_remembered_of_memory_that_is_gone():
     Tensor(np.ones(1))
     assert len(versions._owners) <= before + 2 and gc.collect() == 0
     assert len(versions._regions) == len(versions._ends) <= len(versions._owners) + 1
+
+
+def test_memory_of_numpys_own_is_found_when_the_first_other_comes(monkeypatch):
+    monkeypatch.setitem(versions._by_address, 0, False)
+    array = np.ones(3)
+    kept, x = Tensor(array), Tensor(np.ones(3), requires_grad=True)
+    y = (x * kept).sum()
+    Tensor(taken_back(array)[1:]).add_(1)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
 
 
 @pytest.mark.parametrize("change", ["fill_", "setitem", "an optimiser", "a load"])
