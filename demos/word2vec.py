@@ -15,8 +15,8 @@ import ctrl_c  # noqa: F401 - first
 
 import argparse
 import functools
+import os
 import time
-from pathlib import Path
 
 from minigen import training
 from minigen.data import DataError
@@ -51,8 +51,8 @@ def text_file(text: str) -> str:
     """A kind of flag: a text by its name, or a file of it, whose path becomes absolute."""
     if text in TEXTS:
         return text
-    if text and "\0" not in text and Path(text).exists():
-        return str(Path(text).absolute())
+    if os.path.exists(text):
+        return os.path.abspath(text)
     meant = did_you_mean(text, TEXTS) or "give a file, text8, or docs, the documentation at hand"
     raise argparse.ArgumentTypeError(f"there is no text file {cut(text)}: {meant}")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import difflib
 import math
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from minigen.data.sets import NAMES as DATA_SETS
@@ -107,6 +107,13 @@ def path(text: str) -> str:
     return text
 
 
+def new_file(text: str) -> str:
+    """A file to be written, in a folder that is there."""
+    if not text or os.path.isdir(text) or not os.path.isdir(os.path.dirname(text) or "."):
+        raise _refused("a file in a folder that is there", text)
+    return text
+
+
 def data_set(*others: str) -> Kind:
     """A data set by its name, or a folder of pictures, which becomes an absolute path."""
     names = (*DATA_SETS, *others)
@@ -114,8 +121,8 @@ def data_set(*others: str) -> Kind:
     def kind(text: str) -> str:
         if text in names:
             return text
-        if text and "\0" not in text and Path(text).is_dir():
-            return str(Path(text).absolute())
+        if os.path.isdir(text):
+            return os.path.abspath(text)
         raise _refused("a data set that --help names, or a folder of pictures", text, names)
 
     return kind
@@ -123,7 +130,7 @@ def data_set(*others: str) -> Kind:
 
 def is_folder(settings: Settings) -> bool:
     """Whether --data names a folder of pictures."""
-    return Path(settings.data).is_absolute()
+    return os.path.isabs(settings.data)
 
 
 def listed(names: Sequence[str]) -> str:
