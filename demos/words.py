@@ -39,12 +39,10 @@ def flags() -> training.Flags:
 @training.script
 def main() -> None:
     parser = flags()
-    args, words = parser.parse_with_rest()
+    words: list[str] = []
+    args = parser.settings(others=words)
     if words and args.similarity:
         parser.error(f"{' '.join(words)} has no effect with --similarity: leave it out")
-    for word in words:
-        if word.startswith("--"):
-            parser.given()  # says that there is no such flag
     vectors = vectors_of(args.vectors)
     if args.similarity:
         print(f"{_asked(lambda: vectors.similarity(*args.similarity)):.3f}")

@@ -7,7 +7,6 @@ import difflib
 import math
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -198,15 +197,19 @@ class Flags(argparse.ArgumentParser):
         return self.settings(args)
 
     def settings(
-        self, argv: Sequence[str] | None = None, instead: Mapping[str, Any] | None = None
+        self,
+        argv: Sequence[str] | None = None,
+        instead: Mapping[str, Any] | None = None,
+        others: list[str] | None = None,
     ) -> Settings:
         """The settings of a command line.
 
         Args:
             argv: its words, by default those of this process.
             instead: what takes the place of the defaults.
+            others: gets the words that belong to no flag; without it they are refused.
         """
-        given = self.given(argv)
+        given = self.given(argv, others)
         settings = Settings(**{name: flag.default for name, flag in self.flags.items()})
         vars(settings).update(instead or {})
         vars(settings).update(given)
@@ -222,15 +225,15 @@ class Flags(argparse.ArgumentParser):
                 setattr(settings, name, value(settings))
         return settings
 
-    def parse_with_rest(self) -> tuple[Settings, list[str]]:
-        """The settings of this process's command line, and its words that are of no flag."""
-        _, rest = self.parse_known_args()
-        return self.settings([word for word in sys.argv[1:] if word not in rest]), rest
-
-    def given(self, argv: Sequence[str] | None = None) -> dict[str, Any]:
-        """What a command line says itself."""
+    def given(
+        self, argv: Sequence[str] | None = None, others: list[str] | None = None
+    ) -> dict[str, Any]:
+        """What a command line says itself; see `settings`."""
         absent = object()
         found, rest = self.parse_known_args(argv, Settings(**dict.fromkeys(self.flags, absent)))
+        if others is not None:
+            others += [word for word in rest if not word.startswith("--")]
+            rest = [word for word in rest if word.startswith("--")]
         if rest:
             known = [name for flag in self.flags.values() for name in flag.option_strings]
             meant = did_you_mean(rest[0].split("=")[0], [*known, "--help"]) or "see --help"
