@@ -41,7 +41,7 @@ from minigen.files import written_whole
 from minigen.models.autoencoder import DiagonalGaussian
 from minigen.models.features import Judge, feature_classifier, read
 from minigen.models.vae import evaluate as evaluate_vae
-from minigen.training.flags import device, whole
+from minigen.training.flags import device, path, whole
 from minigen.training.run import CHECKPOINT
 
 AT_ONCE = 100  # images whose log p(x) is estimated with one random stream
@@ -149,7 +149,7 @@ def restore(item: Any, state: Mapping[str, Any], name: str, scores: Scores) -> N
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise training.CheckpointError(
             f"{scores.run.folder}: the checkpoint's {name} is not of the model that config.json"
-            f" describes: {error}"
+            f" describes: {' '.join(str(error).split())}"
         ) from error
 
 
@@ -375,7 +375,7 @@ def flags() -> training.Flags:
     """The command line."""
     parser = training.Flags(__doc__)
     add = parser.add_argument
-    add("runs", nargs="+", metavar="RUN", help="run folders")
+    add("runs", type=path, nargs="+", metavar="RUN", help="run folders")
     add("--images", type=whole(2, 10**6), default=10_000, help="images to measure")
     add(
         "--samples",

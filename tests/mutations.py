@@ -616,6 +616,9 @@ the config keeps what was asked for, not what it means | training_flags
 +             flags = {}
 -         run.config = {**run.config, "demo": self.name, **settings}
 +         run.config = {**run.config, "demo": self.name, **settings, **given}
+auto stays auto | training_flags
+-                 args.data = resolved("auto")
++                 pass
 a run is resumed as another demo's | training_flags
 -         if config.get("demo", self.name) != self.name:
 +         if False:

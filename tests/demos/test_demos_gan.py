@@ -67,6 +67,13 @@ def test_runs_of_all_kinds_are_measured(tmp_path, pictures, monkeypatch):
     assert "training the classifier" not in said
     assert "over 2 runs of gan: device cpu, steps 4," in said
     assert scores_of(folders[0]) == before
+    others = tmp_path / "others"
+    others.mkdir()
+    for i in range(40):
+        Image.new("L", (8, 8), i).save(others / f"{i}.png")
+    config = folders[0] / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"data": str(others)}))
+    assert "was trained with other images" in run("evaluate.py", folders[0], status=1)
 
 
 def test_points_in_the_plane_are_drawn_and_measured(tmp_path):

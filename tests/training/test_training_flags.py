@@ -183,6 +183,17 @@ def test_a_run_of_an_older_version_opens_with_a_word_on_what_is_assumed(tmp_path
     assert "does not say, so it is assumed: taps 3" in capsys.readouterr().out
 
 
+def test_auto_is_a_data_set_in_the_config(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minigen.training.command.resolved", lambda name: "digits")
+    images = parser()
+    images.add_images()
+    args, run = images.open_run(["--out", str(tmp_path / "run")])
+    assert args.data == run.config["data"] == config(run)["data"] == "digits"
+    run.config["data"] = "auto"  # as an older version wrote it
+    assert images.settings_of(run).data == "digits"
+    assert "does not say, so it is assumed: data digits" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("value", ["x", -1, math.nan, [], {}, True, 1.5, "9" * 5000])
 def test_a_damaged_setting_is_named(tmp_path, value):
     _, run = train("--out", str(tmp_path / "run"))
