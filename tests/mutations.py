@@ -145,7 +145,28 @@ at a tie both inputs of maximum get the whole gradient | functional_values
 the bounds of clamp do not belong to its inside | functional_values
 - where((input >= low) & (input <= high), g, 0.0)
 + where((input > low) & (input < high), g, 0.0)
+alpha is left to the first operand's dtype | functional_values
+-     return converted(other, dtype) * alpha
++     return other * alpha
+alpha is forgotten in the gradient | add scaled, sub scaled
+-     return converted(other, dtype) * alpha
++     return converted(other, dtype) + other.detach() * (alpha - 1)
+integers are rounded down, not to 0 | functional_values
+- input - np.fmod(input, other), other
++ input, other
+a bound of NaN bounds nothing | functional_values
+- where((input < min) | _is_nan(min), min, input)
++ where(input < min, min, input)
 # functional/activation.py
+integers leave hardtanh as floats | functional_values
+-     if input.dtype.kind in "iu":
+-         return clamp(
++     if False:
++         return clamp(
+softmax forgets the dtype | functional_values
+-     input = converted(input, dtype)
+-     require_floating("softmax", input)
++     require_floating("softmax", input)
 the derivative of a gate is not a gate | leaky_relu
 - _gate(h, y, slope=slope)
 + h
@@ -171,6 +192,15 @@ each half of a product gets its own factor, not the other's | prod
 - others = cat([others * b, others * a], dim)
 + others = cat([others * a, others * b], dim)
 # functional/shape.py
+a gather of fewer rows is a fault | functional_values
+- n > m and i != dim for
++ n != m and i != dim for
+an axis of no length is one piece | functional_values
+- -(-length // chunks) or [0] * chunks
++ max(1, -(-length // chunks))
+what is left of an axis is told by NumPy | functional_values
+- and (known := -math.prod(sizes)) > 0:
++ and (known := -math.prod(sizes)) < 0:
 a permutation for its inverse | permute
 - tuple(sorted(range(len(dims)), key=dims.__getitem__))
 + dims
@@ -207,7 +237,26 @@ margins are cropped from the wrong ends | pad
 the mirror shows the last pixel twice | functional_values
 - n - 1 - xp.abs(n - 1 - xp.abs(entries))
 + (n - xp.abs(n - xp.abs(entries))).clip(0, n - 1)
+a circle goes through what was cropped | functional_values
+- first, last = max(-b, 0), n - max(-a, 0)
++ first, last = 0, n
+# functional/inplace.py
+options in place are forgotten | functional_values
+-         if options:
++         if False:
+# backend.py
+a half of a number below 1 is rounded up to 1 | functional_values
+- numbers = (np.floor(numbers * 2048) / 2048).astype(dtype)
++ numbers = numbers.astype(dtype)
 # functional/normalization.py
+running statistics of examples move by the biased variance | functional_values
+-                 seen.mul_(1 - momentum).add_(moment(input, axes).mean(0), alpha=momentum)
++                 options = {"correction": 0} if moment is var else {}
++                 part = moment(input, axes, **options).mean(0)
++                 seen.mul_(1 - momentum).add_(part, alpha=momentum)
+an empty batch spoils running statistics | functional_values
+- if seen is not None and input._data.size:
++ if seen is not None:
 the mean and variance of a batch are constants | batch_norm training
 -     if not is_grad_enabled():
 +     if True:

@@ -290,8 +290,14 @@ def wrong_gradients(op: Any, outputs: list, expected: list, pairs: list) -> str 
 def samples(op: Any, dtype: str, derive: bool = False, reference: bool = False) -> Iterator[Any]:
     if getattr(torch, dtype) not in op.dtypes:
         return iter(())
-    draw = op.reference_inputs if reference else op.sample_inputs
-    return iter(draw("cpu", getattr(torch, dtype), requires_grad=derive and op.supports_autograd))
+    torch.manual_seed(0)
+    # The methods without `_func` look through the whole stack for every sample.
+    draw = (reference and op.reference_inputs_func) or op.sample_inputs_func
+    return iter(draw(op, "cpu", getattr(torch, dtype), derive and op.supports_autograd))
+
+
+def refused_by_pytorch(op: Any) -> Iterator[Any]:
+    return iter(op.error_inputs_func(op, "cpu") if op.error_inputs_func else ())
 
 
 def reason(table: list[Refusal], name: str, message: str) -> str | None:
@@ -359,8 +365,7 @@ def main() -> None:
         for dtype in ["errors"] if flags.errors else flags.dtypes:
             count, wrongs = collections.Counter(), collections.Counter()
             if flags.errors:
-                errors = op.error_inputs("cpu") if op.error_inputs_func else ()
-                found = (refusal(op, e) for e in errors)
+                found = (refusal(op, e) for e in refused_by_pytorch(op))
             else:
                 derive = dtype == "float64"
                 drawn = samples(op, dtype, derive and not flags.reference, flags.reference)

@@ -133,7 +133,7 @@ def _standardize_pullback(g: Tensor, input: Tensor, y: Tensor, dims, eps) -> Ten
 @operation(input=_standardize_pullback)
 def _standardize(input: Array, *, dims: tuple[int, ...], eps: float) -> Array:
     """Mean 0 and variance 1 (but for eps) over the axes `dims`."""
-    n = math.prod([input.shape[d] for d in dims])
+    n = math.prod([input.shape[d] for d in dims]) or 1
     y = input - input.sum(axis=dims, keepdims=True) / n
     y /= np.sqrt(np.square(y).sum(axis=dims, keepdims=True) / n + eps)
     return y

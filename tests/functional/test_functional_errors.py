@@ -1,5 +1,7 @@
 """Arguments that are wrong, and arguments that PyTorch has and this engine has not."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -136,6 +138,38 @@ WRONG = [
     (lambda: t(2, 3).copy_(t(4, 2, 3)), ValueError, r"\(4, 2, 3\) does not broadcast"),
     (lambda: t(2, dtype=int).add_(0.5), TypeError, "cast"),
     (lambda: t(2).to("nonsense"), TypeError, "nonsense"),
+    (lambda: minigen.add(t(2, dtype=int), 1, alpha=0.5), TypeError, "add: alpha=0.5 is no whole"),
+    (lambda: t(2, dtype=int).add_(t(2), alpha=2), TypeError, "add_: int64 cannot hold"),
+    (lambda: minigen.div(t(2), t(2), rounding_mode="up"), ValueError, "div: rounding_mode must"),
+    (
+        lambda: minigen.div(t(2, dtype=int), 0, rounding_mode="floor"),
+        ZeroDivisionError,
+        "div: an integer divided by 0",
+    ),
+    (lambda: minigen.cat([t(2), None]), TypeError, "cat: expected a sequence of tensors"),
+    (lambda: minigen.cat([t(), t()]), ValueError, "cat: a tensor without axes"),
+    (lambda: t(0).argmax(), IndexError, "argmax: there is no element"),
+    (lambda: t(2, 0).max(1), IndexError, "max: there is no element"),
+    (lambda: t(3).max(2), IndexError, "max: dim 2 is out of range"),
+    (lambda: minigen.max(2, 3), TypeError, "max needs a Tensor, not int"),
+    (lambda: minigen.zeros(2, -1), ValueError, "zeros: an axis cannot have a negative length"),
+    (lambda: minigen.randn(-1), ValueError, "randn: an axis cannot have a negative length"),
+    (lambda: minigen.eye(-1), ValueError, "eye: an axis cannot have a negative length"),
+    (lambda: minigen.arange(math.inf), ValueError, "arange: from 0 to inf"),
+    (lambda: minigen.hardtanh(t(2), 1, -1), ValueError, "hardtanh: min_val 1 is more than"),
+    (lambda: minigen.avg_pool2d(t(1, 1, 2, 2, dtype=int), 2), TypeError, "avg_pool2d: needs"),
+    (lambda: minigen.adaptive_avg_pool2d(t(1, 1, 2, 2), ()), ValueError, "must be an integer or a"),
+    (lambda: minigen.pad(t(1, 3), (4, 0), "circular"), ValueError, "pad: circular by 4 and 0"),
+    (
+        lambda: minigen.instance_norm(t(2, 3, 4), use_input_stats=False),
+        ValueError,
+        "instance_norm: without use_input_stats, running_mean and",
+    ),
+    (
+        lambda: minigen.instance_norm(t(2, 3, 4), t(2), t(2)),
+        ValueError,
+        r"instance_norm: expected running_mean \(3,\), got \(2,\)",
+    ),
 ]
 
 

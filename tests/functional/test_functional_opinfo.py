@@ -32,7 +32,7 @@ def test_pytorchs_samples_have_pytorchs_values_and_gradients(database, dtype, mo
 def test_what_pytorch_refuses_is_refused_in_a_line_that_names_the_operation(database):
     wrong = []
     for op in database:
-        for error in op.error_inputs("cpu") if op.error_inputs_func else ():
+        for error in opinfo.refused_by_pytorch(op):
             verdict, why = opinfo.refusal(op, error)
             if verdict == "wrong":
                 wrong.append(f"{opinfo.full(op)}: {why}")
