@@ -209,7 +209,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     r, (*lead, c, h, w) = upscale_factor, input.shape
     if r < 1 or c % (r * r):
         raise ValueError(f"pixel_shuffle: {c} channels do not divide by {r}² (shape {input.shape})")
-    x = input.reshape(-1, c // (r * r), r, r, h, w).permute(0, 1, 4, 2, 5, 3)
+    x = input.reshape(math.prod(lead), c // (r * r), r, r, h, w).permute(0, 1, 4, 2, 5, 3)
     return x.reshape(*lead, c // (r * r), h * r, w * r)
 
 
@@ -222,7 +222,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     r, (*lead, c, h, w) = downscale_factor, input.shape
     if r < 1 or h % r or w % r:
         raise ValueError(f"pixel_unshuffle: {h}×{w} pixels do not divide by {r}")
-    x = input.reshape(-1, c, h // r, r, w // r, r).permute(0, 1, 3, 5, 2, 4)
+    x = input.reshape(math.prod(lead), c, h // r, r, w // r, r).permute(0, 1, 3, 5, 2, 4)
     return x.reshape(*lead, c * r * r, h // r, w // r)
 
 

@@ -76,7 +76,8 @@ def batch_norm(
     Shapes: input (N, C, …); running_mean, running_var, weight and bias (C,).
 
     When training, mean and variance are the batch's own, and the running ones move towards them
-    in place by the share `momentum` (towards the unbiased variance, as in PyTorch). Otherwise the
+    in place by the share `momentum` (towards the unbiased variance, as in PyTorch); an empty batch
+    leaves them as they are. Otherwise the
     running ones are used.
 
     Raises:
@@ -107,8 +108,10 @@ def batch_norm(
         scale = scale if weight is None else scale * weight
         shift = -running_mean * scale if bias is None else bias - running_mean * scale
         return input * _channels(scale, ndim) + _channels(shift, ndim)
-    count = input._data.size // max(c, 1)
-    if count <= 1:
+    if not input._data.size:
+        return _channelwise(input, weight, bias)
+    count = input._data.size // c
+    if count == 1:
         raise ValueError(
             f"batch_norm: more than one value for each channel is needed when training, not "
             f"{input.shape}"

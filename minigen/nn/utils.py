@@ -11,6 +11,7 @@ import numpy as np
 from minigen import functional as F
 from minigen.backend import Array, namespace, require_writable
 from minigen.functional.arguments import refuse
+from minigen.kernels.threads import single_threaded_blas
 from minigen.nn.convolution import ConvTranspose2d
 from minigen.nn.module import Module, Parameter
 from minigen.sparse import SparseRows
@@ -56,7 +57,8 @@ def clip_grad_norm_(
     if not grads:
         return Tensor(np.zeros((), np.float32))
     xp = namespace(grads[0][1])
-    norms = [xp.linalg.norm(a.reshape(-1), norm_type) for _, a in grads]
+    with single_threaded_blas():
+        norms = [xp.linalg.norm(a.reshape(-1), norm_type) for _, a in grads]
     if xp is np:
         total = float(np.linalg.norm(list(map(float, norms)), norm_type))
     else:  # a GPU is not waited for
