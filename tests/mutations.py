@@ -638,7 +638,7 @@ metrics after the checkpoint are kept | training_loop, training_kills
 +             run.rewind(1e9)
 # training/command.py
 a script that SIGTERM ended is a success | display
--         if loop.ended_by in (None, signal.SIGINT):
+-         if loops.ended_by is None:
 +         if True:
 # models/features.py
 a classifier that knows nothing is taken for one that knows | features
@@ -646,8 +646,6 @@ a classifier that knows nothing is taken for one that knows | features
 + len(rest), chance) > 1:
 # training/flags.py
 a number may be NaN | training_flags
--         over = x >= least if above is None else x > above
-+         over = not x < least if above is None else not x <= above
 -         return over and (x <= most if below is None else x < below) and math.isfinite(x)
 +         return over and not (x > most if below is None else x >= below)
 a flag without an effect is passed over | training_flags
@@ -661,8 +659,6 @@ a width of a file is not checked | training_flags
 +         return value
 # training/command.py
 the config keeps what was asked for, not what it means | training_flags
--             flags = {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
-+             flags = {}
 -         run.config = {**run.config, "demo": self.name, **settings}
 +         run.config = {**run.config, "demo": self.name, **settings, **given}
 auto stays auto | training_flags
