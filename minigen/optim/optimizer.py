@@ -360,7 +360,7 @@ def require_alike(who: str, saved: Any, own: Any) -> None:
 
     def kinds(value: Any) -> set[str]:
         if isinstance(value, list | tuple):
-            return {f"several {kind}" for item in value for kind in kinds(item)}
+            return {"several", *(f"several {kind}" for item in value for kind in kinds(item))}
         array = np.asarray(value)
         return {f"{array.ndim}-d {'number' if array.dtype.kind in 'iuf' else array.dtype.kind}"}
 

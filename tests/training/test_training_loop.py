@@ -334,6 +334,31 @@ def test_a_checkpoint_of_other_names_is_refused(tmp_path):
         Loop(run, steps=9, state={"model": Model()})
 
 
+@pytest.mark.parametrize(
+    "entry, value",
+    [("eps", 10**400), ("maximize", np.zeros(2)), ("last_epoch", "x"), ("base_lrs", [[]]),
+     ("decay", []), ("draws", -1)],
+)  # fmt: skip
+def test_a_setting_of_another_kind_is_refused(tmp_path, entry, value):
+    weight = minigen.ones(2, requires_grad=True)
+    optimiser = optim.Adam([weight])
+    state = {
+        "optimiser": optimiser,
+        "scheduler": optim.lr_scheduler.StepLR(optimiser, 2),
+        "average": optim.ExponentialMovingAverage([weight], 0.9),
+        "random": minigen.Generator(0),
+    }
+    run = Run.create(tmp_path, {})
+    list(Loop(run, steps=1, state=state))
+    saved = load_checkpoint(run.path("checkpoint.npz"))
+    holders = [*saved["state"].values(), saved["state"]["optimiser"]["param_groups"][0]]
+    (holder,) = [each for each in holders if entry in each]
+    holder[entry] = value
+    save_checkpoint(run.path("checkpoint.npz"), saved)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        Loop(run, steps=3, state=state)
+
+
 ENTRIES = ("step", "seconds", "state", "model", "optimiser", "lr", "betas", "random")
 ODD = (None, True, -1, 1.5, 10**40, 10**400, np.nan, -np.inf, "x", [], {}, [[]], np.ones(2))
 
