@@ -117,7 +117,7 @@ def test_a_terminal_without_a_size_shows_the_bar(tmp_path, monkeypatch):
         while b"40/40" not in shown and select.select([ours], [], [], 10)[0]:
             shown += os.read(ours, 4096)  # it comes in pieces
     os.close(ours)
-    assert b"40/40" in shown and b"loss 1" in shown
+    assert b"| 40/40" in shown and b"loss 1" in shown
 
 
 def test_what_an_encoding_lacks_is_written_plainly():
