@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -84,7 +85,9 @@ def start(folder: Path, rng: random.Random, kill: bool) -> bool:
         AssertionError: it failed by itself.
     """
     pauses = random.Random(rng.random())
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of BLAS's threads, which the child does not need
+        child = os.fork()
     if not child:
         status = 1
         try:

@@ -74,6 +74,7 @@ def test_a_process_may_open_its_run_twice_but_trains_with_one_loop(folder):
     assert list(Loop(second, steps=3, state={})) == [2, 3]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of threads, by Python 3.12
 def test_a_forked_child_neither_holds_nor_lets_go(folder):
     run = Run.resume(folder)
     child = os.fork()
