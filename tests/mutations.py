@@ -546,9 +546,6 @@ a full disk or a closed stream ends the work | display
 a program without stderr has nothing to ask | display
 - return self._wrapped is not None and self._wrapped.isatty()
 + return self._wrapped.isatty()
-Python complains at its end of a pipe that nobody reads | display
--                     os.dup2(null.fileno(), stream.fileno())
-+                     pass
 a terminal of no size has no room | display
 - self.ncols = columns or 80
 + self.ncols = columns

@@ -29,11 +29,11 @@ from minigen.training import (
 @pytest.fixture(scope="module", autouse=True)
 def signals_are_not_ignored():
     """As where the tests were not started by `nohup`, or by `&` in a script."""
-    handlers = {
-        signal.SIGINT: signal.default_int_handler,
-        signal.SIGTERM: signal.SIG_DFL,
-        signal.SIGHUP: signal.SIG_DFL,
-    }
+
+    def exit(number, frame):
+        raise SystemExit(128 + number)
+
+    handlers = dict.fromkeys(SIGNALS, exit) | {signal.SIGINT: signal.default_int_handler}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield
     for number, handler in before.items():
@@ -338,6 +338,7 @@ def test_a_checkpoint_of_other_names_is_refused(tmp_path):
     "entry, value",
     [("eps", 10**400), ("maximize", np.zeros(2)), ("last_epoch", "x"), ("base_lrs", [[]]),
      ("decay", []), ("draws", -1)],
+    ids=str.split("eps maximize last_epoch base_lrs decay draws"),
 )  # fmt: skip
 def test_a_setting_of_another_kind_is_refused(tmp_path, entry, value):
     weight = minigen.ones(2, requires_grad=True)
