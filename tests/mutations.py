@@ -94,6 +94,10 @@ memory of NumPy's own is not looked for by address | versions
 memory that is used again is remembered | versions
 -     found = _owners.pop(id(owner), None)
 +     found = None
+# functional/shape.py
+an index is kept uncopied | versions
+-     return index._data.reshape(-1).copy()
++     return index._data.reshape(-1)
 # backend.py
 another byte order stays | doors
 -     known = DTYPES.get(dtype) or DTYPES.get(dtype.newbyteorder("="))

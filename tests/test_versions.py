@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import minigen as mg
 from minigen import Tensor, nn, optim, versions
+from minigen import functional as F
 
 try:
     import torch
@@ -167,8 +168,34 @@ def test_nothing_is_remembered_of_memory_that_is_gone():
     assert len(versions._regions) == len(versions._ends) <= len(versions._owners) + 1
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, i: x.index_select(0, i),
+        lambda x, i: mg.zeros(3, 3, dtype=x.dtype).index_add(0, i, x),
+        lambda x, i: x.gather(0, i.reshape(3, 1)),
+        lambda x, i: x[i],
+        lambda x, i: F.embedding(i, x),
+        lambda x, i: F.cross_entropy(x, i),
+        lambda x, i: mg.where(i > 0, x, 2 * x),
+    ],
+)
+def test_an_index_that_changes_is_noticed_or_was_copied(f):
+    x, weights = Tensor(np.eye(3), requires_grad=True), Tensor(np.arange(1.0, 4.0)[:, None])
+    index = Tensor([0, 2, 1])
+    y = (f(x, index) * weights).sum()
+    (expected,) = mg.grad(y, x, retain_graph=True)
+    index.zero_()
+    try:
+        y.backward()
+    except RuntimeError as error:
+        assert "changed in place" in str(error)
+    else:
+        np.testing.assert_array_equal(x.grad.numpy(), expected.numpy())
+
+
 def test_memory_of_numpys_own_is_found_when_the_first_other_comes(monkeypatch):
-    monkeypatch.setitem(versions._by_address, 0, False)
+    monkeypatch.setattr(versions, "_by_address", [False])
     array = np.ones(3)
     kept, x = Tensor(array), Tensor(np.ones(3), requires_grad=True)
     y = (x * kept).sum()

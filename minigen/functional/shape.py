@@ -382,7 +382,7 @@ def _entries(name: str, index: Tensor) -> Array:
     if index.dtype.kind not in "iu" or index.ndim > 1:
         raise TypeError(f"{name}: index must hold integers on one axis, not {index.dtype} "
                         f"{index.shape}")  # fmt: skip
-    return index.data.reshape(-1)
+    return index._data.reshape(-1).copy()  # see `split_key`
 
 
 def split(
