@@ -515,6 +515,9 @@ batches of latents are averaged, not added | metrics_likelihood
 - here[...] = np.logaddexp(here, np.logaddexp.reduce(weights, axis=0))
 + here[...] = np.logaddexp(here, np.logaddexp.reduce(weights, axis=0)) - np.log(2)
 # models/word2vec.py
+two workers take one word each | word2vec
+- max(1, min(self.workers, len(rows) // 2))
++ self.workers
 an update that does nothing | word2vec
 -                 kernel.add_rows(tables[0], *result.w_in, damping(result.w_in.rows, now))
 +                 pass
@@ -536,7 +539,98 @@ all workers draw the same numbers | word2vec
 the nearby word is the word itself | word2vec
 - words[j + (j >= i)]
 + words[j + (j > i)]
+# data/folder.py
+linked folders are left out | data_folder
+-             if os.path.isdir(entry):
++             if os.path.isdir(entry) and not entry.is_symlink():
+a link to the root is a class | data_folder
+- for kind in ("", _kind(folder, root))}
++ for kind in (_kind(folder, root),)}
+hidden folders are classes | data_folder
+-             if name.startswith(".") or name in PRIVATE:
++             if name in PRIVATE:
+white is each picture's own maximum | data_folder
+-         white = next((top for top in RANGES if most <= 1.5 * top), most)
++         white = most
+16 bits are taken for numbers of any range | data_folder
+- 65535 if short and picture.mode != "F" else None
++ None
+one NaN is the largest of all | data_folder
+- levels.max(where=np.isfinite(levels), initial=0)
++ levels.max(initial=0)
+an error of Pillow's own ends the load | data_folder
+-         except Exception as error:  # Pillow raises all kinds, of damaged files
++         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+a huge picture is decoded | data_folder
+-             if most and picture.width * picture.height > most:  # before any memory is asked for
++             if False:
+PostScript by the name of a picture is run | data_folder
+- Image.open(file, formats=formats)
++ Image.open(file)
+# data/text.py
+marks part words | data_text
+- more = f"[{mark}]++|
++ more = f"
+joiners part words | data_text
+- |[{joiner}]++(?=[{mark}]|{letter})|
++ |
+a joiner ends a word | data_text
+- [{joiner}]++(?=[{mark}]|{letter})
++ [{joiner}]++
+equivalent words differ | data_text
+-     return _patterns()[0].findall(unicodedata.normalize("NFC", text))
++     return _patterns()[0].findall(text)
+tabs do not part words | data_text
+-             end -= len(piece.rsplit(None, 1)[-1])
++             end -= len(piece.rsplit(" ", 1)[-1])
+a byte-order mark is a word | data_text
+- piece.replace(_ORDER_MARK, "")
++ piece
+UTF-16 is read as UTF-8 | data_text
+-             yield from _pieces(file, encoding or "utf-8")
++             yield from _pieces(file, "utf-8")
+zeros are text | data_text
+- if not encoding and 4 * head.count(0) > len(head):
++ if False:
+a word without an end is kept whole | data_text
+-             if PIECE - end > BEGINNING:
++             if False:
+a piece is as long as what is left and one more | data_text
+- text.read(PIECE - len(rest))
++ text.read(PIECE)
+the vocabulary has words that no file of vectors holds | data_text
+-         if len(key) > LONGEST:
++         if False:
+# data/idx.py
+any number of dimensions is read | data_idx
+- not 0 < data[3] <= MOST_DIMENSIONS
++ not data[3]
+a shape without items is not looked at | data_idx
+- math.prod(n for n in shape if n) > sys.maxsize
++ math.prod(shape) > sys.maxsize
+a file is unpacked to its end, wherever that is | data_idx
+-             while len(unpacked) <= _length(unpacked) and (piece := file.read(PIECE)):
++             while piece := file.read(PIECE):
+# data/local.py
+what stands between digits is not looked at | data_local
+- bits.size + blanks != text.size
++ 2 * bits.size < text.size
+what is longer than any published file is read | data_local
+-         if len(data) > LONGEST:
++         if False:
 # data/vectors.py
+a line of several words is taken for bytes | data_vectors
+-     return more < 0 or (more > 0 and not printable)
++     return more != 0
+a vector may have more numbers than memory has addresses | data_vectors
+- > left or dim > MOST:
++ > left:
+words with white space are loaded from bytes | data_vectors
+-     if name.split() != [name]:
++     if not name:
+white space of other scripts parts words | data_vectors
+-     if name.split() != [name]:
++     if name.decode(errors="replace").split() != [name.decode(errors="replace")]:
 cosines of vectors of another length | data_vectors
 -             unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1)
 +             unit /= 2
@@ -686,6 +780,9 @@ the config is not what the run goes on with | training_flags
 -             run.write_config()  # of
 +             pass  # of
 # metrics/similarity.py
+a judgement that is no number is counted | metrics_similarity
+-         if not np.isfinite(value):
++         if np.isinf(value):
 a given word may be the answer | metrics_similarity
 -         for given in (a, b, c):
 +         for given in (a, b):

@@ -18,7 +18,7 @@ ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".w
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # Folders that programs keep for themselves; hidden ones are passed over too.
 PRIVATE = {"__MACOSX", "$RECYCLE.BIN", "@eaDir"}
-ALPHA = ("LA", "La", "P", "PA", "RGBA", "RGBa")  # modes that may be transparent
+ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")  # modes that may be transparent
 SHOWN = 5  # unreadable files that are named
 RANGES = (1, 255, 65535)  # of pixels whose type does not say what white is
 AT_ONCE = 1 << 20  # pixels that are scaled at a time
@@ -146,7 +146,7 @@ def _square(file: Path, side: int) -> np.ndarray:
             picture = ImageOps.exif_transpose(picture)
             if picture.mode.startswith("I") or picture.mode == "F":
                 picture = _bytes(picture, 65535 if short and picture.mode != "F" else None)
-            # An attribute of Pillow's says as much, but only from 10.1 on.
+            # Pillow has an attribute for this, but only from 10.1 on.
             if picture.mode in ALPHA or "transparency" in picture.info:
                 picture = Image.alpha_composite(
                     Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")
