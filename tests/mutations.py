@@ -234,6 +234,9 @@ the weight's gradient is a constant in the input | conv2d
 the odd zero of padding="same" is on the left | functional_values
 - (0, total[1] % 2, 0, total[0] % 2)
 + (total[1] % 2, 0, total[0] % 2, 0)
+no image is not flattened | kernels_sweep
+- reshape(n, size[0] * size[1], c)
++ reshape(n, -1, c)
 # functional/image.py
 margins are cropped from the wrong ends | pad
 - before=[-b for b in before], after=[-a for a in after]
@@ -312,6 +315,12 @@ pixels that meet no tap get no bias | kernels_convolution
 the last chunk of images is the whole weight gradient | kernels_convolution
 -                 total += share
 +                 total = share
+the margin multiplies a filter that is not finite | kernels_convolution
+- if is_finite(min(y, w, key=np.size)) or is_finite(w):
++ if True:
+taps in the margin are left out of a filter that is not finite | kernels_convolution
+- skips = not any(padding) or is_finite(np.ascontiguousarray(w))
++ skips = True
 # kernels/scatter.py
 the margin is added to the few pixels that there are | kernels_convolution
 - inner[...] = total[:, low[0] : low[0] + size[0], low[1] : low[1] + size[1]]
@@ -329,6 +338,12 @@ strands of a strided filter begin at one pixel | kernels_convolution
 half-empty tiles keep what was there before | kernels_convolution
 - whole[:, size[0] :] = 0
 + pass
+an infinite pixel spoils its tile | kernels_convolution
+- if share[1] == tiles.count[0] and not is_finite(y[images]):
++ if False:
+a gradient that an infinite pixel spoils is taken | kernels_convolution
+- return w if is_finite(w) else None
++ return w
 # kernels/blas.py
 the rows that fill no piece are left out | kernels_convolution
 - if whole < length:
@@ -341,9 +356,20 @@ where windows overlap the last one wins, slowly | kernels_convolution
 each thread skips its first image | kernels_threads
 - Task(work, i, bounds[i], bounds[i + 1])
 + Task(work, i, bounds[i] + 1, bounds[i + 1])
-only the first thread ever can limit BLAS | kernels_threads
-- forget(force=True)
-+ pass
+a range of images may be empty | kernels_threads, kernels_sweep
+- i + round((count - parts) * s)
++ round(count * s)
+whoever leaves first ends the limit on BLAS | kernels_threads
+-             _inside.remove(get_ident())
+-             if not _inside:
++             _inside.remove(get_ident())
++             if True:
+a child keeps the limit that another thread held | kernels_threads
+- [thread for thread in _inside if thread == get_ident()]
++ list(_inside)
+a limit for each thread is set in none | kernels_threads
+-             _hold(_of_thread, _own.found[-1])
++             pass
 a task is begun a second time | kernels_threads
 - if not self._begun.acquire(blocking=False):
 + if self._begun.acquire(blocking=False) is None:
@@ -354,6 +380,9 @@ a lowered limit is no limit | kernels_threads
 - len(_workers) >= backend.threads()
 + len(_workers) >= 6
 # kernels/product.py
+BLAS shares out small products as it likes | kernels_threads
+- with _one_thread:
++ if True:
 a tall product is shared out by its columns | kernels_elementwise
 - y.shape[0 if tall else 1]
 + y.shape[1 if tall else 0]
