@@ -354,10 +354,10 @@ def conv2d(
     if not isinstance(x, np.ndarray):
         return cuda.conv2d(x, w, bias, size, stride, padding, dilation, groups)
     kernel = w.shape[2:]
-    # Taps that meet the margin multiply zeros, which only a filter of finite numbers may skip.
-    skips = not any(padding) or is_finite(np.ascontiguousarray(w))
     some = groups == 1 and x.size and w.size
-    if some and w.shape[0] <= FEW < x.shape[1] and stride == (1, 1) and skips:
+    few = some and w.shape[0] <= FEW < x.shape[1] and stride == (1, 1)
+    # Taps that meet the margin multiply zeros, which only a filter of finite numbers may skip.
+    if few and (not any(padding) or is_finite(np.ascontiguousarray(w))):
         # Tap r of output p meets input p − padding + r·dilation: input p adds to p + padding − ….
         offsets = tuple(
             range(p, p - k * d, -d) for p, k, d in zip(padding, kernel, dilation, strict=True)
