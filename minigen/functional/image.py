@@ -164,6 +164,7 @@ def interpolate(
 
     Raises:
         ValueError: not one of size and scale_factor is given, or the mode does not fit the shape.
+        TypeError: integers, between which there is nothing to take.
         NotImplementedError: another mode, antialias.
     """
     name = "interpolate"
@@ -178,6 +179,8 @@ def interpolate(
     if (size is None) == (scale_factor is None):
         raise ValueError(f"{name}: give either size or scale_factor")
     lengths = input.shape[2:]
+    if mode != "nearest":
+        require_floating(name, input)
 
     def each(value: Any) -> list:
         return list(value) if isinstance(value, Sequence) else [value] * len(lengths)

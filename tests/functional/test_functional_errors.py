@@ -158,6 +158,11 @@ WRONG = [
     (lambda: minigen.arange(math.inf), ValueError, "arange: from 0 to inf"),
     (lambda: minigen.hardtanh(t(2), 1, -1), ValueError, "hardtanh: min_val 1 is more than"),
     (lambda: minigen.avg_pool2d(t(1, 1, 2, 2, dtype=int), 2), TypeError, "avg_pool2d: needs"),
+    (
+        lambda: minigen.interpolate(t(1, 1, 2, 2, dtype=np.uint8), 4, mode="bilinear"),
+        TypeError,
+        "interpolate: needs floating-point",
+    ),
     (lambda: minigen.adaptive_avg_pool2d(t(1, 1, 2, 2), ()), ValueError, "must be an integer or a"),
     (lambda: minigen.pad(t(1, 3), (4, 0), "circular"), ValueError, "pad: circular by 4 and 0"),
     (
