@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -59,16 +58,17 @@ def number(
     most: float | None = None,
     below: float | None = None,
 ) -> Kind:
-    """Finite numbers within bounds, which `least` and `most` belong to."""
+    """Numbers between a lower bound and an upper one; `least` and `most` belong to them."""
     low = f" from {least:g}" if above is None else f" above {above:g}"
     high = f" to {most:g}" if below is None else f", below {below:g}"
     if above is not None and most is not None:
         high = f", at most {most:g}"
 
     def inside(x: float) -> bool:
-        # Written so that NaN is outside.
-        over = x >= least if above is None else x > above
-        return over and (x <= most if below is None else x < below) and math.isfinite(x)
+        # NaN is not within, nor is what a float cannot hold.
+        return (x >= least if above is None else x > above) and (
+            x <= most if below is None else x < below
+        )
 
     return _kind(f"a number{low}{high}", float, inside)
 
