@@ -723,6 +723,12 @@ a step of the metrics may be anything | training_run
 a metric may be any text | training_run
 - value in NOT_FINITE if isinstance(value, str)
 + True if isinstance(value, str)
+a run that never began keeps its name | training_flags
+-     return seen == [CONFIG] and is_free(folder)
++     return False
+a folder is given to two that are about to begin | training_flags
+-     return seen == [CONFIG] and is_free(folder)
++     return seen == [CONFIG]
 # training/common.py
 what is nested too deeply speaks of Python | training_run, training_checkpoint
 -     except RecursionError:
@@ -760,10 +766,28 @@ what an object makes of a damaged entry escapes | training_loop
 metrics after the checkpoint are kept | training_loop, training_kills
 -             run.rewind(self.step)
 +             run.rewind(1e9)
+the config is not what the run goes on with | training_flags
+-             run.write_config()  # of
++             pass  # of
 # training/command.py
 a script that SIGTERM ended is a success | display
 -         if loops.ended_by is None:
 +         if True:
+the config keeps what was asked for, not what it means | training_flags
+-         run.config = {**run.config, "demo": self.name, **settings}
++         run.config = {**run.config, "demo": self.name, **settings, **given}
+auto stays auto | training_flags
+-                 args.data = resolved("auto")
++                 pass
+a run is resumed as another demo's | training_flags
+-         if config.get("demo", self.name) != self.name:
++         if False:
+another width is taken on resuming | training_flags
+- and given[name] != kept:
++ and given[name] != kept == 0:
+a run that never began is resumed | training_flags
+-         if not (run.folder / CHECKPOINT).exists():
++         if not run.folder.exists():
 # models/features.py
 a classifier that knows nothing is taken for one that knows | features
 - len(rest), chance) > 0.05:
@@ -787,33 +811,6 @@ settings that do not go together are taken | training_flags
 a width of a file is not checked | training_flags
 -         return flag.type(str(value))
 +         return value
-# training/command.py
-the config keeps what was asked for, not what it means | training_flags
--         run.config = {**run.config, "demo": self.name, **settings}
-+         run.config = {**run.config, "demo": self.name, **settings, **given}
-auto stays auto | training_flags
--                 args.data = resolved("auto")
-+                 pass
-a run is resumed as another demo's | training_flags
--         if config.get("demo", self.name) != self.name:
-+         if False:
-another width is taken on resuming | training_flags
-- and given[name] != kept:
-+ and given[name] != kept == 0:
-a run that never began is resumed | training_flags
--         if not (run.folder / CHECKPOINT).exists():
-+         if not run.folder.exists():
-# training/run.py
-a run that never began keeps its name | training_flags
--     return seen == [CONFIG] and is_free(folder)
-+     return False
-a folder is given to two that are about to begin | training_flags
--     return seen == [CONFIG] and is_free(folder)
-+     return seen == [CONFIG]
-# training/loop.py
-the config is not what the run goes on with | training_flags
--             run.write_config()  # of
-+             pass  # of
 # metrics/similarity.py
 a judgement that is no number is counted | metrics_similarity
 -         if not np.isfinite(value):
