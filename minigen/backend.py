@@ -7,6 +7,7 @@ arrays on to CuPy, so most code above this file needs to know neither name.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -17,7 +18,7 @@ import numpy as np
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 
-FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+FLOAT16, FLOAT32, FLOAT64 = (np.dtype(f"f{size}") for size in (2, 4, 8))
 INT64, BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 
 
@@ -274,7 +275,35 @@ def as_array(data: Any, dtype: Any = None) -> Array:
                 f"a tensor holds real numbers or truth values, not {kind} "
                 f"(made of a {type(data).__name__})"
             )
-    return array if dtype is None else array.astype(dtype, copy=False)
+    if dtype is None:
+        return array
+    if array is not data and array.size and np.dtype(dtype).kind in "iu":  # an array is cast
+        for extreme in (array.min(), array.max()):
+            require_fit("tensor", extreme.item(), dtype)
+    return array.astype(dtype, copy=False)
+
+
+def require_fit(name: str, value: Any, dtype: Any) -> None:
+    """Refuse a number that an array of `dtype` cannot hold: NumPy would let it wrap around, or
+    become infinite.
+
+    Raises:
+        ValueError: names the operation `name`, and what it can hold.
+    """
+    dtype = np.dtype(dtype)
+    if dtype.kind == "f":
+        low, high = -float(np.finfo(dtype).max), float(np.finfo(dtype).max)
+        fits = low <= value <= high or isinstance(value, float) and not math.isfinite(value)
+    elif dtype.kind in "iu":
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        fits = low - 1 < value < high + 1  # what is behind the point is cut off; NaN does not fit
+    else:
+        return
+    if not fits:
+        raise ValueError(
+            f"{name}: {value} is no {dtype}, which holds {low} to {high}; convert the tensor with "
+            "to() first, or take another number"
+        )
 
 
 _tf32 = [False]
@@ -354,11 +383,17 @@ class Generator:
 
     def normal(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of N(0, 1)."""
-        return to_device(self._next().standard_normal(shape, dtype), device)
+        return to_device(_drawn(self._next().standard_normal, shape, dtype), device)
 
     def uniform(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of U[0, 1)."""
-        return to_device(self._next().random(shape, dtype), device)
+        return to_device(_drawn(self._next().random, shape, dtype), device)
+
+
+def _drawn(draw: Callable[..., Array], shape: tuple[int, ...], dtype: Any) -> Array:
+    """NumPy draws no float16: it is rounded to that."""
+    dtype = np.dtype(dtype)
+    return draw(shape, FLOAT32).astype(dtype) if dtype == FLOAT16 else draw(shape, dtype)
 
 
 default_generator = Generator()

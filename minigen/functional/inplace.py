@@ -6,7 +6,16 @@ from __future__ import annotations
 from typing import Any
 
 from minigen import backend
-from minigen.backend import Generator, as_array, device_of, is_array, to_device
+from minigen.backend import (
+    Array,
+    Generator,
+    as_array,
+    device_of,
+    is_array,
+    on_host,
+    require_fit,
+    to_device,
+)
 from minigen.functional.shape import split_key
 from minigen.tensor import Tensor, increment_version, is_grad_enabled
 
@@ -22,15 +31,31 @@ def _writable(name: str, tensor: Tensor, *others: Any) -> Any:
     return tensor._data
 
 
-def _raw(value: Any) -> Any:
-    return value._data if isinstance(value, Tensor) else value
+def _single(name: str, array: Array) -> Array:
+    """The array, if no two of its elements share memory, as those of an expanded one do."""
+    if any(step == 0 and n > 1 for step, n in zip(array.strides, array.shape, strict=True)):
+        raise RuntimeError(
+            f"{name}: several elements of this tensor {array.shape} are one number in memory, as "
+            "after expand(); clone() it first"
+        )
+    return array
+
+
+def _raw(name: str, value: Any, dtype: Any) -> Any:
+    """The value, which an array of `dtype` can hold if it is a number."""
+    value = value._data if isinstance(value, Tensor) else value
+    if not is_array(value):
+        value = value if isinstance(value, float | int) else as_array(value)
+    number = value.item() if is_array(value) and not value.ndim and on_host(value) else value
+    if isinstance(number, float | int):
+        require_fit(name, number, dtype)
+    return value
 
 
 def copy_(self: Tensor, other: Any) -> Tensor:
     """Overwrite with `other` (broadcast, converted to this dtype and device)."""
-    array = _writable("copy_", self, other)
-    source = _raw(other)
-    source = source if is_array(source) else as_array(source)
+    array = _single("copy_", _writable("copy_", self, other))
+    source = other._data if isinstance(other, Tensor) else as_array(other)
     if source.shape != array.shape and source.ndim > array.ndim:
         raise ValueError(f"copy_: {source.shape} does not broadcast to {array.shape}")
     array[...] = to_device(source, device_of(array))
@@ -40,7 +65,7 @@ def copy_(self: Tensor, other: Any) -> Tensor:
 
 def fill_(self: Tensor, value: float) -> Tensor:
     """Overwrite every element with `value`."""
-    _writable("fill_", self, value)[...] = _raw(value)
+    _writable("fill_", self, value)[...] = _raw("fill_", value, self.dtype)
     increment_version(self)
     return self
 
@@ -52,7 +77,10 @@ def zero_(self: Tensor) -> Tensor:
 
 def _in_place(name: str, symbol: str) -> Any:
     def method(self: Tensor, other: Any) -> Tensor:
-        array, value = _writable(name, self, other), _raw(other)
+        array = _single(name, _writable(name, self, other))
+        value = other._data if isinstance(other, Tensor) else other
+        if array.dtype.kind in "iu":
+            value = _raw(name, other, array.dtype)
         if symbol == "+":
             array += value
         elif symbol == "-":
@@ -92,5 +120,6 @@ def uniform_(
 def setitem(self: Tensor, key: Any, value: Any) -> None:
     """`self[key] = value`; not recorded."""
     views, copies = split_key(key, self.device)
-    _writable("setitem", self, value)[views][copies or ...] = _raw(value)
+    array = _single("setitem", _writable("setitem", self, value)[views])
+    array[copies or ...] = _raw("setitem", value, array.dtype)
     increment_version(self)

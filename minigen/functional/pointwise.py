@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import FLOAT32, Array, as_array, is_array, namespace, special
+from minigen.backend import FLOAT32, Array, as_array, is_array, namespace, require_fit, special
 from minigen.kernels.elementwise import spread
 from minigen.operation import operation
 from minigen.tensor import Tensor
@@ -104,7 +104,13 @@ def sqrt(input: Array) -> Array:
     return np.sqrt(input)
 
 
-@operation(elementwise=True, input=lambda g: g * 0)
+@operation(input=lambda g: _nothing(g))
+def _nothing(input: Array) -> Array:
+    """The derivative of a constant: 0, of an infinite gradient too."""
+    return namespace(input).zeros_like(input)
+
+
+@operation(elementwise=True, input=_nothing)
 def sign(input: Array) -> Array:
     """−1, 0 or 1; its derivative is 0."""
     return np.sign(input)
@@ -116,9 +122,10 @@ def abs(input: Array) -> Array:
     return np.abs(input)
 
 
-def _share(g: Tensor, winner: Tensor, loser: Tensor) -> Tensor:
-    """g where `winner` is beyond `loser`, half of it at a tie, as in PyTorch."""
-    return where(winner == loser, g / 2, where(winner > loser, g, 0.0))
+def _share(g: Tensor, larger: Tensor, smaller: Tensor) -> Tensor:
+    """g, but 0 where `larger` is less than `smaller`, and half of it at a tie. Where one is NaN
+    both get it, as in PyTorch."""
+    return where(larger == smaller, g / 2, where(larger < smaller, 0.0, g))
 
 
 @operation(
@@ -156,6 +163,16 @@ def where(condition: Array, input: Array, other: Array) -> Array:
     return np.where(condition, input, other)
 
 
+@operation(
+    elementwise=True, weight=lambda g, input: g * input, input=lambda g, weight: weighted(weight, g)
+)
+def weighted(weight: Array, input: Array) -> Array:
+    """weight · input, and 0 where the weight is 0, whatever the input: what counts for nothing
+    spoils nothing."""
+    with np.errstate(invalid="ignore"):
+        return np.where(weight == 0, 0, weight * input)
+
+
 def clamp(
     input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None
 ) -> Tensor:
@@ -163,7 +180,7 @@ def clamp(
     gradient is the input's, as in PyTorch.
 
     Raises:
-        ValueError: both bounds are missing.
+        ValueError: both bounds are missing, or the input's dtype cannot hold one.
     """
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
@@ -172,6 +189,9 @@ def clamp(
         return y if max is None else where(y > max, max, y)
     if input.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
         input = _cast(input, to=FLOAT32)
+    for bound in (min, max):
+        if bound is not None and input._data.dtype.kind in "iu":
+            require_fit("clamp", bound, input.dtype)
     return _clamp(
         input, low=-math.inf if min is None else min, high=math.inf if max is None else max
     )
@@ -190,9 +210,9 @@ def _clamp(input: Array, *, low: float, high: float) -> Array:
 def _pow_input(g: Tensor, input: Tensor, exponent: Any) -> Tensor:
     """exponent · input^(exponent − 1), and 0 where the exponent is 0, at input 0 too."""
     if isinstance(exponent, int | float):
-        return g * (exponent * input ** (exponent - 1)) if exponent else g * 0
-    zero = (input == 0) & (exponent == 0)
-    return g * exponent * input ** where(zero, 1.0, exponent - 1)
+        return g * (exponent * input ** (exponent - 1)) if exponent else _nothing(g)
+    zero = (exponent == 0) & ((input == 0) | ~isfinite(input))
+    return g * exponent * where(zero, 1.0, input) ** where(zero, 1.0, exponent - 1)
 
 
 def _pow_exponent(g: Tensor, input: Any, exponent: Tensor, y: Tensor) -> Tensor:
@@ -297,7 +317,7 @@ def _cast(input: Array, *, to: np.dtype) -> Array:
     return as_array(input, to)
 
 
-@operation(input=lambda g: g)
+@operation(input=lambda g: g, exact=True)
 def clone(input: Array) -> Array:
     """A copy with the same memory layout."""
     return input.copy(order="K")
