@@ -12,6 +12,8 @@ beside that of the damaged image itself and of a median filter.
 
 from __future__ import annotations
 
+import ctrl_c  # noqa: F401 - first
+
 import argparse
 from typing import Any
 
@@ -22,12 +24,14 @@ import minigen
 from minigen import Generator, Tensor, data, nn, optim, training
 from minigen.models import autoencoder as A
 from minigen.models.gan import mlp
+from minigen.training.flags import data_set, is_folder, number, rate, units, whole
 from minigen.training.plane import frame
 
 COLUMNS = 10  # of the grids
 KINDS = ("gaussian", "masking", "salt-and-pepper", "block")
 EXTENT = (-1.5, 1.5, -1.5, 1.5)
 LONGEST = 0.15  # of the arrows
+SPIRAL = 20_000  # points
 
 
 def build(args: argparse.Namespace, channels: int, size: int) -> A.Autoencoder:
@@ -139,41 +143,77 @@ def draw_arrows(run: training.Run, model: A.Autoencoder, points: np.ndarray) -> 
     training.save_image(run.path("arrows.png"), frame(draw, 1, 6.0))
 
 
-@training.script
-def main() -> None:
+def flags() -> training.Parser:
+    """The command line."""
     parser = training.Parser(
         __doc__, name="autoencoder", quick={"epochs": 1, "hidden": [40], "width": 4, "limit": 1000}
     )
     add = parser.add_argument
-    add("--epochs", type=int, default=10, help="how many times each training example is shown")
-    add("--data", default="auto", help="mnist, …, a folder of pictures, or spiral: 2-D points")
-    add("--size", type=int, default=32, help="side of the pictures of a folder, in pixels")
-    add("--limit", type=int, help="train and test with the first so many only")
-    add("--network", choices=("linear", "deep", "conv"), default="deep", help="which age")
-    add("--hidden", type=int, nargs="+", default=[500, 250], help="units of the deep one's layers")
-    add("--width", type=int, default=16, help="channels after the first convolution")
-    add("--latent", type=int, default=32, help="numbers that make a code")
+    add("--epochs", type=whole(1, 10**6), default=10,
+        help="how many times each training example is shown")  # fmt: skip
+    parser.add_images(
+        data={
+            "type": data_set("spiral"),
+            "help": "mnist, fashion-mnist, digits, …, a folder of pictures, or spiral: 2-D points",
+        },
+        limit={"help": "train and test with the first so many only"},
+        batch_size={"default": 128, "help": "examples a step"},
+    )
+    add("--network", choices=("linear", "deep", "conv"), default="deep", help="which age",
+        only=("with --data spiral", lambda args: args.data != "spiral"))  # fmt: skip
+
+    def built(network: str) -> Any:
+        return lambda args: args.data != "spiral" and args.network == network
+
+    add("--hidden", type=units, nargs="+", default=[500, 250], help="units of its layers",
+        only=("without images and --network deep", built("deep")))  # fmt: skip
+    add("--width", type=units, default=16, help="channels after the first convolution",
+        only=("without images and --network conv", built("conv")))  # fmt: skip
+    add("--latent", type=units, default=32, help="numbers that make a code")
     add("--damage", choices=KINDS, help="show damaged images, and ask for clean ones")
-    add("--amount", type=float, default=0.5, help="of damage: standard deviation or share")
-    add("--batch-size", type=int, default=128, help="examples a step")
-    add("--lr", type=float, default=1e-3, help="learning rate of Adam; falls to 0 in a line")
-    args, run = parser.open_run()
+    add("--amount", type=number(above=0, most=100), default=0.5,
+        only=("without --damage", lambda args: args.damage),
+        help="of damage: standard deviation or share")  # fmt: skip
+    add("--lr", type=rate, default=1e-3, help="learning rate of Adam; falls to 0 in a line")
+    parser.refuse(
+        lambda args: args.damage not in (None, "gaussian") and args.amount > 1,
+        "--amount of --damage {damage} is a share, at most 1, not {amount}",
+    )
+    parser.refuse(
+        lambda args: args.data == "spiral" and args.damage == "block",
+        "--damage block is for images, not for points of --data spiral",
+    )
+    parser.refuse(
+        lambda args: args.data == "spiral" and args.batch_size > (args.limit or SPIRAL),
+        "--batch-size {batch_size} is more than there are points to train with",
+    )
+    parser.refuse(
+        lambda args: args.network == "conv" and is_folder(args) and args.size % 4 > 0,
+        "--size: convolutions take multiples of 4, not {size}",
+    )
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
 
     minigen.manual_seed(args.seed)
     if args.data == "spiral":
-        name, train_x, test_x = "a spiral", spiral(args.limit or 20_000, 0), spiral(1000, 1)
+        name, train_x, test_x = "a spiral", spiral(args.limit or SPIRAL, 0), spiral(1000, 1)
         shape: tuple[int, ...] = (1, 1, 1)
     else:
-        train = data.load(args.data, side=args.size, size=args.limit)
-        test = data.load(train.name, "test", side=args.size)
+        train, test = training.train_images(run, args), training.load_images(args, "test")
         name, shape = train.name, train.images.shape[1:]
         train_x, test_x = (A.checked_images(s.scaled(low=0)) for s in (train, test))
     batches = data.Batches(train_x, batch_size=args.batch_size, seed=args.seed)
     model = build(args, *shape[:2])
     optimiser = optim.Adam(model.parameters(), lr=args.lr)
+    steps = args.epochs * len(batches)
     loop = training.Loop(
         run,
-        steps=args.epochs * len(batches),
+        steps=steps,
+        save_every=max(500, steps // 10),
         state={
             "model": model,
             "optimiser": optimiser,
@@ -188,6 +228,16 @@ def main() -> None:
         return A.corrupted(x, args.damage, args.amount) if args.damage else x
 
     clean = Tensor(test_x[: args.limit], device=args.device)
+
+    @loop.at_save
+    def show() -> None:
+        if args.data == "spiral":
+            draw_arrows(run, model, test_x)
+        else:
+            draw_images(run, args, model, Tensor(train_x[:1000], device=args.device), clean)
+        panels = {"squared error": ["loss", "test loss"]}
+        training.plot_metrics(run.path("curves.png"), run.metrics(), panels)
+
     stream = batches.forever()
     for i in loop:
         optimiser.param_groups[0]["lr"] = args.lr * (1 - (i - 1) / loop.steps)
@@ -198,17 +248,10 @@ def main() -> None:
             loop.say(f"epoch {i // len(batches)}: test loss {error:.4f}")
             run.log(i, {"test loss": error})
 
-    if args.data == "spiral":
-        draw_arrows(run, model, test_x)
-    else:
-        draw_images(run, args, model, Tensor(train_x[:1000], device=args.device), clean)
+    if args.data != "spiral":
         found = score(args, model, clean)
         print("squared error of a pixel: " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()))
-    panels = {"squared error": ["loss", "test loss"]}
-    training.plot_metrics(run.path("curves.png"), run.metrics(), panels)
-    print(f"{loop.step} steps in {loop.seconds:.0f} s; look at {run.folder}")
-    if loop.interrupted:
-        print(f"to go on: {training.resume_command(run)}")
+    training.finish(loop, "curves.png")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ not installed, only this engine's figures are shown.
 
 from __future__ import annotations
 
+import ctrl_c  # noqa: F401 - first
+
 import argparse
 import functools
 import json
@@ -28,7 +30,7 @@ import numpy as np
 from benchmarking import TITLES, Bench, Call, duration, in_own_process, installed
 
 import minigen
-from minigen import Tensor, backend, nn, optim
+from minigen import Tensor, backend, nn, optim, training
 from minigen import functional as F
 from minigen.data import Batches
 from minigen.files import written_whole
@@ -40,6 +42,7 @@ from minigen.models.gan import (
     DenseConvJudge,
 )
 from minigen.models.word2vec import Word2Vec
+from minigen.training.flags import new_file, one_of
 
 
 def ops(bench: Bench) -> None:
@@ -403,24 +406,36 @@ SECTIONS = {
 }
 
 
+def references() -> list[str]:
+    """The packages that something here is compared with."""
+    return list(dict.fromkeys(name for s in SECTIONS.values() for name in s.references))
+
+
+def packages(text: str) -> list[str]:
+    """A kind of flag: names of such packages."""
+    return [one_of(*references())(name) for name in text.split(",")]
+
+
+def flags() -> training.Flags:
+    """The command line."""
+    parser = training.Flags(__doc__)
+    add = parser.add_argument
+    add("section", nargs="?", choices=(*SECTIONS, "all"), default="all", help="what to measure")
+    add("--against", type=packages, metavar="NAMES",
+        help=f"of {', '.join(references())}, with commas between them (all of them)")  # fmt: skip
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="where")
+    add("--json", type=new_file, metavar="FILE", help="write the figures there too")
+    return parser
+
+
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line, checked: `section` becomes a list of names, `against` of packages."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    known = list(dict.fromkeys(name for s in SECTIONS.values() for name in s.references))
-    add = parser.add_argument
-    add("section", nargs="?", choices=[*SECTIONS, "all"], default="all")
-    add("--against", metavar="NAMES", help=f"of {', '.join(known)} (default: all of them)")
-    add("--device", choices=["cpu", "cuda"], default="cpu")
-    add("--json", metavar="FILE", help="write the figures there too")
+    parser = flags()
     args = parser.parse_args(given)
     args.section = list(SECTIONS) if args.section == "all" else [args.section]
     useful = {name for section in args.section for name in SECTIONS[section].references}
-    wanted = known if args.against is None else args.against.split(",")
+    wanted = references() if args.against is None else args.against
     for name in wanted:
-        if name not in known:
-            parser.error(f"--against: {name!r} is none of {', '.join(known)}")
         if args.against is not None and name not in useful:
             parser.error(f"--against: {', '.join(args.section)} is not compared with {name}")
     args.against = [name for name in wanted if name in useful]
@@ -432,6 +447,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@training.script
 def main() -> None:
     args = arguments()
     for name in args.against:

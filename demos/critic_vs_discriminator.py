@@ -12,9 +12,13 @@ Four figures, and the theory behind them checked in numbers (printed, and in sco
                     point sets in the plane; and the penalty's own bias, the slope 1 + d / 2λ
                     between two points at distance d
     moving.gif      a generator's points on a line move under D(x), the probability P(real)
+
+Ctrl-C lets the figure at hand be finished, a second one leaves it; --resume goes on with the next.
 """
 
 from __future__ import annotations
+
+import ctrl_c  # noqa: F401 - first
 
 import functools
 import json
@@ -27,10 +31,13 @@ import numpy as np
 import minigen
 from minigen import Tensor, metrics, nn, optim, training
 from minigen import functional as F
+from minigen.display import Bar
+from minigen.files import written_whole
 from minigen.models import gan as gan_model
 from minigen.models import wgan as wgan_model
 from minigen.models.gan import mlp
 from minigen.training.figures import COLOURS
+from minigen.training.flags import whole
 from minigen.training.plane import frame
 
 REAL, MADE, JUDGE, CRITIC = COLOURS[:4]
@@ -49,7 +56,7 @@ def descend(network: nn.Module, loss: Callable[[float], Tensor], steps: int, lr:
     """Minimise a loss, a function of how much of the training is done, by Adam, its learning rate
     falling to 0 in the second half."""
     optimiser = optim.Adam(network.parameters(), lr=lr, betas=(0.0, 0.9))
-    for step in range(steps):
+    for step in Bar(range(steps), unit=" steps", leave=False, disable=None):
         optimiser.param_groups[0]["lr"] = lr * min(1.0, 2 * (1 - step / steps))
         optimiser.zero_grad()
         loss(step / steps).backward()
@@ -282,7 +289,7 @@ def moving(path: Any, steps: int) -> dict[str, float]:
         axis.legend(fontsize=7, frameon=False, loc="upper left")
 
     frames = []
-    for step in range(steps):
+    for step in Bar(range(steps), unit=" steps", leave=False, disable=None):
         if step % max(1, steps // 60) == 0 or step == steps - 1:
             frames.append(frame(functools.partial(draw, title=f"step {step}"), 1, 3.6))
         for optimiser in gan.generator_optimiser, gan.discriminator_optimiser:
@@ -299,21 +306,52 @@ def moving(path: Any, steps: int) -> dict[str, float]:
     }
 
 
+STUDIES = gaussians, lines, clouds, moving
+
+
+class Scores(dict[str, float]):
+    """All numbers so far, by name."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"scores": dict(self)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.clear()
+        self.update(state["scores"])
+
+
+def flags() -> training.Parser:
+    """The command line."""
+    parser = training.Parser(
+        __doc__, name="critic_vs_discriminator", quick={"steps": 30}, may_change=()
+    )
+    parser.add_argument("--steps", type=whole(3, 10**6), default=1500,
+        help="of training for each network; some take fewer")  # fmt: skip
+    parser.refuse(lambda args: args.device != "cpu", "--device: this runs on the CPU alone")
+    return parser
+
+
 @training.script
 def main() -> None:
-    parser = training.Parser(__doc__, name="critic_vs_discriminator", quick={"steps": 30})
-    add = parser.add_argument
-    add("--steps", type=int, default=1500, help="of training for each network; some take fewer")
-    args, run = parser.open_run()
+    args, run = flags().open_run()
     minigen.manual_seed(args.seed)
-    print(f"the run folder is {run.folder}")
-    scores = duality()
-    for study in gaussians, lines, clouds, moving:
-        scores |= study(run.path, args.steps)
+    print(f"the run folder is {run.folder}; three minutes with the default --steps")
+    scores = Scores(duality())
+    state = {"scores": scores, "random": minigen.default_generator}
+    loop = training.Loop(run, steps=len(STUDIES), state=state, save_every=1)
+
+    @loop.at_save
+    def write() -> None:
+        with written_whole(run.path("scores.json")) as file:
+            file.write(json.dumps(scores, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    for i in loop:
+        study = STUDIES[i - 1]
+        loop.say(f"{i} of {len(STUDIES)}: {study.__doc__}")
+        scores.update(study(run.path, args.steps))
     for name, value in scores.items():
         print(f"{name:55}{value:10.4f}")
-    run.path("scores.json").write_text(json.dumps(scores, indent=2, ensure_ascii=False) + "\n")
-    print(f"look at {run.folder}/gaussians.png, lines.png, clouds.png and moving.gif")
+    training.finish(loop, "gaussians.png, lines.png, clouds.png and moving.gif")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ checkpoint.npz.
 
 from __future__ import annotations
 
+import ctrl_c  # noqa: F401 - first
+
 import argparse
 import functools
 
@@ -23,6 +25,7 @@ from minigen.models.gan import (
     DenseConvGenerator,
     DenseConvJudge,
 )
+from minigen.training.flags import rate, units, whole
 
 
 def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> GAN:
@@ -30,38 +33,44 @@ def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> G
     # Two time scales (Heusel et al. 2017): one of the two learns faster, which depends on how
     # strong they are.
     if args.network == "dense":
-        width, lr, ratio = args.width or 16, args.lr or 1e-3, 0.2
-        generator = DenseConvGenerator(channels, width, size=size)
-        discriminator = DenseConvJudge(channels, width, size)
+        ratio = 0.2
+        generator = DenseConvGenerator(channels, args.width, size=size)
+        discriminator = DenseConvJudge(channels, args.width, size)
     else:
-        width, lr, ratio = args.width or 64, args.lr or 5e-4, 2
-        generator = ConvGenerator(channels, width, size=size)
-        discriminator = ConvDiscriminator(channels, min(width, 64), size=size, dropout=0.2)
+        ratio = 2
+        generator = ConvGenerator(channels, args.width, size=size)
+        discriminator = ConvDiscriminator(channels, min(args.width, 64), size=size, dropout=0.2)
     gan = GAN(
         generator.to(args.device),
         discriminator.to(args.device),
-        optimiser=functools.partial(optim.Adam, lr=lr, betas=(0.5, 0.999)),
+        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
     )
-    gan.discriminator_optimiser.param_groups[0]["lr"] = ratio * lr
+    gan.discriminator_optimiser.param_groups[0]["lr"] = ratio * args.lr
     return gan
 
 
-@training.script
-def main() -> None:
+def flags() -> training.Parser:
+    """The command line."""
     parser = training.Parser(
         __doc__, name="dcgan", quick={"steps": 30, "width": 4, "batch_size": 16}
     )
     add = parser.add_argument
-    add("--steps", type=int, default=4500, help="training steps in all")
-    add("--data", default="auto", help="mnist, fashion-mnist, digits (drawn on the spot), or auto")
-    add("--batch-size", type=int, default=64, help="real images a step, and as many generated ones")
+    add("--steps", type=whole(), default=4500, help="training steps in all")
+    parser.add_images(size=None, limit=None)
     add("--network", choices=("dense", "plain"), default="dense", help="with dense layers or not")
-    add("--width", type=int, help="channels (default: 16, and 64 of plain networks)")
-    add("--lr", type=float, help="learning rate of G (default: 1e-3, and 5e-4 of plain networks)")
-    args, run = parser.open_run()
+    add("--width", type=units, default=lambda args: 16 if args.network == "dense" else 64,
+        help="channels (16, or 64 of plain networks)")  # fmt: skip
+    add("--lr", type=rate, default=lambda args: 1e-3 if args.network == "dense" else 5e-4,
+        help="learning rate of G (1e-3, or 5e-4 of plain networks)")  # fmt: skip
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
 
     minigen.manual_seed(args.seed)
-    images = data.load(args.data)
+    images = training.train_images(run, args)
     batches = data.Batches(images.scaled(), batch_size=args.batch_size, seed=args.seed)
     gan = build(args, *images.images.shape[1:3], len(images.classes))
     panels = {"losses": ["loss_d", "loss_g"], "D's outputs": ["d_real", "d_fake"]}

@@ -1,21 +1,26 @@
 """Measure how good the model of a run folder is: python demos/evaluate.py runs/gan [MORE RUNS]
 
-The numbers are printed and stored in the folder's scores.json; of several runs that differ in their
-seed alone, mean and standard deviation are printed too. Images are measured in the features of a
-classifier that is trained on the data set's training images once (some minutes) and then kept:
-Fréchet distance, precision, recall, density and coverage of 10,000 generated images against the
-test images, each beside its floor, which is what 10,000 training images get. A VAE is measured by
-its bound and by log p(x) too, an autoencoder by its squared error. Definitions are in
-minigen/metrics; no published figure is in these features, so none compares. Word vectors are
-compared with people's judgements of similarity, and asked analogies (see demos/word_scores.py).
+The numbers are printed and stored in the folder's scores.json as they come; of several runs that
+differ in their seed alone, mean and standard deviation are printed too. Images are measured in the
+features of a classifier that is trained on the data set's training images once (some minutes) and
+then kept: Fréchet distance, precision, recall, density and coverage of 10,000 generated images
+against the test images, each beside its floor, which is what 10,000 training images get. A VAE is
+measured by its bound and by log p(x) too, which takes long (--likelihood-images) and goes on where
+it was interrupted; an autoencoder by its squared error. Definitions are in minigen/metrics; no
+published figure is in these features, so none compares. Word vectors are compared with people's
+judgements of similarity, and asked analogies (see demos/word_scores.py).
 """
 
 from __future__ import annotations
 
+import ctrl_c  # noqa: F401 - first
+
 import argparse
 import functools
 import json
-from collections.abc import Callable, Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import autoencoder
@@ -30,21 +35,58 @@ from word_scores import evaluate_word2vec
 
 import minigen
 from minigen import Generator, Tensor, data, metrics, optim, training
+from minigen.backend import require_device
+from minigen.display import Bar
 from minigen.files import written_whole
 from minigen.models.autoencoder import DiagonalGaussian
-from minigen.models.features import FeatureClassifier, feature_classifier, read
+from minigen.models.features import Judge, feature_classifier, read
 from minigen.models.vae import evaluate as evaluate_vae
+from minigen.training.flags import device, path, whole
 from minigen.training.run import CHECKPOINT
 
-Scores = dict[str, float]
-load = functools.cache(data.load)  # several runs are mostly of one data set
+AT_ONCE = 100  # images whose log p(x) is estimated with one random stream
+
+
+class Scores(dict[str, float]):
+    """The scores of a run, printed and stored in its folder as they come.
+
+    Args:
+        run: the run.
+        flags: of this program.
+    """
+
+    def __init__(self, run: training.Run, flags: argparse.Namespace):
+        super().__init__()
+        self.run, self.flags = run, flags
+
+    def keep(self, found: Mapping[str, float]) -> None:
+        """Print and store some; one that is not finite is printed alone."""
+        for name, value in found.items():
+            print(f"  {name:40}{value:.4f}", flush=True)
+            if math.isfinite(value):
+                self[name] = float(value)
+        with written_whole(self.run.path("scores.json")) as file:
+            file.write(json.dumps(self, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+Score = Callable[[argparse.Namespace, dict[str, Any], Scores], None]
+
+
+@functools.cache
+def loaded(name: str, side: int, split: str) -> data.Images:
+    """Images of which several runs mostly are."""
+    return data.load(name, split, side=side)
+
+
+def load(args: argparse.Namespace, split: str = "train") -> data.Images:
+    """All images of a split of a run's data set."""
+    return loaded(args.data, getattr(args, "size", 32), split)
 
 
 class RealFeatures(NamedTuple):
     """What generated images are measured against."""
 
-    classifier: FeatureClassifier
-    accuracy: float  # of the classifier
+    judge: Judge
     test: np.ndarray  # features of test images, (N, 64)
     floor: np.ndarray  # of training images, as many
     floor_prdc: metrics.PRDC | None  # of one against the other; None of too few images
@@ -53,49 +95,98 @@ class RealFeatures(NamedTuple):
 @functools.cache
 def real_features(train: data.Images, test: data.Images, count: int, device: str) -> RealFeatures:
     """The features of `count` real images of each split, which are the same for all runs."""
-    classifier, accuracy = feature_classifier(train, device)
+    judge = feature_classifier(train, device)
+    print(f"features: those of {judge}", flush=True)
     rng = np.random.default_rng(0)  # a folder's pictures are sorted by class
     some, others = (s.scaled()[rng.permutation(len(s))[:count]] for s in (train, test))
-    floor, real = (read(classifier, x).features for x in (some, others))
+    floor, real = (read(judge.model, x).features for x in (some, others))
     found = metrics.prdc(real, floor) if count > 5 else None
-    return RealFeatures(classifier, accuracy, real, floor, found)
+    return RealFeatures(judge, real, floor, found)
 
 
 def in_features(
-    train: data.Images, test: data.Images, made: np.ndarray, device: str
-) -> tuple[Scores, np.ndarray]:
-    """The scores of generated images (N, C, H, W), from −1 to 1, and the class of each, as the
-    features' classifier reads it."""
+    train: data.Images, test: data.Images, made: np.ndarray, device: str, scores: Scores
+) -> np.ndarray:
+    """Score generated images (N, C, H, W), from −1 to 1; gives the class of each, as the features'
+    classifier reads it.
+
+    Raises:
+        DataError: there is no such classifier, or it knows nothing.
+    """
     count = len(made)
     real = real_features(train, test, count, device)
-    fake = read(real.classifier, made.astype(np.float32))
-    scores: Scores = {"accuracy of the classifier": real.accuracy, "images": count}
-    scores["Fréchet distance"] = metrics.frechet_distance(real.test, fake.features)
-    scores["Fréchet distance, floor"] = metrics.frechet_distance(real.test, real.floor)
+    fake = read(real.judge.model, made.astype(np.float32))
+    scores.keep({
+        "accuracy of the classifier": real.judge.accuracy,
+        "accuracy of the classifier, by chance": real.judge.chance,
+        "images": count,
+        "Fréchet distance": metrics.frechet_distance(real.test, fake.features),
+        "Fréchet distance, floor": metrics.frechet_distance(real.test, real.floor),
+    })  # fmt: skip
     if real.floor_prdc:
         near = metrics.prdc(real.test, fake.features)._asdict()
         for name, least in real.floor_prdc._asdict().items():
-            scores |= {name: near[name], f"{name}, floor": least}
+            scores.keep({name: near[name], f"{name}, floor": least})
     if len(train.classes) > 1:
         found = metrics.class_coverage(fake.labels, len(train.classes))
-        scores |= {"classes covered": found.covered, "class entropy": found.entropy}
-        data_entropy = metrics.class_coverage(train.labels, len(train.classes)).entropy
-        scores["class entropy, of the data"] = data_entropy
-    return scores, fake.labels
+        of_data = metrics.class_coverage(train.labels, len(train.classes)).entropy
+        scores.keep({
+            "classes covered": found.covered,
+            "class entropy": found.entropy,
+            "class entropy, of the data": of_data,
+        })  # fmt: skip
+    return fake.labels
 
 
-def images_of(kind: Any) -> Callable[[argparse.Namespace, dict[str, Any], int], Scores]:
+def restore(item: Any, state: Mapping[str, Any], name: str, scores: Scores) -> None:
+    """Give a part of the model the state that the checkpoint has under a name.
+
+    Raises:
+        CheckpointError: it has none, or of another model than config.json describes.
+    """
+    try:
+        item.load_state_dict(state[name])
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise training.CheckpointError(
+            f"{scores.run.folder}: the checkpoint's {name} is not of the model that config.json"
+            f" describes: {' '.join(str(error).split())}"
+        ) from error
+
+
+def require_same(train: data.Images, state: Mapping[str, Any], scores: Scores) -> None:
+    """Refuse images that are not those the run was trained with, by the first of them.
+
+    Raises:
+        RunError: they are others.
+    """
+    first = data.Images(train.name, train.images[:1], train.labels[:1], train.classes)
+
+    def mark(low: float) -> str:
+        seen = data.Batches(first.scaled(low=low), batch_size=1).state_dict()["data"]
+        return seen.rpartition(":")[2]
+
+    try:
+        kept = state["batches"]["data"].partition(":")[2][:8]
+    except (KeyError, TypeError, AttributeError):
+        kept = ""
+    if kept not in (mark(0), mark(-1)):
+        raise training.RunError(
+            f"{scores.run.folder} was trained with other images than those of {train.name} here:"
+            " see to it that they are the same, and that data in config.json names them"
+        )
+
+
+def images_of(kind: Any) -> Score:
     """The scores of a GAN of images, which the demo `kind` builds."""
 
-    def score(args: argparse.Namespace, state: dict[str, Any], count: int) -> Scores:
-        side = getattr(args, "size", 32)
-        train = load(args.data, side=side)
-        test = load(train.name, "test", side=side)
-        count = min(count, len(train), len(test))
+    def score(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
+        train, test = load(args), load(args, "test")
+        require_same(train, state, scores)
+        count = min(scores.flags.images, len(train), len(test))
         model = kind.build(args, *train.images.shape[1:3], len(train.classes))
-        model.load_state_dict(state["gan"])
+        restore(model, state, "gan", scores)
         average = optim.ExponentialMovingAverage(model.generator, 0)
-        average.load_state_dict(state["average"])
+        restore(average, state, "average", scores)
         average.copy_to()
 
         told = getattr(args, "conditional", False) or getattr(args, "auxiliary", False)
@@ -107,130 +198,167 @@ def images_of(kind: Any) -> Callable[[argparse.Namespace, dict[str, Any], int], 
             part = slice(i, i + 500)
             y = None if labels is None else labels[part]
             made.append(model.draw(noise[part], y).numpy())
-        made = (np.concatenate(made) - low) * (2 / (1 - low)) - 1  # from −1, black, to 1
+        images = (np.concatenate(made) - low) * (2 / (1 - low)) - 1  # from −1, black, to 1
 
-        scores, read_as = in_features(train, test, made, args.device)
+        read_as = in_features(train, test, images, args.device, scores)
         if labels is not None:
-            scores["read as the class asked for"] = float((read_as == labels.numpy()).mean())
-        return scores
+            right = float((read_as == labels.numpy()).mean())
+            scores.keep({"read as the class asked for": right})
 
     return score
 
 
-def mixture(args: argparse.Namespace, state: dict[str, Any], count: int) -> Scores:
+def mixture(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
     """Modes, high quality, reverse KL of a ring or grid of Gaussians."""
     model = mixture_gan.build(args)
-    model.load_state_dict(state["gan"])
-    return mixture_gan.score(args, model)._asdict()
+    restore(model, state, "gan", scores)
+    scores.keep(mixture_gan.score(args, model)._asdict())
 
 
-def parabola(args: argparse.Namespace, state: dict[str, Any], count: int) -> Scores:
+def parabola(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
     """Distance to the parabola, and Wasserstein distance with its floor."""
     model = parabola_gan.build(args)
-    model.load_state_dict(state["gan"])
-    return parabola_gan.score(args, model)
+    restore(model, state, "gan", scores)
+    scores.keep(parabola_gan.score(args, model))
 
 
-def of_autoencoder(args: argparse.Namespace, state: dict[str, Any], count: int) -> Scores:
+def of_autoencoder(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
     """Squared error on the test images, and the Fréchet distance of images of random codes, from
     the Gaussian that is nearest to the codes of training images."""
     if args.data == "spiral":
         raise training.RunError("an autoencoder of points is not measured, only those of images")
-    train = load(args.data, side=args.size)
-    test = load(train.name, "test", side=args.size)
+    train, test = load(args), load(args, "test")
+    require_same(train, state, scores)
     model = autoencoder.build(args, *train.images.shape[1:3])
-    model.load_state_dict(state["model"])
+    restore(model, state, "model", scores)
+    count = scores.flags.images
     real, x = (Tensor(s.scaled(low=0)[:count], device=args.device) for s in (train, test))
-    scores: Scores = {"images": len(x)}
+    scores.keep({"images": len(x)})
     for name, error in autoencoder.score(args, model, x).items():
-        scores[f"squared error, {name}"] = error
+        scores.keep({f"squared error, {name}": error})
     with minigen.no_grad():
         parts = range(0, len(real), 500)
         codes = np.concatenate([model.encoder(real[i : i + 500]).numpy() for i in parts])
         if not (codes.std(0) > 0).all():
-            return scores  # a code that is the same for all has no Gaussian
+            return  # a code that is the same for all has no Gaussian
         gaussian = DiagonalGaussian.fitted(codes).to(args.device)
         z = gaussian.sample(len(x), Generator(2))
         made = np.concatenate([model.decode(z[i : i + 500]).numpy() for i in range(0, len(z), 500)])
-    return scores | in_features(train, test, 2 * made - 1, args.device)[0]
+    in_features(train, test, 2 * made - 1, args.device, scores)
 
 
-def of_vae(args: argparse.Namespace, state: dict[str, Any], count: int) -> Scores:
+def of_vae(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
     """ELBO, log p(x), active units and reconstruction of a VAE on the test images, in nats, and the
     Fréchet distance of its samples."""
-    train = load(args.data, side=args.size)
+    train = load(args)
+    require_same(train, state, scores)
     model = vae.build(args, *train.images.shape[1:3])
-    model.load_state_dict(state["model"])
+    restore(model, state, "model", scores)
     if "average" in state:
         average = optim.ExponentialMovingAverage(model, 0)
-        average.load_state_dict(state["average"])
+        restore(average, state, "average", scores)
         average.copy_to()
-    test, x = vae.test_images(args, train.name)
-    x = x[:count]
+    test, x = vae.test_images(args)
+    x = x[: scores.flags.images]
     found = evaluate_vae(model, x, generator=Generator(1))
-    scores: Scores = {"images": len(x), "test ELBO": found["elbo"], "KL": found["kl"]}
-    scores["−log p(x|z)"] = found["reconstruction"]
-    minigen.manual_seed(2)
-    log_p = metrics.log_likelihood(model.log_weights, x, args.importance_samples, progress=True)
-    scores[f"−log p(x), k = {args.importance_samples:,}"] = -log_p.mean()
-    if len(x) > 1:
-        scores["−log p(x), standard error"] = log_p.std(ddof=1) / np.sqrt(len(x))
+    scores.keep({
+        "images": len(x),
+        "test ELBO": found["elbo"],
+        "KL": found["kl"],
+        "−log p(x|z)": found["reconstruction"],
+    })  # fmt: skip
     if args.likelihood == "gaussian":  # of x + noise, where levels are 1/256 apart
         pixels = np.prod(x.shape[1:])
-        scores["bits per dimension of the ELBO"] = -found["elbo"] / pixels / np.log(2) + 8
-    mean, made = [], []
+        bits = -found["elbo"] / pixels / np.log(2) + 8
+        scores.keep({"bits per dimension of the ELBO": bits})
+    mean, made, error = [], [], []
+    minigen.manual_seed(1)
     with minigen.no_grad():
         for i in range(0, len(x), 500):
-            mean.append(model.encode(x[i : i + 500])[0].numpy())
-            made.append(model.sample(len(mean[-1])).numpy().clip(0, 1))
-        scores["active units"] = metrics.active_units(np.concatenate(mean)).count
-        error = [
-            ((model.decode(Tensor(z, device=args.device)) - x[500 * i : 500 * (i + 1)]) ** 2).data
-            for i, z in enumerate(mean)
-        ]
-    scores["squared error of a pixel"] = np.mean([float(e.mean()) for e in error])
-    return scores | in_features(train, test, 2 * np.concatenate(made) - 1, args.device)[0]
+            z = model.encode(x[i : i + 500])[0]
+            mean.append(z.numpy())
+            error += ((model.decode(z) - x[i : i + 500]) ** 2).mean((1, 2, 3)).numpy().tolist()
+            made.append(model.sample(len(z)).numpy().clip(0, 1))
+    scores.keep({
+        "active units": metrics.active_units(np.concatenate(mean)).count,
+        "squared error of a pixel": float(np.mean(error)),
+    })  # fmt: skip
+    log_p = log_likelihood(model, x[: scores.flags.likelihood_images], scores)
+    scores.keep({f"−log p(x), k = {scores.flags.samples:,}": -log_p.mean()})
+    if len(log_p) > 1:
+        spread = log_p.std(ddof=1) / np.sqrt(len(log_p))
+        scores.keep({"−log p(x), standard error": spread})
+    if len(log_p) < len(x):
+        scores.keep({"−log p(x), images": len(log_p)})
+    in_features(train, test, 2 * np.concatenate(made) - 1, args.device, scores)
 
 
-# By the name of the demo in the run's config: (its flags, its checkpoint's state, how many images).
-SCORES: dict[str, Callable[[argparse.Namespace, dict[str, Any], int], Scores]] = {
-    "autoencoder": of_autoencoder,
-    "dcgan": images_of(dcgan),
-    "gan": images_of(gan),
-    "mixture_gan": mixture,
-    "parabola_gan": parabola,
-    "vae": of_vae,
-    "wgan": images_of(wgan),
+def log_likelihood(model: Any, images: Tensor, scores: Scores) -> np.ndarray:
+    """log p(x) of each image, (N,). What is done is kept in the run folder, in log_likelihood.npz,
+    also when Ctrl-C ends it, and needs not be done again."""
+    samples, path = scores.flags.samples, scores.run.path("log_likelihood.npz")
+    of = {"step": training.load_checkpoint(scores.run.folder / CHECKPOINT)["step"], "k": samples}
+    done = np.zeros(0)
+    if path.exists():
+        kept = training.load_checkpoint(path)
+        if kept["of"] == of:
+            done = kept["log_p"][: len(images)]
+    if len(done) < len(images):
+        done = done[: len(done) // AT_ONCE * AT_ONCE]  # whole streams
+    print(f"  log p(x): done {len(done):,} of {len(images):,}, k = {samples:,}", flush=True)
+    saved = time.perf_counter()
+    bar = Bar(total=len(images), initial=len(done), unit=" images", disable=None, leave=False)
+    try:
+        with bar:
+            for i in range(len(done), len(images), AT_ONCE):
+                minigen.manual_seed(2 + i)
+                part = images[i : i + AT_ONCE]
+                found = metrics.log_likelihood(model.log_weights, part, samples)
+                done = np.concatenate([done, found])
+                bar.update(len(part))
+                if time.perf_counter() - saved > 10:
+                    training.save_checkpoint(path, {"of": of, "log_p": done})
+                    saved = time.perf_counter()
+    finally:
+        training.save_checkpoint(path, {"of": of, "log_p": done})
+    return done
+
+
+# By the name of the demo in the run's config: its module, and how it is scored.
+SCORES: dict[str, tuple[Any, Score]] = {
+    "autoencoder": (autoencoder, of_autoencoder),
+    "dcgan": (dcgan, images_of(dcgan)),
+    "gan": (gan, images_of(gan)),
+    "mixture_gan": (mixture_gan, mixture),
+    "parabola_gan": (parabola_gan, parabola),
+    "vae": (vae, of_vae),
+    "wgan": (wgan, images_of(wgan)),
 }
+OF_POINTS = ("mixture_gan", "parabola_gan", "word2vec")
 
 
-def evaluate(folder: str, count: int, device: str, samples: int = 5000) -> tuple[str, Scores]:
+def evaluate(run: training.Run, flags: argparse.Namespace) -> tuple[str, Scores]:
     """Score one run, and store the scores in its folder; also gives its settings but the seed."""
-    run = training.Run.resume(folder)
-    demo = run.config.get("demo")
+    scores, demo = Scores(run, flags), run.config.get("demo")
+    print(run.folder)
     if demo == "word2vec":  # its scores are those of the file of vectors
-        scores = evaluate_word2vec(run)
-    elif demo in SCORES:
-        given = {"device": device, "importance_samples": samples}
-        args = argparse.Namespace(**{**run.config, **given})
-        state = training.load_checkpoint(run.folder / CHECKPOINT)["state"]
-        scores = {k: float(v) for k, v in SCORES[demo](args, state, count).items()}
+        scores.keep(evaluate_word2vec(run))
     else:
-        known = ", ".join([*SCORES, "word2vec"])
-        raise training.RunError(
-            f"{folder}: expected a run of {known}, but its config.json says {demo!r}"
-        )
-    with written_whole(run.path("scores.json")) as file:
-        file.write(json.dumps(scores, indent=2, ensure_ascii=False).encode() + b"\n")
-    settings = (f"{k} {v}" for k, v in run.config.items() if k not in ("demo", "seed"))
+        module, score = SCORES[demo]
+        args = module.flags().settings_of(run)
+        args.device = flags.device
+        if not (run.folder / CHECKPOINT).exists():
+            raise training.RunError(f"{run.folder} holds no checkpoint, for its run never began")
+        state = training.load_checkpoint(run.folder / CHECKPOINT)["state"]
+        try:
+            score(args, state, scores)
+        except data.DataError as error:
+            if not scores:
+                raise
+            print(f"no more scores of {run.folder}: {error}")
+    left_out = ("demo", "seed", "image_shape", "class_count")
+    settings = (f"{k} {v}" for k, v in run.config.items() if k not in left_out)
     return f"{demo}: {', '.join(settings)}", scores
-
-
-def show(title: str, rows: dict[str, str]) -> None:
-    """Print a small table."""
-    print(title)
-    for name, text in rows.items():
-        print(f"  {name:32}{text}")
 
 
 def over_runs(found: Sequence[Scores]) -> dict[str, str]:
@@ -238,30 +366,60 @@ def over_runs(found: Sequence[Scores]) -> dict[str, str]:
     rows = {}
     for name in found[0]:
         values = [scores[name] for scores in found if name in scores]
-        rows[name] = f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
+        if len(values) == len(found):
+            rows[name] = f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
     return rows
+
+
+def flags() -> training.Flags:
+    """The command line."""
+    parser = training.Flags(__doc__)
+    add = parser.add_argument
+    add("runs", type=path, nargs="+", metavar="RUN", help="run folders")
+    add("--images", type=whole(2, 10**6), default=10_000, help="images to measure")
+    add(
+        "--samples",
+        type=whole(1, 10**6),
+        default=5000,
+        help="latents an image, for a VAE",
+    )
+    add("--likelihood-images", type=whole(1, 10**6),
+        help="images for a VAE's log p(x), where fewer than --images shall do")  # fmt: skip
+    add("--device", type=device, default="cpu", help="cpu, or cuda for an NVIDIA card")
+    return parser
 
 
 @training.script
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders")
-    parser.add_argument("--images", type=int, default=10_000, help="generated images to measure")
-    parser.add_argument("--samples", type=int, default=5000, help="latents an image for log p(x)")
-    parser.add_argument("--device", default="cpu", help="cpu, or cuda for an NVIDIA card")
-    flags = parser.parse_args()
+    parser = flags()
+    given, args = parser.given(), parser.parse_args()
+    require_device(args.device)
+    runs = [training.Run.read(folder) for folder in args.runs]  # all of them, before hours of work
+    demos = [run.config.get("demo") for run in runs]
+    for run, demo in zip(runs, demos, strict=True):
+        if demo not in (*SCORES, "word2vec"):
+            known = ", ".join([*SCORES, "word2vec"])
+            raise training.RunError(
+                f"{run.folder}: expected a run of {known}, but its config.json says {demo!r}"
+            )
+    for name, with_effect in (
+        ("samples", "vae" in demos),
+        ("likelihood_images", "vae" in demos),
+        ("images", not set(demos) <= {*OF_POINTS}),
+    ):
+        if name in given and not with_effect:
+            flag = f"--{name.replace('_', '-')}"
+            parser.error(f"{flag} has no effect on runs of {', '.join(demos)}: leave it out")
 
     found: dict[str, list[Scores]] = {}
-    for folder in flags.runs:
-        kind, scores = evaluate(folder, flags.images, flags.device, flags.samples)
+    for run in runs:
+        kind, scores = evaluate(run, args)
         found.setdefault(kind, []).append(scores)
-        show(folder, {name: f"{value:.4f}" for name, value in scores.items()})
     for kind, all_scores in found.items():
         if len(all_scores) > 1:
-            title = f"mean ± standard deviation over {len(all_scores)} runs of {kind}"
-            show(title, over_runs(all_scores))
+            print(f"mean ± standard deviation over {len(all_scores)} runs of {kind}")
+            for name, text in over_runs(all_scores).items():
+                print(f"  {name:40}{text}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ own folder are its classes. Everything goes to a run folder, as in demos/dcgan.p
 
 from __future__ import annotations
 
+import ctrl_c  # noqa: F401 - first
+
 import argparse
 import functools
 
@@ -23,6 +25,7 @@ from minigen.models.gan import (
     MLPDiscriminator,
     MLPGenerator,
 )
+from minigen.training.flags import decay, is_folder, number, rate, units, whole
 
 NOISE = 100
 
@@ -65,32 +68,41 @@ def black(args: argparse.Namespace) -> float:
     return 0.0 if args.network == "mlp" else -1.0
 
 
-@training.script
-def main() -> None:
+def flags() -> training.Parser:
+    """The command line."""
     parser = training.Parser(__doc__, name="gan", quick={"steps": 30, "width": 4, "batch_size": 16})
     add = parser.add_argument
-    add("--steps", type=int, default=8000, help="training steps in all")
-    add(
-        "--data", default="auto", help="mnist, fashion-mnist, digits, auto, or a folder of pictures"
-    )
-    add("--size", type=int, default=32, help="side of the pictures of a folder, in pixels")
+    add("--steps", type=whole(), default=8000, help="training steps in all")
+    parser.add_images(limit=None)
     add("--network", choices=("conv", "mlp"), default="conv", help="convolutions or perceptrons")
-    kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--conditional", action="store_true", help="G and D are told the class")
-    kind.add_argument("--auxiliary", action="store_true", help="D has to tell the class")
-    training.add_classes(parser)
+    add("--conditional", action="store_true", help="G and D are told the class")
+    add("--auxiliary", action="store_true", help="D has to tell the class")
+    training.add_classes_and_packing(parser)
     add("--objective", choices=("non-saturating", "minimax"), default="non-saturating", help="of G")
-    add("--smoothing", type=float, default=0.0, help="of D's labels of real images")
-    add("--packing", type=int, default=1, help="images that D judges at a time (PacGAN)")
-    add("--batch-size", type=int, default=64, help="real images a step, and as many generated ones")
-    add("--width", type=int, default=16, help="channels; a perceptron has 40 times the units in G")
-    add("--lr", type=float, default=1e-3, help="learning rate of G")
-    add("--lr-ratio", type=float, default=0.2, help="D's learning rate, in G's")
-    add("--decay", type=float, default=0.995, help="of the average of G's weights that is drawn")
-    args, run = parser.open_run()
+    add("--smoothing", type=number(least=0, below=0.5), default=0.0,
+        help="of D's labels of real images")  # fmt: skip
+    add("--width", type=units, default=16, help="channels; perceptrons have 40 times the units")
+    add("--lr", type=rate, default=1e-3, help="learning rate of G")
+    add("--lr-ratio", type=number(above=0, most=1000), default=0.2,
+        help="D's learning rate, in G's")  # fmt: skip
+    add("--decay", type=decay, default=0.995, help="of the average of G's weights that is drawn")
+    parser.refuse(
+        lambda args: args.conditional and args.auxiliary,
+        "--conditional and --auxiliary are two kinds of GAN: leave one of them out",
+    )
+    parser.refuse(
+        lambda args: args.network == "conv" and is_folder(args) and args.size % 4 > 0,
+        "--size: convolutions take multiples of 4, not {size}",
+    )
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
 
     minigen.manual_seed(args.seed)
-    images = data.load(args.data, side=args.size)
+    images = training.train_images(run, args)
     classes = training.chosen_classes(args, images)
     labels = [images.labels] if classes else []
     batches = data.Batches(

@@ -1,7 +1,7 @@
 """Two lessons about latents: how many there should be, and why they should be Gaussian.
 
 Autoencoders and VAEs of the same perceptrons are trained side by side, with few latents and with
-many. The run folder gets two pictures, drawn anew after each epoch.
+many. The run folder gets two pictures, drawn anew with each checkpoint.
 
 dimensions.png: test images, what each model makes of them, and new images of the VAEs. With few
 latents reconstructions are blurred; with many they are sharp.
@@ -16,6 +16,8 @@ deviation; below are images of its samples.
 
 from __future__ import annotations
 
+import ctrl_c  # noqa: F401 - first
+
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -25,6 +27,7 @@ import minigen
 from minigen import Generator, Tensor, data, nn, optim, training
 from minigen.models import autoencoder as A
 from minigen.models import vae as V
+from minigen.training.flags import rate, units, whole
 from minigen.training.plane import frame
 
 COLUMNS, SAMPLES = 10, 36
@@ -118,25 +121,30 @@ def draw_dimensions(run: training.Run, models: dict[str, Any], test: Tensor) -> 
     training.save_image(run.path("dimensions.png"), frame(draw, 1, 7.0))
 
 
-@training.script
-def main() -> None:
+def flags() -> training.Parser:
+    """The command line."""
     parser = training.Parser(
         __doc__, name="latents", quick={"epochs": 1, "hidden": [40], "limit": 1000}
     )
     add = parser.add_argument
-    add("--epochs", type=int, default=5, help="how many times each training image is shown")
-    add("--data", default="auto", help="mnist, fashion-mnist, …, or a folder of pictures")
-    add("--size", type=int, default=32, help="side of the pictures of a folder, in pixels")
-    add("--limit", type=int, help="train and test with the first so many images only")
-    add("--latents", type=int, nargs="+", default=[2, 20], help="how many, of each pair of models")
-    add("--hidden", type=int, nargs="+", default=[400], help="units of the perceptrons' layers")
-    add("--batch-size", type=int, default=128, help="images a step")
-    add("--lr", type=float, default=1e-3, help="learning rate of Adam; falls to 0 in a line")
-    args, run = parser.open_run()
+    add("--epochs", type=whole(1, 10**6), default=5, help="how often each training image is shown")
+    parser.add_images(batch_size={"default": 128, "help": "images a step"})
+    add("--latents", type=units, nargs="+", default=[2, 20], help="how many, in each pair")
+    add("--hidden", type=units, nargs="+", default=[400], help="units of the perceptrons' layers")
+    add("--lr", type=rate, default=1e-3, help="learning rate of Adam; falls to 0 in a line")
+    parser.refuse(
+        lambda args: len(set(args.latents)) < len(args.latents) or len(args.latents) > 8,
+        "--latents: expected up to 8 numbers, each of them once",
+    )
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
 
     minigen.manual_seed(args.seed)
-    train = data.load(args.data, side=args.size, size=args.limit)
-    test = data.load(train.name, "test", side=args.size)
+    train, test = training.train_images(run, args), training.load_images(args, "test")
     channels, size = train.images.shape[1:3]
     train_x, test_x = (A.checked_images(s.scaled(low=0)) for s in (train, test))
     batches = data.Batches(train_x, batch_size=args.batch_size, seed=args.seed)
@@ -151,12 +159,20 @@ def main() -> None:
     state = {"batches": batches, "random": minigen.default_generator}
     state |= {f"{n} optimiser": optimiser for n, optimiser in optimisers.items()}
     state |= models
-    loop = training.Loop(run, steps=args.epochs * len(batches), state=state)
+    steps = args.epochs * len(batches)
+    loop = training.Loop(run, steps=steps, state=state, save_every=max(500, steps // 10))
     print(nn.summary(plain[-1], train.images.shape[1:]))
     print(f"{len(train):,} images of {train.name}; the run folder is {run.folder}")
 
     shown = Tensor(test_x[: min(args.limit or SCATTERED, SCATTERED)], device=args.device)
     fitted = Tensor(train_x[:5000], device=args.device)
+
+    @loop.at_save
+    def show() -> None:
+        with minigen.no_grad():
+            draw_dimensions(run, models, shown)
+            draw_gaussians(run, spaces(plain, probable, fitted, shown), test.labels)
+
     stream = batches.forever()
     for i in loop:
         x = Tensor(next(stream)[0], device=args.device)
@@ -166,14 +182,7 @@ def main() -> None:
             step = V.step if isinstance(model, V.VAE) else A.step
             losses[name] = step(model, optimisers[name], x)["loss"]
         loop.log(losses)
-        if loop.every(len(batches)):
-            with minigen.no_grad():
-                draw_dimensions(run, models, shown)
-                draw_gaussians(run, spaces(plain, probable, fitted, shown), test.labels)
-
-    print(f"{loop.step} steps in {loop.seconds:.0f} s; look at {run.folder}/gaussian.png")
-    if loop.interrupted:
-        print(f"to go on: {training.resume_command(run)}")
+    training.finish(loop, "gaussian.png")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ and G moves on to the next mode. It wins each round, and never draws two modes a
 
 from __future__ import annotations
 
+import ctrl_c  # noqa: F401 - first
+
 import argparse
 import functools
 from typing import Any
@@ -25,6 +27,7 @@ from minigen import Generator, Tensor, data, nn, optim, training
 from minigen.metrics import Modes, mode_coverage
 from minigen.models.gan import GAN, mlp
 from minigen.models.wgan import WGAN
+from minigen.training.flags import number, rate, units, whole
 from minigen.training.plane import draw_points, draw_surface, frame
 
 SAMPLES = 2500  # as PacGAN's protocol has it
@@ -83,23 +86,41 @@ def draw(args: argparse.Namespace, gan: Any, judge: nn.Module, title: str, axes:
     draw_points(axes[0], real, sample(gan, scale, args.seed + 2, 1000), extent, title)
 
 
-@training.script
-def main() -> None:
+def flags() -> training.Parser:
+    """The command line."""
     parser = training.Parser(__doc__, name="mixture_gan", quick={"steps": 100, "width": 32})
     add = parser.add_argument
-    add("--steps", type=int, default=12000, help="training steps in all")
+    add("--steps", type=whole(), default=12000, help="training steps in all")
     add("--data", choices=("ring", "grid"), default="ring", help="8 or 25 Gaussians")
     add("--model", choices=("gan", "wgan", "wgan-gp"), default="gan", help="which")
-    add("--packing", type=int, default=1, help="points that the judge sees at a time (PacGAN)")
+    add("--packing", type=units, default=1, help="points that the judge sees at a time (PacGAN)")
     add("--collapse", action="store_true", help="show mode collapse")
-    add("--batch-size", type=int, default=256, help="real points a step, and as many generated")
-    add("--width", type=int, default=128, help="units in each of three hidden layers")
-    add("--noise", type=int, default=2, help="numbers that make z")
-    add("--lr", type=float, default=1e-3, help="learning rate; falls to 0 in the second half")
-    add("--critic-steps", type=int, default=5, help="of a WGAN for each generator step")
-    add("--clip", type=float, default=0.1, help="bound of the weights of --model wgan")
-    add("--penalty", type=float, default=0.1, help="λ of --model wgan-gp")
-    args, run = parser.open_run()
+    add("--batch-size", type=units, default=256, help="real points a step, and as many generated")
+    add("--width", type=units, default=128, help="units in each of three hidden layers")
+    add("--noise", type=units, default=2, help="numbers that make z")
+    add(
+        "--lr",
+        type=rate,
+        default=1e-3,
+        help="learning rate; falls to 0 in the second half",
+    )
+    add("--critic-steps", type=whole(1, 1000), default=5,
+        only=("with --model gan", lambda args: args.model != "gan"),
+        help="of a WGAN for each generator step")  # fmt: skip
+    positive = number(above=0, most=1e6)
+    for name, default, model, help in (
+        ("--clip", 0.1, "wgan", "bound of the weights"),
+        ("--penalty", 0.1, "wgan-gp", "λ"),
+    ):
+        only = f"without --model {model}", lambda args, model=model: args.model == model
+        add(name, type=positive, default=default, only=only, help=f"{help} of --model {model}")
+    training.refuse_broken_packs(parser)
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
 
     minigen.manual_seed(args.seed)
     mixture, scale = mixture_of(args)
@@ -109,10 +130,24 @@ def main() -> None:
     batches = 1 if args.model == "gan" else args.critic_steps
 
     loop = training.Loop(
-        run, steps=args.steps, state={"gan": gan, "random": minigen.default_generator}
+        run,
+        steps=args.steps,
+        state={"gan": gan, "random": minigen.default_generator},
+        save_every=max(500, args.steps // 10),
     )
     print(nn.summary(gan.generator, (args.noise,)))
     print(f"{len(mixture.centres)} Gaussians; the run folder is {run.folder}")
+
+    names = ["loss_d", "loss_g"] if args.model == "gan" else ["gap", "slope", "distance"]
+
+    @loop.at_save
+    def show() -> None:
+        if frames := sorted(run.path("samples").glob("*.png")):
+            training.save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.15)
+            chosen = np.linspace(len(frames) // 3, len(frames) - 1, 4).astype(int)
+            strip = np.concatenate([np.asarray(Image.open(frames[i])) for i in chosen], axis=1)
+            training.save_image(run.path("samples.png"), strip)
+        training.plot_metrics(run.path("curves.png"), run.metrics(), {args.model: names})
 
     for step in loop:
         lr = args.lr * min(1.0, 2 * (1 - (step - 1) / loop.steps))
@@ -124,21 +159,13 @@ def main() -> None:
             picture = frame(functools.partial(draw, args, gan, judge, f"step {step:,}"), size=3.0)
             training.save_image(run.path("samples", f"{step:06d}.png"), picture)
 
-    frames = sorted(run.path("samples").glob("*.png"))
-    training.save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.15)
-    chosen = np.linspace(len(frames) // 3, len(frames) - 1, 4).astype(int)
-    strip = np.concatenate([np.asarray(Image.open(frames[i])) for i in chosen], axis=1)
-    training.save_image(run.path("samples.png"), strip)
-    names = ["loss_d", "loss_g"] if args.model == "gan" else ["gap", "slope", "distance"]
-    training.plot_metrics(run.path("curves.png"), run.metrics(), {args.model: names})
     found = score(args, gan)
-    print(
-        f"{loop.step} steps in {loop.seconds:.0f} s: {found.covered} of {len(mixture.centres)} "
-        f"modes, {found.high_quality:.1%} of high quality, reverse KL {found.reverse_kl:.4f}; "
-        f"look at {run.folder}/samples.gif"
+    training.finish(
+        loop,
+        "samples.gif",
+        f"{found.covered} of {len(mixture.centres)} modes, {found.high_quality:.1%} of high"
+        f" quality, reverse KL {found.reverse_kl:.4f}",
     )
-    if loop.interrupted:
-        print(f"to go on: {training.resume_command(run)}")
 
 
 if __name__ == "__main__":

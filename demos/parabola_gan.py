@@ -8,6 +8,8 @@ generated and true points beside the floor, the distance between two sets of tru
 
 from __future__ import annotations
 
+import ctrl_c  # noqa: F401 - first
+
 import argparse
 import functools
 from collections.abc import Sequence
@@ -20,6 +22,7 @@ from minigen import Generator, Tensor, data, nn, optim, training
 from minigen import functional as F
 from minigen.metrics import wasserstein
 from minigen.models.gan import GAN, mlp
+from minigen.training.flags import rate, units, whole
 from minigen.training.plane import draw_lines, draw_points, draw_surface, frame
 
 CURVE = data.Parabola()
@@ -76,15 +79,25 @@ def draw(
     draw_lines(axes[2], records, ("loss_d", "loss_g"), args.steps)
 
 
-@training.script
-def main() -> None:
+def flags() -> training.Parser:
+    """The command line."""
     parser = training.Parser(__doc__, name="parabola_gan", quick={"steps": 60, "width": 16})
     add = parser.add_argument
-    add("--steps", type=int, default=6000, help="training steps in all")
-    add("--batch-size", type=int, default=256, help="true points a step, and as many generated")
-    add("--width", type=int, default=64, help="units in each of three hidden layers")
-    add("--lr", type=float, default=1e-3, help="learning rate; falls to 0 in the second half")
-    args, run = parser.open_run()
+    add("--steps", type=whole(), default=6000, help="training steps in all")
+    add("--batch-size", type=units, default=256, help="true points a step, and as many generated")
+    add("--width", type=units, default=64, help="units in each of three hidden layers")
+    add(
+        "--lr",
+        type=rate,
+        default=1e-3,
+        help="learning rate; falls to 0 in the second half",
+    )
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
 
     minigen.manual_seed(args.seed)
     gan = build(args)
@@ -93,9 +106,16 @@ def main() -> None:
         steps=args.steps,
         state={"gan": gan, "random": minigen.default_generator},
         log_every=max(1, args.steps // 300),
+        save_every=max(500, args.steps // 10),
     )
     print(nn.summary(gan.generator, (gan.noise,)))
     print(f"the run folder is {run.folder}")
+
+    @loop.at_save
+    def show() -> None:
+        if frames := sorted(run.path("samples").glob("*.png")):
+            gif = run.path("samples.gif")
+            training.save_gif(gif, frames, seconds_per_frame=0.1, colours=64)
 
     for step in loop:
         lr = args.lr * min(1.0, 2 * (1 - (step - 1) / loop.steps))
@@ -106,12 +126,8 @@ def main() -> None:
             panels = functools.partial(draw, gan, run.metrics(), args, f"step {step:,}")
             training.save_image(run.path("samples", f"{step:06d}.png"), frame(panels, 3, 2.6))
 
-    frames = sorted(run.path("samples").glob("*.png"))
-    training.save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.1, colours=64)
     found = ", ".join(f"{name} {value:.4f}" for name, value in score(args, gan).items())
-    print(f"{loop.step} steps in {loop.seconds:.0f} s: {found}; look at {run.folder}/samples.gif")
-    if loop.interrupted:
-        print(f"to go on: {training.resume_command(run)}")
+    training.finish(loop, "samples.gif", found)
 
 
 if __name__ == "__main__":

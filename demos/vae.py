@@ -15,6 +15,8 @@ learning rate falls to 0 by the last of them. demos/evaluate.py measures log p(x
 
 from __future__ import annotations
 
+import ctrl_c  # noqa: F401 - first
+
 import argparse
 from contextlib import nullcontext
 from typing import Any
@@ -25,10 +27,19 @@ from scipy.stats import norm
 import minigen
 from minigen import Generator, Tensor, data, metrics, nn, optim, training
 from minigen import functional as F
-from minigen.data.sets import NAMES as SETS
 from minigen.models import vae as V
 from minigen.models.autoencoder import checked_images
 from minigen.models.gan import glorot
+from minigen.training.flags import (
+    decay,
+    is_folder,
+    number,
+    rate,
+    share,
+    units,
+    weight,
+    whole,
+)
 from minigen.training.plane import frame
 
 COLUMNS = 10  # of the grids
@@ -62,16 +73,16 @@ def seen(args: argparse.Namespace, images: Tensor, generator: Generator | None =
     return (u < images).to(images.dtype) if args.binarise else (255 * images + u) / 256
 
 
-def test_images(args: argparse.Namespace, name: str) -> tuple[data.Images, Tensor]:
+def test_images(args: argparse.Namespace) -> tuple[data.Images, Tensor]:
     """The test set, and its images as they are measured."""
-    test = data.load(name, "test", side=args.size)
-    images = Tensor(checked_images(test.scaled(low=0))[: args.limit], device=args.device)
+    test = training.load_images(args, "test")
+    images = Tensor(checked_images(test.scaled(low=0)), device=args.device)
     return test, seen(args, images, Generator(1000))
 
 
-def learning_rate(args: argparse.Namespace, share: float) -> float:
-    """Constant at first, then in a line to 0, by the share of the steps that is done."""
-    return args.lr * min(1.0, (1 - share) / args.fall) if args.fall else args.lr
+def falling_rate(args: argparse.Namespace, done: float) -> float:
+    """Constant at first, then in a line to 0, by how much of the steps is done."""
+    return args.lr * min(1.0, (1 - done) / args.fall) if args.fall else args.lr
 
 
 def draw(run: training.Run, model: V.VAE, images: Tensor, labels: np.ndarray) -> None:
@@ -118,37 +129,62 @@ def draw(run: training.Run, model: V.VAE, images: Tensor, labels: np.ndarray) ->
     training.save_image(run.path("latents.png"), frame(scatter, 2, 4.0))
 
 
-@training.script
-def main() -> None:
+def flags() -> training.Parser:
+    """The command line."""
     parser = training.Parser(
-        __doc__, name="vae", quick={"epochs": 1, "hidden": [40], "width": 4, "limit": 1000}
+        __doc__,
+        name="vae",
+        quick={"epochs": 1, "hidden": [40], "width": 4, "limit": 1000},
+        may_change=("epochs", "every"),
     )
     add = parser.add_argument
-    add("--epochs", type=int, default=10, help="how many times each training image is shown")
-    add("--data", default="auto", help=f"{', '.join(SETS)}, or a folder of pictures")
-    add("--size", type=int, default=32, help="side of the pictures of a folder, in pixels")
-    add("--limit", type=int, help="train and test with the first so many images only")
+    add("--epochs", type=whole(1, 10**6), default=10, help="how often each training image is shown")
+    parser.add_images(batch_size={"default": 128, "help": "images a step"})
     add("--network", choices=("mlp", "conv"), default="mlp", help="perceptrons or convolutions")
-    add("--hidden", type=int, nargs="+", default=[400], help="units of the perceptron's layers")
-    add("--activation", choices=("relu", "tanh"), default="relu", help="between these layers")
-    add("--width", type=int, default=32, help="channels after the first convolution")
-    add("--latent", type=int, default=20, help="numbers that make z")
+    perceptron = "with --network conv", lambda args: args.network == "mlp"
+    add("--hidden", type=units, nargs="+", default=[400], only=perceptron,
+        help="units of the perceptron's layers")  # fmt: skip
+    add("--activation", choices=("relu", "tanh"), default="relu", only=perceptron,
+        help="between these layers")  # fmt: skip
+    add("--width", type=units, default=32, help="channels after the first convolution",
+        only=("without --network conv", lambda args: args.network == "conv"))  # fmt: skip
+    add("--latent", type=units, default=20, help="numbers that make z")
     add("--likelihood", choices=("bernoulli", "gaussian"), default="bernoulli", help="p(x|z)")
     add("--binarise", action="store_true", help="draw black and white pixels anew for each step")
-    add("--samples", type=int, default=1, help="latents an image: above 1 the bound of the IWAE")
-    add("--beta", type=float, default=1.0, help="weight of the KL")
-    add("--warm-up", type=float, default=0.0, help="share of the steps in which the KL comes in")
-    add("--capacity", type=float, help="nats that the KL is raised to, over the first half")
-    add("--batch-size", type=int, default=128, help="images a step")
-    add("--lr", type=float, default=1e-3, help="learning rate of Adam")
-    add("--fall", type=float, default=0.3, help="share of the steps in which it falls to 0")
-    add("--average", type=float, default=0.0, help="decay of the weights' average that is tested")
-    add("--every", type=int, default=1, help="epochs between two tests and pictures")
-    args, run = parser.open_run()
+    add("--samples", type=whole(1, 10**5), default=1,
+        help="latents an image: above 1 the bound of the IWAE")  # fmt: skip
+    one = "with --samples above 1", lambda args: args.samples == 1
+    add("--beta", type=weight, default=1.0, only=one, help="weight of the KL")
+    add("--warm-up", type=share, default=0.0, only=one,
+        help="share of the steps in which the KL comes in")  # fmt: skip
+    add("--capacity", type=number(least=0, most=1e6), only=one,
+        help="nats that the KL is raised to, over the first half")  # fmt: skip
+    add("--lr", type=rate, default=1e-3, help="learning rate of Adam")
+    add("--fall", type=share, default=0.3, help="share of the steps in which it falls to 0")
+    add("--average", type=decay, default=0.0, help="decay of the weights' average that is tested")
+    add("--every", type=whole(1, 10**6), default=1, help="epochs between two tests and pictures")
+    parser.refuse(
+        lambda args: args.network == "conv" and is_folder(args) and args.size % 4 > 0,
+        "--size: convolutions take multiples of 4, not {size}",
+    )
+    parser.refuse(
+        lambda args: args.binarise and args.likelihood == "gaussian",
+        "--binarise makes pixels black or white, for --likelihood bernoulli: leave one of them out",
+    )
+    parser.refuse(
+        lambda args: args.binarise and args.data == "binarized-mnist",
+        "--binarise has no effect with binarized-mnist, which is black and white: leave it out",
+    )
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
 
     minigen.manual_seed(args.seed)
-    train = data.load(args.data, side=args.size, size=args.limit)
-    test, test_x = test_images(args, train.name)
+    train = training.train_images(run, args)
+    test, test_x = test_images(args)
     pixels = checked_images(train.scaled(low=0))
     batches = data.Batches(pixels, batch_size=args.batch_size, seed=args.seed)
     model = build(args, *train.images.shape[1:3])
@@ -165,18 +201,31 @@ def main() -> None:
     if args.average:
         state["average"] = average = optim.ExponentialMovingAverage(model, args.average)
         shown = average.average_parameters
-    loop = training.Loop(run, steps=args.epochs * len(batches), state=state)
+    steps = args.epochs * len(batches)
+    loop = training.Loop(run, steps=steps, state=state, save_every=max(500, steps // 10))
     for network, shape in (model.encoder, train.images.shape[1:]), (model.decoder, (args.latent,)):
         print(nn.summary(network, shape))
     print(f"{len(train):,} images of {train.name}; the run folder is {run.folder}")
 
+    bound, kl = ("bound", []) if args.samples > 1 else ("elbo", ["kl"])
+    panels = {"bound of log p(x)": [bound, "test elbo"], "KL": [*kl, "test kl"]}
+
+    @loop.at_save
+    def show() -> None:
+        if frames := sorted(run.path("samples").glob("*.png")):
+            gif = run.path("samples.gif")
+            training.save_gif(gif, frames, seconds_per_frame=0.4, colours=32)
+        with shown():
+            draw(run, model, test_x, test.labels)
+        training.plot_metrics(run.path("curves.png"), run.metrics(), panels)
+
     stream = batches.forever()
     for i in loop:
         x = seen(args, Tensor(next(stream)[0], device=args.device))
-        share = (i - 1) / loop.steps
-        optimiser.param_groups[0]["lr"] = learning_rate(args, share)
-        capacity = None if args.capacity is None else args.capacity * min(1.0, 2 * share)
-        beta = args.beta * min(1.0, share / args.warm_up) if args.warm_up else args.beta
+        done = (i - 1) / loop.steps
+        optimiser.param_groups[0]["lr"] = falling_rate(args, done)
+        capacity = None if args.capacity is None else args.capacity * min(1.0, 2 * done)
+        beta = args.beta * min(1.0, done / args.warm_up) if args.warm_up else args.beta
         loop.log(V.step(model, optimiser, x, beta=beta, capacity=capacity, samples=args.samples))
         if args.average:
             average.update()
@@ -190,16 +239,7 @@ def main() -> None:
             grid = training.image_grid(made.clamp(0, 1), COLUMNS, low=0)
             training.save_image(run.path("samples", f"{i:07d}.png"), grid)
 
-    frames = sorted(run.path("samples").glob("*.png"))
-    training.save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.4, colours=32)
-    with shown():
-        draw(run, model, test_x, test.labels)
-    bound, kl = ("bound", []) if args.samples > 1 else ("elbo", ["kl"])
-    panels = {"bound of log p(x)": [bound, "test elbo"], "KL": [*kl, "test kl"]}
-    training.plot_metrics(run.path("curves.png"), run.metrics(), panels)
-    print(f"{loop.step} steps in {loop.seconds:.0f} s; look at {run.folder}/samples.gif")
-    if loop.interrupted:
-        print(f"to go on: {training.resume_command(run)}")
+    training.finish(loop, "samples.gif")
 
 
 if __name__ == "__main__":

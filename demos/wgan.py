@@ -12,6 +12,8 @@ critic went flat (its slope fell to 0): the papers' five are then the safer choi
 
 from __future__ import annotations
 
+import ctrl_c  # noqa: F401 - first
+
 import argparse
 import functools
 
@@ -19,6 +21,7 @@ import minigen
 from minigen import data, optim, training
 from minigen.models.gan import Conditional, DenseConvGenerator, DenseConvJudge
 from minigen.models.wgan import WGAN, critic_steps
+from minigen.training.flags import decay, is_folder, number, rate, units, whole
 
 NOISE = 100
 
@@ -44,32 +47,41 @@ def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> W
     )
 
 
-@training.script
-def main() -> None:
+def flags() -> training.Parser:
+    """The command line."""
     parser = training.Parser(
         __doc__, name="wgan", quick={"steps": 20, "width": 4, "batch_size": 16, "critic_steps": 2}
     )
     add = parser.add_argument
-    add("--steps", type=int, default=3000, help="generator steps in all")
-    add(
-        "--data", default="auto", help="mnist, fashion-mnist, digits, auto, or a folder of pictures"
+    add("--steps", type=whole(), default=3000, help="generator steps in all")
+    parser.add_images(
+        limit=None, batch_size={"default": 32, "help": "real images in a critic step"}
     )
-    add("--size", type=int, default=32, help="side of the pictures of a folder, in pixels")
-    add("--clip", type=float, default=0.02, help="bound of the critic's weights")
-    add("--penalty", type=float, help="weight λ of the gradient penalty, instead of clipping")
-    add("--critic-steps", type=int, default=2, help="critic steps for each generator step")
+    positive = number(above=0, most=1e6)
+    add("--clip", type=positive, default=0.02, help="bound of the critic's weights",
+        only=("with --penalty", lambda args: args.penalty is None))  # fmt: skip
+    add("--penalty", type=positive, help="weight λ of the gradient penalty, instead of clipping")
+    add("--critic-steps", type=whole(1, 1000), default=2,
+        help="critic steps for each generator step")  # fmt: skip
     add("--warm-up", action="store_true", help="100 of them at first and now and then")
     add("--conditional", action="store_true", help="both networks are told the class")
-    training.add_classes(parser)
-    add("--packing", type=int, default=1, help="images that the critic judges at a time (PacGAN)")
-    add("--batch-size", type=int, default=32, help="real images in a critic step")
-    add("--width", type=int, default=16, help="channels of both networks")
-    add("--lr", type=float, default=1e-3, help="learning rate")
-    add("--decay", type=float, default=0.995, help="of the average of G's weights that is drawn")
-    args, run = parser.open_run()
+    training.add_classes_and_packing(parser)
+    add("--width", type=units, default=16, help="channels of both networks")
+    add("--lr", type=rate, default=1e-3, help="learning rate")
+    add("--decay", type=decay, default=0.995, help="of the average of G's weights that is drawn")
+    parser.refuse(
+        lambda args: is_folder(args) and args.size % 4 > 0,
+        "--size: convolutions take multiples of 4, not {size}",
+    )
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
 
     minigen.manual_seed(args.seed)
-    images = data.load(args.data, side=args.size)
+    images = training.train_images(run, args)
     classes = training.chosen_classes(args, images)
     labels = [images.labels] if classes else []
     batches = data.Batches(images.scaled(), *labels, batch_size=args.batch_size, seed=args.seed)

@@ -11,19 +11,31 @@ curve of the loss (curves.png, metrics.jsonl), config.json and checkpoint.npz. A
 
 from __future__ import annotations
 
+import ctrl_c  # noqa: F401 - first
+
 import argparse
 import functools
-import math
+import os
 import time
-from collections.abc import Callable
 
 from minigen import training
+from minigen.data import DataError
 from minigen.data.text import corpus
 from minigen.data.vectors import Vectors
 from minigen.models.word2vec import CONTEXTS, Predictor, Word2Vec
+from minigen.training.flags import (
+    cut,
+    did_you_mean,
+    rate,
+    share,
+    units,
+    whole,
+)
 from minigen.training.wordmap import save_word_map
 
 EPOCHS = {"docs": 20}  # a small text is read more often
+TEXTS = ("docs", "text8")
+SAMPLED = ("skipgram", "cbow")  # models that sample negatives
 ON_THE_MAP = 400
 PROBES = (
     "eigenvalues", "matrix", "thread", "string", "colour", "plot", "random", "integer",
@@ -35,58 +47,62 @@ ANALOGIES = (
 )  # fmt: skip
 
 
-@training.script
-def main() -> None:
+def text_file(text: str) -> str:
+    """A kind of flag: a text by its name, or a file of it, whose path becomes absolute."""
+    if text in TEXTS:
+        return text
+    if os.path.exists(text):
+        return os.path.abspath(text)
+    meant = did_you_mean(text, TEXTS) or "give a file, text8, or docs, the documentation at hand"
+    raise argparse.ArgumentTypeError(f"there is no text file {cut(text)}: {meant}")
+
+
+def flags() -> training.Parser:
+    """The command line."""
     parser = training.Parser(
         __doc__,
         name="word2vec",
         quick={"epochs": 2, "dim": 50, "limit": 2000},
+        may_change=("epochs", "workers", "text"),
     )
     add = parser.add_argument
-    models = ("skipgram", "cbow", "softmax", *CONTEXTS)
+    models = (*SAMPLED, "softmax", *CONTEXTS)
     add("--model", choices=models, default="skipgram",
         help="skipgram and cbow sample negatives; softmax is skip-gram with the full softmax, and"
         " the others are neural language models: for small vocabularies, see --limit")  # fmt: skip
-    add("--corpus", default="docs", metavar="FILE",
+    add("--corpus", type=text_file, default="docs", metavar="FILE",
         help="a text (plain, .gz or .xz), text8, or docs, the documentation at hand")  # fmt: skip
     add("--as-is", action="store_true",
         help="words are what white space separates, not runs of letters in lower case")  # fmt: skip
-    one_or_more, not_negative = at_least(1), at_least(0.0)
-    add("--dim", type=one_or_more, default=100, help="length of a vector")
-    add(
-        "--window",
-        type=one_or_more,
-        default=5,
-        help="how far a word sees; each up to this, at random",
+    sampled = (
+        f"without --model {' or '.join(SAMPLED)}",
+        lambda args: args.model in SAMPLED,
     )
-    add("--negative", type=one_or_more, default=5, help="noise words for each pair of words")
-    add("--sample", type=not_negative, default=1e-3,
+    add("--dim", type=units, default=100, help="length of a vector")
+    add("--window", type=whole(1, 1000), default=5,
+        only=("with the contexts of that model", lambda args: not CONTEXTS.get(args.model)),
+        help="how far a word sees; each up to this, at random")  # fmt: skip
+    add("--negative", type=whole(1, 1000), default=5, only=sampled,
+        help="noise words for each pair of words")  # fmt: skip
+    add("--sample", type=share, default=1e-3,
         help="words with a larger share of the text are dropped at random; 0 for none")  # fmt: skip
-    add("--min-count", type=one_or_more, default=5, help="rarer words are left out")
-    add(
-        "--limit",
-        type=one_or_more,
-        default=None,
-        help="so many words at most, the most frequent ones",
-    )
-    add(
-        "--epochs", type=one_or_more, default=None, help="passes over the text; 20 for docs, else 5"
-    )
-    add(
-        "--lr",
-        type=not_negative,
-        default=None,
-        help="learning rate at first, if not the model's own",
-    )
-    add("--bias", action="store_true", help="learn an output bias for each word too")
-    add(
-        "--workers",
-        type=one_or_more,
-        default=2,
-        help="threads; with one, a seed gives the same vectors",
-    )
+    add("--min-count", type=whole(), default=5, help="rarer words are left out")
+    add("--limit", type=whole(), help="so many words at most, the most frequent ones")
+    add("--epochs", type=whole(1, 10**6), default=lambda args: EPOCHS.get(args.corpus, 5),
+        help="passes over the text (20 for docs, else 5)")  # fmt: skip
+    add("--lr", type=rate, help="learning rate at first, if not the model's own")
+    add("--bias", action="store_true", only=sampled,
+        help="learn an output bias for each word too")  # fmt: skip
+    add("--workers", type=whole(1, 1000), default=2,
+        only=(f"{sampled[0]} on a CPU", lambda args: sampled[1](args) and args.device == "cpu"),
+        help="threads; with one, a seed gives the same vectors")  # fmt: skip
     add("--text", action="store_true", help="write vectors.txt instead of vectors.bin")
-    args, run = parser.open_run()
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
 
     print(f"reading {args.corpus} …", flush=True)
     started = time.perf_counter()
@@ -100,28 +116,40 @@ def main() -> None:
         "dim": args.dim, "window": args.window, "sample": args.sample, "seed": args.seed,
         "device": args.device, "lr": args.lr,
     }  # fmt: skip
-    if args.model in ("skipgram", "cbow"):
+    if args.model in SAMPLED:
         build = functools.partial(
             Word2Vec, negative=args.negative, bias=args.bias, workers=args.workers
         )
     else:
         build = Predictor
     model = build(text.counts, model=args.model, **options)
-    epochs = args.epochs or EPOCHS.get(args.corpus, 5)
+    run.config |= {"lr": model.lr, "vocabulary": len(text.words)}
     size = min(model.words_a_step, len(text))
     per_epoch = -(-len(text) // size)
     loop = training.Loop(
         run,
-        steps=epochs * per_epoch,
+        steps=args.epochs * per_epoch,
         state={"model": model},
-        log_every=max(1, min(20, epochs * per_epoch // 50)),
+        log_every=max(1, min(20, args.epochs * per_epoch // 50)),
         save_every=max(1, 10_000_000 // size),
     )
+
+    @loop.at_save
+    def draw() -> None:
+        training.plot_metrics(run.path("curves.png"), run.metrics(), {"loss of a pair": ["loss"]})
+
     words, clock = 0, time.perf_counter()
     for step in loop:
         first = (step - 1) % per_epoch * size
         rows = text.read(first, size)
         metrics = model.step(rows, step, done=(step - 1) / loop.steps, end=step / loop.steps)
+        if not metrics.pop("pairs"):
+            if step == 1:  # a later step may be the few words that end a long text
+                raise DataError(
+                    f"no two of the first {len(rows):,} words of {text.name} are in sight of each"
+                    " other, once frequent words are dropped: give more text, or --sample 0"
+                )
+            del metrics["loss"]
         words += min(size, len(text) - first)
         speed = words / (time.perf_counter() - clock)
         loop.log({**metrics, "kwords/s": speed / 1000})
@@ -132,26 +160,12 @@ def main() -> None:
     del model, loop  # what follows needs the memory of the tables
     path = run.path("vectors.txt" if args.text else "vectors.bin")
     vectors.save(path, text=args.text)
-    training.plot_metrics(run.path("curves.png"), run.metrics(), {"loss of a pair": ["loss"]})
     shown = vectors.words[:ON_THE_MAP]
     save_word_map(run.path("map.png"), shown, vectors.vectors[:ON_THE_MAP])
     show(vectors)
     print(f"the vectors are in {path}, a map of frequent words in {run.folder}/map.png")
     if interrupted:
         print(f"to go on: {training.resume_command(run)}")
-
-
-def at_least(least: float) -> Callable[[str], float]:
-    """A type for argparse: numbers of the type of `least`, from there on."""
-
-    def number(text: str) -> float:
-        value = type(least)(text)
-        if not value >= least or value == math.inf:
-            raise argparse.ArgumentTypeError(f"must be {least} or more, not {text}")
-        return value
-
-    number.__name__ = type(least).__name__  # for argparse's message about other text
-    return number
 
 
 def show(vectors: Vectors) -> None:

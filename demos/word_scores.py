@@ -7,7 +7,8 @@ word-eval: pairs of words with a number (WordSim-353, RG-65), and Google's quest
 
 from __future__ import annotations
 
-import argparse
+import ctrl_c  # noqa: F401 - first
+
 import math
 import os
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from minigen.data.download import cache_folder
 from minigen.data.vectors import Vectors
 from minigen.metrics.similarity import Section, analogies, total, word_similarity
 from minigen.training import Run
+from minigen.training.flags import path as a_path
+from minigen.training.flags import whole
 
 RESTRICT = 30_000
 
@@ -49,7 +52,7 @@ def evaluate(
     """Print how well vectors agree with each file.
 
     Returns:
-        Each file's correlation, or share of right answers, by its name.
+        Each file's correlation, or share of right answers, by its name; none where there is none.
 
     Raises:
         DataError: there is no file, or one cannot be read.
@@ -64,9 +67,12 @@ def evaluate(
         print(f"left out\n  {'file':26}{'correlation':>12}{'pairs':>14}")
     for path in pairs:
         score = word_similarity(vectors, path)
+        if math.isnan(score.correlation):
+            reason = "too few known pairs" if score.found < 3 else "all known pairs are alike"
+            print(f"  {path.name:26}{'–':>12}{score.found:8} of {score.total}: {reason}")
+            continue
         scores[path.stem] = score.correlation
-        value = "–" if math.isnan(score.correlation) else f"{score.correlation:.3f}"
-        print(f"  {path.name:26}{value:>12}{score.found:8} of {score.total}")
+        print(f"  {path.name:26}{score.correlation:>12.3f}{score.found:8} of {score.total}")
     for path in questions:
         scores |= _print_analogies(vectors, path, restrict)
     return scores
@@ -84,7 +90,11 @@ def _print_analogies(vectors: Vectors, path: Path, restrict: int) -> dict[str, f
         print(f"  {sections[0].name:30}" + "".join(map(_columns, sections)))
     known = [f"{limit:,}" if limit else "all" for limit in limits]
     found = zip(known, tables, strict=True)
-    return {f"{path.stem}, {name}": total(table).accuracy for name, table in found}
+    return {
+        f"{path.stem}, {name}": total(table).accuracy
+        for name, table in found
+        if total(table).answered
+    }
 
 
 def _columns(section: Section) -> str:
@@ -114,18 +124,20 @@ def _first_byte(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def flags() -> training.Flags:
+    """The command line."""
+    parser = training.Flags(__doc__)
+    add = parser.add_argument
+    add("vectors", type=a_path, help="a run folder, or a file in word2vec's formats")
+    add("files", type=a_path, nargs="*", help="to compare with; by default those at hand")
+    add("--restrict", type=whole(), default=RESTRICT, metavar="N",
+        help="answer analogies with the N most frequent words, and then with all")  # fmt: skip
+    return parser
+
+
 @training.script
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument(
-        "vectors", help="a run folder, or a file in word2vec's text or binary format"
-    )
-    parser.add_argument("files", nargs="*", help="to compare with; by default those at hand")
-    parser.add_argument(
-        "--restrict", type=int, default=RESTRICT, metavar="N",
-        help="answer analogies with the N most frequent words, and then with all",
-    )  # fmt: skip
-    args = parser.parse_args()
+    args = flags().parse_args()
     evaluate(vectors_of(args.vectors), args.files, args.restrict)
 
 

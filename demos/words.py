@@ -10,7 +10,8 @@ demos/word2vec.py, or a file in word2vec's text or binary format.
 
 from __future__ import annotations
 
-import argparse
+import ctrl_c  # noqa: F401 - first
+
 import sys
 from collections.abc import Sequence
 
@@ -19,20 +20,29 @@ from word_scores import vectors_of
 from minigen import training
 from minigen.data import DataError
 from minigen.data.vectors import Vectors
+from minigen.training.flags import path, whole
+
+
+def flags() -> training.Flags:
+    """The command line, but for the sum of words: argparse would take its minus signs for flags."""
+    parser = training.Flags(__doc__)
+    add = parser.add_argument
+    near = "with --similarity", lambda args: not args.similarity
+    add("vectors", type=path, metavar="RUN")
+    add("--similarity", nargs=2, metavar="WORD", help="the cosine of two words")
+    add("--count", type=whole(1, 10**6), default=10, only=near, help="how many words to show")
+    add("--restrict", type=whole(), only=near, metavar="N",
+        help="look among the N most frequent words only")  # fmt: skip
+    return parser
 
 
 @training.script
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("vectors", metavar="RUN")
-    add("--similarity", nargs=2, metavar="WORD", help="the cosine of two words")
-    add("--count", type=int, default=10, help="how many words to show (10)")
-    add("--restrict", type=int, help="look among the N most frequent words only", metavar="N")
-    # The sum is taken as it stands: argparse would take its minus signs for flags.
-    args, words = parser.parse_known_args()
+    parser = flags()
+    words: list[str] = []
+    args = parser.settings(others=words)
+    if words and args.similarity:
+        parser.error(f"{' '.join(words)} has no effect with --similarity: leave it out")
     vectors = vectors_of(args.vectors)
     if args.similarity:
         print(f"{_asked(lambda: vectors.similarity(*args.similarity)):.3f}")

@@ -119,7 +119,7 @@ class _Watch(Onlooker):
         if before is not None and before.nan:
             what = f"the gradient that reached it already held {before}"
             raise AnomalyError(node.name, what, origin)
-        kept = [data for data, _, _ in node.kept.values()] + list(node.options.values())
+        kept = [data for data, *_ in node.kept.values()] + list(node.options.values())
         if found.nan or (before is None and all(_strange(data) is None for data in kept)):
             name = node.operation.place_name(node.inputs.index(parent))
             what = f"its pullback made {found} for {name!r} of a gradient {_range(_values(g))}"

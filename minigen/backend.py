@@ -21,6 +21,19 @@ Array = Any  # numpy.ndarray or cupy.ndarray
 FLOAT16, FLOAT32, FLOAT64 = (np.dtype(f"f{size}") for size in (2, 4, 8))
 INT64, BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 
+# What tensors hold, each once: an equal dtype may be another object, which takes longer to compare.
+DTYPES = {
+    np.dtype(f"{kind}{size}"): np.dtype(f"{kind}{size}")
+    for kind, sizes in {"b": "1", "i": "1248", "u": "1248", "f": "248"}.items()
+    for size in sizes
+}
+INSTEAD = {  # of what tensors do not hold, by the letters of NumPy's kinds
+    "f": "convert it by astype(np.float64)",
+    "c": "take its .real or .imag",
+    "M": "convert it by astype(np.int64)",
+    "m": "convert it by astype(np.int64)",
+    "V": "take one field of it, data['name']",
+}
 
 OLDEST = (7, 5)  # compute capability: the kernels are compiled and tested from there on
 
@@ -53,6 +66,12 @@ def is_array(value: Any) -> bool:
     return True
 
 
+def class_name(value: Any) -> str:
+    """The name of a value's class, with its library where that has a Tensor too."""
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__name__}" if kind.__name__ == "Tensor" else kind.__name__
+
+
 def on_host(array: Array) -> bool:
     """Whether the values of `array` can be looked at without waiting for a GPU."""
     return isinstance(array, np.ndarray | np.generic)
@@ -72,6 +91,24 @@ def special(array: Array) -> Any:
     import cupyx.scipy.special
 
     return cupyx.scipy.special
+
+
+def is_writable(array: Array) -> bool:
+    """Whether the memory may be written; CuPy's always may."""
+    return not isinstance(array, np.ndarray) or array.flags.writeable
+
+
+def require_writable(who: str, array: Array) -> None:
+    """Nothing, if the memory may be written.
+
+    Raises:
+        ValueError: it may not.
+    """
+    if not is_writable(array):
+        raise ValueError(
+            f"{who}: {array.dtype} {array.shape} lies in memory that cannot be written, as bytes, "
+            "broadcast and expanded arrays do; take a copy of it, by copy() or clone()"
+        )
 
 
 def device_of(array: Array) -> str:
@@ -255,32 +292,73 @@ def in_memory_order(f: Callable[..., Array], *arrays: Any, **options: Any) -> Ar
     return f(*map(turned, arrays), **options).transpose(back)
 
 
-def as_array(data: Any, dtype: Any = None) -> Array:
-    """`data` as an array: shared where it is one; Python floats become float32, integers int64.
+def as_dtype(dtype: Any, source: str = "") -> np.dtype:
+    """`dtype` as tensors have it: in this machine's byte order.
 
     Raises:
-        TypeError: `data` holds something else than real numbers and truth values.
+        TypeError: no tensor holds it.
     """
+    dtype = np.dtype(dtype)
+    known = DTYPES.get(dtype) or DTYPES.get(dtype.newbyteorder("="))
+    if known is None:
+        instead = INSTEAD.get(dtype.kind)
+        raise TypeError(
+            f"a tensor holds real numbers or truth values, not {dtype}{source}"
+            + (f"; {instead}" if instead else "")
+        )
+    return known
+
+
+def as_array(data: Any, dtype: Any = None) -> Array:
+    """`data` as an array of NumPy's or CuPy's own class; Python floats become float32, integers
+    int64. An array is shared, unless it is of another byte order or not aligned.
+
+    Raises:
+        TypeError: `data` holds something else than real numbers and truth values, or `dtype` does;
+            entries of a masked array are masked.
+    """
+    wanted = None if dtype is None else as_dtype(dtype)
     array = data
-    if not is_array(data):
-        try:
-            array = np.asarray(data)
-        except ValueError as error:
-            raise TypeError(f"a tensor needs a rectangular array of numbers: {error}") from error
-        if dtype is None and array.dtype == FLOAT64 and not isinstance(data, np.generic):
-            array = array.astype(FLOAT32)
-    for kind in (array.dtype, np.dtype(dtype or array.dtype)):
-        if kind.kind not in "fiub":
-            raise TypeError(
-                f"a tensor holds real numbers or truth values, not {kind} "
-                f"(made of a {type(data).__name__})"
-            )
-    if dtype is None:
-        return array
-    if array is not data and array.size and np.dtype(dtype).kind in "iu":  # an array is cast
-        for extreme in (array.min(), array.max()):
-            require_fit("tensor", extreme.item(), dtype)
-    return array.astype(dtype, copy=False)
+    if type(data) is not np.ndarray:
+        if isinstance(data, np.ndarray | np.generic) or not is_array(data):
+            array = _made_array(data, wanted)
+        elif data.dtype in DTYPES:  # CuPy's
+            return data if wanted is None else data.astype(wanted, copy=False)
+    known = DTYPES.get(array.dtype)
+    if known is not array.dtype:
+        if known is None:
+            array = array.astype(as_dtype(array.dtype, f" (made of a {class_name(data)})"))
+        else:
+            array = array.view(known)
+    if not array.flags.aligned:
+        array = array.copy("K")
+    return array if wanted is None else array.astype(wanted, copy=False)
+
+
+def _made_array(data: Any, dtype: np.dtype | None) -> np.ndarray:
+    """An array of NumPy's of anything else."""
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        raise TypeError(
+            f"a tensor has no mask, but {np.ma.count_masked(data)} entries of this array are "
+            "masked; fill them, data.filled(0)"
+        )
+    numbers = not (isinstance(data, np.ndarray | np.generic) or hasattr(data, "__array__"))
+    try:
+        if numbers and dtype is not None and dtype.kind in "iu":
+            array, whole = np.asarray(data), np.asarray(data, dtype)  # which refuses integers alone
+            if array.dtype.kind == "f" and array.size:
+                require_fit("tensor", array.min().item(), dtype)
+                require_fit("tensor", array.max().item(), dtype)
+            return whole
+        array = np.asarray(data)
+    except Exception as error:  # objects with `__array__` raise all kinds
+        what = "a rectangular array of numbers" if numbers else "an array of numbers"
+        raise TypeError(
+            f"a tensor needs {what}: {_first_line(error)} (made of a {class_name(data)})"
+        ) from error
+    if numbers and dtype is None and array.dtype == FLOAT64:
+        return array.astype(FLOAT32)
+    return array
 
 
 def require_fit(name: str, value: Any, dtype: Any) -> None:
@@ -327,7 +405,8 @@ def tf32_allowed() -> bool:
 
 
 def limit_threads(count: int) -> None:
-    """Let the kernels use `count` threads (default: every core this process may use)."""
+    """Let the kernels use `count` threads (default: the environment's `MINIGEN_THREADS`, or every
+    core this process may use)."""
     if count < 1:
         raise ValueError(f"the number of threads must be at least 1, not {count}")
     _threads[0] = count
@@ -338,9 +417,17 @@ def threads() -> int:
     return _threads[0]
 
 
-_threads = [
-    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-]
+def _default_threads() -> int:
+    if text := os.environ.get("MINIGEN_THREADS"):
+        if not (text.isascii() and text.isdigit() and int(text)):
+            raise ValueError(f"MINIGEN_THREADS: expected a whole number above 0, got {text!r}")
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_threads = [_default_threads()]
 
 
 class Generator:
@@ -354,6 +441,13 @@ class Generator:
         self._lock = threading.Lock()
         self.manual_seed(seed)
 
+    def __getstate__(self) -> dict[str, int]:
+        return self.state_dict()  # a copy draws the same numbers; a lock cannot be copied
+
+    def __setstate__(self, state: dict[str, int]) -> None:
+        self._lock = threading.Lock()
+        self.load_state_dict(state)
+
     def manual_seed(self, seed: int) -> Generator:
         """Start again from `seed`, a whole number ≥ 0."""
         if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**128:
@@ -366,9 +460,16 @@ class Generator:
         return {"seed": self.seed, "draws": self.draws}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where `state` was taken."""
-        self.manual_seed(int(state["seed"]))
-        self.draws = int(state["draws"])
+        """Go on where `state` was taken.
+
+        Raises:
+            ValueError: seed or draws are no numbers that a stream can have.
+        """
+        seed, draws = int(state["seed"]), int(state["draws"])
+        if not 0 <= draws < 2**128:
+            raise ValueError(f"expected 0 to 2^128 - 1 draws, got {draws}")
+        self.manual_seed(seed)
+        self.draws = draws
 
     def reserve(self) -> tuple[int, int]:
         """The seed, and the number of a draw that is nobody else's: all that a kernel needs in
@@ -383,17 +484,20 @@ class Generator:
 
     def normal(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of N(0, 1)."""
-        return to_device(_drawn(self._next().standard_normal, shape, dtype), device)
+        numbers = self._next().standard_normal(shape, drawn_as(dtype))
+        return to_device(numbers.astype(dtype, copy=False), device)
 
     def uniform(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of U[0, 1)."""
-        return to_device(_drawn(self._next().random, shape, dtype), device)
+        numbers = self._next().random(shape, drawn_as(dtype))
+        if dtype == np.float16:  # as many bits as it holds, so that none is rounded up to 1
+            numbers = (np.floor(numbers * 2048) / 2048).astype(dtype)
+        return to_device(numbers, device)
 
 
-def _drawn(draw: Callable[..., Array], shape: tuple[int, ...], dtype: Any) -> Array:
-    """NumPy draws no float16: it is rounded to that."""
-    dtype = np.dtype(dtype)
-    return draw(shape, FLOAT32).astype(dtype) if dtype == FLOAT16 else draw(shape, dtype)
+def drawn_as(dtype: Any) -> Any:
+    """The dtype in which random numbers are drawn: NumPy draws none of 16 bits."""
+    return FLOAT32 if dtype == np.float16 else dtype
 
 
 default_generator = Generator()

@@ -115,7 +115,7 @@ def _boxes(order: Sequence[Node], names: Mapping[str, Tensor] | None) -> list[_B
             tensor = node.tensor()
             held = [] if tensor is None else [tensor._data]
         else:
-            held = [data for data, _, _ in (node.kept or {}).values()] + [*node.options.values()]
+            held = [data for data, *_ in (node.kept or {}).values()] + [*node.options.values()]
         size = 0
         for array in held:
             owner = _owner(array) if is_array(array) else None

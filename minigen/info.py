@@ -16,6 +16,7 @@ import threadpoolctl
 import minigen
 from minigen import backend
 from minigen.backend import DeviceError
+from minigen.display import forgiving_streams
 
 KERNEL = """
 __global__ void twice(float* x) { x[threadIdx.x] *= 2; }
@@ -106,8 +107,9 @@ def _first_line(error: Exception) -> str:
 
 
 def main() -> None:
-    for name, found in report():
-        print(f"{name:8} {found}")
+    with forgiving_streams():
+        for name, found in report():
+            print(f"{name:8} {found}")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,10 @@ from minigen.backend import (
     FLOAT32,
     FLOAT64,
     INT64,
+    Array,
     DeviceError,
+    as_array,
+    class_name,
     cuda_in_use,
     device_of,
     in_memory_order,
@@ -48,6 +51,7 @@ from minigen.tensor import (
     _observed,
     _onlookers,
 )
+from minigen.versions import owner_of, shared_cell
 
 
 class Operation:
@@ -128,9 +132,10 @@ class Operation:
                 cell = x._version
                 if cell is None:  # `_cell`, without the call
                     cell = x._version = [0]
-                kept[place] = (x._data, cell, cell[0])
-            else:
-                kept[place] = (x, None, 0)  # a number, an array or None
+                kept[place] = (x._data, cell, cell[0], False)
+            else:  # a number, an array or None
+                cell = shared_cell(x) if is_array(x) else None
+                kept[place] = (x, cell, cell and cell[0], True)
         return kept
 
     def _places_for(self, nodes: Sequence[Node | None]) -> list[int]:
@@ -274,10 +279,14 @@ def operation(
                     elif data.dtype is not dtype:
                         same = False
                 else:
-                    arrays.append(x.item() if isinstance(x, np.generic) else x)
-                    nodes.append(None)
                     if type(x) is not float and type(x) is not int:
                         same = False
+                        if isinstance(x, np.generic):
+                            x = x.item()
+                        elif is_array(x) and (plain := as_array(x)) is not x:
+                            return apply(*[plain if i is x else i for i in inputs], **options)
+                    arrays.append(x)
+                    nodes.append(None)
             if elementwise and not (same and (dtype is FLOAT32 or dtype is FLOAT64)):
                 inputs = _promote(op, inputs, floating)
                 arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
@@ -287,17 +296,15 @@ def operation(
                     data = value(*arrays, **options)
                 else:
                     data = op.compute(arrays, options)
-                    if data.dtype == FLOAT16 and not op.exact:
+                    if not op.exact and _is_half(data):
                         used = op.of_halves
             except Exception as error:
                 raise op.explain(error, inputs, options) from error
             y = _new_tensor(Tensor)  # `_wrap`, without the call
             y._data = data if type(data) is np.ndarray else _array(data)
-            y._node = y._version = y.grad = None
-            if view:
-                source = arrays[0]
-                if data is source or data.base is (source if source.base is None else source.base):
-                    y._version = _cell(inputs[0])
+            y._node = y._version = y._grad = None
+            if view and isinstance(inputs[0], Tensor) and _views(data, arrays[0]):
+                y._version = _cell(inputs[0])
             if recorded and _mode.enabled:
                 for i in blind:
                     nodes[i] = None
@@ -324,10 +331,8 @@ def operation(
                 raise op.explain(error, (x,), options) from error
             y = _new_tensor(Tensor)
             y._data = data = data if type(data) is np.ndarray else _array(data)
-            y._node = y._version = y.grad = None
-            if view and (
-                data is source or data.base is (source if source.base is None else source.base)
-            ):
+            y._node = y._version = y._grad = None
+            if view and _views(data, source):
                 y._version = _cell(x)
             node = x._node
             if node is not None and _mode.enabled and not blind:
@@ -337,7 +342,7 @@ def operation(
                     cell = tensor._version
                     if cell is None:
                         cell = tensor._version = [0]
-                    kept[place] = (tensor._data, cell, cell[0])
+                    kept[place] = (tensor._data, cell, cell[0], False)
                 y._node = Node(op, (node,), kept, options, data)
             return y
 
@@ -382,6 +387,16 @@ def _changed(x: Any, source: np.dtype, target: np.dtype) -> Any:
     return x
 
 
+def _views(data: Array, source: Array) -> bool:
+    """Whether a result lies in the memory of what it was made of."""
+    base = data.base
+    if base is None:
+        return data is source
+    if base is source or base is source.base:
+        return True
+    return owner_of(data) is owner_of(source)
+
+
 def result_type(*operands: Any) -> np.dtype:
     """The dtype of an operation on these tensors, arrays and numbers, by PyTorch's rules.
 
@@ -421,11 +436,11 @@ def _promote_types(a: np.dtype, b: np.dtype) -> np.dtype:
 def _promote(op: Operation, inputs: Sequence[Any], floating: bool) -> list[Any]:
     """Inputs of one dtype; numbers stay numbers, which never promote."""
     if not any(isinstance(x, Tensor) for x in inputs):
-        raise TypeError(f"{op.name} needs a Tensor, not {type(inputs[0]).__name__}")
+        raise TypeError(f"{op.name} needs a Tensor, not {class_name(inputs[0])}")
     numbers = [x.item() if isinstance(x, np.generic) else x for x in inputs]
     for name, x in zip(op.inputs, numbers, strict=False):
         if not (isinstance(x, Tensor | float | int) or is_array(x)):
-            raise TypeError(f"{op.name}: {name} is a {type(x).__name__}, not a Tensor or a number")
+            raise TypeError(f"{op.name}: {name} is a {class_name(x)}, not a Tensor or a number")
     # A blind input, such as the condition of `where`, has no say in the result's type.
     dtype = result_type(*[x for i, x in enumerate(numbers) if i not in op.blind])
     if floating and dtype.kind != "f":

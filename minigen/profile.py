@@ -276,7 +276,7 @@ class Profile(Onlooker):
         for parent in node.inputs:
             if isinstance(parent, Leaf) and (leaf := parent.tensor()) is not None:
                 self._count(leaf._data, None)
-        for array in [data for data, _, _ in node.kept.values()] + [*node.options.values()]:
+        for array in [data for data, *_ in node.kept.values()] + [*node.options.values()]:
             if is_array(array):
                 self._count(array, row)
 

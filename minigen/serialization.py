@@ -14,11 +14,9 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from minigen.backend import is_array, to_device
+from minigen.backend import as_array, class_name, is_array, to_device
 from minigen.files import StrPath, written_whole
 from minigen.tensor import Tensor
-
-KINDS = "fiub"  # NumPy's letters for what a tensor holds: floats, integers, truth values
 
 
 def save(obj: Mapping[str, Any], path: StrPath) -> None:
@@ -82,14 +80,15 @@ def load(path: StrPath) -> dict[str, Tensor]:
             f"load: {path} is damaged, cut short or no {ending} file of numbers "
             f"({type(error).__name__}: {error}); save or copy it again"
         ) from error
+    tensors = {}
     for name, array in arrays.items():
-        if array.dtype.kind not in KINDS:
-            raise ValueError(f"load: {path}: {name!r} holds {array.dtype}, which no tensor can")
-    # In this machine's byte order, which tensors have.
-    return {
-        name: Tensor(array.astype(array.dtype.newbyteorder("="), order="K", copy=False))
-        for name, array in arrays.items()
-    }
+        try:
+            tensors[name] = Tensor(array)
+        except TypeError:
+            raise ValueError(
+                f"load: {path}: {name!r} holds {array.dtype}, which no tensor can"
+            ) from None
+    return tensors
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
@@ -100,14 +99,17 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
                 raise TypeError(f"save: names are str with a letter at least; {key!r} is none")
             yield from _flat(item, f"{name}.{key}" if name else key)
         return
-    array = value.data if isinstance(value, Tensor) else value
-    if not name or not is_array(array) or array.dtype.kind not in KINDS:
-        what = getattr(array, "dtype", type(array).__name__)
+    array = value._data if isinstance(value, Tensor) else value
+    if not name or not is_array(array):
+        what = getattr(array, "dtype", class_name(array))
         raise TypeError(
             f"save: {name or 'obj'} is a {what}; give a dict of tensors or arrays of numbers, "
             "such as module.state_dict()"
         )
-    yield name, to_device(array, "cpu")
+    try:
+        yield name, to_device(as_array(array), "cpu")
+    except TypeError as error:
+        raise TypeError(f"save: {name} is a {array.dtype}: {error}") from None
 
 
 def _from_npz(content: bytes) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigen.backend import Array, namespace
+from minigen.backend import Array, as_array, namespace
 from minigen.kernels.cuda import optim as cuda
 
 
@@ -22,6 +22,7 @@ class SparseRows:
     """
 
     def __init__(self, rows: Array, values: Array, shape: tuple[int, ...]):
+        rows, values = as_array(rows), as_array(values)
         xp = namespace(values)
         self.shape = shape
         self.rows, places = xp.unique(rows, return_inverse=True)

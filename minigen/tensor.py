@@ -12,13 +12,16 @@ This file knows no operation: `minigen.operation` makes them of functions on arr
 
 from __future__ import annotations
 
-import contextlib
+import functools
+import inspect
 import math
 import sys
 import threading
+import types
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -29,14 +32,17 @@ from minigen.backend import (
     INT64,
     Array,
     as_array,
+    class_name,
     cuda_in_use,
     device_of,
+    memory_order,
     threads,
     to_device,
 )
 from minigen.kernels.memory import held_alone
 from minigen.kernels.threads import Task, offer
 from minigen.sparse import SparseRows
+from minigen.versions import increment, shared_cell
 
 OUTPUT = -1  # the place of an operation's output among what its node keeps
 
@@ -84,8 +90,12 @@ def _observed(what: Any, f: Callable, /, *args: Any, **options: Any) -> Any:
             onlooker.left(what)
 
 
-class _GradMode(contextlib.ContextDecorator):
+class _GradMode:
     enabled: bool
+
+    def __new__(cls, function: Callable | None = None) -> Any:
+        mode = super().__new__(cls)
+        return mode if function is None else mode(function)
 
     def __enter__(self) -> None:
         _mode.outside.append(_mode.enabled)
@@ -94,12 +104,78 @@ class _GradMode(contextlib.ContextDecorator):
     def __exit__(self, *_: Any) -> None:
         _mode.enabled = _mode.outside.pop()
 
-    def _recreate_cm(self) -> _GradMode:
-        return type(self)()  # a decorated function may recurse, and run in many threads
+    def __call__(self, function: Callable) -> Callable:
+        """The decorated function."""
+        if isinstance(function, type) or not callable(function):
+            raise TypeError(
+                f"{type(self).__name__} decorates functions, not {function!r}; of a class decorate "
+                "the methods, such as __init__"
+            )
+        if inspect.isgeneratorfunction(function):
+
+            def decorated(*args: Any, **kwargs: Any) -> Any:
+                return (yield from self._driven(function(*args, **kwargs)))
+
+        elif inspect.iscoroutinefunction(function):
+
+            async def decorated(*args: Any, **kwargs: Any) -> Any:
+                return await self._awaited(function(*args, **kwargs))
+
+        elif inspect.isasyncgenfunction(function):
+
+            async def decorated(*args: Any, **kwargs: Any) -> Any:
+                inner = function(*args, **kwargs)
+                go_on, sent = inner.asend, None
+                while True:
+                    try:
+                        value = await self._awaited(go_on(sent))
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        go_on, sent = inner.asend, (yield value)
+                    except GeneratorExit:
+                        await self._awaited(inner.aclose())
+                        raise
+                    except BaseException as error:
+                        go_on, sent = inner.athrow, error
+
+        else:
+
+            def decorated(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    return function(*args, **kwargs)
+
+        return functools.wraps(function)(decorated)
+
+    def _driven(self, inner: Any) -> Generator:
+        """A generator, or what `await` waits for, with this mode on while it runs and off while
+        it waits."""
+        go_on, sent = inner.send, None
+        while True:
+            try:
+                with self:
+                    value = go_on(sent)
+            except StopIteration as end:
+                return end.value
+            try:
+                go_on, sent = inner.send, (yield value)
+            except GeneratorExit:
+                with self:
+                    inner.close()
+                raise
+            except BaseException as error:
+                go_on, sent = inner.throw, error
+
+    _awaited = types.coroutine(_driven)
 
 
 class no_grad(_GradMode):
-    """Record nothing inside this context (or decorated function), in this thread."""
+    """Record nothing inside this context (or decorated function), in this thread. A decorated
+    generator or coroutine records nothing while it runs; whoever waits for it is not concerned.
+
+    Raises:
+        TypeError: what is decorated is a class.
+    """
 
     enabled = False
 
@@ -127,48 +203,72 @@ class Tensor:
     Raises:
         TypeError: `data` is no array of real numbers or truth values.
 
-    The tape notices when a kept array is changed by an optimiser or an in-place method. It cannot
-    see a write through NumPy itself (`tensor.data[0] = 1`): say `increment_version(tensor)` then.
+    The tape notices when a kept array is changed by an optimiser or an in-place method, of this
+    tensor or of any other one in the same memory. It cannot see a write through NumPy itself
+    (`tensor.data[0] = 1`) or another library: say `increment_version(tensor)` then. Nor does it
+    know that two memory maps show one file.
     """
 
-    __slots__ = ("_data", "_node", "_version", "grad", "__weakref__")
+    __slots__ = ("_data", "_node", "_version", "_grad", "__weakref__")
     __array_ufunc__ = None  # NumPy then leaves `array + tensor` to the tensor
     __hash__ = object.__hash__  # `==` compares elements, yet a tensor can be a key
 
     _data: Array
     _node: Node | None  # what made this tensor, or its Leaf; None if it requires no gradient
-    _version: list[int] | None  # shared by all tensors that view the same memory
-    grad: Tensor | SparseRows | None
+    _version: list[Any] | None  # shared by all tensors that view the same memory
+    _grad: Tensor | SparseRows | None
 
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: Any = None, device: str | None = None
     ):
-        self._version = None
-        if isinstance(data, Tensor):
-            data, self._version = data._data, _cell(data)
-        array = as_array(data, dtype)
+        given = data._data if isinstance(data, Tensor) else data
+        array = as_array(given, dtype)
         if device is not None:
             array = to_device(array, device)
-        if array is not data:
-            self._version = None
-        self._data, self._node, self.grad = array, None, None
+        self._data, self._version, self._node, self._grad = array, None, None, None
+        if given is not data:
+            self._version = _cell(data) if array is given else None
+        elif not isinstance(data, list | tuple | float | int):
+            self._version = shared_cell(array)
         if requires_grad:
             self.requires_grad_()
 
     @property
     def data(self) -> Array:
         """The raw array. Assigning another one rebinds it; graphs already recorded keep the old."""
+        self._version = shared_cell(self._data, self._version)
         return self._data
 
     @data.setter
     def data(self, array: Any) -> None:
-        array = as_array(array._data if isinstance(array, Tensor) else array)
+        given = array if isinstance(array, Tensor) else Tensor(array)
+        array = given._data
         same = array.shape == self.shape and array.dtype == self.dtype
-        self._data, self._version = array, None
+        self._data, self._version = array, _cell(given)
         if not same and self._node is not None:
             if not self.is_leaf:
                 raise RuntimeError("data of another shape or dtype can only be given to a leaf")
             self._node = Leaf(self)
+
+    @property
+    def grad(self) -> Tensor | SparseRows | None:
+        """The gradient that `backward` added up here. What is assigned must have this tensor's
+        shape, dtype and device, or be None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: Tensor | SparseRows | None) -> None:
+        if gradient is not None:
+            if not isinstance(gradient, Tensor | SparseRows):
+                raise TypeError(f"grad must be a Tensor or None, not a {class_name(gradient)}")
+            values = gradient._data if isinstance(gradient, Tensor) else gradient.values
+            given = gradient.shape, gradient.dtype, device_of(values)
+            if given != (self.shape, self.dtype, self.device):
+                raise ValueError(
+                    f"grad: the gradient {given[1]} {given[0]} on {given[2]} does not fit the "
+                    f"tensor {self.dtype} {self.shape} on {self.device}"
+                )
+        self._grad = gradient
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -233,7 +333,7 @@ class Tensor:
 
     def numpy(self) -> np.ndarray:
         """The values as a NumPy array: shared on the CPU, copied from a GPU."""
-        return to_device(self._data, "cpu")
+        return to_device(self.data, "cpu")
 
     def item(self) -> float | int | bool:
         """The only element, as a Python number.
@@ -273,13 +373,41 @@ class Tensor:
             targets = None
         _propagate([self], [gradient], targets, retain_graph, create_graph, _accumulate)
 
+    def __copy__(self) -> Tensor:
+        """A tensor of its own on the same memory, without the gradient; a leaf if this is one,
+        with the same history otherwise."""
+        twin = _rebuilt(type(self), self._data, None, self.requires_grad and self.is_leaf)
+        twin._version = _cell(self)
+        if not self.is_leaf:
+            twin._node = self._node
+        _attributes(twin).update(_attributes(self))
+        return twin
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """As in PyTorch with the gradient, if this is no parameter. Tensors that share an array
+        share its copy."""
         if not self.is_leaf:
             raise RuntimeError("only leaves can be deep-copied; detach() this tensor first")
-        copy = type(self).__new__(type(self))
-        memo[id(self)] = copy
-        copy._data, copy._version, copy._node, copy.grad = self._data.copy("K"), None, None, None
-        return copy.requires_grad_(self.requires_grad)
+        if (array := memo.get(id(self._data))) is None:
+            array = memo[id(self._data)] = self._data.copy("K")
+        twin = memo[id(self)] = _rebuilt(type(self), array, None, self.requires_grad)
+        if self._copies_grad:
+            twin._grad = deepcopy(self._grad, memo)
+        _attributes(twin).update(deepcopy(_attributes(self), memo))
+        return twin
+
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        """For `pickle`, as in PyTorch: a leaf without gradient arrives, with this one's
+        `requires_grad` and on its device. Those that share an array share it there too."""
+        array, axes = to_device(self._data, "cpu"), None
+        if not array.flags.forc:  # pickle would bring the axes into another order in memory
+            axes = memory_order(array.strides)
+            array = array.transpose(axes)
+        device = None if self.device == "cpu" else self.device
+        arguments = (type(self), array, device, self.requires_grad, axes)
+        return _rebuilt, arguments, _attributes(self) or None
+
+    _copies_grad = True
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
@@ -316,8 +444,27 @@ def _wrap(data: Any) -> Tensor:
     """A tensor around the result of a value function (NumPy returns 0-d results as scalars)."""
     tensor = _new_tensor(Tensor)
     tensor._data = data if type(data) is np.ndarray else _array(data)
-    tensor._node = tensor._version = tensor.grad = None
+    tensor._node = tensor._version = tensor._grad = None
     return tensor
+
+
+def _rebuilt(
+    kind: type[Tensor], array: Array, device: str | None, requires_grad: bool, axes: Any = None
+) -> Tensor:
+    """A copy, of any class of tensors; the classes' own constructors take other arguments."""
+    if axes is not None:
+        array = array.transpose(np.argsort(axes))
+    made = Tensor(array, requires_grad and kind is Tensor, device=device)
+    if kind is Tensor:
+        return made
+    tensor = kind.__new__(kind)
+    tensor._data, tensor._version, tensor._node, tensor._grad = made._data, _cell(made), None, None
+    return tensor.requires_grad_(requires_grad)
+
+
+def _attributes(tensor: Tensor) -> dict[str, Any]:
+    """The attributes that a user's subclass may have."""
+    return getattr(tensor, "__dict__", {})
 
 
 _new_tensor = Tensor.__new__
@@ -337,7 +484,7 @@ def _cell(tensor: Tensor) -> list[int]:
 def increment_version(tensor: Tensor) -> None:
     """Say that the tensor's memory was written, so that a pullback that needs the old values can
     refuse. Optimisers and in-place methods say it; code that writes `tensor.data` should too."""
-    _cell(tensor)[0] += 1
+    increment(_cell(tensor))
 
 
 class Node:
@@ -355,7 +502,8 @@ class Node:
     ):
         self.operation = operation
         self.inputs = inputs
-        self.kept = kept  # place of an input, or OUTPUT -> (array, version cell, version)
+        # Place of an input, or OUTPUT -> (array, version cell, version, whether it was no tensor).
+        self.kept = kept
         self.options = options
         self.shape = data.shape
         self.dtype = data.dtype
@@ -379,7 +527,7 @@ class Node:
             )
         options = self.options
         names = {"y": None, **options} if options else {"y": None}
-        for place, (data, cell, version) in self.kept.items():
+        for place, (data, cell, version, raw) in self.kept.items():
             if cell is not None:
                 if cell[0] != version:
                     raise RuntimeError(
@@ -387,10 +535,11 @@ class Node:
                         "which its pullback needs, was changed in place after it was used; "
                         "clone() it before, or change it after backward()"
                     )
-                data = _wrap(data)
-                data._version = cell
-                if create_graph:
-                    data._node = self if place == OUTPUT else self.inputs[place]
+                if not raw:
+                    data = _wrap(data)
+                    data._version = cell
+                    if create_graph:
+                        data._node = self if place == OUTPUT else self.inputs[place]
             if operation.variadic:
                 name = operation.place_name(place)
                 names[name] = (*names.get(name, ()), data)
@@ -617,17 +766,17 @@ def _accumulate(tensor: Tensor, gradient: Tensor) -> None:
             f"backward: a gradient {gradient.dtype} {gradient.shape} for a tensor that was given "
             f"other data since, {tensor.dtype} {tensor.shape}"
         )
-    if tensor.grad is not None:
-        tensor.grad = _sum(tensor.grad, gradient)
+    if tensor._grad is not None:
+        tensor._grad = _sum(tensor._grad, gradient)
     elif (
         isinstance(gradient, SparseRows)
         or _holders(gradient) == _SOLE
         and (gradient._data.base is None or held_alone(gradient._data))
         and 0 not in gradient._data.strides  # an expanded one would be written several times
     ):
-        tensor.grad = gradient
+        tensor._grad = gradient
     else:
-        tensor.grad = gradient.clone()
+        tensor._grad = gradient.clone()
 
 
 def _holders(tensor: Tensor) -> tuple[int, int]:

@@ -7,10 +7,20 @@ from hypothesis import HealthCheck, settings
 
 from minigen import backend
 
+TIMES = int(os.environ.get("MINIGEN_EXAMPLES", "1"))  # tests/matrix.py asks for more
+
 common = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("default", max_examples=25, **common)
-settings.register_profile("ci", max_examples=25, derandomize=True, **common)
+settings.register_profile("default", max_examples=25 * TIMES, **common)
+settings.register_profile("ci", max_examples=25 * TIMES, derandomize=True, **common)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that say themselves how many examples they try have `TIMES` as many, too."""
+    own = "_hypothesis_internal_use_settings"  # Hypothesis has no public name for it
+    for test in {item.function for item in items if hasattr(item, "function")}:
+        if TIMES > 1 and (said := getattr(test, own, None)):
+            setattr(test, own, settings(said, max_examples=TIMES * said.max_examples))
 
 
 @pytest.fixture

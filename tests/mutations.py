@@ -41,6 +41,30 @@ a kept output is a constant in the second derivative | exp, softmax
 what was kept is freed although retained | tensor
 -             if node.kept and not retain_graph:
 +             if node.kept:
+a copied leaf sends its gradients to the original | copies
+-     return tensor.requires_grad_(requires_grad)
++     return tensor.requires_grad_(False)
+copies of tensors on one array no longer share one | copies
+-             array = memo[id(self._data)] = self._data.copy("K")
++             array = self._data.copy("K")
+a pickled tensor forgets how its axes lie in memory | copies
+-             axes = memory_order(array.strides)
++             axes = range(array.ndim)
+a generator records nothing even while it waits | tensor
+-                     value = go_on(sent)
+-             except StopIteration as end:
++                     value = go_on(sent)
++                 _mode.enabled = self.enabled
++             except StopIteration as end:
+rebound data does not share the count of changes | versions
+-         self._data, self._version = array, _cell(given)
++         self._data, self._version = array, None
+what went out as an array does not share the count of changes | versions
+-         self._version = shared_cell(self._data, self._version)
++         pass
+any gradient is taken as a tensor's own | doors
+-             if given != (self.shape, self.dtype, self.device):
++             if given[0] != self.shape:
 no_grad inside no_grad ends both | tensor
 -         _mode.enabled = _mode.outside.pop()
 +         _mode.enabled = True
@@ -70,6 +94,49 @@ an array without axes wraps around unseen | functional_extremes
 a view does not share the count of changes | tensor
 -                 y._version = _cell(x)
 +                 pass
+a number of another library is watched by nobody | versions
+-                 cell = shared_cell(x) if is_array(x) else None
++                 cell = None
+a matrix keeps its own product | doors
+-                         elif is_array(x) and (plain := as_array(x)) is not x:
++                         elif False:
+# versions.py
+what overlaps is told apart | versions
+-         together += _regions[end].owners
++         pass
+memory of NumPy's own is not looked for by address | versions
+-             for owner in list(_owners.values()):
++             for owner in [new]:
+memory that is used again is remembered | versions
+-     found = _owners.pop(id(owner), None)
++     found = None
+# backend.py
+another byte order stays | doors
+-     known = DTYPES.get(dtype) or DTYPES.get(dtype.newbyteorder("="))
++     known = DTYPES.get(dtype) or dtype
+a mask is forgotten | doors
+-     if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
++     if False:
+numbers wrap around | doors
+-         if numbers and dtype is not None and dtype.kind in "iu":
++         if False:
+a copied stream begins anew | copies
+-     self.load_state_dict(state)
++     self.manual_seed(state["seed"])
+# nn/module.py
+a copied module shares the register of buffers | copies
+-             attributes["_persistent"] = dict(self._persistent)
++             pass
+a copied module shares its hooks | copies
+-             attributes["_hooks"] = tuple(map(list, self._hooks))
++             pass
+# optim/average.py
+buffers are averaged | optim_average
+-         if not self.use_buffers:
++         if False:
+unit vectors are averaged | optim_average
+-         return {f"{path}.{n}".lstrip(".") for path, m in modules for n in m._unaveraged}
++         return set()
 # sparse.py
 a row that is named twice counts once | functional_values
 -             xp.add.at(total, places.reshape(-1), values)
@@ -100,7 +167,28 @@ what has no weight still spoils the sum | functional_extremes
 the derivative of a constant is a product with 0 | functional_extremes
 -     return namespace(input).zeros_like(input)
 +     return input * 0
+alpha is left to the first operand's dtype | functional_values
+-     return converted(other, dtype) * alpha
++     return other * alpha
+alpha is forgotten in the gradient | add scaled, sub scaled
+-     return converted(other, dtype) * alpha
++     return converted(other, dtype) + other.detach() * (alpha - 1)
+integers are rounded down, not to 0 | functional_values
+- input - np.fmod(input, other), other
++ input, other
+a bound of NaN bounds nothing | functional_values
+- where((input < min) | _is_nan(min), min, input)
++ where(input < min, min, input)
 # functional/activation.py
+integers leave hardtanh as floats | functional_values
+-     if input.dtype.kind in "iu":
+-         return clamp(
++     if False:
++         return clamp(
+softmax forgets the dtype | functional_values
+-     input = converted(input, dtype)
+-     require_floating("softmax", input)
++     require_floating("softmax", input)
 the derivative of a gate is not a gate | leaky_relu
 - _gate(h, y, slope=slope)
 + h
@@ -135,6 +223,15 @@ places count from the end | functional_extremes
 what is flipped is a view | functional_extremes
 - input[tuple(turned)].copy(order="K")
 + input[tuple(turned)]
+a gather of fewer rows is a fault | functional_values
+- n > m and i != dim for
++ n != m and i != dim for
+an axis of no length is one piece | functional_values
+- -(-length // chunks) or [0] * chunks
++ max(1, -(-length // chunks))
+what is left of an axis is told by NumPy | functional_values
+- and (known := -math.prod(sizes)) > 0:
++ and (known := -math.prod(sizes)) < 0:
 a permutation for its inverse | permute
 - tuple(sorted(range(len(dims)), key=dims.__getitem__))
 + dims
@@ -171,7 +268,26 @@ margins are cropped from the wrong ends | pad
 the mirror shows the last pixel twice | functional_values
 - n - 1 - xp.abs(n - 1 - xp.abs(entries))
 + (n - xp.abs(n - xp.abs(entries))).clip(0, n - 1)
+a circle goes through what was cropped | functional_values
+- first, last = max(-b, 0), n - max(-a, 0)
++ first, last = 0, n
+# functional/inplace.py
+options in place are forgotten | functional_values
+-         if options:
++         if False:
+# backend.py
+a half of a number below 1 is rounded up to 1 | functional_values
+- numbers = (np.floor(numbers * 2048) / 2048).astype(dtype)
++ numbers = numbers.astype(dtype)
 # functional/normalization.py
+running statistics of examples move by the biased variance | functional_values
+-                 seen.mul_(1 - momentum).add_(moment(input, axes).mean(0), alpha=momentum)
++                 options = {"correction": 0} if moment is var else {}
++                 part = moment(input, axes, **options).mean(0)
++                 seen.mul_(1 - momentum).add_(part, alpha=momentum)
+an empty batch spoils running statistics | functional_values
+- if seen is not None and input._data.size:
++ if seen is not None:
 the mean and variance of a batch are constants | batch_norm training
 -     if not is_grad_enabled():
 +     if True:
@@ -200,6 +316,9 @@ the squares of float16 gradients are kept in float16 | functional_extremes
 a thread begins each parameter where the last one ended | optim
 - start, end = max(first - before, 0),
 + start, end = first if before else first - before,
+a setting out of a file may be of any kind | training_loop
+-     if own is not None and not kinds(saved) <= kinds(own):
++     if False:
 # functional/embedding.py
 the padding row learns | functional_values
 - real = rows != padding_idx
@@ -468,6 +587,158 @@ the nearby word is the word itself | word2vec
 cosines of vectors of another length | data_vectors
 -             unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1)
 +             unit /= 2
+# display.py
+an encoding without a character ends the work | display
+-                 except UnicodeEncodeError as error:
++                 except ZeroDivisionError as error:
+a full disk or a closed stream ends the work | display
+-             with suppress(OSError, ValueError):  # ValueError: it is closed
++             with suppress():
+a program without stderr has nothing to ask | display
+- return self._wrapped is not None and self._wrapped.isatty()
++ return self._wrapped.isatty()
+Python complains at its end of a pipe that nobody reads | display
+-                     os.dup2(null.fileno(), stream.fileno())
++                     pass
+a terminal of no size has no room | display
+- self.ncols = columns or 80
++ self.ncols = columns
+# files.py
+a file takes its place before it is on the disk | training_lock
+-             sync(file)
+-             if fcntl:
++             if fcntl:
+the folder's new entry is not on the disk | training_lock
+-             os.fsync(folder)
++             pass
+what a killed writer left stays beside the file | training_lock
+-         remove_unfinished(path.parent, path.name)
++         pass
+what others are writing is taken for a dead writer's | training_lock
+-                     lock(file)
+-                     if fcntl:
++                     if fcntl:
+# training/lock.py
+the lock keeps nobody out | training_lock
+-                 lock(file)
++                 pass
+a forked child lets go of its parent's folder | training_lock
+-         self._let_go.detach()
+-         self._file.close()
++         pass
+two loops of one process train in one folder | training_lock
+- if not self._looping.acquire(blocking=False):
++ if self._looping.acquire(blocking=False) == 2:
+a folder of that name is the same folder | training_lock
+- return not self._file.closed and is_at(self._file, self.path)
++ return not self._file.closed
+a file system without locks ends the run | training_lock
+-             except OSError as error:
++             except ZeroDivisionError as error:
+# training/run.py
+looking at a run takes it | training_lock
+-         return cls(folder, config)
++         run = cls(folder, config)
++         run._begin()
++         return run
+what a kill left in a folder inside stays | training_lock
+-             if inside.is_dir():
++             if False:
+a step of the metrics may be anything | training_run
+-     if not is_step(step := fields.pop("step", None)):
++     if (step := fields.pop("step", None)) is None:
+a metric may be any text | training_run
+- value in NOT_FINITE if isinstance(value, str)
++ True if isinstance(value, str)
+# training/common.py
+what is nested too deeply speaks of Python | training_run, training_checkpoint
+-     except RecursionError:
++     except ZeroDivisionError:
+a truth value is a step | training_run
+- type(value) is int and
++ isinstance(value, int) and
+# training/checkpoint.py
+a checkpoint may hold anything | training_checkpoint
+-             if not isinstance(state, dict):
++             if False:
+# training/loop.py
+a step of the checkpoint may be anything | training_loop
+- ("step", is_step(saved["step"]), "a whole
++ ("step", True, "a whole
+a loop of SIGTERM's is not saved | training_loop
+- for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
++ for name in ("SIGINT", "SIGHUP", "SIGBREAK")
+a signal that is ignored is taken | training_loop
+- if h not in (None, signal.SIG_IGN)}
++ if h is not None}
+a terminal that closes ends the step too | training_loop
+-             elif number != HANG_UP:
++             else:
+pictures after a kill are older than the checkpoint | training_loop, training_kills
+-                     self._draw()  # a kill may have come between the checkpoint and this
++                     pass
+pictures are drawn at the end alone | training_loop
+-                         self._save()
+-                         self._draw()
++                         self._save()
+what an object makes of a damaged entry escapes | training_loop
+- except Exception as error:  # whatever
++ except KeyError as error:  # whatever
+metrics after the checkpoint are kept | training_loop, training_kills
+-             run.rewind(self.step)
++             run.rewind(1e9)
+# training/command.py
+a script that SIGTERM ended is a success | display
+-         if loop.ended_by in (None, signal.SIGINT):
++         if True:
+# models/features.py
+a classifier that knows nothing is taken for one that knows | features
+- len(rest), chance) > 0.05:
++ len(rest), chance) > 1:
+# training/flags.py
+a number may be NaN | training_flags
+-         over = x >= least if above is None else x > above
++         over = not x < least if above is None else not x <= above
+-         return over and (x <= most if below is None else x < below) and math.isfinite(x)
++         return over and not (x > most if below is None else x >= below)
+a flag without an effect is passed over | training_flags
+-             if name in self._only and not met(settings):
++             if name in self._only and not met:
+settings that do not go together are taken | training_flags
+-             if when(settings):
++             if when is None:
+a width of a file is not checked | training_flags
+-         return flag.type(str(value))
++         return value
+# training/command.py
+the config keeps what was asked for, not what it means | training_flags
+-             flags = {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
++             flags = {}
+-         run.config = {**run.config, "demo": self.name, **settings}
++         run.config = {**run.config, "demo": self.name, **settings, **given}
+auto stays auto | training_flags
+-                 args.data = resolved("auto")
++                 pass
+a run is resumed as another demo's | training_flags
+-         if config.get("demo", self.name) != self.name:
++         if False:
+another width is taken on resuming | training_flags
+- and given[name] != kept:
++ and given[name] != kept == 0:
+a run that never began is resumed | training_flags
+-         if not (run.folder / CHECKPOINT).exists():
++         if not run.folder.exists():
+# training/run.py
+a run that never began keeps its name | training_flags
+-     return seen == [CONFIG] and is_free(folder)
++     return False
+a folder is given to two that are about to begin | training_flags
+-     return seen == [CONFIG] and is_free(folder)
++     return seen == [CONFIG]
+# training/loop.py
+the config is not what the run goes on with | training_flags
+-             run.write_config()  # of
++             pass  # of
 # metrics/similarity.py
 a given word may be the answer | metrics_similarity
 -         for given in (a, b, c):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 import minigen
@@ -262,6 +262,8 @@ def joined(draw, along_new_axis):
     lengths = [list(shape) for _ in range(whole(draw, 1, 3))]
     for s in [] if along_new_axis else lengths:
         s[dim] = whole(draw, 1, 3)
+    if not along_new_axis and draw(st.booleans()):
+        lengths.insert(whole(draw, 0, len(lengths)), [0])  # which fits any
     return [draw(arrays(tuple(s))) for s in lengths], dim
 
 
@@ -329,7 +331,7 @@ def keyed(draw):
 def gathered(draw, broadcast):
     shape = draw(shapes(1, 3, 1, 3))
     dim = a_dim(draw, len(shape))
-    index = list(shape)
+    index = list(shape) if broadcast else [whole(draw, 1, n) for n in shape]
     index[dim] = whole(draw, 1, 4)
     if broadcast and len(shape) > 1:
         index[(dim - 1) % len(shape)] = 1
@@ -562,9 +564,10 @@ def shuffled(draw, back):
 
 @call
 def surrounded(draw):
-    x, mode = picture(draw), one_of(draw, "constant", "reflect", "replicate")
-    low, high = (-1, 3) if mode == "constant" else (0, 1)
+    x, mode = picture(draw), one_of(draw, "constant", "reflect", "replicate", "circular")
+    low, high = (-1, 3) if mode == "constant" else (-1, 1)
     sizes = tuple(whole(draw, low, high) for _ in range(4))
+    assume(all(n + sizes[i] + sizes[i + 1] > 0 for n, i in zip(x.shape[2:], (2, 0), strict=True)))
     return x, sizes, {"mode": mode, "value": 1.5 if mode == "constant" else None}
 
 
@@ -585,6 +588,10 @@ def standardised(draw, kind):
     first = {"layer": (shape[2:],), "group": (one_of(draw, 1, 2),), "instance": (None, None)}[kind]
     size = shape[2:] if kind == "layer" else shape[1:2]
     affine = one_of(draw, (None, None), (draw(arrays(size)), draw(arrays(size))))
+    if kind == "instance" and draw(st.booleans()):
+        seen = (draw(arrays(size, layouts=False, **how)).copy() for how in (ANY, POSITIVE))
+        first = tuple(map(Constant, seen))  # written to
+        affine = *affine, draw(st.booleans())
     return draw(arrays(shape)), *first, *affine
 
 
@@ -654,6 +661,8 @@ OPERATIONS = [
     # On each element
     each("add", ANY, ANY),
     each("sub", ANY, ANY),
+    each("add scaled", ANY, ANY, alpha=st.sampled_from([2, -0.5])),
+    each("sub scaled", ANY, ANY, alpha=st.sampled_from([2, -0.5])),
     each("mul", ANY, ANY),
     each("div", ANY, NONZERO),
     each("pow", POSITIVE, ANY),

@@ -10,7 +10,8 @@ from minigen import nn, optim
 
 
 def network():
-    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2, bias=False))
+    last = nn.utils.spectral_norm(nn.Linear(4, 2, bias=False))
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), last)
 
 
 def change(net, rng):
@@ -25,22 +26,26 @@ def values(net):
     return {n: t.data.copy() for n, t in net.state_dict().items()}
 
 
-@given(decay=st.sampled_from([0.0, 0.5, 0.99, 1.0]), seed=st.integers(0, 100))
-def test_floats_are_averaged_counters_copied_and_everything_restored(decay, seed):
+@given(st.sampled_from([0.0, 0.5, 0.99, 1.0]), st.booleans(), st.integers(0, 100))
+def test_parameters_are_averaged_buffers_copied_and_everything_restored(decay, buffers, seed):
     rng, net = np.random.default_rng(seed), network()
-    average = optim.ExponentialMovingAverage(net, decay)
+    average = optim.ExponentialMovingAverage(net, decay, use_buffers=buffers)
+    averaged = {name for name, _ in net.named_parameters()}
+    averaged |= {"1.running_mean", "1.running_var"} if buffers else set()
     expected = values(net)
     for _ in range(3):
         change(net, rng)
         average.update()
         for name, value in values(net).items():
-            averaged = value.dtype.kind == "f"
-            expected[name] = decay * expected[name] + (1 - decay) * value if averaged else value
+            new = decay * expected[name] + (1 - decay) * value
+            expected[name] = new if name in averaged else value
     before, arrays = values(net), {n: t.data for n, t in net.state_dict().items()}
     with pytest.raises(KeyError), average.average_parameters():
         for name, value in values(net).items():
             np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6)
         assert net[1].num_batches_tracked.item() == 3
+        for vector in (net[2].weight_u, net[2].weight_v):
+            np.testing.assert_allclose(vector.norm().item(), 1, rtol=1e-6)
         change(net, rng)
         raise KeyError
     for name, tensor in net.state_dict().items():

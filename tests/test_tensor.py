@@ -1,7 +1,9 @@
 """The tape: what is recorded, kept, freed and refused; and the tensor itself."""
 
+import asyncio
 import copy
 import gc
+import inspect
 import operator
 import sys
 import threading
@@ -787,3 +789,80 @@ def test_to_converts_and_carries_the_gradient_back(dtype):
     (y * 3).sum().backward()
     assert x.grad.dtype == np.float64 and x.grad.data.tolist() == [3, 3]
     assert x.to("cpu") is x and x.to("cpu", dtype="float64") is x
+
+
+@pytest.mark.parametrize("mode", [no_grad, enable_grad])
+def test_a_mode_holds_while_a_generator_or_coroutine_runs_and_not_while_it_waits(mode):
+    inside, seen = mode is enable_grad, []
+
+    def states():
+        seen.append(is_grad_enabled())
+
+    @mode
+    def generator(first):
+        states()
+        try:
+            try:
+                second = yield first
+            except KeyError:
+                states()
+                second = yield "thrown"
+            states()
+            yield from (second, 5)
+            return 7
+        finally:
+            states()
+
+    @mode()
+    async def coroutine(value):
+        states()
+        await asyncio.sleep(0)
+        states()
+        return value
+
+    @mode()
+    async def stream():
+        try:
+            for i in range(3):
+                states()
+                yield i
+                await asyncio.sleep(0)
+        finally:
+            states()
+
+    def delegated():
+        return (yield from generator(1))
+
+    async def run():
+        task = asyncio.create_task(coroutine(3))
+        await asyncio.sleep(0)
+        assert is_grad_enabled() is not inside and await task == 3
+        async for value in stream():
+            assert is_grad_enabled() is not inside and value < 3
+        left = stream()
+        assert await left.asend(None) == 0
+        await left.aclose()
+
+    with (no_grad if inside else enable_grad)():
+        steps = delegated()
+        assert next(steps) == 1 and is_grad_enabled() is not inside
+        assert steps.throw(KeyError()) == "thrown" and is_grad_enabled() is not inside
+        assert steps.send(4) == 4 and next(steps) == 5
+        with pytest.raises(StopIteration) as end:
+            next(steps)
+        assert end.value.value == 7
+        left = generator(1)
+        next(left)
+        left.close()
+        asyncio.run(run())
+        assert is_grad_enabled() is not inside
+    assert seen and set(seen) == {inside}
+    assert inspect.isgeneratorfunction(generator) and inspect.isasyncgenfunction(stream)
+    assert inspect.iscoroutinefunction(coroutine) and coroutine.__name__ == "coroutine"
+
+
+def test_a_mode_decorates_no_class():
+    with pytest.raises(TypeError, match=r"no_grad decorates functions, not .*; of a class decor"):
+        no_grad(Tensor)
+    with pytest.raises(TypeError, match="enable_grad decorates functions"):
+        enable_grad()(type("Net", (), {}))

@@ -5,7 +5,7 @@ from minigen.data.digits import digits
 from minigen.data.folder import folder
 from minigen.data.images import DataError, Images
 from minigen.data.mixtures import Mixture, Parabola, grid, ring
-from minigen.data.sets import load
+from minigen.data.sets import load, resolved
 
 __all__ = [
     "Batches",
@@ -17,5 +17,6 @@ __all__ = [
     "folder",
     "grid",
     "load",
+    "resolved",
     "ring",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minigen.backend import as_array
 from minigen.data.images import DataError
 
 
@@ -29,6 +30,7 @@ class Batches:
         drop_last: bool = True,
         seed: int = 0,
     ) -> None:
+        arrays = tuple(map(as_array, arrays))
         lengths = [len(array) for array in arrays]
         if len(set(lengths)) != 1:
             raise ValueError(f"Batches: expected arrays of one length, got lengths {lengths}")

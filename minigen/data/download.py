@@ -8,13 +8,12 @@ downloaded to the cache. Its checksum decides, wherever it comes from.
 import hashlib
 import http.client
 import os
-import secrets
 import urllib.request
 from pathlib import Path
 
-from tqdm import tqdm
-
 from minigen.data.images import DataError
+from minigen.display import Bar
+from minigen.files import written_whole
 
 # Tried in turn. MNIST's are the copies that torchvision and the CVDF keep.
 MIRRORS = {
@@ -122,7 +121,7 @@ def _fetch(url: str) -> bytes:
     data = bytearray()
     with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
         total = answer.length
-        with tqdm(desc=url, total=total, unit="B", unit_scale=True, leave=False) as bar:
+        with Bar(desc=url, total=total, unit="B", unit_scale=True, leave=False) as bar:
             while piece := answer.read(PIECE):
                 data += piece
                 bar.update(len(piece))
@@ -132,15 +131,10 @@ def _fetch(url: str) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file beside its place and rename it, so that it is there whole or not at all."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_bytes(data)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with written_whole(path) as file:
+            file.write(data)
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written: {error.strerror}. Set MINIGEN_CACHE to a folder that you "

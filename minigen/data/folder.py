@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,14 @@ from PIL import Image, ImageOps
 from minigen.data.images import DataError, Images
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+# Other kinds by these names are not opened: Pillow would start Ghostscript for PostScript.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# Folders that programs keep for themselves; hidden ones are passed over too.
+PRIVATE = {"__MACOSX", "$RECYCLE.BIN", "@eaDir"}
+ALPHA = ("LA", "La", "P", "PA", "RGBA", "RGBa")  # modes that may be transparent
 SHOWN = 5  # unreadable files that are named
+RANGES = (1, 255, 65535)  # of pixels whose type does not say what white is
+AT_ONCE = 1 << 20  # pixels that are scaled at a time
 
 
 def folder(
@@ -26,8 +36,14 @@ def folder(
 
     A picture of any size becomes the largest square in its middle, resized to side × side. The
     folder's subfolders name the classes; pictures that lie in the folder itself are of the class
-    "". Files that are no pictures by their ending are passed over; pictures that cannot be read
-    are named on stderr and skipped.
+    "". Links to folders are followed, though none in circles. Hidden files and folders, which
+    begin with a dot, those that programs keep for themselves, and files that are no pictures by
+    their ending are passed over; pictures and folders that cannot be read are named on stderr and
+    skipped, and so are pictures of more pixels than Pillow's `Image.MAX_IMAGE_PIXELS`.
+
+    Of an animation the first picture is taken. What is transparent becomes white. White is 65535
+    where pixels have 16 bits; where they have 32, it is the least of 1, 255 and 65535 that the
+    picture does not exceed by more than half, or else its maximum. NaN is black.
 
     Args:
         path: the folder.
@@ -46,29 +62,26 @@ def folder(
         raise ValueError(f"folder: expected a side of 1 pixel or more, got {side}")
     if not path.is_dir():
         raise DataError(f"{path}: there is no such folder of pictures")
-    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in ENDINGS and f.is_file())
     images, kinds, broken = [], [], []
-    for file in files:
+    for file in sorted(_files(path, broken), key=lambda file: file.parts):
         try:
             images.append(_square(file, side))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except Exception as error:  # Pillow raises all kinds, of damaged files
             broken.append(f"{file} ({error or type(error).__name__})")
         else:
-            parent = file.parent.relative_to(path).parts
-            kinds.append(parent[0] if parent else "")
+            kinds.append(_kind(file.parent, path))
     if broken:
         more = f"\n  and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        names = "\n  ".join(broken[:SHOWN])
+        names = "\n  ".join(map(_printable, broken[:SHOWN]))
         print(f"skipped {len(broken)} unreadable pictures:\n  {names}{more}", file=sys.stderr)
     if not images:
         raise DataError(
             f"{path}: expected pictures ({', '.join(sorted(ENDINGS))}), found none that can be read"
         )
-    pixels = np.stack(images).transpose(0, 3, 1, 2)  # (N, 3, side, side)
-    coloured = (pixels != pixels[:, :1]).any()
-    if grey or (grey is None and not coloured):
-        weights = np.array([0.299, 0.587, 0.114])  # of ITU-R BT.601, as Pillow's
-        pixels = np.rint(np.einsum("nchw,c->nhw", pixels, weights))[:, None].astype(np.uint8)
+    if grey or (grey is None and all((image == image[..., :1]).all() for image in images)):
+        weights = np.array([299, 587, 114])  # thousandths, of ITU-R BT.601, as Pillow's
+        images = [((image @ weights + 500) // 1000).astype(np.uint8)[..., None] for image in images]
+    pixels = np.stack(images).transpose(0, 3, 1, 2)  # (N, C, side, side)
     classes = sorted(set(kinds))
     labels = np.array([classes.index(kind) for kind in kinds], np.int64)
     tenth = np.arange(len(labels)) % 10 == 9
@@ -79,18 +92,78 @@ def folder(
     return Images(str(path), pixels[taken], labels[taken], tuple(classes))
 
 
+def _files(root: Path, broken: list[str]) -> Iterator[Path]:
+    """The pictures by their ending; what cannot be looked at is added to `broken`.
+
+    A class meets a folder once, however many links lead there, and the root never again.
+    """
+    met, pending = set(), [root]
+    while pending:
+        folder = pending.pop()
+        try:
+            about = folder.stat()
+            places = {(kind, about.st_dev, about.st_ino) for kind in ("", _kind(folder, root))}
+            entries = [] if places & met else sorted(os.listdir(folder), reverse=True)
+        except OSError as error:
+            broken.append(f"{folder} ({error.strerror})")
+            continue
+        met.add((_kind(folder, root), about.st_dev, about.st_ino))
+        for name in entries:
+            entry = folder / name
+            if name.startswith(".") or name in PRIVATE:
+                continue
+            if os.path.isdir(entry):
+                pending.append(entry)
+            elif entry.suffix.lower() in ENDINGS:
+                if os.path.isfile(entry):
+                    yield entry
+                else:
+                    broken.append(f"{entry} (a link to nothing, or no file)")
+
+
+def _kind(path: Path, root: Path) -> str:
+    """The class of a folder: its first part below the root."""
+    return _printable("".join(path.relative_to(root).parts[:1]))
+
+
+def _printable(text: str) -> str:
+    """With escapes where the file system has names that are not in its own encoding."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _square(file: Path, side: int) -> np.ndarray:
     """The middle of a picture as uint8 (side, side, 3), turned as its camera was held; what is
     transparent becomes white."""
-    with Image.open(file) as picture:
-        picture = ImageOps.exif_transpose(picture)
-        if picture.mode.startswith("I") or picture.mode == "F":  # 16 bits and more a pixel
-            levels = np.asarray(picture, np.float64)
-            top = max(levels.max(), 1.0)
-            picture = Image.fromarray(np.rint(levels.clip(0) * (255 / top)).astype(np.uint8))
-        if picture.has_transparency_data:
-            picture = Image.alpha_composite(
-                Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")
-            )
-        square = ImageOps.fit(picture.convert("RGB"), (side, side), Image.Resampling.LANCZOS)
-        return np.asarray(square)
+    Image.init()  # or TIFF and WebP are not known yet
+    formats = [name for name in FORMATS if name in Image.OPEN]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sizes, which are limited here, and of odd metadata
+        with Image.open(file, formats=formats) as picture:
+            most = Image.MAX_IMAGE_PIXELS
+            if most and picture.width * picture.height > most:  # before any memory is asked for
+                raise ValueError(f"{picture.width} × {picture.height} pixels, more than {most:,}")
+            short = picture.mode.startswith("I;16") or picture.format in ("PNG", "PPM")
+            picture = ImageOps.exif_transpose(picture)
+            if picture.mode.startswith("I") or picture.mode == "F":
+                picture = _bytes(picture, 65535 if short and picture.mode != "F" else None)
+            # An attribute of Pillow's says as much, but only from 10.1 on.
+            if picture.mode in ALPHA or "transparency" in picture.info:
+                picture = Image.alpha_composite(
+                    Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")
+                )
+            square = ImageOps.fit(picture.convert("RGB"), (side, side), Image.Resampling.LANCZOS)
+            return np.asarray(square)
+
+
+def _bytes(picture: Image.Image, white: float | None) -> Image.Image:
+    """A grey picture of more than 8 bits a pixel as one of 8; see `folder` for white."""
+    levels = np.asarray(picture)
+    if white is None:
+        most = float(levels.max(where=np.isfinite(levels), initial=0))
+        white = next((top for top in RANGES if most <= 1.5 * top), most)
+    pixels = np.empty(levels.shape, np.uint8)
+    for first in range(0, levels.size, AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        level = np.nan_to_num(levels.reshape(-1)[part].astype(np.float64), posinf=white)
+        pixels.reshape(-1)[part] = np.rint(level.clip(0, white) * 255 / white)
+    return Image.fromarray(pixels)

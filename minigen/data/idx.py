@@ -5,7 +5,9 @@ a big-endian 32-bit integer, then the items. Only type 0x08, unsigned bytes, is 
 """
 
 import gzip
+import io
 import math
+import sys
 import zlib
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from minigen.data.images import DataError
 
 GZIP = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
+MOST_DIMENSIONS = 64  # of NumPy's arrays
+PIECE = 1 << 20  # bytes unpacked at a time
 SIDE = 28
 CLASSES = 10
 
@@ -26,17 +30,19 @@ def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
     opened or unpacked, that is of another kind, or whose length is not what its header says.
     """
     path = Path(path)
-    data = _unpack(path)
+    data = _read(path)
     if len(data) < 4 or data[:2] != b"\0\0":
         raise _damaged(path, "an IDX file, which begins with two zero bytes", _hex(data[:4]))
     if data[2] != UNSIGNED_BYTE:
         raise _damaged(path, "unsigned bytes, type 0x08", f"type {_hex(data[2:3])}")
-    if data[3] == 0 or ndim not in (None, data[3]):
-        raise _damaged(path, f"{ndim or '1 or more'} dimensions", data[3])
+    if not 0 < data[3] <= MOST_DIMENSIONS or ndim not in (None, data[3]):
+        raise _damaged(path, f"{ndim or f'1 to {MOST_DIMENSIONS}'} dimensions", data[3])
     start = 4 + 4 * data[3]
     if len(data) < start:
         raise _damaged(path, f"a header of {start} bytes", f"a file of {len(data)}")
     shape = tuple(np.frombuffer(data[4:start], ">u4").tolist())
+    if math.prod(n for n in shape if n) > sys.maxsize:
+        raise _damaged(path, "a shape that memory has addresses for", shape)
     expected, came = math.prod(shape), len(data) - start
     if came != expected:
         fault = "is cut short" if came < expected else "has trailing bytes"
@@ -61,17 +67,32 @@ def read_pair(images: str | Path, labels: str | Path) -> tuple[np.ndarray, np.nd
     return pixels[:, None], classes.astype(np.int64)
 
 
-def _unpack(path: Path) -> bytes:
+def _read(path: Path) -> bytes:
+    """The file unpacked; of one that is longer than its header says, hardly more than it says."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     if path.suffix != ".gz" and not data.startswith(GZIP):
         return data
+    unpacked = bytearray()
     try:
-        return gzip.decompress(data)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            while len(unpacked) <= _length(unpacked) and (piece := file.read(PIECE)):
+                unpacked += piece
     except (OSError, EOFError, zlib.error) as error:
         raise _damaged(path, "a whole gzip file", f"{len(data)} bytes: {error}") from error
+    return bytes(unpacked)
+
+
+def _length(start: bytearray) -> int:
+    """How long a file that begins so says that it is; of a beginning that says nothing, 0."""
+    if not start.startswith(bytes([0, 0, UNSIGNED_BYTE])) or len(start) < 4:
+        return 0
+    header = 4 + 4 * start[3]
+    if len(start) < header:
+        return header
+    return header + math.prod(np.frombuffer(start[4:header], ">u4").tolist())
 
 
 def _damaged(path: str | Path, expected: object, came: object) -> DataError:

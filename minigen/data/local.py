@@ -8,6 +8,7 @@ published or compressed with xz. Where a checksum is known it decides.
 from __future__ import annotations
 
 import hashlib
+import io
 import lzma
 import os
 from pathlib import Path
@@ -28,6 +29,7 @@ SOURCES = {
     "binarized-mnist": "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/",
     "cifar-10": "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
 }
+LONGEST = 50_000 * 1570  # bytes of a published file: a row of .amat may end with a blank and "\r\n"
 # SHA-256 or MD5 of the files, uncompressed.
 CHECKSUMS = {
     "binarized_mnist_train.amat": (
@@ -60,7 +62,8 @@ def binarized_mnist(split: str) -> Images:
     # Each row is 784 digits, 0 or 1, with a blank behind each or a line feed behind the last.
     text = np.frombuffer(read, np.uint8)
     bits = text[(text == ord("0")) | (text == ord("1"))] - ord("0")
-    if not bits.size or bits.size % PIXELS or 2 * bits.size < text.size:
+    blanks = np.isin(text, np.frombuffer(b" \t\r\n", np.uint8)).sum()
+    if not bits.size or bits.size % PIXELS or bits.size + blanks != text.size:
         raise DataError(f"{file}: expected rows of {PIXELS} digits 0 and 1; it is damaged")
     images = 255 * bits.reshape(-1, 1, 28, 28)
     return Images(name, images, np.zeros(len(images), np.int64), ("digit",))
@@ -111,14 +114,16 @@ def _missing(name: str, file: str) -> DataError:
 def _read(name: str, file: str) -> bytes | None:
     """A file's uncompressed bytes, None where it is nowhere."""
     for path in (p / end for p in _places(name) for end in (file, f"{file}.xz")):
-        if not path.exists():
-            continue
         try:
             data = path.read_bytes()
             if path.suffix == ".xz":
-                data = lzma.decompress(data)
-        except (OSError, lzma.LZMAError, EOFError) as error:
+                data = _unpacked(data)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, EOFError, lzma.LZMAError) as error:
             raise DataError(f"{path}: cannot be read: {error}") from error
+        if len(data) > LONGEST:
+            raise DataError(f"{path}: is longer than what is published at {SOURCES[name]}")
         kind, expected = CHECKSUMS.get(file, (None, None))
         if kind:
             came = hashlib.new(kind, data, usedforsecurity=False).hexdigest()
@@ -129,3 +134,12 @@ def _read(name: str, file: str) -> bytes | None:
                 )
         return data
     return None
+
+
+def _unpacked(data: bytes) -> bytes:
+    """What xz has packed, or a little more than LONGEST of it."""
+    unpacked = bytearray()
+    with lzma.LZMAFile(io.BytesIO(data), format=lzma.FORMAT_XZ) as file:
+        while len(unpacked) <= LONGEST and (piece := file.read(1 << 20)):
+            unpacked += piece
+    return bytes(unpacked)

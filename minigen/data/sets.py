@@ -65,7 +65,7 @@ def load(
     if own:
         return folder(name, side, split=split, size=size)
     if name == "auto":
-        name = _mnist_or_digits(download)
+        name = resolved(name, download)
     if name == "digits":
         return digits(size or DIGITS_SIZE[split], 2 * seed + SPLITS.index(split))
     if name in LOCAL:
@@ -77,7 +77,10 @@ def load(
     return Images(name, found.images[:size], found.labels[:size], found.classes)
 
 
-def _mnist_or_digits(download: bool) -> str:
+def resolved(name: str, download: bool = True) -> str:
+    """The name of the set that a name stands for: of "auto" see `load`, else itself."""
+    if name != "auto":
+        return name
     try:
         for split in SPLITS:
             find("mnist", split, download)

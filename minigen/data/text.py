@@ -1,6 +1,7 @@
 """Texts as rows of a vocabulary, streamed: memory grows with the vocabulary, not with the text.
 
-corpus("book.txt")      any text in UTF-8, plain, .gz or .xz
+corpus("book.txt")      any text in UTF-8, or in UTF-16 or UTF-32 by its byte-order mark; plain,
+                        .gz or .xz
 corpus("text8")         100 MB of English Wikipedia, downloaded once from its publisher
 corpus("docs")          the documentation that came with this installation: the docstrings of
                         Python's standard library, NumPy, SciPy and matplotlib, and the language
@@ -10,6 +11,7 @@ corpus("docs")          the documentation that came with this installation: the 
 from __future__ import annotations
 
 import ast
+import codecs
 import gc
 import gzip
 import hashlib
@@ -19,12 +21,15 @@ import io
 import lzma
 import os
 import re
+import sys
 import sysconfig
 import tempfile
+import unicodedata
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +40,8 @@ from minigen.data.images import DataError
 from minigen.files import StrPath
 
 PIECE = 1 << 20  # characters read at a time
+LONGEST = 1000  # characters of a word; in UTF-8 they fit into a file of vectors
+BEGINNING = 4 * LONGEST  # characters that make as many, with marks of their own
 
 TEXT8 = "text8.zip"
 TEXT8_URL = "http://mattmahoney.net/dc/text8.zip"
@@ -46,15 +53,47 @@ NOT_READ = {
     "turtledemo",
 }  # fmt: skip
 
-_LETTERS = re.compile(r"[^\W\d_]+")
+ENCODINGS = {  # by the mark that a file begins with; UTF-32's begins with UTF-16's
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
 _ASCII = {i: chr(i).lower() if chr(i).isalpha() else " " for i in range(128)}
+_ORDER_MARK = "\ufeff"
+# Not shown and part of no word: soft hyphens, directions of writing, byte-order marks.
+_UNSEEN = rf"\xad\u061c\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069{_ORDER_MARK}"
+_HIDE = re.compile(f"[{_UNSEEN}]+")
 
 
 def letters(text: str) -> list[str]:
-    """The words of a text: runs of letters, in lower case."""
+    """The words of a text, in lower case: runs of letters with the marks upon them, such as the
+    vowel signs of हिन्दी and the points of Hebrew, and the joiners between them, such as Persian's
+    that have no width. What is not shown, such as a soft hyphen, is left out.
+
+    Words are in Unicode's form NFC, so that equivalent texts have equal words.
+    """
     if text.isascii():  # the same, three times as fast
         return text.translate(_ASCII).split()
-    return _LETTERS.findall(text.lower())
+    text = unicodedata.normalize("NFC", _HIDE.sub("", text)).lower()
+    return _patterns()[0].findall(unicodedata.normalize("NFC", text))
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What a word looks like, and a run of what may stand in one.
+
+    Made when first asked for, since all characters are looked through for marks.
+    """
+    letter, joiner, ranges = r"[^\W\d_]", r"\u180e\u200c\u200d", []
+    for i in range(sys.maxunicode + 1):
+        if unicodedata.category(chr(i)).startswith("M"):
+            if ranges and ranges[-1][1] == i - 1:
+                ranges[-1][1] = i
+            else:
+                ranges.append([i, i])
+    mark = "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
+    more = f"[{mark}]++|[{joiner}]++(?=[{mark}]|{letter})|{letter}++"
+    inside = f"(?:{letter}++|[{mark}{joiner}{_UNSEEN}]++)*+"
+    return re.compile(f"{letter}++(?:{more})*+"), re.compile(inside)
 
 
 class Corpus:
@@ -64,7 +103,8 @@ class Corpus:
     file, 4 bytes a word, in the folder for temporary files (see `TMPDIR`), and go with the object.
 
     Args:
-        pieces: the text, cut anywhere between words.
+        pieces: the text, cut anywhere between words. Of a word longer than 1,000 characters these
+            count alone.
         min_count: words that occur less often are left out of the vocabulary and of the text, so
             that those around them become neighbours, as in word2vec.
         tokenise: from a piece to its words.
@@ -146,9 +186,11 @@ class Corpus:
 
 
 class _Numbers(dict):
-    """Numbers each new key."""
+    """Numbers each new key, of which the first LONGEST characters are kept."""
 
     def __missing__(self, key: str) -> int:
+        if len(key) > LONGEST:
+            return self[key[:LONGEST]]
         self[key] = number = len(self)
         return number
 
@@ -174,17 +216,32 @@ def corpus(
 
 
 def text_pieces(path: StrPath) -> Iterator[str]:
-    """A text file in pieces cut at white space; bytes that are not UTF-8 become U+FFFD, which is no
-    letter.
+    """A text file in pieces that cut no word; what is no text becomes U+FFFD, which is no letter,
+    and byte-order marks are left out, wherever they stand.
 
     Raises:
-        DataError: the file is missing, cannot be read, or its compression is damaged.
+        DataError: the file is missing, cannot be read, is an archive or UTF-16 without its mark,
+            or its compression is damaged.
     """
     path = Path(path)
-    opener = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
     try:
-        with opener(path, "rb") as file:
-            yield from _pieces(file)
+        with open(path, "rb") as raw:
+            start, ending = raw.peek(6), path.suffix.lower()
+            file: Any = raw
+            if start.startswith(b"PK\x03\x04"):
+                raise DataError(f"{path}: a zip archive, not a text: unpack it first")
+            if ending == ".gz" or start.startswith(b"\x1f\x8b"):
+                file = gzip.GzipFile(fileobj=raw)
+            elif ending == ".xz" or start.startswith(b"\xfd7zXZ\0"):
+                file = lzma.LZMAFile(raw, format=lzma.FORMAT_XZ)  # noqa: SIM115 - ends with raw
+            head = file.peek(PIECE)
+            encoding = next((name for mark, name in ENCODINGS.items() if head.startswith(mark)), "")
+            if not encoding and 4 * head.count(0) > len(head):
+                raise DataError(
+                    f"{path}: every fourth byte or more is zero, as in UTF-16 or in no text at all:"
+                    " save it as UTF-8"
+                )
+            yield from _pieces(file, encoding or "utf-8")
     except FileNotFoundError as error:
         raise DataError(
             f"there is no text file {path}: give a file, text8, or docs for the documentation on"
@@ -195,15 +252,26 @@ def text_pieces(path: StrPath) -> Iterator[str]:
         raise DataError(f"{path}: cannot be read: {reason}") from error
 
 
-def _pieces(file: Any) -> Iterator[str]:
-    """Pieces cut at white space, or, where a piece has none, anywhere."""
-    text = io.TextIOWrapper(file, encoding="utf-8", errors="replace")
+def _pieces(file: Any, encoding: str = "utf-8") -> Iterator[str]:
+    """Pieces of at most PIECE characters, cut behind white space.
+
+    PIECE characters without any are cut behind the last that stands in no word. Of a word without
+    an end the beginning is kept, for a corpus keeps no more. So neither the words depend on how the
+    file is read, nor the time on where white space stands.
+    """
+    text = io.TextIOWrapper(file, encoding=encoding, errors="replace")
     rest = ""
-    while piece := text.read(PIECE):
-        piece = rest + piece
-        end = max(piece.rfind(" "), piece.rfind("\n"))
-        if end < 0:
-            end = len(piece)
+    while piece := text.read(PIECE - len(rest)):
+        piece = rest + piece.replace(_ORDER_MARK, "")
+        end = len(piece)
+        if piece and not piece[-1].isspace():
+            end -= len(piece.rsplit(None, 1)[-1])
+        if not end and len(piece) == PIECE:
+            end = PIECE - _patterns()[1].match(piece[::-1]).end()
+            if PIECE - end > BEGINNING:
+                piece = piece[: end + BEGINNING]
+            else:
+                end = end or PIECE
         yield piece[:end]
         rest = piece[end:]
     yield rest
@@ -257,7 +325,7 @@ def _complaint_about_text8(source: Path | io.BytesIO) -> str | None:
             while (piece := file.read(PIECE)) and size <= TEXT8_SIZE:
                 md5.update(piece)
                 size += len(piece)
-    except (OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # zipfile raises all kinds
         return f"is damaged ({error})"
     if size != TEXT8_SIZE or md5.hexdigest() != TEXT8_MD5:
         return f"expected {TEXT8_SIZE} bytes with the MD5 checksum {TEXT8_MD5}, got another file"

@@ -8,6 +8,7 @@ word2vec, gensim, fastText and others read and write them.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +19,7 @@ from minigen.data.images import DataError
 from minigen.files import StrPath, written_whole
 
 LONGEST = 4096  # bytes; no word is longer, and no first line
+MOST = sys.maxsize >> 10  # numbers of a vector; a few more and no memory had addresses for them
 
 
 class Vectors:
@@ -39,7 +41,8 @@ class Vectors:
 
     def __init__(self, words: Iterable[str], vectors: np.ndarray):
         self.words = list(words)
-        self.vectors = np.asarray(vectors, np.float32)
+        with np.errstate(over="ignore"):  # infinity is refused below
+            self.vectors = np.asarray(vectors, np.float32)
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.words):
             raise ValueError(
                 f"Vectors: expected a row for each of {len(self.words)} words, got"
@@ -134,7 +137,8 @@ class Vectors:
         `load` gets the same float32 numbers.
 
         Raises:
-            ValueError: a word that no file can hold: empty, with white space, or not UTF-8.
+            ValueError: a word that no file can hold: empty, with a blank, tab or another of ASCII's
+                white space, longer than 4,096 bytes, or not UTF-8.
             OSError: the file cannot be written; an older one stays as it was.
         """
         with written_whole(path) as file:
@@ -144,11 +148,8 @@ class Vectors:
                     name = word.encode()
                 except UnicodeEncodeError as error:
                     raise ValueError(f"{path}: the word {word!r} is no valid text") from error
-                if not word or word.split() != [word] or len(name) > LONGEST:
-                    raise ValueError(
-                        f"{path}: the word {word!r} is empty, has white space, or is longer than"
-                        f" {LONGEST} bytes"
-                    )
+                if fault := _fault(name):
+                    raise ValueError(f"{path}: the word {word[:60]!r} {fault}")
                 if text:  # nine digits tell any float32 from any other
                     file.write(name + b"".join(b" %.9g" % x for x in vector.tolist()) + b"\n")
                 else:
@@ -160,8 +161,9 @@ class Vectors:
 
         Raises:
             DataError: the file is missing, cannot be read, or is no such file: its first line
-                promises other than what follows, it is cut short, a word is not UTF-8 or there
-                twice, or a number is none. Nothing is allocated on the word of the first line.
+                promises other than what follows, it is cut short, a number is none, or a word is
+                there twice or is one that `save` refuses. Nothing is allocated on the word of the
+                first line.
         """
         path = Path(path)
         try:
@@ -175,32 +177,30 @@ class Vectors:
     @classmethod
     def _read(cls, file: BinaryIO, path: Path) -> Vectors:
         first = file.readline(LONGEST)
-        try:
-            count, dim = (int(n) for n in first.split())
-            if min(count, dim) < 0 or not first.endswith(b"\n"):
-                raise ValueError
-        except ValueError:
+        sizes = first.split()
+        if [n.isdigit() for n in sizes] != [True, True] or not first.endswith(b"\n"):
             raise DataError(
                 f"{path}: no file of word vectors: expected a first line '<words> <dim>', got"
                 f" {first[:60]!r}"
-            ) from None
+            )
+        # Forty digits are more than any file can hold, and Python refuses to read thousands.
+        count, dim = (int(n.lstrip(b"0")[:40] or b"0") for n in sizes)
         left = os.fstat(file.fileno()).st_size - file.tell()
         # Two bytes are the least that a number takes in text; in binary it takes four.
-        if count * (2 + 2 * dim) > left:
+        if count * (2 + 2 * dim) > left or dim > MOST:
             raise DataError(
                 f"{path}: its first line promises {count} words of {dim} numbers, but only {left}"
                 f" bytes follow: it is cut short, or damaged"
             )
-        binary = _looks_binary(file, dim)
+        binary = count > 0 and _looks_binary(file, dim)
         words: list[str] = []
         vectors = np.empty((count, dim), np.float32)
         read = _binary_entry if binary else _text_entry
         for row in range(count):
             name = read(file, vectors[row], path, row)
-            try:
-                words.append(name.decode())
-            except UnicodeDecodeError:
-                raise DataError(f"{path}: word {row + 1}, {name!r}, is not UTF-8") from None
+            if fault := _fault(name):
+                raise DataError(f"{path}: word {row + 1}, {name[:60]!r}, {fault}")
+            words.append(name.decode())
         if rest := file.read(LONGEST).strip():
             raise DataError(
                 f"{path}: its first line promises {count} words, but more follows: {rest[:40]!r}"
@@ -216,27 +216,47 @@ class Vectors:
         return self.index[word]
 
 
+def _fault(name: bytes) -> str | None:
+    """Why a word cannot stand in a file of either format, if so."""
+    if name.split() != [name]:
+        return "has white space" if name else "is empty"
+    if len(name) > LONGEST:
+        return f"is longer than {LONGEST} bytes"
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return "is not UTF-8"
+    return None
+
+
 def _looks_binary(file: BinaryIO, dim: int) -> bool:
-    """Whether the first entry is other than a line of a word and `dim` numbers."""
+    """Whether the first entry is other than a line of a word and `dim` numbers; a line of several
+    words is text, if it can be printed."""
     start = file.tell()
     line = file.readline(LONGEST + 64 * dim)
     file.seek(start)
+    fields = line.split()
+    more = len(fields) - 1 - dim
+    printable = b" ".join(fields).decode("utf-8", "surrogateescape").isprintable()
+    return more < 0 or (more > 0 and not printable) or _numbers(fields[1 + more :]) is None
+
+
+def _numbers(fields: list[bytes]) -> list[float] | None:
     try:
-        return len([float(x) for x in line.split()[-dim:]]) != dim or len(line.split()) != dim + 1
+        return [float(x) for x in fields]
     except ValueError:
-        return True
+        return None
 
 
 def _text_entry(file: BinaryIO, vector: np.ndarray, path: Path, row: int) -> bytes:
     longest = LONGEST + 64 * len(vector)
     line = file.readline(longest)
     fields = line.split()
-    if len(fields) == len(vector) + 1:
-        try:
-            vector[:] = [float(x) for x in fields[1:]]
-            return fields[0]
-        except ValueError:
-            pass
+    numbers = _numbers(fields[1:]) if len(fields) == len(vector) + 1 else None
+    if numbers is not None:
+        with np.errstate(over="ignore"):  # infinity is refused with its word
+            vector[:] = numbers
+        return fields[0]
     raise DataError(
         f"{path}: word {row + 1}: expected a line of a word and {len(vector)} numbers, got"
         f" {len(fields)} fields: {line[:60]!r}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minigen.backend import to_device
 from minigen.functional import inplace
 from minigen.functional.activation import (
@@ -21,6 +19,7 @@ from minigen.functional.activation import (
     softmax,
     softplus,
 )
+from minigen.functional.arguments import refuse
 from minigen.functional.convolution import (
     conv1d,
     conv2d,
@@ -59,7 +58,9 @@ from minigen.functional.normalization import (
     normalize,
 )
 from minigen.functional.pointwise import (
-    _cast,
+    _add,
+    _div,
+    _sub,
     abs,
     add,
     bitwise_and,
@@ -67,6 +68,7 @@ from minigen.functional.pointwise import (
     bitwise_or,
     clamp,
     clone,
+    converted,
     cos,
     div,
     eq,
@@ -184,21 +186,33 @@ def _move(input: Any, *, source: str, target: str) -> Any:
     return to_device(input, target)
 
 
-def to(self: Tensor, *targets: Any, dtype: Any = None, device: str | None = None) -> Tensor:
+def to(
+    self: Tensor,
+    *targets: Any,
+    dtype: Any = None,
+    device: str | None = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: None = None,
+) -> Tensor:
     """This tensor with another dtype (`to("float64")`, `to(np.float64)`) or on another device
-    (`to("cuda")`, `to("cpu")`); itself if nothing changes. Gradients are carried back."""
-    for target in targets:
-        if isinstance(target, str) and target.partition(":")[0] in ("cpu", "cuda"):
+    (`to("cuda")`, `to("cpu")`), or with the dtype and device of another tensor; itself if nothing
+    changes and no `copy` is wanted. Gradients are carried back. Transfers always wait."""
+    refuse("to", memory_format=memory_format)
+    flags = [t for t in targets if isinstance(t, bool)]  # non_blocking and copy, by place
+    copy = copy or flags[1:] == [True]
+    for target in targets[: len(targets) - len(flags)]:
+        if isinstance(target, Tensor):
+            dtype, device = target.dtype, target.device
+        elif isinstance(target, str) and target.partition(":")[0] in ("cpu", "cuda"):
             device = target
         else:
             dtype = target
     y = self
     if device is not None and device not in (self.device, self.device.partition(":")[0]):
         y = _move(y, source=y.device, target=device)
-    if dtype is not None and np.dtype(dtype) != y.dtype:
-        dtype = np.dtype(dtype)
-        y = _cast(y if dtype.kind == "f" else y.detach(), to=dtype)
-    return y
+    y = converted(y, dtype)
+    return y.clone() if copy and y is self else y
 
 
 def _attach() -> None:
@@ -217,16 +231,18 @@ def _attach() -> None:
     for name in ("copy_", "fill_", "zero_", "add_", "sub_", "mul_", "div_", "normal_", "uniform_"):
         setattr(Tensor, name, getattr(inplace, name))
     operators = {
-        "add": add, "sub": sub, "mul": mul, "truediv": div, "pow": pow, "matmul": matmul,
+        "add": _add, "sub": _sub, "mul": mul, "truediv": _div, "pow": pow, "matmul": matmul,
         "and": bitwise_and, "or": bitwise_or, "rand": bitwise_and, "ror": bitwise_or,
         "eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge,
         "neg": neg, "abs": abs, "invert": bitwise_not, "getitem": index,
         "setitem": inplace.setitem, "iadd": inplace.add_, "isub": inplace.sub_,
-        "imul": inplace.mul_, "itruediv": inplace.div_, "radd": add, "rmul": mul,
-        "rsub": lambda self, other: sub(other, self),
-        "rtruediv": lambda self, other: div(other, self),
+        "imul": inplace.mul_, "itruediv": inplace.div_, "radd": _add, "rmul": mul,
+        "rsub": lambda self, other: _sub(other, self),
+        "rtruediv": lambda self, other: _div(other, self),
         "rpow": lambda self, other: pow(other, self),
-        "rmatmul": lambda self, other: matmul(Tensor(other), self),
+        "rmatmul": lambda self, other: matmul(
+            other if isinstance(other, Tensor) else Tensor(other), self
+        ),
     }  # fmt: skip
     for name, f in operators.items():
         setattr(Tensor, f"__{name}__", f)

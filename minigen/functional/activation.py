@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from minigen.backend import FLOAT32, Array
 from minigen.functional.arguments import axis, refuse, require_floating
-from minigen.functional.pointwise import erf, exp, sigmoid, tanh, where
+from minigen.functional.pointwise import clamp, converted, erf, exp, sigmoid, tanh, where
 from minigen.kernels import elementwise
 from minigen.operation import in_float32, operation
 from minigen.tensor import Tensor
@@ -172,8 +173,16 @@ def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
     """The input between its bounds, and its nearer bound outside. The gradient at a bound is 0, as
-    in PyTorch (that of `clamp` is not)."""
+    in PyTorch (that of `clamp` is not).
+
+    Raises:
+        ValueError: the bounds are the wrong way round.
+    """
     refuse("hardtanh", inplace=inplace)
+    if min_val > max_val:
+        raise ValueError(f"hardtanh: min_val {min_val} is more than max_val {max_val}")
+    if input.dtype.kind in "iu":
+        return clamp(input, int(min_val), int(max_val))
     return _hardtanh(input, low=float(min_val), high=float(max_val))
 
 
@@ -193,10 +202,10 @@ def _softmax(input: Array, *, dim: int) -> Array:
     return e
 
 
-def softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: None = None) -> Tensor:
-    """e^input / Σ e^input along axis `dim`. Shape: that of the input."""
-    if dtype is not None:
-        refuse("softmax", dtype=dtype)
+def softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """e^input / Σ e^input along axis `dim`, of the input in that `dtype`. Shape: that of the
+    input."""
+    input = converted(input, dtype)
     require_floating("softmax", input)
     return _softmax(input, dim=axis("softmax", dim, input._data.ndim))
 
@@ -208,9 +217,9 @@ def _log_softmax(input: Array, *, dim: int) -> Array:
     return y
 
 
-def log_softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: None = None) -> Tensor:
-    """input − log Σ e^input along axis `dim`, without overflow. Shape: that of the input."""
-    if dtype is not None:
-        refuse("log_softmax", dtype=dtype)
+def log_softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """input − log Σ e^input along axis `dim`, of the input in that `dtype`, without overflow.
+    Shape: that of the input."""
+    input = converted(input, dtype)
     require_floating("log_softmax", input)
     return _log_softmax(input, dim=axis("log_softmax", dim, input._data.ndim))

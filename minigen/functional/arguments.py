@@ -19,7 +19,8 @@ def refuse(name: str, **arguments: Any) -> None:
     """
     for argument, value in arguments.items():
         if value is not None and value is not False:
-            raise NotImplementedError(f"{name}: {argument}={value!r} is not supported")
+            shown = argument if hasattr(value, "shape") else f"{argument}={value!r}"
+            raise NotImplementedError(f"{name}: {shown} is not supported")
 
 
 def require_floating(name: str, input: Any) -> None:
@@ -84,6 +85,18 @@ def sizes(name: str, arguments: Sequence[Any]) -> tuple[int, ...]:
         return tuple(map(operator.index, arguments))
     except TypeError:
         raise TypeError(f"{name}: sizes must be integers, not {tuple(arguments)!r}") from None
+
+
+def lengths(name: str, arguments: Sequence[Any]) -> tuple[int, ...]:
+    """The lengths of a new tensor's axes, given as `f(2, 3)` or `f((2, 3))`.
+
+    Raises:
+        TypeError, ValueError: one is no whole number, or negative.
+    """
+    shape = sizes(name, arguments)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"{name}: an axis cannot have a negative length: {shape}")
+    return shape
 
 
 def pair(name: str, argument: str, value: Any, least: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from minigen.tensor import Tensor, is_grad_enabled
 
 def _embedding_pullback(g: Tensor, rows: Array, shape, padding_idx, sparse) -> Tensor | SparseRows:
     """Each vector's gradient is added to the row that it came from."""
-    rows, g = rows.reshape(-1), g.reshape(-1, shape[1])
+    rows, g = rows.reshape(-1), g.reshape(rows.size, shape[1])
     if padding_idx is not None:
         real = rows != padding_idx
         rows, g = rows[real], g[real]

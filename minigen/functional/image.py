@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array, namespace, require_fit
-from minigen.functional.arguments import pair, refuse
+from minigen.functional.arguments import pair, refuse, require_floating
 from minigen.functional.shape import _in_rows, _index
 from minigen.kernels import windows
 from minigen.operation import in_float32, operation
@@ -86,6 +87,7 @@ def avg_pool2d(
         ValueError: shapes do not fit, or padding is more than half a window.
     """
     name = "avg_pool2d"
+    require_floating(name, input)
     input, single = batched(name, input, 4, "N, C, H, W")
     kernel = pair(name, "kernel_size", kernel_size, 1)
     steps = pair(name, "stride", kernel if stride in (None, ()) else stride, 1)
@@ -134,8 +136,11 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     Shapes: (N, C, H, W) or (C, H, W) -> the same with H, W replaced by `output_size`.
     """
     name = "adaptive_avg_pool2d"
+    require_floating(name, input)
     input, single = batched(name, input, 4, "N, C, H, W")
     wanted = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
+    if len(wanted) != 2:
+        raise ValueError(f"{name}: output_size must be an integer or a pair, not {output_size!r}")
     wanted = tuple(n if m is None else m for m, n in zip(wanted, input.shape[2:], strict=True))
     size = pair(name, "output_size", wanted, 1)
     if 0 in input.shape[2:]:
@@ -209,7 +214,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     r, (*lead, c, h, w) = upscale_factor, input.shape
     if r < 1 or c % (r * r):
         raise ValueError(f"pixel_shuffle: {c} channels do not divide by {r}² (shape {input.shape})")
-    x = input.reshape(-1, c // (r * r), r, r, h, w).permute(0, 1, 4, 2, 5, 3)
+    x = input.reshape(math.prod(lead), c // (r * r), r, r, h, w).permute(0, 1, 4, 2, 5, 3)
     return _in_rows(x).reshape(*lead, c // (r * r), h * r, w * r)
 
 
@@ -222,7 +227,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     r, (*lead, c, h, w) = downscale_factor, input.shape
     if r < 1 or h % r or w % r:
         raise ValueError(f"pixel_unshuffle: {h}×{w} pixels do not divide by {r}")
-    x = input.reshape(-1, c, h // r, r, w // r, r).permute(0, 1, 3, 5, 2, 4)
+    x = input.reshape(math.prod(lead), c, h // r, r, w // r, r).permute(0, 1, 3, 5, 2, 4)
     return _in_rows(x).reshape(*lead, c * r * r, h // r, w // r)
 
 
@@ -240,8 +245,9 @@ def pad(
 ) -> Tensor:
     """More entries around the last axes: `pad` = (left, right), (left, right, top, bottom), ….
 
-    constant: of `value` (0); negative numbers crop. reflect: mirrored at the outer entries, which
-    are not repeated. replicate: the outer entries again.
+    constant: of `value` (0). reflect: mirrored at the outer entries, which are not repeated.
+    replicate: the outer entries again. circular: the entries from the other end. Negative numbers
+    crop.
 
     Raises:
         ValueError: an odd number of sizes, too many of them, more than can be mirrored, or a value
@@ -258,23 +264,28 @@ def pad(
     if mode == "constant":
         require_fit("pad", value or 0, input.dtype)
         return _place(input, before=before, after=after, value=value or 0)
-    if mode not in ("reflect", "replicate"):
+    if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"pad: mode={mode!r} is not supported")
     if value is not None:
         raise ValueError(f"pad: value goes with mode 'constant', not {mode!r}")
     xp = namespace(input.data)
+    source = input
     for axis, (n, b, a) in enumerate(zip(input.shape, before, after, strict=True)):
         if not (b or a):
             continue
-        if min(b, a) < 0 or not n or (mode == "reflect" and max(b, a) >= n):
+        most = {"reflect": n - 1, "replicate": math.inf, "circular": n}[mode]
+        if not n or max(b, a) > most:
             raise ValueError(f"pad: {mode} by {b} and {a} does not fit an axis of length {n}")
         entries = xp.arange(-b, n + a)
         if mode == "reflect":  # a triangle wave: 0 … n−1 and back
             entries = n - 1 - xp.abs(n - 1 - xp.abs(entries))
-        else:
+        elif mode == "replicate":
             entries = entries.clip(0, n - 1)
+        else:  # what was cropped does not come round again
+            first, last = max(-b, 0), n - max(-a, 0)
+            entries = first + (entries - first) % max(last - first, 1)
         input = _index(input, key=(*(slice(None),) * axis, entries))
-    return input
+    return input.clone() if input is source else input
 
 
 @operation(input=lambda g, shape, size, how: _add_patches(g, shape_=shape[2:], size=size, how=how))

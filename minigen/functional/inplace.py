@@ -3,7 +3,10 @@ memory changed, and a pullback that still needs the old values refuses."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from minigen import backend
 from minigen.backend import (
@@ -14,10 +17,12 @@ from minigen.backend import (
     is_array,
     on_host,
     require_fit,
+    require_writable,
     to_device,
 )
+from minigen.functional.pointwise import add, div, mul, sub
 from minigen.functional.shape import split_key
-from minigen.tensor import Tensor, increment_version, is_grad_enabled
+from minigen.tensor import Tensor, increment_version, is_grad_enabled, no_grad
 
 
 def _writable(name: str, tensor: Tensor, *others: Any) -> Any:
@@ -28,6 +33,7 @@ def _writable(name: str, tensor: Tensor, *others: Any) -> Any:
             f"{name}: writing in place is not recorded, so it is refused where a gradient is "
             "required; make a new tensor, or write inside `with minigen.no_grad():`"
         )
+    require_writable(name, tensor._data)
     return tensor._data
 
 
@@ -42,12 +48,12 @@ def _single(name: str, array: Array) -> Array:
 
 
 def _raw(name: str, value: Any, dtype: Any) -> Any:
-    """The value, which an array of `dtype` can hold if it is a number."""
+    """The value, which an array of `dtype`, if that is given, can hold if it is a number."""
     value = value._data if isinstance(value, Tensor) else value
-    if not is_array(value):
-        value = value if isinstance(value, float | int) else as_array(value)
+    if not isinstance(value, float | int):
+        value = as_array(value)
     number = value.item() if is_array(value) and not value.ndim and on_host(value) else value
-    if isinstance(number, float | int):
+    if dtype is not None and isinstance(number, float | int):
         require_fit(name, number, dtype)
     return value
 
@@ -75,12 +81,16 @@ def zero_(self: Tensor) -> Tensor:
     return fill_(self, 0)
 
 
-def _in_place(name: str, symbol: str) -> Any:
-    def method(self: Tensor, other: Any) -> Tensor:
+def _in_place(name: str, symbol: str, function: Callable[..., Tensor]) -> Any:
+    def method(self: Tensor, other: Any, **options: Any) -> Tensor:
         array = _single(name, _writable(name, self, other))
-        value = other._data if isinstance(other, Tensor) else other
-        if array.dtype.kind in "iu":
-            value = _raw(name, other, array.dtype)
+        value = _raw(name, other, array.dtype if array.dtype.kind in "iu" else None)
+        if options:  # alpha or rounding_mode
+            with no_grad():
+                y = function(self, other, **options)
+            if not np.can_cast(y.dtype, self.dtype, "same_kind"):
+                raise TypeError(f"{name}: {self.dtype} cannot hold the result, {y.dtype}")
+            return copy_(self, y)
         if symbol == "+":
             array += value
         elif symbol == "-":
@@ -93,12 +103,15 @@ def _in_place(name: str, symbol: str) -> Any:
         return self
 
     method.__name__ = name
-    method.__doc__ = f"self {symbol}= other, in the tensor's own memory; not recorded."
+    method.__doc__ = (
+        f"self {symbol}= other, in the tensor's own memory; not recorded. Options are those of "
+        f"`{function.__name__}`."
+    )
     return method
 
 
-add_, sub_ = _in_place("add_", "+"), _in_place("sub_", "-")
-mul_, div_ = _in_place("mul_", "*"), _in_place("div_", "/")
+add_, sub_ = _in_place("add_", "+", add), _in_place("sub_", "-", sub)
+mul_, div_ = _in_place("mul_", "*", mul), _in_place("div_", "/", div)
 
 
 def normal_(

@@ -11,10 +11,10 @@ from minigen.backend import FLOAT16, FLOAT32, Array
 from minigen.functional.arguments import Dims, refuse, require_floating
 from minigen.functional.linear import same_dtype
 from minigen.functional.pointwise import clamp
-from minigen.functional.reduction import norm
+from minigen.functional.reduction import mean, norm, var
 from minigen.kernels import normalization as kernels
 from minigen.operation import in_float32, operation
-from minigen.tensor import Tensor, increment_version, is_grad_enabled
+from minigen.tensor import Tensor, increment_version, is_grad_enabled, no_grad
 
 
 def _other_axes(ndim: int) -> tuple[int, ...]:
@@ -146,7 +146,7 @@ def _standardize_pullback(g: Tensor, input: Tensor, y: Tensor, dims, eps) -> Ten
 @operation(input=_standardize_pullback)
 def _standardize(input: Array, *, dims: tuple[int, ...], eps: float) -> Array:
     """Mean 0 and variance 1 (but for eps) over the axes `dims`."""
-    n = math.prod([input.shape[d] for d in dims])
+    n = math.prod([input.shape[d] for d in dims]) or 1
     y = input - input.sum(axis=dims, keepdims=True) / n
     y /= np.sqrt(np.square(y).sum(axis=dims, keepdims=True) / n + eps)
     return y
@@ -222,32 +222,46 @@ def instance_norm(
     """Each channel of each example shifted and scaled to mean 0 and variance 1 over its pixels,
     then by weight and bias (Ulyanov et al. 2016).
 
-    Shapes: input (N, C, …), weight and bias (C,).
+    Shapes: input (N, C, …); running_mean, running_var, weight and bias (C,).
+
+    Running statistics, where given, move in place by the share `momentum` towards the examples'
+    mean and unbiased variance, averaged over the examples; without `use_input_stats` they are used
+    instead, and stay.
 
     Raises:
-        ValueError: shapes do not fit, or there is one pixel.
-        NotImplementedError: running statistics.
+        ValueError: shapes do not fit, there is one pixel, or no running statistics where they are
+            to be used.
+        TypeError: dtypes differ, or are not of floating-point numbers.
     """
-    refuse("instance_norm", running_mean=running_mean, running_var=running_var)
+    name, running = "instance_norm", {"running_mean": running_mean, "running_var": running_var}
+    _examples_and_channels(name, input, weight, bias, **running)
     if not use_input_stats:
-        raise NotImplementedError("instance_norm: use_input_stats=False is not supported")
-    _examples_and_channels("instance_norm", input, weight, bias)
-    if math.prod(input.shape[2:]) < 2:
-        raise ValueError(f"instance_norm: more than one pixel is needed, not {input.shape}")
-    return _channelwise(
-        _standardize(input, dims=tuple(range(2, input.ndim)), eps=eps), weight, bias
-    )
+        if running_mean is None or running_var is None:
+            raise ValueError(
+                f"{name}: without use_input_stats, running_mean and running_var are needed"
+            )
+        return batch_norm(input, running_mean, running_var, weight, bias, eps=eps)
+    axes, pixels = tuple(range(2, input.ndim)), math.prod(input.shape[2:])
+    if pixels == 1:
+        raise ValueError(f"{name}: more than one pixel is needed, not {input.shape}")
+    with no_grad():
+        for seen, moment in ((running_mean, mean), (running_var, var)):
+            if seen is not None and input._data.size:
+                seen.mul_(1 - momentum).add_(moment(input, axes).mean(0), alpha=momentum)
+    return _channelwise(_standardize(input, dims=axes, eps=eps), weight, bias)
 
 
 def _examples_and_channels(
-    name: str, input: Tensor, weight: Tensor | None, bias: Tensor | None
+    name: str, input: Tensor, weight: Tensor | None, bias: Tensor | None, **others: Tensor | None
 ) -> tuple[int, int]:
     require_floating(name, input)
     if input.ndim < 2:
         raise ValueError(f"{name}: expected input (N, C, …), got {input.shape}")
-    for what, t in {"weight": weight, "bias": bias}.items():
+    named = {**others, "weight": weight, "bias": bias}
+    for what, t in named.items():
         if t is not None and t.shape != input.shape[1:2]:
             raise ValueError(f"{name}: expected {what} {input.shape[1:2]}, got {t.shape}")
+    same_dtype(name, input=input, **named)
     return input.shape[:2]
 
 

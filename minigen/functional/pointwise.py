@@ -11,22 +11,58 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import FLOAT32, Array, as_array, is_array, namespace, require_fit, special
+from minigen.backend import (
+    FLOAT32,
+    Array,
+    as_array,
+    as_dtype,
+    is_array,
+    namespace,
+    on_host,
+    require_fit,
+    special,
+)
 from minigen.kernels.elementwise import spread
-from minigen.operation import operation
+from minigen.operation import operation, result_type
 from minigen.tensor import Tensor
 
 
 @operation(elementwise=True, input=lambda g: g, other=lambda g: g)
-def add(input: Array, other: Array) -> Array:
-    """input + other"""
+def _add(input: Array, other: Array) -> Array:
     return input + other
 
 
 @operation(elementwise=True, input=lambda g: g, other=lambda g: -g)
-def sub(input: Array, other: Array) -> Array:
-    """input − other"""
+def _sub(input: Array, other: Array) -> Array:
     return input - other
+
+
+def add(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
+    """input + alpha · other
+
+    Raises:
+        TypeError: whole numbers, and an alpha that is none.
+    """
+    return _add(input, scaled("add", input, other, alpha))
+
+
+def sub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
+    """input − alpha · other
+
+    Raises:
+        TypeError: whole numbers, and an alpha that is none.
+    """
+    return _sub(input, scaled("sub", input, other, alpha))
+
+
+def scaled(name: str, input: Any, other: Any, alpha: float) -> Any:
+    """alpha · other, in the dtype that it has beside `input`."""
+    if alpha == 1:
+        return other
+    dtype = result_type(input, other)
+    if dtype.kind != "f" and not isinstance(alpha, int):
+        raise TypeError(f"{name}: alpha={alpha} is no whole number, and the tensors are {dtype}")
+    return converted(other, dtype) * alpha if isinstance(other, Tensor) else other * alpha
 
 
 @operation(elementwise=True, input=lambda g, other: g * other, other=lambda g, input: g * input)
@@ -41,9 +77,40 @@ def mul(input: Array, other: Array) -> Array:
     input=lambda g, other: g / other,
     other=lambda g, other, y: -g * y / other,
 )
-def div(input: Array, other: Array) -> Array:
-    """input / other; integers become float32 first."""
+def _div(input: Array, other: Array) -> Array:
     return input / other
+
+
+@operation(elementwise=True, input=lambda g: g * 0, other=lambda g: g * 0)
+def _div_rounded(input: Array, other: Array, *, down: bool) -> Array:
+    """How often `other` goes into `input`, rounded down or towards 0; its derivative is 0."""
+    kind = (input if is_array(input) else other).dtype.kind
+    if kind == "b":
+        raise TypeError("div: truth values have no quotient to round")
+    if kind != "f" and (on_host(other) or not is_array(other)) and not np.all(other):
+        raise ZeroDivisionError("div: an integer divided by 0 cannot be rounded")
+    if down:
+        return np.floor_divide(input, other)
+    if kind == "f":
+        return np.trunc(input / other)
+    return np.floor_divide(input - np.fmod(input, other), other)
+
+
+def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other; integers become float32 first. With rounding_mode "floor" or "trunc" the
+    quotient is rounded down or towards 0, integers stay integers, and the derivative is 0.
+
+    Raises:
+        ValueError: another rounding mode.
+        ZeroDivisionError: an integer divided by 0 and rounded.
+    """
+    if rounding_mode is None:
+        return _div(input, other)
+    if rounding_mode not in ("floor", "trunc"):
+        raise ValueError(
+            f"div: rounding_mode must be None, 'floor' or 'trunc', not {rounding_mode!r}"
+        )
+    return _div_rounded(input, other, down=rounding_mode == "floor")
 
 
 @operation(elementwise=True, input=lambda g: -g)
@@ -112,8 +179,8 @@ def _nothing(input: Array) -> Array:
 
 @operation(elementwise=True, input=_nothing)
 def sign(input: Array) -> Array:
-    """−1, 0 or 1; its derivative is 0."""
-    return np.sign(input)
+    """−1, 0 or 1, NaN for NaN (PyTorch: 0); its derivative is 0."""
+    return input.copy() if input.dtype.kind == "b" else np.sign(input)
 
 
 @operation(elementwise=True, input=lambda g, input: g * sign(input))
@@ -173,6 +240,10 @@ def weighted(weight: Array, input: Array) -> Array:
         return np.where(weight == 0, 0, weight * input)
 
 
+def _is_nan(bound: Tensor | float) -> Tensor | bool:
+    return bound != bound
+
+
 def clamp(
     input: Tensor, min: Tensor | float | None = None, max: Tensor | float | None = None
 ) -> Tensor:
@@ -185,8 +256,8 @@ def clamp(
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        y = input if min is None else where(input < min, min, input)
-        return y if max is None else where(y > max, max, y)
+        y = input if min is None else where((input < min) | _is_nan(min), min, input)
+        return y if max is None else where((y > max) | _is_nan(max), max, y)
     if input.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
         input = _cast(input, to=FLOAT32)
     for bound in (min, max):
@@ -315,6 +386,13 @@ def isfinite(input: Array) -> Array:
 @operation(input=lambda g, dtype: _cast(g, to=dtype), view=True)
 def _cast(input: Array, *, to: np.dtype) -> Array:
     return as_array(input, to)
+
+
+def converted(input: Tensor, dtype: Any) -> Tensor:
+    """The input in this dtype; None leaves it as it is. To integers no gradient passes."""
+    if dtype is None or (dtype := as_dtype(dtype)) is input.dtype:
+        return input
+    return _cast(input if dtype.kind == "f" else input.detach(), to=dtype)
 
 
 @operation(input=lambda g: g, exact=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from minigen import backend
 from minigen.backend import FLOAT32, Array, Generator, as_array, on_host, require_fit, to_device
-from minigen.functional.arguments import refuse, require_floating, sizes
+from minigen.functional.arguments import lengths, refuse, require_floating
 from minigen.functional.pointwise import weighted
 from minigen.kernels import elementwise, random
 from minigen.kernels.cuda import random as cuda_random
@@ -27,7 +28,7 @@ def tensor(
 
 def _filled(name: str, size: tuple, value: float, dtype: Any, device: str, grad: bool) -> Tensor:
     require_fit(name, value, dtype or FLOAT32)
-    return Tensor(backend.full(sizes(name, size), value, dtype or FLOAT32, device), grad)
+    return Tensor(backend.full(lengths(name, size), value, dtype or FLOAT32, device), grad)
 
 
 def zeros(
@@ -49,9 +50,9 @@ def randn(
     device: str = "cpu",
     requires_grad: bool = False,
 ) -> Tensor:
-    """A tensor of independent N(0, 1) numbers (float32 or float64)."""
+    """A tensor of independent N(0, 1) numbers (float32 if not told otherwise)."""
     stream = generator or backend.default_generator
-    return Tensor(stream.normal(sizes("randn", size), dtype or FLOAT32, device), requires_grad)
+    return Tensor(stream.normal(lengths("randn", size), dtype or FLOAT32, device), requires_grad)
 
 
 def rand(
@@ -61,9 +62,9 @@ def rand(
     device: str = "cpu",
     requires_grad: bool = False,
 ) -> Tensor:
-    """A tensor of independent numbers from U[0, 1) (float32 or float64)."""
+    """A tensor of independent numbers from U[0, 1) (float32 if not told otherwise)."""
     stream = generator or backend.default_generator
-    return Tensor(stream.uniform(sizes("rand", size), dtype or FLOAT32, device), requires_grad)
+    return Tensor(stream.uniform(lengths("rand", size), dtype or FLOAT32, device), requires_grad)
 
 
 @operation(input=lambda g, mask, scale: _dropout(g, mask, scale=scale))
@@ -156,14 +157,23 @@ def arange(
         ValueError: step is 0 or leads away from `end`, or the dtype cannot hold the numbers.
     """
     start, end = (0, start) if end is None else (start, end)
+    if not all(math.isfinite(x) for x in (start, end, step)):
+        raise ValueError(f"arange: from {start} to {end} by {step} is no finite number of numbers")
     if step == 0 or (end - start) * step < 0:
         raise ValueError(f"arange: step {step} does not lead from {start} to {end}")
     if dtype is None:
         dtype = as_array(start + end + step).dtype
-    values = np.arange(start, end, step)
-    for extreme in values[[0, -1]] if values.size else ():
-        require_fit("arange", extreme.item(), dtype)
-    values = values.astype(dtype)
+    dtype = np.dtype(dtype)
+    if dtype.kind in "iu":  # each number is cut to a whole one first, as in PyTorch
+        count = math.ceil((end - start) / step)
+        if dtype == np.int64:
+            count = math.ceil((int(end) - int(start)) / int(step))
+        values = int(start) + int(step) * np.arange(count)
+        for extreme in values[[0, -1]] if values.size else ():
+            require_fit("arange", extreme.item(), dtype)
+        values = values.astype(dtype)
+    else:
+        values = np.arange(start, end, step).astype(dtype)
     return Tensor(to_device(values, device), requires_grad)
 
 
@@ -176,6 +186,7 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:
     """The matrix (n, m or n) with ones on its diagonal."""
+    lengths("eye", (n, n if m is None else m))
     return Tensor(to_device(np.eye(n, m, dtype=dtype or FLOAT32), device), requires_grad)
 
 

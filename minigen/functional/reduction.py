@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigen.backend import INT64, Array, namespace, on_host
+from minigen.backend import FLOAT32, INT64, Array, namespace, on_host
 from minigen.functional.arguments import Dims, axes, axis, refuse, require_floating, sizes
-from minigen.functional.pointwise import _cast, abs, exp, maximum, minimum, sign, where
+from minigen.functional.pointwise import abs, converted, exp, maximum, minimum, sign, where
 from minigen.functional.shape import _index, _reshape, cat, take_along_dim
 from minigen.kernels import elementwise, pixels
 from minigen.operation import in_float32, operation
@@ -68,33 +68,36 @@ def _with_kept(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...]) -> Tens
 
 
 def sum(
-    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: None = None, out: None = None
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, out: None = None
 ) -> Tensor:
-    """The sum over the axes `dim` (all of them if left out); truth values and integers are
-    summed as int64.
+    """The sum over the axes `dim` (all of them if left out), of the input in that `dtype`; truth
+    values and integers are summed as int64 if not told otherwise.
 
     Shape: the input's without those axes, or with length 1 there if `keepdim`.
     """
-    if not (dtype is out is None):
-        refuse("sum", dtype=dtype, out=out)
+    if out is not None:
+        refuse("sum", out=out)
     data = input._data
-    if data.dtype.kind != "f":
-        input = _cast(input, to=INT64)
-    return _sum(input, dims=axes("sum", dim, data.ndim), keepdim=keepdim)
+    if dtype is not None or data.dtype.kind != "f":
+        input = converted(input, dtype or INT64)
+    y = _sum(input, dims=axes("sum", dim, data.ndim), keepdim=keepdim)
+    return y if dtype is None else converted(y, dtype)  # NumPy adds small integers as large ones
 
 
 def mean(
-    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: None = None, out: None = None
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None, out: None = None
 ) -> Tensor:
-    """The mean over the axes `dim` (all of them if left out).
+    """The mean over the axes `dim` (all of them if left out), of the input in that `dtype`.
 
     Shape: the input's without those axes, or with length 1 there if `keepdim`.
 
     Raises:
         TypeError: the input does not hold floating-point numbers.
     """
-    if not (dtype is out is None):
-        refuse("mean", dtype=dtype, out=out)
+    if out is not None:
+        refuse("mean", out=out)
+    if dtype is not None:
+        input = converted(input, dtype)
     require_floating("mean", input)
     return _mean(input, dims=axes("mean", dim, input._data.ndim), keepdim=keepdim)
 
@@ -123,8 +126,10 @@ def sum_to_size(input: Tensor, *size: int) -> Tensor:
         ValueError: `size` does not broadcast to the input's shape.
     """
     shape, lengths = sizes("sum_to_size", size), input._data.shape
-    if shape == lengths:
+    if shape == lengths and (shape or input._data.dtype.kind == "f"):
         return input
+    if input._data.dtype.kind != "f":
+        input = converted(input, INT64)
     lead = len(lengths) - len(shape)
     dims = list(range(lead))
     for i, n in enumerate(shape, lead):
@@ -146,8 +151,8 @@ def _centred(input: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 
 def _freedom(shape: tuple[int, ...], dims: tuple[int, ...], correction: float) -> float:
-    n = math.prod([shape[d] for d in dims]) - correction
-    return n if n > 0 else 0
+    count = math.prod([shape[d] for d in dims])
+    return count - correction if count and count > correction else 0
 
 
 def _var_pullback(g: Tensor, input: Tensor, shape, dims, correction) -> Tensor:
@@ -188,6 +193,8 @@ def var(
     if out is not None:
         refuse("var", out=out)
     require_floating("var", input)
+    if isinstance(dim, bool):  # `x.var(False)`
+        dim, unbiased = None, dim
     if correction is None:
         correction = 1 if unbiased is None else int(unbiased)
     dims = axes("var", dim, input._data.ndim)
@@ -266,21 +273,25 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     return _place("argmin", input, dim, keepdim)
 
 
-def _place(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
-    data = input.data
+def _place(which: str, input: Tensor, dim: int | None, keepdim: bool, name: str = "") -> Tensor:
+    data, name = input.data, name or which
     if dim is not None:
-        dim = axis(name, dim, input.ndim) if input.ndim else None
+        dim = axis(name, dim, input.ndim) if input.ndim or axis(name, dim, 0) else None
+    if not (data.size if dim is None else data.shape[dim]):
+        raise IndexError(f"{name}: there is no element to choose from in {input.shape}, dim={dim}")
     place = np.asarray if isinstance(data, np.ndarray) else namespace(data).asarray
-    return Tensor(place(getattr(data, name)(axis=dim, keepdims=keepdim), INT64))
+    return Tensor(place(getattr(data, which)(axis=dim, keepdims=keepdim), INT64))
 
 
 def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool, out: None) -> Tensor | Extreme:
     refuse(name, out=out)
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name} needs a Tensor, not {type(input).__name__}")
     if dim is None:
         return (amax if name == "max" else amin)(input)
     if isinstance(dim, Tensor):
         return (maximum if name == "max" else minimum)(input, dim)
-    places = _place(f"arg{name}", input, dim, keepdim=True)
+    places = _place(f"arg{name}", input, dim, True, name)
     values = take_along_dim(input, places, dim) if input.ndim else input.clone()
     if not keepdim:
         values, places = values.squeeze(dim), places.squeeze(dim)
@@ -318,9 +329,10 @@ def _logsumexp(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
 
 
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False, *, out: None = None) -> Tensor:
-    """log Σ e^input over the axes `dim`, without overflow."""
+    """log Σ e^input over the axes `dim`, without overflow; integers become float32 first."""
     refuse("logsumexp", out=out)
-    require_floating("logsumexp", input)
+    if input.dtype.kind != "f":
+        input = converted(input, FLOAT32)
     return _logsumexp(input, dims=axes("logsumexp", dim, input.ndim), keepdim=keepdim)
 
 
@@ -352,15 +364,16 @@ def norm(
     dim: Dims = None,
     keepdim: bool = False,
     out: None = None,
-    dtype: None = None,
+    dtype: Any = None,
 ) -> Tensor:
-    """(Σ |input|^p)^(1/p) over the axes `dim`, all of them if left out; "fro" is p = 2. Its
-    gradient at 0 is taken as 0, as in PyTorch.
+    """(Σ |input|^p)^(1/p) over the axes `dim`, all of them if left out, of the input in that
+    `dtype`; "fro" is p = 2. Its gradient at 0 is taken as 0, as in PyTorch.
 
     Raises:
         NotImplementedError: the nuclear norm.
     """
-    refuse("norm", out=out, dtype=dtype)
+    refuse("norm", out=out)
+    input = converted(input, dtype)
     require_floating("norm", input)
     if p == "nuc":
         raise NotImplementedError("norm: p='nuc' is not supported")
@@ -412,20 +425,19 @@ def _prod(input: Array, *, dim: int, keepdim: bool) -> Array:
 
 
 def prod(
-    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: None = None
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
-    """The product along `dim`, or of all elements."""
-    if dtype is not None:
-        refuse("prod", dtype=dtype)
+    """The product along `dim`, or of all elements, of the input in that `dtype`; truth values and
+    integers are multiplied as int64 if not told otherwise."""
     ndim, keep_all = input._data.ndim, dim is None and keepdim
-    if input._data.dtype.kind != "f":
-        input = _cast(input, to=INT64)
+    if dtype is not None or input._data.dtype.kind != "f":
+        input = converted(input, dtype or INT64)
     if dim is None:
         input, dim, keepdim = input.reshape(-1), 0, False
     dim = axis("prod", dim, input._data.ndim)
     if not input._data.ndim:
         return input.clone()
-    y = _prod(input, dim=dim, keepdim=keepdim)
+    y = converted(_prod(input, dim=dim, keepdim=keepdim), dtype)
     return y.reshape([1] * ndim) if keep_all else y
 
 
@@ -437,11 +449,11 @@ def _cumsum(input: Array, *, dim: int, reverse: bool) -> Array:
     return np.flip(turned.cumsum(axis=dim), dim)
 
 
-def cumsum(input: Tensor, dim: int, *, dtype: None = None, out: None = None) -> Tensor:
-    """The sum of all elements up to each one along `dim`."""
-    if not (dtype is out is None):
-        refuse("cumsum", dtype=dtype, out=out)
-    if input.dtype.kind != "f":
-        input = _cast(input, to=INT64)
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None, out: None = None) -> Tensor:
+    """The sum of all elements up to each one along `dim`, of the input in that `dtype`; truth
+    values and integers are summed as int64 if not told otherwise."""
+    refuse("cumsum", out=out)
+    if dtype is not None or input.dtype.kind != "f":
+        input = converted(input, dtype or INT64)
     dim = axis("cumsum", dim, input.ndim)
-    return _cumsum(input, dim=dim, reverse=False) if input.ndim else input.clone()
+    return converted(_cumsum(input, dim=dim, reverse=False), dtype) if input.ndim else input.clone()

@@ -45,13 +45,19 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """Split the axis `dim` into axes of the lengths `sizes`.
+    """Split the axis `dim` into axes of the lengths `sizes`, of which one may be −1: what is left.
 
     Raises:
         IndexError: there is no such axis.
         ValueError: the lengths do not multiply to that of the axis.
     """
     dim = axis("unflatten", dim, input.ndim)
+    if list(sizes).count(-1) == 1 and (known := -math.prod(sizes)) > 0:  # right of 0 elements too
+        sizes = [input.shape[dim] // known if n == -1 else n for n in sizes]
+    if math.prod(sizes) != input.shape[dim]:
+        raise ValueError(
+            f"unflatten: {tuple(sizes)} do not multiply to axis {dim} of {input.shape}"
+        )
     return _reshape(input, to=(*input.shape[:dim], *sizes, *input.shape[dim + 1 :]))
 
 
@@ -126,8 +132,12 @@ def _cat(*tensors: Array, dim: int, lengths: list[int]) -> Array:
     return np.concatenate(tensors, axis=dim)
 
 
-def _of_one_dtype(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-    dtypes = {t._data.dtype for t in tensors}
+def _of_one_dtype(name: str, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    try:
+        dtypes = {t._data.dtype for t in tensors}
+    except AttributeError:
+        kinds = [type(t).__name__ for t in tensors]
+        raise TypeError(f"{name}: expected a sequence of tensors, got {kinds}") from None
     if len(dtypes) == 1:
         return tensors
     dtype = result_type(*tensors)
@@ -135,7 +145,8 @@ def _of_one_dtype(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
-    """Join tensors along the existing axis `dim`; their other axes must agree.
+    """Join tensors along the existing axis `dim`; their other axes must agree. A tensor of shape
+    (0,) fits any others, as in PyTorch, and adds nothing.
 
     Raises:
         ValueError: there are no tensors, or their shapes do not fit.
@@ -144,8 +155,12 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
         refuse("cat", out=out)
     if not len(tensors):
         raise ValueError("cat: expected at least one tensor, got none")
+    tensors = _of_one_dtype("cat", tensors)
+    if any(t._data.shape == (0,) for t in tensors):
+        tensors = [t for t in tensors if t._data.shape != (0,)] or tensors
+    if not tensors[0]._data.ndim:
+        raise ValueError("cat: a tensor without axes cannot be joined; stack() makes a new axis")
     dim = axis("cat", dim, tensors[0]._data.ndim)
-    tensors = _of_one_dtype(tensors)
     try:
         lengths = [t._data.shape[dim] for t in tensors]
     except IndexError:
@@ -175,8 +190,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tenso
         refuse("stack", out=out)
     if not len(tensors):
         raise ValueError("stack: expected at least one tensor, got none")
-    dim = axis("stack", dim, tensors[0]._data.ndim + 1)
-    return _stack(*_of_one_dtype(tensors), dim=dim)
+    tensors = _of_one_dtype("stack", tensors)
+    return _stack(*tensors, dim=axis("stack", dim, tensors[0]._data.ndim + 1))
 
 
 @operation(input=lambda g, key, shape: _index_add(g, key=key, size=shape), view=True)
@@ -270,8 +285,8 @@ def _scatter_add(input: Array, index: Array, *, dim: int, size: tuple[int, ...])
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """Pick elements along one axis: y[i, j] = input[index[i, j], j] for `dim` = 0.
 
-    Shapes: index has the input's number of axes and, but for `dim`, its lengths; y has the
-    index's shape.
+    Shapes: index has the input's number of axes and, but for `dim`, no more than its lengths; y has
+    the index's shape. An index of no elements may have any.
 
     Raises:
         TypeError: the index holds no integers.
@@ -283,11 +298,17 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     if index.dtype.kind not in "iu":
         raise TypeError(f"gather: index must hold integers, not {index.dtype}")
     dim = axis("gather", dim, input.ndim)
-    lengths, expected = (x.shape[:dim] + x.shape[dim + 1 :] for x in (index, input))
-    if lengths != expected:
+    if not index._data.size:
+        return _reshape(_index(_reshape(input, to=(-1,)), key=slice(0)), to=index.shape)
+    if not input.ndim or not index.ndim:  # no axes count as one of length 1
+        pair = [_reshape(x, to=x.shape or (1,)) for x in (input, index)]
+        return _reshape(gather(pair[0], dim, pair[1]), to=index.shape)
+    if input.ndim != index.ndim or any(
+        n > m and i != dim for i, (n, m) in enumerate(zip(index.shape, input.shape, strict=True))
+    ):
         raise ValueError(
             f"gather: but for axis {dim}, index {index.shape} must have the lengths of the input "
-            f"{input.shape}"
+            f"{input.shape}, or less"
         )
     require_places("gather", index._data, input.shape[dim] if input.ndim else 1)
     return _gather(input, index, dim=dim)
@@ -350,8 +371,14 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: None = None) ->
         IndexError: an entry is negative or out of range.
     """
     refuse("index_select", out=out)
-    dim = axis("index_select", dim, input.ndim)
-    entries = _entries("index_select", index, input, dim)
+    dim, entries = (
+        axis("index_select", dim, input.ndim),
+        _entries("index_select", index, input, dim),
+    )
+    if not input.ndim:  # one element, of which one is taken
+        if len(entries) != 1:
+            raise ValueError(f"index_select: one entry of a tensor without axes, not {index.shape}")
+        return _reshape(_index(_reshape(input, to=(1,)), key=entries), to=())
     return _index(input, key=(*(slice(None),) * dim, entries))
 
 
@@ -369,6 +396,9 @@ def index_add(
     """
     refuse("index_add", out=out)
     dim = axis("index_add", dim, input.ndim)
+    if not (input.ndim or source.ndim):
+        pair = [_reshape(x, to=(1,)) for x in (input, source)]
+        return _reshape(index_add(pair[0], 0, index, pair[1], alpha=alpha), to=())
     key = (*(slice(None),) * dim, _entries("index_add", index, input, dim))
     expected = (*input.shape[:dim], len(key[-1]), *input.shape[dim + 1 :])
     if source.shape != expected:
@@ -418,7 +448,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if chunks < 1:
         raise ValueError(f"chunk: chunks must be at least 1, not {chunks}")
     length = input.shape[axis("chunk", dim, input.ndim)]
-    return split(input, max(1, -(-length // chunks)), dim)
+    return split(input, -(-length // chunks) or [0] * chunks, dim)
 
 
 @operation(input=lambda g, dims: _flip(g, dims=dims), exact=True)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import memory_order
+from minigen.versions import forget
 
 SMALLEST = 1 << 20  # bytes; below, the C library recycles memory by itself
 PATIENCE = 256  # a buffer that so many requests have passed by goes back to the system
@@ -78,6 +79,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         else:
             buffer = _Buffer(size, _requests)
             _buffers.append(buffer)
+        forget(buffer.memory)
         buffer.used = _requests
         for b in free:
             if b.used < _requests - PATIENCE:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 import minigen
 from minigen import Tensor
+from minigen.display import Bar
 from minigen.metrics.points import as_points
 
 
@@ -48,7 +48,7 @@ def log_likelihood(
         )
     at_once = max(1, rows // samples)  # images
     total = np.full(len(images), -np.inf)  # log Σ w so far
-    with tqdm(total=len(images), unit=" images", disable=not progress) as bar, minigen.no_grad():
+    with Bar(total=len(images), unit=" images", disable=not progress) as bar, minigen.no_grad():
         for i in range(0, len(images), at_once):
             part = images[i : i + at_once]
             here = total[i : i + at_once]

@@ -83,9 +83,11 @@ def word_similarity(vectors: Vectors, path: StrPath) -> Similarity:
         except ValueError:
             if total == 0 and number == 1:  # the names of columns
                 continue
+            value = float("nan")
+        if not np.isfinite(value):
             raise DataError(
                 f"{path}, line {number}: expected two words and a number, got {line[:60]!r}"
-            ) from None
+            )
         total += 1
         if a in known and b in known:
             cosines.append(vectors.unit[known[a]] @ vectors.unit[known[b]])
@@ -172,7 +174,7 @@ def _lower(vectors: Vectors, restrict: int | None = None) -> dict[str, int]:
 
 def _lines(path: StrPath) -> list[str]:
     try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
+        return Path(path).read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
+from scipy.stats import binom
 
 import minigen
 from minigen import Tensor, nn, optim
 from minigen.data import Batches, DataError, Images
 from minigen.data.download import cache_folder
+from minigen.display import Bar
 from minigen.models.classifier import evaluate, step
 
 FEATURES = 64
@@ -80,10 +81,25 @@ def read(model: FeatureClassifier, images: np.ndarray, batch_size: int = 500) ->
     return Reading(features, labels)
 
 
-def feature_classifier(train: Images, device: str = "cpu") -> tuple[FeatureClassifier, float]:
-    """The classifier of a data set, and the share of a tenth of its training images, held out, that
-    it reads rightly. It is trained on the first call, some minutes, and then kept in the cache
-    folder (see `minigen.data.download`).
+class Judge(NamedTuple):
+    """A classifier whose features are used, and what it knows."""
+
+    model: FeatureClassifier
+    task: str  # what it tells
+    accuracy: float  # the share of a tenth of the training images, held out, that it reads rightly
+    chance: float  # the share of the commonest answer
+    tested: int  # held-out images, at most 5,000
+
+    def __str__(self) -> str:
+        return (
+            f"a classifier that tells {self.task}: {self.accuracy:.2%} of {self.tested:,} held-out"
+            f" images right, by chance {self.chance:.1%}"
+        )
+
+
+def feature_classifier(train: Images, device: str = "cpu") -> Judge:
+    """The classifier of a data set. It is trained on the first call, some minutes, and then kept in
+    the cache folder (see `minigen.data.download`).
 
     Where there are no classes, as in a folder without subfolders, it learns which of four quarter
     turns an image was given (Gidaris et al. 2018, arXiv:1803.07728), which needs no labels.
@@ -93,8 +109,14 @@ def feature_classifier(train: Images, device: str = "cpu") -> tuple[FeatureClass
         device: where it is trained and to be used.
 
     Raises:
-        DataError: fewer than 20 images, or the weights cannot be kept.
+        DataError: fewer than 20 images, of a side that is no multiple of 4, or the weights cannot
+            be kept; or it knows nothing: by chance 5 % of classifiers read as many rightly.
     """
+    if train.images.shape[2] % 4:
+        raise DataError(
+            f"{train.name}: features are of images whose side is a multiple of 4, not"
+            f" {train.images.shape[2]}"
+        )
     images, labels, classes = _task(train)
     if len(labels) < 20:
         raise DataError(f"{train.name}: expected 20 or more images to learn features from")
@@ -121,7 +143,13 @@ def feature_classifier(train: Images, device: str = "cpu") -> tuple[FeatureClass
         minigen.default_generator.load_state_dict(before)
     rest = images[held_out][:5000]
     tested = Tensor(rest, device=device), Tensor(labels[held_out][:5000], device=device)
-    return model.eval(), evaluate(model, *tested)
+    told = "quarter turns" if len(train.classes) < 2 else f"the {classes} classes"
+    chance = float(np.bincount(labels).max() / len(labels))
+    share = evaluate(model.eval(), *tested)
+    judge = Judge(model, f"{told} of {train.name}", share, chance, len(rest))
+    if binom.sf(round(share * len(rest)) - 1, len(rest), chance) > 0.05:
+        raise DataError(f"features measure nothing here, for they are those of {judge}")
+    return judge
 
 
 def _task(train: Images) -> tuple[np.ndarray, np.ndarray, int]:
@@ -140,7 +168,7 @@ def _train(model: FeatureClassifier, images: np.ndarray, labels: np.ndarray) -> 
     batches = Batches(images, labels, batch_size=min(64, len(labels)))
     optimiser = optim.Adam(model.parameters(), lr=2e-3)
     stream, steps = batches.forever(), max(EPOCHS * len(batches), 100)
-    for i in tqdm(range(steps), unit=" steps", leave=False, disable=None):
+    for i in Bar(range(steps), unit=" steps", leave=False, disable=None):
         optimiser.param_groups[0]["lr"] = 2e-3 * (1 - i / steps)
         step(model, optimiser, *(Tensor(x, device=device) for x in next(stream)))
 

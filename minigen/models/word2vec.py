@@ -380,11 +380,12 @@ class Word2Vec:
             end: and after them.
 
         Returns:
-            The loss of a pair and its noise: a mean over the first batch of each worker. NaN if
-            these had no pairs.
+            The loss of a pair and its noise: a mean over the first batch of each worker, and how
+            many pairs these had; NaN of 0 pairs.
         """
         rate = self.lr * (1 - done)
-        bounds = [len(rows) * i // self.workers for i in range(self.workers + 1)]
+        workers = max(1, min(self.workers, len(rows) // 2))  # a word alone makes no pair
+        bounds = [len(rows) * i // workers for i in range(workers + 1)]
         fall = self.lr * (done - end) / max(len(rows), 1)
         tasks = [
             (rows[a:b], self._random(number, i + 1), rate + fall * a, rate + fall * b)
@@ -399,7 +400,7 @@ class Word2Vec:
         increment_version(self.w_in)
         increment_version(self.w_out)
         loss, pairs = (sum(float(s[i]) for s in sums) for i in (0, 1))
-        return {"loss": loss / pairs if pairs else math.nan}
+        return {"loss": loss / pairs if pairs else math.nan, "pairs": pairs}
 
     def _learn(
         self, rows: np.ndarray, rng: np.random.Generator, rate: float, end: float
@@ -514,14 +515,14 @@ class Predictor:
         self.optimiser = optim.Adam(self.network.parameters(), lr=self.lr)
 
     def step(self, rows: np.ndarray, number: int, done: float, end: float) -> dict[str, float]:
-        """See `Word2Vec.step`; the loss is that of the last batch."""
+        """See `Word2Vec.step`; the loss is that of the last batch, the pairs are those of all."""
         rng = np.random.Generator(np.random.Philox(key=np.array([self.seed, number], np.uint64)))
         rows = rows[rng.random(len(rows), np.float32) < self.keep[rows]]
         if self.model == "softmax":
             context, target = rows[:, None], in_sight(rows, self.window, rng)
         else:
             context, target = contexts(rows, self.model, rng, self.window)
-        loss = math.nan
+        loss, pairs = math.nan, 0
         for a in range(0, len(context), self.batch):
             part = slice(a, a + self.batch)
             self.optimiser.param_groups[0]["lr"] = self.lr * (1 - done)
@@ -533,7 +534,8 @@ class Predictor:
             value.backward()
             self.optimiser.step()
             loss = value.item()
-        return {"loss": loss}
+            pairs += int((t.data >= 0).sum())
+        return {"loss": loss, "pairs": pairs}
 
     def vectors(self) -> np.ndarray:
         """The rows of e, (words, dim), on the CPU."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
-from minigen.backend import as_array, device_of, to_device
+from minigen.backend import as_array, device_of, is_writable, to_device
 from minigen.functional import zeros
 from minigen.functional.arguments import refuse
 from minigen.sparse import SparseRows
@@ -25,6 +25,7 @@ class Parameter(Tensor):
     """
 
     __slots__ = ()
+    _copies_grad = False
 
     def __init__(self, data: Any, requires_grad: bool = True):
         super().__init__(data, requires_grad)
@@ -79,6 +80,7 @@ class Module:
     training: bool
     _hooks: tuple[list[Callable], list[Callable]] | None = None  # before and after forward
     _shown: tuple[str, ...] = ()  # names of the options that stand in the module's line
+    _unaveraged: tuple[str, ...] = ()  # buffers that a mean of several would not be one of
 
     def __init__(self):
         self._persistent: dict[str, bool] = {}  # name of a buffer -> whether it is saved
@@ -338,6 +340,8 @@ class Module:
             wanted, given = own[name].shape, found[name].shape
             if given != wanted:
                 problems.append(f"of another shape: {name}: wanted {wanted}, given {given}")
+            elif not is_writable(own[name]._data):
+                problems.append(f"in memory that cannot be written here: {name}")
         if problems:
             raise ValueError(
                 f"this state does not fit {type(self).__name__}, so nothing was loaded:\n  "
@@ -412,6 +416,19 @@ class Module:
         for parameter, array in grads:
             parameter.grad = array if isinstance(array, SparseRows) else Tensor(array)
         return self
+
+    def __copy__(self) -> Self:
+        """A module on the same parameters, buffers and modules inside. Its registers are its own:
+        what is assigned, registered or hooked to either is not to the other. (PyTorch's
+        `copy.copy` shares the registers.)"""
+        twin = type(self).__new__(type(self))
+        attributes = vars(twin)
+        attributes.update(vars(self))
+        if "_persistent" in attributes:
+            attributes["_persistent"] = dict(self._persistent)
+        if self._hooks is not None:
+            attributes["_hooks"] = tuple(map(list, self._hooks))
+        return twin
 
     def extra_repr(self) -> str:
         """What stands in the parentheses of this module's line."""

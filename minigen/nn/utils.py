@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigen import functional as F
-from minigen.backend import FLOAT16, FLOAT32, Array, namespace
+from minigen.backend import FLOAT16, FLOAT32, Array, namespace, require_writable
 from minigen.functional.arguments import refuse
 from minigen.nn.convolution import ConvTranspose2d
 from minigen.nn.module import Module, Parameter
@@ -72,6 +72,7 @@ def clip_grad_norm_(
         factor = xp.minimum(factor, 1)
     if xp is not np or not factor >= 1:  # NaN too
         for grad, array in grads:
+            require_writable("clip_grad_norm_", array)
             array *= factor
             _changed(grad)
     return Tensor(xp.asarray(total, grads[0][1].dtype))
@@ -83,6 +84,7 @@ def clip_grad_value_(
     """Bring every number of the gradients, in place, into [−clip_value, clip_value]."""
     refuse("clip_grad_value_", foreach=foreach)
     for grad, array in _gradients(parameters):
+        require_writable("clip_grad_value_", array)
         np.clip(array, -clip_value, clip_value, out=array)
         _changed(grad)
 
@@ -183,6 +185,7 @@ def spectral_norm(
     for side, size in zip("uv", norm.matrix(weight).shape, strict=True):
         start = F.randn(size, dtype=weight.dtype, device=weight.device)
         module.register_buffer(f"{name}_{side}", F.normalize(start, dim=0, eps=eps))
+    module._unaveraged = (*module._unaveraged, f"{name}_u", f"{name}_v")
     module.register_forward_pre_hook(norm)
     module.register_forward_hook(norm.forget)
     return module

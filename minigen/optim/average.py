@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import Array, as_array, device_of, to_device
-from minigen.optim.optimizer import Update, like, run
+from minigen.backend import Array, as_array, device_of, require_writable, to_device
+from minigen.optim.optimizer import Update, like, require_alike, run
 from minigen.tensor import Tensor, increment_version
 
 
 class ExponentialMovingAverage:
-    """average ← decay·average + (1 − decay)·value, of every floating-point parameter and buffer;
-    integer buffers, which count something, are copied (Polyak and Juditsky 1992; in GANs, Yazıcı
-    et al. 2019).
+    """average ← decay·average + (1 − decay)·value, of every parameter; buffers are copied (Polyak
+    and Juditsky 1992; in GANs, Yazıcı et al. 2019).
 
         average = optim.ExponentialMovingAverage(G, 0.999)
         optimizer.step(); average.update()
@@ -26,30 +25,43 @@ class ExponentialMovingAverage:
     Args:
         source: a module, or parameters.
         decay: how much of the average stays with each update; from 0 to 1.
+        use_buffers: average floating-point buffers too: the running statistics of batch norm, for
+            a network that is evaluated with them. Still copied are integers, which count something,
+            and the unit vectors of spectral norm.
 
     Raises:
         ValueError: decay is out of range.
     """
 
-    def __init__(self, source: Any, decay: float):
+    def __init__(self, source: Any, decay: float, use_buffers: bool = False):
         if not 0 <= decay <= 1:
             raise ValueError(f"ExponentialMovingAverage: decay must be in [0, 1], not {decay}")
-        self.decay = decay
+        self.decay, self.use_buffers = decay, use_buffers
         self._source = source if hasattr(source, "named_parameters") else list(source)
         self._averages = {n: like(t.data, t.data) for n, t in _tensors(self._source).items()}
 
     def update(self) -> None:
         """Take the present values into the average."""
         updates: list[Update] = []
+        copied = self._copied()
         for name, tensor, average in self._pairs(self._source):
             value = tensor.data
             if average.dtype != value.dtype or device_of(average) != device_of(value):
                 average = self._averages[name] = like(value, average)
-            if value.dtype.kind == "f":
+            if value.dtype.kind == "f" and name not in copied:
                 updates.append((self._move, [average, value]))
             else:
                 average[...] = value
         run(updates)
+
+    def _copied(self) -> set[str]:
+        """The names of buffers that are not averaged."""
+        if not hasattr(self._source, "named_buffers"):
+            return set()
+        if not self.use_buffers:
+            return {name for name, _ in self._source.named_buffers()}
+        modules = self._source.named_modules(remove_duplicate=False)
+        return {f"{path}.{n}".lstrip(".") for path, m in modules for n in m._unaveraged}
 
     def _move(self, average: Array, value: Array, share: Array, _: Array) -> None:
         average *= self.decay
@@ -91,6 +103,7 @@ class ExponentialMovingAverage:
         """
         arrays = {n: as_array(a) for n, a in state_dict["averages"].items()}
         _require_same(self._averages, arrays)
+        require_alike("ExponentialMovingAverage: decay", state_dict["decay"], self.decay)
         self.decay = state_dict["decay"]
         self._averages = {n: like(own, arrays[n]) for n, own in self._averages.items()}
 
@@ -117,5 +130,6 @@ def _require_same(averages: Mapping[str, Array], others: Mapping[str, Any]) -> N
 
 
 def _write(tensor: Tensor, value: Array) -> None:
-    np.copyto(tensor.data, to_device(value, tensor.device))
+    require_writable("ExponentialMovingAverage", tensor._data)
+    np.copyto(tensor._data, to_device(value, tensor.device))
     increment_version(tensor)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from minigen.functional.arguments import refuse
-from minigen.optim.optimizer import Optimizer
+from minigen.optim.optimizer import Optimizer, require_alike
 
 
 class LRScheduler:
@@ -81,6 +81,8 @@ class LRScheduler:
                 f"this state does not fit {type(self).__name__} of {groups} groups: expected "
                 f"{sorted(expected)}, got {dict(state_dict)}"
             )
+        for name, own in self.state_dict().items():
+            require_alike(f"{type(self).__name__}: {name}", state_dict[name], own)
         vars(self).update(state_dict)
         self.base_lrs = list(self.base_lrs)
         self._set(self._last_lr)

@@ -19,6 +19,7 @@ from minigen.backend import (
     device_of,
     namespace,
     out_of_memory,
+    require_writable,
     to_device,
 )
 from minigen.kernels.threads import PIECE, over_images, scratch
@@ -125,6 +126,8 @@ class Optimizer:
                     f"{device} does not fit its parameter {p.dtype} {p.shape} on {p.device}; "
                     "call zero_grad() after converting or moving a parameter"
                 )
+        for p, _ in given:
+            require_writable(f"{type(self).__name__}: a parameter", p._data)
         updates: list[Update] = []
         for p, group in given:
             state = self.state.setdefault(p, {})
@@ -220,12 +223,16 @@ class Optimizer:
                     problems.append(f"{who} has {name!r}, which this one does not know")
                 elif value.shape != (() if name == "step" else p.shape):
                     problems.append(f"{who} has {name!r} of shape {value.shape}")
+                elif name == "step" and not value >= 0:
+                    problems.append(f"{who} has done {value} steps")
                 else:
                     state[p][name] = (
                         int(value) if name == "step" else like(p.data, value, _exact(p.dtype))
                     )
         self._misfit(problems)
-        for option in options:
+        for own, option in zip(self.param_groups, options, strict=True):
+            for name in self.defaults:
+                require_alike(f"{type(self).__name__}: {name}", option[name], own[name])
             self._check(option)
         self.state = state
         for group, option in zip(self.param_groups, options, strict=True):
@@ -356,6 +363,24 @@ def _exact(dtype: np.dtype) -> np.dtype:
     """What is remembered of parameters of this dtype, and calculated in: the squares of most
     gradients in float16 would be 0 there."""
     return FLOAT32 if dtype == FLOAT16 else dtype
+
+
+def require_alike(who: str, saved: Any, own: Any) -> None:
+    """Refuse a setting out of a file that is of another kind than the present one: a number, a
+    truth value, text, or several of them.
+
+    Raises:
+        ValueError: it is.
+    """
+
+    def kinds(value: Any) -> set[str]:
+        if isinstance(value, list | tuple):
+            return {f"several {kind}" for item in value for kind in kinds(item)}
+        array = np.asarray(value)
+        return {f"{array.ndim}-d {'number' if array.dtype.kind in 'iuf' else array.dtype.kind}"}
+
+    if own is not None and not kinds(saved) <= kinds(own):
+        raise ValueError(f"{who} was {own!r} and cannot become a {type(saved).__name__}")
 
 
 def like(data: Array, value: Array, dtype: Any = None) -> Array:

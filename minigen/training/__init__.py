@@ -1,30 +1,43 @@
 """What every demo shares: the loop with its checkpoints, the run folder, and figures."""
 
-from minigen.training.adversarial import add_classes, chosen_classes, fixed_noise, train_gan
+from minigen.training.adversarial import (
+    add_classes_and_packing,
+    chosen_classes,
+    fixed_noise,
+    refuse_broken_packs,
+    train_gan,
+)
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from minigen.training.command import Parser, resume_command, script
+from minigen.training.command import Parser, finish, resume_command, script
 from minigen.training.figures import image_grid, plot_metrics, save_gif, save_image
+from minigen.training.flags import Flags
+from minigen.training.images import load_images, train_images
 from minigen.training.loop import DivergedError, Loop
 from minigen.training.run import Run, RunError, free_folder
 
 __all__ = [
     "CheckpointError",
     "DivergedError",
+    "Flags",
     "Loop",
     "Parser",
     "Run",
     "RunError",
-    "add_classes",
+    "add_classes_and_packing",
     "chosen_classes",
+    "finish",
     "fixed_noise",
     "free_folder",
     "image_grid",
     "load_checkpoint",
+    "load_images",
     "plot_metrics",
+    "refuse_broken_packs",
     "resume_command",
     "save_checkpoint",
     "save_gif",
     "save_image",
     "script",
     "train_gan",
+    "train_images",
 ]

@@ -11,8 +11,9 @@ import numpy as np
 import minigen
 from minigen import Generator, Tensor, nn, optim
 from minigen.data import Batches, DataError, Images
-from minigen.training.command import resume_command
+from minigen.training.command import finish
 from minigen.training.figures import image_grid, plot_metrics, save_gif, save_image
+from minigen.training.flags import Flags, units, whole
 from minigen.training.loop import Loop
 from minigen.training.run import Run
 
@@ -54,9 +55,9 @@ def train_gan(
         sample_every: steps between two grids.
 
     Returns:
-        The loop, whose `interrupted` says whether it was ended by Ctrl-C.
+        The loop, whose `interrupted` says whether it was ended by a signal.
     """
-    average = optim.ExponentialMovingAverage(gan.generator, decay=decay)
+    average = optim.ExponentialMovingAverage(gan.generator, decay=decay, use_buffers=True)
     noise, labels = fixed_noise(gan, args.seed + 1, COLUMNS * (len(classes) or 8), classes)
     loop = Loop(
         run,
@@ -75,6 +76,13 @@ def train_gan(
             print(nn.summary(network, (shape[0] * channels, *shape[1:])))
     print(f"{len(images):,} images of {images.name}; the run folder is {run.folder}")
 
+    @loop.at_save
+    def draw() -> None:
+        frames = sorted(run.path("samples").glob("*.png"))
+        if frames:  # a signal may come before the first step
+            save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.25, hold_last=2)
+        plot_metrics(run.path("curves.png"), run.metrics(), panels)
+
     stream = batches.forever()
     for step in loop:
         real = [
@@ -89,12 +97,7 @@ def train_gan(
             grid = image_grid(samples, columns=COLUMNS, low=low)
             save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
 
-    frames = sorted(run.path("samples").glob("*.png"))
-    save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.25, hold_last=2)
-    plot_metrics(run.path("curves.png"), run.metrics(), panels)
-    print(f"{loop.step} steps in {loop.seconds:.0f} s; look at {run.folder}/samples.gif")
-    if loop.interrupted:
-        print(f"to go on: {resume_command(run)}")
+    finish(loop, "samples.gif")
     return loop
 
 
@@ -113,26 +116,47 @@ def fixed_noise(
     return z, Tensor(rows, device=like.device)
 
 
-def add_classes(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that `chosen_classes` reads."""
-    help = "which are drawn, a row each, if the GAN is conditional (all)"
-    parser.add_argument("--classes", type=int, nargs="+", metavar="CLASS", help=help)
+def is_told(args: argparse.Namespace) -> bool:
+    """Whether these are the flags of a GAN that is told the class, or has to tell it."""
+    return args.conditional or getattr(args, "auxiliary", False)
+
+
+def add_classes_and_packing(parser: Flags) -> None:
+    """Add the flags --classes, which `chosen_classes` reads, and --packing."""
+    parser.add_argument(
+        "--classes", type=whole(0, 10**6), nargs="+", metavar="CLASS",
+        only=("without --conditional", is_told),
+        help="which are drawn, a row each (all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--packing", type=units, default=1, help="images that are judged at a time (PacGAN)"
+    )
+    parser.refuse(
+        lambda args: is_told(args) and args.packing > 1,
+        "--packing is for a GAN that is not told the class: leave one of them out",
+    )
+    refuse_broken_packs(parser)
+
+
+def refuse_broken_packs(parser: Flags) -> None:
+    """Refuse a batch that --packing does not divide."""
+    parser.refuse(
+        lambda args: args.batch_size % args.packing > 0,
+        "--packing {packing} needs a --batch-size that is a multiple of it, not {batch_size}",
+    )
 
 
 def chosen_classes(args: argparse.Namespace, images: Images) -> list[int]:
     """The classes to be drawn: none without labels, and all if the flag is not given.
 
     Raises:
-        DataError: one is no class of the data set, or the GAN is not told classes.
+        DataError: one is no class of the data set.
     """
-    count = len(images.classes)
-    if not (args.conditional or getattr(args, "auxiliary", False)):
-        if args.classes:
-            raise DataError("--classes needs a GAN that is told the class: add --conditional")
+    if not is_told(args):
         return []
-    if args.packing > 1:
-        raise DataError("--packing is for a GAN that is not told the class: leave one of them out")
-    chosen = args.classes or list(range(count))
-    if wrong := [c for c in chosen if not 0 <= c < count]:
-        raise DataError(f"{images.name} has the classes 0 to {count - 1}, not {wrong}")
-    return chosen
+    if len(images.classes) < 2:
+        raise DataError(f"{images.name} has one class, so there is none to tell a GAN")
+    chosen, known = args.classes, range(len(images.classes))
+    if wrong := [c for c in chosen or () if c not in known]:
+        raise DataError(f"--classes: {images.name} has the classes 0 to {known[-1]}, not {wrong}")
+    return chosen or list(known)

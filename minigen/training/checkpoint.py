@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from minigen.training.common import StrPath, as_array, written_whole
+from minigen.training.common import StrPath, as_array, read_json, short, written_whole
 
 FORMAT = "minigen checkpoint"
 VERSION = 1
@@ -77,13 +77,15 @@ def load_checkpoint(path: StrPath) -> dict[str, Any]:
         with ZipFile(path) as archive:
             if STRUCTURE not in archive.namelist():
                 raise CheckpointError(f"{foreign}, but it holds no {STRUCTURE}")
-            header = json.loads(archive.read(STRUCTURE))
+            header = read_json(archive.read(STRUCTURE))
+            if not isinstance(header, dict) or not header.keys() >= {"format", "version", "state"}:
+                raise ValueError(f"{STRUCTURE} lacks format, version or state")
             if header["format"] != FORMAT:
-                raise CheckpointError(f"{foreign}, but it calls itself {header['format']!r}")
+                raise CheckpointError(f"{foreign}, but it calls itself {short(header['format'])}")
             if header["version"] != VERSION:
                 raise CheckpointError(
-                    f"{path} has format version {header['version']}, but this minigen reads version"
-                    f" {VERSION}: load it with the minigen that saved it"
+                    f"{path} has format version {short(header['version'])}, but this minigen"
+                    f" reads version {VERSION}: load it with the minigen that saved it"
                 )
 
             def array(number: int) -> np.ndarray:
@@ -91,7 +93,10 @@ def load_checkpoint(path: StrPath) -> dict[str, Any]:
                 entry = io.BytesIO(archive.read(f"{number}.npy"))
                 return np.lib.format.read_array(entry, allow_pickle=False)
 
-            return _decode(header["state"], array)
+            state = _decode(header["state"], array)
+            if not isinstance(state, dict):
+                raise ValueError(f"its state should be a dict, but is a {type(state).__name__}")
+            return state
     except CheckpointError:
         raise
     except Exception as error:  # a damaged file makes zipfile, json and NumPy raise all kinds
@@ -143,12 +148,11 @@ def _decode(node: Any, array: Callable[[int], np.ndarray]) -> Any:
         return [_decode(item, array) for item in node]
     if not isinstance(node, dict):
         return node
-    ((kind, content),) = node.items()
-    match kind:
-        case "dict":
-            return {key: _decode(item, array) for key, item in content.items()}
-        case "array":
-            return array(content)
-        case "scalar":
-            return array(content)[()]
-    raise ValueError(f"unknown entry {kind!r}")
+    match node:
+        case {"dict": dict(items)} if len(node) == 1:
+            return {key: _decode(item, array) for key, item in items.items()}
+        case {"array": int(number)} if len(node) == 1:
+            return array(number)
+        case {"scalar": int(number)} if len(node) == 1 and array(number).ndim == 0:
+            return array(number)[()]
+    raise ValueError(f"unknown entry {short(', '.join(node))}")

@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from minigen.backend import DeviceError, require_device
-from minigen.data import DataError
+from minigen.data import DataError, resolved
+from minigen.display import Screen, forgiving_streams
+from minigen.training import loop as loops
 from minigen.training.checkpoint import CheckpointError
-from minigen.training.loop import DivergedError
-from minigen.training.run import Run, RunError, free_folder
+from minigen.training.flags import (
+    Flags,
+    Settings,
+    data_set,
+    device,
+    is_folder,
+    path,
+    seed,
+    units,
+    whole,
+)
+from minigen.training.loop import DivergedError, Loop
+from minigen.training.run import CHECKPOINT, Run, RunError, free_folder
 
 FOR_THE_USER = (CheckpointError, DataError, DeviceError, DivergedError, RunError)
+OF_THIS_CALL = ("out", "resume", "quick")  # flags that are no settings of the run
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(Flags):
     """A command line with the flags that training scripts share: --seed, --device, --out,
     --resume and --quick.
 
@@ -27,65 +44,169 @@ class Parser(argparse.ArgumentParser):
         description: the script's docstring.
         name: of the run: its folder is runs/NAME, or runs/NAME-2, … where that is taken.
         quick: what flags that are not given become with --quick.
+        may_change: settings that may be other ones when the run is resumed, besides the device:
+            those that say how long it is, or what is shown, and that no step depends on.
     """
 
-    def __init__(self, description: str, *, name: str, quick: dict[str, object]):
-        super().__init__(
-            description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
+    def __init__(
+        self,
+        description: str,
+        *,
+        name: str,
+        quick: dict[str, object],
+        may_change: Sequence[str] = ("steps", "epochs"),
+    ):
+        super().__init__(description)
         self.name, self.quick = name, quick
+        self.may_change = ("device", *may_change)
         add = self.add_argument
-        add("--seed", type=int, default=0, help="of weights, noise and the order of the data")
-        add("--device", default="cpu", help="cpu, or cuda for an NVIDIA card (needs CuPy)")
-        add("--out", metavar="FOLDER", help=f"run folder, if not runs/{name} or the next free one")
-        add("--resume", metavar="FOLDER", help="go on with the run in this folder")
+        add("--seed", type=seed, default=0, help="of weights, noise and the order of the data")
+        add("--device", type=device, default="cpu", help="cpu, or cuda for an NVIDIA card, by CuPy")
+        add("--out", type=path, metavar="FOLDER",
+            help=f"run folder, if not runs/{name} or the next free one")  # fmt: skip
+        add("--resume", type=path, metavar="FOLDER", help="go on with the run in this folder")
         add("--quick", action="store_true", help="a small run of seconds: does it all work?")
 
-    def open_run(self, argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, Run]:
+    def add_images(self, **options: Any) -> None:
+        """Add the flags of images to train with: --data, --size, --limit and --batch-size.
+
+        Args:
+            options: as for `add_argument`, by the name of the setting, `batch_size={"default":
+                32}`; None leaves a flag out.
+        """
+        for name, kind, default, help in (
+            ("data", data_set(), "auto", "mnist, fashion-mnist, digits (drawn on the spot),"
+             " binarized-mnist, cifar-10, a folder of pictures, or auto: mnist if at hand"),
+            ("size", whole(4, 4096), 32, "side of the pictures of a folder, in pixels"),
+            ("limit", whole(2, 10**7), None, "train and test with the first so many images only"),
+            ("batch-size", units, 64, "real images a step"),
+        ):  # fmt: skip
+            how: dict[str, Any] = {"type": kind, "default": default, "help": help}
+            if name == "size":
+                how["only"] = ("without a folder of pictures", is_folder)
+            if (other := options.get(name.replace("-", "_"), {})) is not None:
+                self.add_argument(f"--{name}", **how | other)
+
+    def open_run(self, argv: Sequence[str] | None = None) -> tuple[Settings, Run]:
         """Parse the command line, and make the run folder or open the one to be resumed, whose
-        settings then hold wherever the command line does not say otherwise.
+        settings then hold. All flags are checked before there is a folder.
+
+        The run's config has every setting as it was resolved: "auto" is a data set, a width that
+        depends on the network a number. It is written anew when a loop begins (see `Loop`).
 
         Raises:
-            RunError: the folder cannot be used.
-            DeviceError: nor the device; there is no folder then.
+            RunError: the folder cannot be used, or its run is another demo's or never began.
+            DataError: the data set cannot be had.
+            DeviceError: nor the device.
         """
-        args = self.parse_args(argv)
-        if args.resume:
-            run = Run.resume(args.resume)
-            self.set_defaults(**run.config)
-            args = self.parse_args(argv)
-            self._require_device(args.device)
-            return args, run
-        if args.quick:
-            self.set_defaults(**self.quick)
-            args = self.parse_args(argv)
-        self._require_device(args.device)
-        flags = {k: v for k, v in vars(args).items() if k not in ("out", "resume", "quick")}
-        flags = {"demo": self.name, **flags}  # so that `demos/evaluate.py` knows what it is
-        return args, Run.create(args.out or free_folder("runs", self.name), flags)
+        given = self.given(argv)
+        if given.get("resume"):
+            run = Run.resume(given["resume"])
+            args = self._resumed(run, given, argv)
+        else:
+            args = self.settings(argv, self.quick if given.get("quick") else {})
+            require_device(args.device)
+            if getattr(args, "data", None) == "auto":
+                args.data = resolved("auto")
+            flags = {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
+            run = Run.create(args.out or free_folder("runs", self.name), flags)
+        settings = {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
+        run.config = {**run.config, "demo": self.name, **settings}
+        return args, run
 
-    def _require_device(self, device: str) -> None:
-        """Refuse a device before there is a run folder."""
-        try:
-            require_device(device)
-        except ValueError as error:
-            self.error(f"argument --device: {error}")
+    def settings_of(self, run: Run) -> Settings:
+        """The settings of a run, from its config.json, checked as the flags are. What a run of an
+        older version does not say is assumed, with a line that says what.
+
+        Raises:
+            RunError: it is a run of another demo, or a setting is damaged.
+        """
+        config, assumed = run.config, {}
+        if config.get("demo", self.name) != self.name:
+            raise RunError(f"{run.folder} is a run of {config['demo']}, not of {self.name}")
+        found = {name: flag.default for name, flag in self.flags.items()}
+        for name in found.keys() - OF_THIS_CALL:
+            if name not in config:
+                assumed[name] = found[name]
+                continue
+            try:
+                found[name] = self.checked(name, config[name])
+            except argparse.ArgumentTypeError as error:
+                raise RunError(f"{run.folder}/config.json: {name}: {error}") from error
+        if found.get("data") == "auto":
+            found["data"] = assumed["data"] = resolved("auto")
+        said = ", ".join(f"{k} {v}" for k, v in assumed.items() if v not in (None, False))
+        if said:
+            print(f"{run.folder}/config.json does not say, so it is assumed: {said}")
+        return self.settings([], found)
+
+    def _resumed(self, run: Run, given: dict[str, Any], argv: Sequence[str] | None) -> Settings:
+        """The settings of a run that goes on, with those changes that leave it the same run."""
+        before = self.settings_of(run)
+        if not (run.folder / CHECKPOINT).exists():
+            raise RunError(
+                f"{run.folder} holds no checkpoint, for its run never began: start it without"
+                " --resume"
+            )
+        for name in given:
+            flag, kept = self._called(name), getattr(before, name)
+            if name in ("out", "quick"):
+                self.error(f"{flag} has no effect with --resume: leave it out")
+            if name != "resume" and name not in self.may_change and given[name] != kept:
+                shown = " ".join(map(str, kept)) if isinstance(kept, list) else kept
+                was = f"was begun with {flag} {shown}" if shown else f"was begun without {flag}"
+                self.error(f"{flag} cannot change: the run {was}; leave it out")
+        args = self.settings(argv, vars(before))
+        require_device(args.device)
+        return args
 
 
 def script(main: Callable[[], Any]) -> Callable[[], Any]:
     """Decorate a script's main function: what the user can mend is said in one line, without a
-    traceback, and ends the program with status 1."""
+    traceback, and ends the program with status 1; Ctrl-C ends it with status 130, in one line if
+    not in order (see `Loop`)."""
 
     @functools.wraps(main)
     def wrapper() -> Any:
+        name = Path(sys.argv[0]).name
+        loops.ended_by = None
         try:
-            return main()
+            with forgiving_streams():
+                result = main()
         except FOR_THE_USER as error:
-            sys.exit(f"{Path(sys.argv[0]).name}: {error}")
+            sys.exit(f"{name}: {error}")
+        except MemoryError as error:
+            reason = f": {error}" if str(error) else ""
+            sys.exit(f"{name}: out of memory{reason}; take smaller networks, batches or images")
+        except KeyboardInterrupt:
+            with suppress(ValueError):  # in another thread than the main one
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end itself is not interrupted
+            print(f"\n{name}: stopped", file=Screen(sys.stderr))
+            sys.exit(130)
+        if loops.ended_by is None:
+            return result
+        sys.exit(128 + loops.ended_by)  # a shell's convention for signals
 
     return wrapper
 
 
+def finish(loop: Loop, look_at: str = "", found: str = "") -> None:
+    """Say how long a loop took, where its pictures are, and how to go on if it was interrupted.
+
+    Args:
+        loop: that has ended.
+        look_at: a file in the run folder.
+        found: what came of it.
+    """
+    line = f"{loop.step} steps in {loop.seconds:.0f} s" + (f": {found}" if found else "")
+    print(line + (f"; look at {loop.run.folder}/{look_at}" if look_at else ""))
+    if loop.interrupted:
+        print(f"to go on: {resume_command(loop.run)}")
+
+
 def resume_command(run: Run) -> str:
-    """What to type in order to go on with a run."""
-    return f"python {shlex.quote(sys.argv[0])} --resume {shlex.quote(str(run.folder))}"
+    """What to type in this folder in order to go on with a run: by the Python that runs now."""
+    python = sys.executable or "python"
+    here = os.path.join(os.getcwd(), "")
+    words = python.removeprefix(here), sys.argv[0], "--resume", str(run.folder)
+    return shlex.join(words)

@@ -1,11 +1,47 @@
-"""What the files of this room share: whole files, and values as arrays and numbers of the host."""
+"""What the files of this room share: whole files, JSON, and values as arrays and numbers of the
+host."""
 
+import json
+import reprlib
+import sys
 from typing import Any
 
 import numpy as np
 
 from minigen.files import StrPath as StrPath
 from minigen.files import written_whole as written_whole
+
+
+class RunError(Exception):
+    """A run folder that cannot be made, opened, read or written."""
+
+
+def read_json(content: bytes) -> Any:
+    """What JSON text holds.
+
+    Raises:
+        ValueError: it is no JSON, or is nested or numbered beyond what Python reads.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def is_step(value: Any) -> bool:
+    """Whether a value, from a file perhaps, is a whole number from 0 to 2⁶³ − 1."""
+    return type(value) is int and 0 <= value < 2**63
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value from a file is a number that a finite float can hold."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def short(value: Any) -> str:
+    """A value from a file, for a message of one line."""
+    said = " ".join(reprlib.repr(value).split())
+    return said if len(said) <= 60 else f"{said[:60]}…"
 
 
 def as_array(value: Any) -> np.ndarray:

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 from minigen.training.common import StrPath, as_array, written_whole
 
 WHITE = 255
+LARGEST = 1e300  # beyond it matplotlib's differences overflow
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, 2008
 INK, GRID = "#333333", "#e4e4e4"
 
@@ -197,7 +198,7 @@ def _draw_curve(axes: Any, records: list, name: str, colour: str, smoothing: flo
     """One metric: its finite values, light, and their smoothed course."""
     points = [(record["step"], record[name]) for record in records if name in record]
     steps, values = np.array(points, dtype=float).reshape(-1, 2).T
-    finite = np.isfinite(values)
+    finite = abs(values) < LARGEST
     raw = np.where(finite, values, np.nan)
     width = smoothing * len(values)
     if width < 0.5:

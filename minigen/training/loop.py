@@ -1,4 +1,4 @@
-"""The loop that every training script shares: progress, logging, checkpoints, Ctrl-C, resuming."""
+"""The loop that every training script shares: progress, logging, checkpoints, signals, resuming."""
 
 import math
 import os
@@ -6,16 +6,26 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
+from minigen.display import Bar, Screen
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from minigen.training.common import as_array, as_number
+from minigen.training.common import as_array, as_number, is_finite, is_step, short
 from minigen.training.run import CHECKPOINT, Run, RunError, writing_in
+
+HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
+SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    if hasattr(signal, name)
+]
+STOPPING, AGAIN = b"\nstopping after this step", b"; Ctrl-C again to stop at once"
+
+ended_by: signal.Signals | None = None  # what ended the last loop of this process
 
 
 class Stateful(Protocol):
@@ -34,6 +44,11 @@ class Loop:
     """The steps of a training run, each with the same care.
 
         loop = Loop(run, steps=3000, state={"generator": G, "optimiser": opt, "batches": batches})
+
+        @loop.at_save                            # beside each checkpoint, the last one included
+        def draw():
+            plot_metrics(run.path("curves.png"), run.metrics(), panels)
+
         for step in loop:                        # 1, 2, ..., 3000
             loop.log(train_step(...))            # named 0-d tensors, read every log_every steps
             if loop.every(200):
@@ -50,15 +65,19 @@ class Loop:
     "state", the latter with one entry for each object. When the body of the loop raises, or breaks
     out, nothing is saved: the step may be half done.
 
-    Ctrl-C lets the current step finish, saves, and ends the loop; a second one raises
-    KeyboardInterrupt at once. Only in the main thread, for only there do signals arrive.
+    Ctrl-C (SIGINT), SIGTERM and SIGHUP let the current step finish, save, and end the loop; a
+    second one takes effect at once: Ctrl-C raises KeyboardInterrupt, SIGTERM a SystemExit with
+    status 143. SIGHUP is never the second, since a terminal that closes may send it twice. A signal
+    that the process ignores (`nohup`, `&` in a script) stays ignored. Only in the main thread, for
+    only there do signals arrive.
 
     Attributes:
         step: the current step, or the last one.
         steps: the step to end with.
         seconds: how long all steps up to the last whole one took, without the pauses between an
             interruption and resuming.
-        interrupted: whether Ctrl-C ended the loop.
+        interrupted: whether a signal ended the loop.
+        signal: which one, or None.
     """
 
     def __init__(
@@ -81,7 +100,8 @@ class Loop:
 
         Raises:
             CheckpointError: the checkpoint is unreadable, or of another model.
-            RunError: the metrics are unreadable, or the run has done more steps already.
+            RunError: the metrics are unreadable, the run has done more steps already, or it was
+                opened by `Run.read`, or is trained by another loop.
             TypeError, ValueError: an entry of `state` that has no state, or a number below 1.
         """
         for name, number in ("steps", steps), ("log_every", log_every), ("save_every", save_every):
@@ -99,32 +119,62 @@ class Loop:
         self.save_every = save_every
         self.step = 0
         self.seconds = 0.0
-        self.interrupted = False
+        self.signal: signal.Signals | None = None
         self._state = dict(state)
         self._saved_step: int | None = None
         self._shown = ""
-        if (run.folder / CHECKPOINT).exists():
-            self._restore()
-        run.rewind(self.step)
+        self._at_save: list[Callable[[], object]] = []
+        with run.by_one_loop():
+            if (run.folder / CHECKPOINT).exists():
+                self._restore()
+            run.rewind(self.step)
+            run.write_config()  # of a run that goes on otherwise than before: for more steps, say
+
+    @property
+    def interrupted(self) -> bool:
+        return self.signal is not None
+
+    def at_save(self, draw: Callable[[], object]) -> Callable[[], object]:
+        """Call a function without arguments after each checkpoint but that of step 0, when a run is
+        resumed, and at the end: what it draws is never older than the checkpoint.
+
+        It should not touch the state, nor draw from a random stream of the training.
+
+        Returns:
+            The function, so that this may stand above it as a decorator.
+        """
+        self._at_save.append(draw)
+        return draw
 
     def __iter__(self) -> Iterator[int]:
-        """Yield the steps that are left to do."""
+        """Yield the steps that are left to do.
+
+        Raises:
+            RunError: the folder cannot be written to, or another loop trains there.
+        """
+        global ended_by
         started = time.perf_counter() - self.seconds
         progress = _Progress(self.step, self.steps)
-        self.interrupted = False
+        self.signal = ended_by = None
         try:
-            with self._ctrl_c_ends_the_loop():
+            with self.run.by_one_loop(), self._signals_end_the_loop():
                 if self._saved_step is None:
                     self._save()
+                elif 0 < self.step < self.steps:
+                    self._draw()  # a kill may have come between the checkpoint and this
                 while self.step < self.steps and not self.interrupted:
                     self.step += 1
                     yield self.step
                     self.seconds = time.perf_counter() - started
                     progress.advance(self._shown)
-                    if self.step % self.save_every == 0:
+                    more = self.step < self.steps and not self.interrupted
+                    if more and self.step % self.save_every == 0:
                         self._save()
+                        self._draw()
                 if self._saved_step != self.step:
                     self._save()
+                self._draw()
+            ended_by = self.signal
         finally:
             progress.close(finished=self.step == self._saved_step and not self.interrupted)
 
@@ -168,9 +218,15 @@ class Loop:
 
     def say(self, text: str) -> None:
         """Print a line to stdout without tearing the progress bar."""
-        tqdm.write(text, file=sys.stdout)
+        Bar.write(text, file=Screen(sys.stdout))
+
+    def _draw(self) -> None:
+        with writing_in(self.run.folder):
+            for draw in self._at_save:
+                draw()
 
     def _save(self) -> None:
+        self.run.sync()  # first, so that no power cut leaves a checkpoint without its metrics
         state = {name: item.state_dict() for name, item in self._state.items()}
         with writing_in(self.run.folder):
             save_checkpoint(
@@ -187,10 +243,21 @@ class Loop:
                 f"{path} is no checkpoint of a training loop: expected step, seconds and state,"
                 f" got {', '.join(saved)}"
             )
+        seconds = saved["seconds"]
+        for name, right, wanted in (
+            ("step", is_step(saved["step"]), "a whole number from 0 on"),
+            ("seconds", is_finite(seconds) and 0 <= seconds < 1e18, "a number from 0 on"),
+            ("state", isinstance(saved["state"], dict), "a dict"),
+        ):
+            if not right:
+                raise CheckpointError(
+                    f"{path} is damaged: {name} should be {wanted}, got {short(saved[name])};"
+                    " copy it again from where it came, or delete it and start anew"
+                )
         if saved["step"] > self.steps:
             raise RunError(
-                f"{self.run.folder} has already done {saved['step']} steps: pass --steps of"
-                f" {saved['step']} or more, got {self.steps}"
+                f"{self.run.folder} has already done {saved['step']} steps, more than the"
+                f" {self.steps} that it should end with: ask for as many or more"
             )
         misfit = f"{path} does not fit: resume with the model and data that it was saved with;"
         if saved["state"].keys() != self._state.keys():
@@ -202,7 +269,7 @@ class Loop:
             kept = saved["state"][name]
             try:
                 item.load_state_dict(kept)
-            except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            except Exception as error:  # whatever an object makes of what stands in a file
                 where = _misfit(kept, item.state_dict(), name) or name
                 raise CheckpointError(f"{misfit} {where}: {error!r}") from error
             if where := _misfit(kept, item.state_dict(), name):  # load_state_dict let it pass
@@ -211,25 +278,33 @@ class Loop:
         self.seconds = saved["seconds"]
 
     @contextmanager
-    def _ctrl_c_ends_the_loop(self) -> Iterator[None]:
-        previous = signal.getsignal(signal.SIGINT)
+    def _signals_end_the_loop(self) -> Iterator[None]:
         in_main_thread = threading.current_thread() is threading.main_thread()
-        if not in_main_thread or previous in (None, signal.SIG_IGN):  # None: not set from Python
-            yield
-            return
+        before = {n: signal.getsignal(n) for n in SIGNALS if in_main_thread}
+        # None: not set from Python.
+        before = {n: h for n, h in before.items() if h not in (None, signal.SIG_IGN)}
 
-        def interrupt(*_: Any) -> None:
-            if self.interrupted:
-                raise KeyboardInterrupt
-            self.interrupted = True
-            with suppress(OSError):  # not print: the signal may have come amid a print
-                os.write(2, b"\nstopping after this step; Ctrl-C again to stop at once\n")
+        def interrupt(number: int, frame: Any) -> None:
+            if not self.interrupted:
+                self.signal = signal.Signals(number)
+                with suppress(OSError, ValueError, AttributeError):  # there may be no stderr
+                    # Not print: the signal may have come amid a print.
+                    again = AGAIN if number == signal.SIGINT else b""
+                    os.write(sys.stderr.fileno(), STOPPING + again + b"\n")
+            elif number != HANG_UP:
+                if callable(handler := before[signal.Signals(number)]):
+                    handler(number, frame)
+                if number == signal.SIGINT:
+                    raise KeyboardInterrupt
+                raise SystemExit(128 + number)
 
-        signal.signal(signal.SIGINT, interrupt)
         try:
+            for number in before:
+                signal.signal(number, interrupt)
             yield
         finally:
-            signal.signal(signal.SIGINT, previous)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class _Progress:
@@ -243,10 +318,8 @@ class _Progress:
         self.bar = None
         self.started = time.perf_counter()
         self.next_line = 0.0
-        if sys.stderr.isatty():
-            self.bar = tqdm(
-                total=last, initial=first, unit=" steps", file=sys.stderr, dynamic_ncols=True
-            )
+        if Screen(sys.stderr).isatty():
+            self.bar = Bar(total=last, initial=first, unit=" steps")
 
     def advance(self, shown: str) -> None:
         self.step += 1
@@ -269,10 +342,10 @@ class _Progress:
     def _print_line(self) -> None:
         elapsed = time.perf_counter() - self.started
         self.next_line = elapsed + self.SECONDS_BETWEEN_LINES
-        line = tqdm.format_meter(
+        line = Bar.format_meter(
             self.step, self.last, elapsed, 0, unit=" steps", initial=self.first, postfix=self.shown
         )
-        print(line.strip(), file=sys.stderr, flush=True)
+        print(line.strip(), file=Screen(sys.stderr), flush=True)
 
 
 def _misfit(saved: Any, held: Any, where: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen.training.figures import COLOURS, INK
+from minigen.training.figures import COLOURS, INK, LARGEST
 
 REAL, MADE = COLOURS[0], COLOURS[1]
 
@@ -84,7 +84,7 @@ def draw_lines(
 ) -> None:
     """Metrics over the steps so far, in a window as wide as all steps."""
     for name, colour in zip(names, COLOURS, strict=False):
-        points = [(r["step"], r[name]) for r in records if name in r]
+        points = [(r["step"], r[name]) for r in records if abs(r.get(name, np.nan)) < LARGEST]
         axes.plot(*np.array(points).reshape(-1, 2).T, color=colour, linewidth=1.2, label=name)
     axes.set_xlim(0, steps)
     axes.set_title("losses", loc="left", color=INK, fontsize=9)

@@ -4,18 +4,30 @@ import json
 import math
 import operator
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from minigen.training.common import StrPath, as_number, written_whole
+from minigen.files import remove_unfinished, sync
+from minigen.training.common import RunError as RunError
+from minigen.training.common import (
+    StrPath,
+    as_number,
+    is_finite,
+    is_step,
+    read_json,
+    short,
+    written_whole,
+)
+from minigen.training.lock import Hold, hold, is_free
 
 CONFIG, METRICS, CHECKPOINT = "config.json", "metrics.jsonl", "checkpoint.npz"
-
-
-class RunError(Exception):
-    """A run folder that cannot be made, opened, read or written."""
+NOT_FINITE = (
+    "NaN",
+    "Infinity",
+    "-Infinity",
+)  # strings in the metrics, for JSON has no such numbers
 
 
 class Run:
@@ -24,6 +36,10 @@ class Run:
     `config.json` is what it was started with; `metrics.jsonl` has a line of JSON for each logged
     step; `checkpoint.npz` is the newest state (see `Loop`); further files go where `path` says.
 
+    A run that is created or resumed is this process's alone, until it is closed, or nobody has the
+    object any more, or the process ends, however it ends. `Run.read` opens one that may be another
+    process's, to look at it.
+
     Attributes:
         folder: the folder.
         config: the configuration as JSON gives it back, so a tuple is a list here, in a new run
@@ -31,42 +47,56 @@ class Run:
     """
 
     def __init__(self, folder: StrPath, config: dict[str, Any]):
-        """Use `Run.create` or `Run.resume`; this reads and writes nothing."""
+        """Use `Run.create`, `Run.resume` or `Run.read`; this reads and writes nothing."""
         self.folder = Path(folder)
         self.config = config
         self._ends_with_newline = False
+        self._hold: Hold | None = None
 
     @classmethod
     def create(cls, folder: StrPath, config: dict[str, Any]) -> "Run":
         """Start a run in `folder`, which is made with its parents if need be.
 
         Raises:
-            RunError: the folder already holds a run, or cannot be written to.
+            RunError: the folder already holds a run, is in use by another process, or cannot be
+                written to.
             TypeError: the configuration holds what JSON cannot, such as a Path.
         """
-        folder = Path(folder)
         text = json.dumps(config, indent=2)
+        run = cls(folder, json.loads(text))
         with writing_in(folder):
-            if any((folder / name).exists() for name in (CONFIG, METRICS, CHECKPOINT)):
-                raise RunError(
-                    f"{folder} already holds a run: pass --resume {folder} to go on with it, or"
-                    " --out with another folder"
-                )
-            folder.mkdir(parents=True, exist_ok=True)
-            with written_whole(folder / CONFIG) as file:
+            run._refuse_another()  # before anything is made
+            run.folder.mkdir(parents=True, exist_ok=True)
+            run._begin()
+            run._refuse_another()
+            with written_whole(run.folder / CONFIG) as file:
                 file.write(text.encode() + b"\n")
-        return cls(folder, json.loads(text))
+        return run
 
     @classmethod
     def resume(cls, folder: StrPath) -> "Run":
-        """Open the run in `folder`, to go on with it or to read it.
+        """Open the run in `folder`, to go on with it.
+
+        Raises:
+            RunError: there is no such folder, no run in it, its configuration is unreadable, it is
+                in use by another process, or cannot be written to.
+        """
+        run = cls.read(folder)
+        with writing_in(folder):
+            run._begin()
+        run.config = cls.read(folder).config  # another may have held the folder until now
+        return run
+
+    @classmethod
+    def read(cls, folder: StrPath) -> "Run":
+        """Open the run in `folder` to look at it, which may be while it is trained.
 
         Raises:
             RunError: there is no such folder, no run in it, or its configuration is unreadable.
         """
         path = Path(folder) / CONFIG
         try:
-            config = json.loads(path.read_bytes())
+            config = read_json(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             reason = f"it has no {CONFIG}" if path.parent.is_dir() else "there is no such folder"
             raise RunError(
@@ -84,6 +114,40 @@ class Run:
                 " mend it, or start a new run"
             )
         return cls(folder, config)
+
+    def close(self) -> None:
+        """Let other processes have the folder; this run can only be read from now on."""
+        self._hold = None
+
+    def by_one_loop(self) -> AbstractContextManager[None]:
+        """Let no other loop of this process train in the folder during a block.
+
+        Raises:
+            RunError: one is at it.
+        """
+        return self._held().by_one_loop()
+
+    def sync(self) -> None:
+        """Wait until all metrics are on the disk.
+
+        Raises:
+            RunError: the disk is full, or failed.
+        """
+        path = self.folder / METRICS
+        with writing_in(self.folder), suppress(FileNotFoundError), open(path, "r+b") as file:
+            sync(file)
+
+    def write_config(self) -> None:
+        """Write `config` to config.json, if it says something else.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        text = json.dumps(self.config, indent=2).encode() + b"\n"
+        with writing_in(self.folder):
+            if (self.folder / CONFIG).read_bytes() != text:
+                with written_whole(self.folder / CONFIG) as file:
+                    file.write(text)
 
     def path(self, *parts: str) -> Path:
         """Give the path of a file in the run folder; the folders on the way are made.
@@ -107,12 +171,15 @@ class Run:
             metrics: one number each: Python or NumPy numbers, or 0-d Tensors.
 
         Raises:
-            ValueError: a metric that is no single number, or is called "step".
-            RunError: the file cannot be written.
+            ValueError: a metric that is no single number, or is called "step"; a step below 0.
+            RunError: the file cannot be written, or the run was opened by `Run.read`.
         """
+        self._held()
         if "step" in metrics:
             raise ValueError('a metric cannot be called "step", for the step itself is logged so')
         record: dict[str, Any] = {"step": operator.index(step)}
+        if not is_step(record["step"]):
+            raise ValueError(f"a step should be a whole number from 0 to 2^63 - 1, got {step}")
         for name, value in metrics.items():
             number = as_number(name, value)
             record[name] = number if math.isfinite(number) else json.dumps(number)
@@ -136,8 +203,9 @@ class Run:
         """Drop the metrics of all steps after `step`, and a line that a crash has cut short.
 
         Raises:
-            RunError: the file is broken, or cannot be written.
+            RunError: the file is broken, or cannot be written, or the run was opened by `Run.read`.
         """
+        self._held()
         kept = b"".join(line for record, line in self._lines() if record["step"] <= step)
         if kept != self._read_metrics():
             with writing_in(self.folder), written_whole(self.folder / METRICS) as file:
@@ -156,19 +224,59 @@ class Run:
         """Each whole line, as a record and as bytes."""
         for number, line in enumerate(self._read_metrics().split(b"\n")[:-1], start=1):
             try:
-                fields = json.loads(line)
-                record = {"step": operator.index(fields.pop("step"))}
-                record |= {name: float(value) for name, value in fields.items()}
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                record = _record(read_json(line))
+            except ValueError as error:
                 raise RunError(
-                    f"{self.folder / METRICS}, line {number}, is no line of metrics ({error!r}):"
+                    f"{self.folder / METRICS}, line {number}, is no line of metrics ({error}):"
                     " mend or delete that line"
                 ) from error
             yield record, line + b"\n"
 
+    def _refuse_another(self) -> None:
+        if any((self.folder / name).exists() for name in (METRICS, CHECKPOINT)):
+            raise RunError(
+                f"{self.folder} already holds a run: pass --resume {self.folder} to go on with it,"
+                " or --out with another folder"
+            )
+
+    def _begin(self) -> None:
+        """Hold the folder, and clear it of what a process that was killed left unfinished."""
+        self._hold = hold(self.folder)
+        remove_unfinished(self.folder)
+        for inside in self.folder.iterdir():
+            if inside.is_dir():
+                remove_unfinished(inside)
+
+    def _held(self) -> Hold:
+        if self._hold is None or not self._hold.stands():
+            raise RunError(
+                f"{self.folder} is not this process's to write to: open it by Run.resume, in the"
+                " process that trains"
+            )
+        return self._hold
+
+
+def _record(fields: Any) -> dict[str, Any]:
+    """A line of metrics as `Run.log` took it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(fields, dict):
+        raise ValueError(f"expected a JSON object, got a {type(fields).__name__}")
+    if not is_step(step := fields.pop("step", None)):
+        raise ValueError(f"expected a step, a whole number from 0 on, got {short(step)}")
+    record: dict[str, Any] = {"step": step}
+    for name, value in fields.items():
+        if not (value in NOT_FINITE if isinstance(value, str) else is_finite(value)):
+            raise ValueError(f"{short(name)} should be a number, got {short(value)}")
+        record[name] = float(value)
+    return record
+
 
 def free_folder(parent: StrPath, name: str) -> Path:
-    """Make and give the first of parent/name, parent/name-2, parent/name-3, ... that is not there.
+    """Make and give the first of parent/name, parent/name-2, parent/name-3, ... that is not there,
+    or holds but the settings of a run that never began.
 
     Making the folder claims it: two programs that start together get two folders.
 
@@ -180,10 +288,21 @@ def free_folder(parent: StrPath, name: str) -> Path:
         parent.mkdir(parents=True, exist_ok=True)
         for number in count(1):
             folder = parent / (name if number == 1 else f"{name}-{number}")
-            with suppress(FileExistsError):
+            try:
                 folder.mkdir()
-                break
-    return folder
+            except FileExistsError:
+                if not _never_began(folder):
+                    continue
+            return folder
+    raise AssertionError("count() ends")
+
+
+def _never_began(folder: Path) -> bool:
+    """Whether nothing of a run is there but its settings, and nobody is about to begin it."""
+    if not folder.is_dir():
+        return False
+    seen = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    return seen == [CONFIG] and is_free(folder)
 
 
 @contextmanager

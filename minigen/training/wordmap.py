@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -77,27 +78,31 @@ def save_word_map(path: StrPath, words: Sequence[str], vectors: np.ndarray) -> N
     from matplotlib.figure import Figure
 
     places = tsne(vectors)
-    figure = Figure(figsize=(12, 9), dpi=110)
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
-    axes.scatter(*places.T, s=5, color=COLOURS[0], alpha=0.5, linewidths=0)
-    axes.margins(0.04)
-    axes.axis("off")
-    taken = np.zeros((0, 4))
-    for word, place in zip(words, places, strict=True):
-        for offset, align in ((2, "bottom"), (-3, "top")):  # above the point, else below it
-            label = axes.annotate(
-                word, place, xytext=(0, offset), textcoords="offset points", ha="center",
-                va=align, color=INK, fontsize=8, parse_math=False,
-            )  # fmt: skip
-            box = label.get_window_extent(canvas.get_renderer())
-            overlap = (
-                (taken[:, 0] < box.x1) & (box.x0 < taken[:, 2])
-                & (taken[:, 1] < box.y1) & (box.y0 < taken[:, 3])
-            )  # fmt: skip
-            if not overlap.any():
-                taken = np.vstack([taken, [box.x0, box.y0, box.x1, box.y1]])
-                break
-            label.remove()
-    with written_whole(path) as file:
-        canvas.print_png(file)
+    with warnings.catch_warnings():
+        # A script that the font lacks is drawn as boxes, and not worth a line for each letter.
+        warnings.simplefilter("ignore", UserWarning)
+        figure = Figure(figsize=(12, 9), dpi=110)
+        canvas = FigureCanvasAgg(figure)
+        axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
+        axes.scatter(*places.T, s=5, color=COLOURS[0], alpha=0.5, linewidths=0)
+        axes.margins(0.04)
+        axes.axis("off")
+        taken = np.zeros((0, 4))
+        for word, place in zip(words, places, strict=True):
+            word = word.encode(errors="replace").decode()  # half a surrogate pair is no text
+            for offset, align in ((2, "bottom"), (-3, "top")):  # above the point, else below it
+                label = axes.annotate(
+                    word, place, xytext=(0, offset), textcoords="offset points", ha="center",
+                    va=align, color=INK, fontsize=8, parse_math=False,
+                )  # fmt: skip
+                box = label.get_window_extent(canvas.get_renderer())
+                overlap = (
+                    (taken[:, 0] < box.x1) & (box.x0 < taken[:, 2])
+                    & (taken[:, 1] < box.y1) & (box.y0 < taken[:, 3])
+                )  # fmt: skip
+                if not overlap.any():
+                    taken = np.vstack([taken, [box.x0, box.y0, box.x1, box.y1]])
+                    break
+                label.remove()
+        with written_whole(path) as file:
+            canvas.print_png(file)

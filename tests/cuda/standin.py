@@ -562,7 +562,9 @@ def module(cards: int = 1) -> tuple[types.ModuleType, types.ModuleType]:
         if kind == "ndarray":
             continue
         target, source = (special, scipy.special) if kind else (cupy, np)
-        f = getattr(source, plain)
+        f = getattr(source, plain, None)
+        if f is None:  # this SciPy or NumPy is older than CuPy's newest functions
+            continue
         made = Ufunc(plain, f) if parameters == ["ufunc"] else _function(plain, f, parameters)
         setattr(target, plain, made)
     cupy.matmul = Ufunc("matmul", np.matmul)

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_what_was_written_is_read(tmp_path_factory, array, zipped):
 @given(st.integers(0, len(WHOLE) - 1), st.booleans())
 def test_no_file_cut_short_is_read(tmp_path_factory, length, zipped):
     path = tmp_path_factory.getbasetemp() / ("cut-idx.gz" if zipped else "cut-idx")
-    path.write_bytes(gzip.compress(WHOLE[:length]) if zipped else WHOLE[:length])
+    path.write_bytes(gzip.compress(WHOLE[:length], mtime=0) if zipped else WHOLE[:length])
     with pytest.raises(DataError, match="cut-idx"):
         read_idx(path)
 
@@ -50,16 +51,17 @@ def spoilt(data, place):
         ("a", idx(np.zeros((2, 2, 2), np.uint8), kind=0x0D), "unsigned bytes.*0x0d"),
         ("a", idx(np.zeros((2, 2), np.uint8)), "3 dimensions, got 2"),
         ("a", b"\0\0\x08\0", "3 dimensions, got 0"),
+        ("a", b"\0\0\x08\3" + bytes(4) + b"\xff" * 8, "addresses for, got .0, 4294967295, 4294"),
         ("a", WHOLE[:9], "header of 16 bytes, got a file of 9"),
         ("a", WHOLE[:-1], r"24 bytes for the shape \(4, 3, 2\), got 23: it is cut short"),
         ("a", WHOLE + b"\0", "got 25: it has trailing bytes"),
         ("a", spoilt(WHOLE, 4), "cut short"),
         ("a.gz", WHOLE, "whole gzip file"),
-        ("a.gz", gzip.compress(WHOLE)[:-9], "whole gzip file"),
-        ("a.gz", gzip.compress(WHOLE)[:10] + b"\xff" * 30, "whole gzip file"),
-        ("a.gz", spoilt(gzip.compress(WHOLE), -5 % len(gzip.compress(WHOLE))), "whole gzip file"),
-        ("a.gz", gzip.compress(WHOLE) + b"more", "whole gzip file"),
-        ("a", gzip.compress(WHOLE)[:-9], "whole gzip file"),
+        ("a.gz", gzip.compress(WHOLE, mtime=0)[:-9], "whole gzip file"),
+        ("a.gz", gzip.compress(WHOLE, mtime=0)[:10] + b"\xff" * 30, "whole gzip file"),
+        ("a.gz", spoilt(gzip.compress(WHOLE, mtime=0), -5), "whole gzip file"),
+        ("a.gz", gzip.compress(WHOLE, mtime=0) + b"more", "whole gzip file"),
+        ("a", gzip.compress(WHOLE, mtime=0)[:-9], "whole gzip file"),
     ],
 )
 def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path, file, data, message):
@@ -67,6 +69,28 @@ def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path, file, data, messag
     path.write_bytes(data)
     with pytest.raises(DataError, match=f"{path}: .*{message}"):
         read_idx(path, ndim=3)
+
+
+def test_more_dimensions_than_numpy_has_are_refused(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(idx(np.zeros((1,) * 64, np.uint8)))
+    assert read_idx(path).ndim == 64
+    path.write_bytes(b"\0\0\x08\x41" + struct.pack(">65I", *[1] * 65) + b"\0")
+    with pytest.raises(DataError, match="1 to 64 dimensions, got 65"):
+        read_idx(path)
+
+
+@pytest.mark.parametrize("start", [WHOLE, b"no IDX file"], ids=["idx", "other"])
+def test_what_unpacks_without_end_is_given_up(tmp_path, start):
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(start + bytes(100_000_000), 1))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="trailing bytes|begins with two zero bytes"):
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -58,9 +58,15 @@ def test_what_is_missing_or_damaged(folder, monkeypatch):
     with pytest.raises(DataError, match="cannot be read"):
         load("cifar-10", "test")
     rows = folder / "binarized-mnist" / "binarized_mnist_train.amat"
-    rows.write_text("0 1 0\n")
-    with pytest.raises(DataError, match="rows of 784"):
+    for damaged in ("0 1 0\n", "0 1 " * 391 + "0x1"):
+        rows.write_text(damaged)
+        with pytest.raises(DataError, match="rows of 784"):
+            load("binarized-mnist")
+    rows.unlink()
+    rows.with_suffix(".amat.xz").write_bytes(lzma.compress(b"0 1 " * 20_000_000, preset=0))
+    with pytest.raises(DataError, match="longer than what is published"):
         load("binarized-mnist")
+    rows.write_text("0")
     monkeypatch.setitem(local.CHECKSUMS, rows.name, ("md5", "0" * 32))
     with pytest.raises(DataError, match="md5 checksum 000"):
         load("binarized-mnist")

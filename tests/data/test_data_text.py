@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import re
+import unicodedata
 import zipfile
 
 import numpy as np
@@ -15,8 +16,50 @@ from hypothesis import strategies as st
 from minigen.data import DataError, download
 from minigen.data import text as T
 from minigen.data.text import Corpus, corpus, docstrings, letters, text_pieces
+from minigen.data.vectors import Vectors
 
 texts = st.text(st.sampled_from("ab cdé\n,.1'Ça"), max_size=60)
+
+
+# Words of at most a dozen characters, and what parts them or stands between.
+scraps = st.sampled_from([
+    "the", "Käse", "हिन्दी", "re\u0301sume\u0301", "İstanbul", "שָׁלוֹם",
+    "می\u200cخواهم", "ΣΑΣ", "a\u0323\u0307", "日本", "가각", "co\xadop",
+    "1", "\u0301", "\u200d", "\ufeff", "'", "，", "_",
+    " ", "\t", "\r\n", "\x85", "\u2028", "\u3000", "\xa0", "\u200b",
+])  # fmt: skip
+
+
+@pytest.mark.parametrize("text, words", [
+    ("हिन्दी में", ["हिन्दी", "में"]), ("re\u0301sume\u0301", ["résumé"]),
+    ("שָׁלוֹם־עוֹלָם", ["שָׁלוֹם", "עוֹלָם"]),
+    ("İstanbul I\u0307L", ["i\u0307stanbul", "i\u0307l"]), ("می\u200cخواهم", ["می\u200cخواهم"]),
+    ("a\u200d\u200c b\u200b\u200dc", ["a", "b", "c"]), ("co\xadop\u200e", ["coop"]),
+    ("\ufeffthe", ["the"]), ("1\u0301 \u0301x _\u0301", ["x"]),
+    ("don't l’été", ["don", "t", "l", "été"]),
+    ("a\tb\u3000c\x85d\u2028e\0f\ufffdg", list("abcdefg")), ("ΟΔΟΣ\tΣ", ["οδος", "σ"]),
+])  # fmt: skip
+def test_marks_belong_to_their_letters_and_joiners_join(text, words):
+    assert letters(text) == words == letters(unicodedata.normalize("NFD", text))
+
+
+@given(st.lists(scraps).map("".join))
+def test_equivalent_texts_have_equal_words(text):
+    composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    assert letters(text) == letters(composed) == letters(decomposed)
+
+
+@given(st.lists(scraps), st.integers(12, 40), st.sampled_from(["utf-8", "utf-16", "utf-32"]))
+def test_words_do_not_depend_on_how_a_file_is_read(tmp_path_factory, found, size, encoding):
+    path = tmp_path_factory.getbasetemp() / "text"
+    text = " ".join(found)  # no run without white space is as long as a piece
+    path.write_bytes(text.encode(encoding))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(T, "PIECE", size)
+        pieces = list(text_pieces(path))
+    assert max(map(len, pieces)) <= size
+    assert [w for p in pieces for w in letters(p)] == letters(text)
+    assert [w for p in pieces for w in p.split()] == text.replace("\ufeff", "").split()
 
 
 @given(texts)
@@ -65,6 +108,33 @@ def test_a_text_without_spaces_does_not_pile_up(tmp_path, monkeypatch):
     assert max(map(len, text_pieces(path))) == 16
 
 
+@pytest.mark.parametrize("text, words", [
+    (" " + "x" * 50_000 + "\té", ["x" * 1000, "é"]),  # of a word without an end, the beginning
+    ("é，" * 30_000, ["é"] * 30_000), ("e\u0301" * 20_000, ["é" * 1000]),
+])  # fmt: skip
+def test_a_word_without_an_end_is_read_piece_by_piece(tmp_path, monkeypatch, text, words):
+    (tmp_path / "text").write_text(text)
+    for size in (5000, 7001):
+        monkeypatch.setattr(T, "PIECE", size)
+        assert max(map(len, text_pieces(tmp_path / "text"))) <= size
+        c = corpus(tmp_path / "text", 1)
+        assert [c.words[row] for row in c.read(0, len(c))] == words
+        Vectors(c.words, np.zeros((len(c.words), 1))).save(tmp_path / "vectors")
+
+
+@pytest.mark.parametrize("content", [
+    b"\xef\xbb\xbfthe cat", "the cat".encode("utf-16"), b"\xfe\xff" + "the cat".encode("utf-16-be"),
+    "the cat".encode("utf-32"), b"the\xef\xbb\xbf \xef\xbb\xbfcat", lzma.compress(b"the cat"),
+    gzip.compress(b"the cat", mtime=0), gzip.compress("the cat".encode("utf-16"), mtime=0),
+    b"the\0\xa0\xff cat",
+])  # fmt: skip
+def test_what_a_file_is_shows_at_its_beginning(tmp_path, content):
+    (tmp_path / "text").write_bytes(content)
+    assert corpus(tmp_path / "text", 1).words == ["the", "cat"]
+    if b"\xff cat" not in content:
+        assert corpus(tmp_path / "text", 1, as_is=True).words == ["the", "cat"]
+
+
 def test_as_is_words_are_what_white_space_separates(tmp_path):
     path = tmp_path / "text"
     path.write_text("Don't stop! Don't STOP!")
@@ -80,8 +150,9 @@ def test_bytes_that_are_no_text_separate_words(tmp_path):
 
 @pytest.mark.parametrize("name, content", [
     ("text.gz", b"no gzip"), ("text.xz", b"no xz"),
-    ("text.gz", gzip.compress(b"word " * 1000)[:40]),
+    ("text.gz", gzip.compress(b"word " * 1000, mtime=0)[:40]),
     ("text.xz", lzma.compress(b"word " * 1000)[:80]),
+    ("utf-16.txt", "the cat sat".encode("utf-16-le")), ("a.zip", b"PK\3\4" + b"word " * 99),
     ("empty.txt", b""), ("digits.txt", b"1 2 3 4 5 1 2 3"), ("missing", None),
 ])  # fmt: skip
 def test_a_file_that_is_no_text_is_named(tmp_path, name, content):

@@ -73,11 +73,14 @@ def test_they_are_measured(tmp_path, monkeypatch):
     run("vae.py", *flags, "--binarise", "--average", 0.5, "--out", tmp_path / "vae")
     run("autoencoder.py", *flags, "--damage", "block", "--out", tmp_path / "autoencoder")
     runs = (tmp_path / "vae", tmp_path / "autoencoder")
-    assert "k = 50" in run("evaluate.py", *runs, "--images", 20, "--samples", 50)
+    said = run("evaluate.py", *runs, "--images", 20, "--samples", 50)
+    assert "k = 50" in said and said.count("features measure nothing here") == 2  # pure noise
     vae, plain = (json.loads((path / "scores.json").read_text()) for path in runs)
     assert 0 < vae["−log p(x), k = 50"] < -vae["test ELBO"] + 1
     assert 0 < vae["−log p(x), standard error"] < 10
-    assert plain["squared error, damaged"] > 0 and plain["Fréchet distance"] > 0
+    assert plain["squared error, damaged"] > 0 and "Fréchet distance" not in plain
+    said = run("evaluate.py", runs[0], "--images", 20, "--likelihood-images", 2, "--samples", 50)
+    assert "done 2 of 2" in said  # it had been kept
 
 
 @pytest.mark.parametrize("demo", ["vae.py", "autoencoder.py"])

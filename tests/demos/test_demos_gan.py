@@ -67,6 +67,13 @@ def test_runs_of_all_kinds_are_measured(tmp_path, pictures, monkeypatch):
     assert "training the classifier" not in said
     assert "over 2 runs of gan: device cpu, steps 4," in said
     assert scores_of(folders[0]) == before
+    others = tmp_path / "others"
+    others.mkdir()
+    for i in range(40):
+        Image.new("L", (8, 8), i).save(others / f"{i}.png")
+    config = folders[0] / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"data": str(others)}))
+    assert "was trained with other images" in run("evaluate.py", folders[0], status=1)
 
 
 def test_points_in_the_plane_are_drawn_and_measured(tmp_path):
@@ -95,15 +102,15 @@ def test_critic_and_discriminator_are_drawn_and_the_theory_holds(tmp_path):
         assert (tmp_path / "run" / name).stat().st_size > 1000
 
 
-@pytest.mark.parametrize("demo, flags, reason", [
-    ("gan.py", ("--classes", 1), "add --conditional"),
-    ("gan.py", ("--conditional", "--classes", 5), r"not [5]"),
-    ("gan.py", ("--batch-size", 100), "54 items make no batch of 100: take a smaller"),
-    ("wgan.py", ("--conditional", "--packing", 2), "leave one of them out"),
-    ("wgan.py", ("--packing", 3), "a batch size that is a multiple of 3"),
+@pytest.mark.parametrize("demo, flags, reason, status", [
+    ("gan.py", ("--classes", 1), "--classes has no effect without --conditional", 2),
+    ("gan.py", ("--conditional", "--classes", 5), r"not [5]", 1),
+    ("gan.py", ("--batch-size", 100), "--batch-size 100 is more than the 54 images", 1),
+    ("wgan.py", ("--conditional", "--packing", 2), "leave one of them out", 2),
+    ("wgan.py", ("--packing", 3), "a --batch-size that is a multiple of it, not 16", 2),
 ])  # fmt: skip
-def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, pictures, demo, flags, reason):
-    said = run(demo, *small(pictures, *flags), "--out", tmp_path / "run", status=1)
+def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, pictures, demo, flags, reason, status):
+    said = run(demo, *small(pictures, *flags), "--out", tmp_path / "run", status=status)
     assert reason in said and "Traceback" not in said
 
 

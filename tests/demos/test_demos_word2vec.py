@@ -1,5 +1,7 @@
 """The word2vec demo from its command line, and the tools that ask its vectors."""
 
+import signal
+
 import numpy as np
 import pytest
 from in_process import run
@@ -45,16 +47,18 @@ def test_a_text_becomes_vectors_and_answers(text, tmp_path):
 @pytest.mark.parametrize("model", ["skipgram", "cbow", "softmax"])
 def test_resumed_is_uninterrupted(text, tmp_path, monkeypatch, model):
     flags = ("--corpus", text, "--model", model, *SMALL)
+    if model == "softmax":
+        flags = [flag for flag in flags if flag not in ("--workers", 1)]
     run("word2vec.py", *flags, "--out", tmp_path / "whole")
     log = training.Loop.log
 
     def stop_at_2(loop, metrics):
         log(loop, metrics)
-        loop.interrupted = loop.step == 2
+        loop.signal = signal.SIGINT if loop.step == 2 else None
 
     with monkeypatch.context() as patch:
         patch.setattr(training.Loop, "log", stop_at_2)
-        said = run("word2vec.py", *flags, "--out", tmp_path / "parts")
+        said = run("word2vec.py", *flags, "--out", tmp_path / "parts", status=130)
     assert "--resume" in said
     assert load_checkpoint(tmp_path / "parts" / "checkpoint.npz")["step"] == 2
     run("word2vec.py", "--resume", tmp_path / "parts")
@@ -69,16 +73,20 @@ def test_vectors_as_text(text, tmp_path):
 
 
 @pytest.mark.parametrize("flags, reason", [
-    (("--corpus", "nowhere.txt"), "there is no text file nowhere.txt"),
+    (("--corpus", "nowhere.txt"), "there is no text file 'nowhere.txt'"),
     (("--corpus", "TEXT", "--min-count", "100000"), "smaller --min-count"),
-    (("--corpus", "TEXT", "--dim", "0"), "must be 1 or more, not 0"),
-    (("--corpus", "TEXT", "--lr", "nan"), "must be 0.0 or more, not nan"),
+    (("--corpus", "TEXT", "--dim", "0"), "--dim: expected a whole number from 1"),
+    (("--corpus", "TEXT", "--lr", "nan"), "--lr: expected a number above 0"),
     (("--corpus", "TEXT", "--device", "cuda"), "cuda"),
     (("--corpus", "TEXT", "--lr", "1e20", "--dim", "4"), "smaller learning rate"),
+    (("--corpus", "TINY", "--min-count", "1"), "give more text, or --sample 0"),
+    (("--corpus", "TINY", "--min-count", "1", "--model", "softmax"), "or --sample 0"),
 ])  # fmt: skip
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_what_the_user_can_mend_is_said_in_a_line(text, tmp_path, flags, reason):
-    flags = [text if flag == "TEXT" else flag for flag in flags]
-    status = 2 if "must be" in reason else 1  # argparse's own
+    tiny = tmp_path / "tiny.txt"
+    tiny.write_text("the cat sat on the mat")
+    flags = [{"TEXT": text, "TINY": tiny}.get(flag, flag) for flag in flags]
+    status = 2 if "expected" in reason or "nowhere" in reason else 1
     assert reason in run("word2vec.py", *flags, "--out", tmp_path / "run", status=status)
     assert "holds no vectors.bin" in run("word_scores.py", tmp_path, status=1)

@@ -257,7 +257,6 @@ UNFIT = {
     "full": lambda n: minigen.full((2,), n, dtype=np.uint8),
     "full of a scalar": lambda n: minigen.full((2,), np.int64(n), dtype=np.uint8),
     "full of a like": lambda n: minigen.full_like(BYTES, n),
-    "tensor": lambda n: minigen.tensor([1, n], dtype=np.uint8),
     "arange": lambda n: minigen.arange(n, n + 1, dtype=np.uint8),
     "pad": lambda n: minigen.pad(BYTES, (1, 1), value=n),
     "fill_": lambda n: BYTES.clone().fill_(n),
@@ -283,6 +282,9 @@ def test_numbers_that_fit_pass_and_comparisons_compare_truly():
         with pytest.raises(ValueError, match="full.*float16"):
             minigen.full((1,), number, dtype=np.float16)
     assert minigen.full((1,), -INF, dtype=np.float16).item() == -INF
+    for wrong in ([1.0, 300.5], [NAN]):
+        with pytest.raises(TypeError, match="uint8|NaN"):
+            minigen.tensor(wrong, dtype=np.uint8)
     with pytest.raises(ValueError, match="nan is no int64"):
         minigen.full((1,), NAN, dtype=np.int64)
     assert BYTES.to(np.int8).numpy().tolist() == [1, -56]  # a cast, as in PyTorch

@@ -184,7 +184,7 @@ def test_pairs_are_for_height_and_width():
 def test_padding_is_numpys(call):
     (x, (left, right, top, bottom)), how = call.args, call.options
     assume(min(left, right, top, bottom) >= 0)
-    mode = {"replicate": "edge"}.get(how["mode"], how["mode"])
+    mode = {"replicate": "edge", "circular": "wrap"}.get(how["mode"], how["mode"])
     fill = {} if how["value"] is None else {"constant_values": how["value"]}
     expected = np.pad(x, [(0, 0), (0, 0), (top, bottom), (left, right)], mode, **fill)
     y = minigen.pad(Tensor(x), (left, right, top, bottom), **how)
@@ -360,3 +360,96 @@ def test_truth_values_and_bits():
         Tensor([1.0]) & Tensor([1.0])
     found = minigen.isfinite(Tensor([1.0, math.inf, -math.inf, math.nan]))
     assert found.data.tolist() == [True, False, False, False]
+
+
+def x(*shape, dtype=np.float32):
+    return Tensor(np.arange(math.prod(shape)).reshape(shape).astype(dtype))
+
+
+HALF, INTS = minigen.float16, {"dtype": np.int32}
+# What PyTorch's own samples ask for (tests/opinfo.py has them all), and the right value.
+ASKED = {
+    "add of a share": (lambda: minigen.add(x(3), x(3), alpha=0.5), [0, 1.5, 3]),
+    "sub of a multiple": (lambda: minigen.sub(x(3), 1, alpha=2), [-2, -1, 0]),
+    "a share of integers, beside doubles": (
+        lambda: minigen.add(x(2, dtype=float), x(2, dtype=int), alpha=0.1), [0, 1.1],
+    ),
+    "add_ of a share": (lambda: x(3).add_(x(3), alpha=-2), [0, -1, -2]),
+    "rounded down": (lambda: minigen.div(x(4) - 2, 2, rounding_mode="floor"), [-1, -1, 0, 0]),
+    "rounded to 0": (lambda: minigen.div(x(4) - 2, 2, rounding_mode="trunc"), [-1, 0, 0, 0]),
+    "integers rounded down": (
+        lambda: minigen.div(Tensor([-7, 7]), 2, rounding_mode="floor"), [-4, 3],
+    ),
+    "integers rounded to 0": (
+        lambda: minigen.div(Tensor([-7, 7]), 2, rounding_mode="trunc"), [-3, 3],
+    ),
+    "a sum in another dtype": (lambda: x(3, dtype=np.int32).sum(dtype=np.int32), np.int32(3)),
+    "a mean of integers": (lambda: x(4, dtype=int).mean(dtype=float), np.float64(1.5)),
+    "a product in another dtype": (lambda: (x(2) + 2).prod(dtype=int), np.int64(6)),
+    "running sums in another dtype": (lambda: x(3).cumsum(0, dtype=float), np.array([0, 1.0, 3])),
+    "softmax in another dtype": (lambda: x(1).softmax(0, dtype=float), np.array([1.0])),
+    "log_softmax in another dtype": (lambda: x(1).log_softmax(0, dtype=float), np.array([0.0])),
+    "a norm in another dtype": (lambda: (x(2) * 5).norm(dtype=float), np.float64(5)),
+    "a logarithm of sums of integers": (lambda: x(1, dtype=int).logsumexp(0), np.float32(0)),
+    "var of all, biased": (lambda: x(2).var(False), 0.25),
+    "var of nothing": (lambda: x(0).var(correction=-1), math.nan),
+    "gather of fewer rows": (lambda: x(3, 2).gather(0, Tensor([[2]])), [[4]]),
+    "gather of nothing": (lambda: x(3).gather(0, Tensor(np.zeros((2, 0), int))), np.zeros((2, 0))),
+    "gather without axes": (lambda: (x() + 7).gather(0, Tensor([0, 0])), [7, 7]),
+    "index_select without axes": (lambda: (x() + 7).index_select(0, Tensor([0])), 7),
+    "index_add without axes": (lambda: x().index_add(0, Tensor([0]), x() + 7, alpha=2), 14),
+    "cat with (0,)": (lambda: minigen.cat([x(0), x(2, 1), x(2, 2)], 1), [[0, 0, 1], [1, 2, 3]]),
+    "chunk of nothing": (lambda: len(x(0).chunk(3)), 3),
+    "unflatten of nothing": (lambda: x(0, 6).unflatten(1, (-1, 3)), np.zeros((0, 2, 3))),
+    "cropped and mirrored": (lambda: minigen.pad(x(1, 4), (-2, 1), "reflect"), [[2, 3, 2]]),
+    "cropped and repeated": (lambda: minigen.pad(x(1, 4), (-4, 2), "replicate"), [[3, 3]]),
+    "around": (lambda: minigen.pad(x(1, 3), (1, 2), "circular"), [[2, 0, 1, 2, 0, 1]]),
+    "cropped and around": (lambda: minigen.pad(x(1, 4), (-2, 1), "circular"), [[2, 3, 2]]),
+    "hardtanh of integers": (lambda: minigen.hardtanh(x(4, dtype=int) - 2), [-1, -1, 0, 1]),
+    "sign of truth values": (lambda: minigen.sign(Tensor([True, False])), [True, False]),
+    "clamp by NaN": (lambda: x(2).clamp(Tensor([math.nan, 0])), [math.nan, 1]),
+    "integers by fractions": (lambda: minigen.arange(0.9, 3.9, 1.9, dtype=int), [0, 1, 2]),
+    "like another tensor": (lambda: x(2).to(x(1, dtype=float)), np.array([0.0, 1.0])),
+    "a copy": (lambda: x(2).to(np.float32, copy=True), [0, 1]),
+    "halves": (lambda: minigen.rand(9, dtype=HALF).dtype == minigen.randn(9, dtype=HALF).dtype, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_pytorchs_samples_ask_for(name):
+    f, expected = ASKED[name]
+    y = f()
+    y = y.numpy() if isinstance(y, Tensor) else np.asarray(y)
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+    assert y.shape == np.shape(expected)
+    if isinstance(expected, np.ndarray | np.generic) and y.size:
+        assert y.dtype == expected.dtype
+
+
+def test_numbers_of_16_bits_are_below_1():
+    assert minigen.rand(100_000, dtype=np.float16).numpy().max() < 1
+
+
+def test_a_copy_is_one_and_no_copy_is_the_tensor_itself():
+    given = x(3)
+    assert given.to(np.float32) is given
+    assert given.to("cpu", np.float32, False, True) is not given
+    assert not np.shares_memory(given.to(np.float32, copy=True).numpy(), given.numpy())
+
+
+def test_running_statistics_of_examples_are_averaged_over_them():
+    images = Tensor(np.array([[[0.0, 2.0]], [[4.0, 8.0]]]))  # means 1 and 6, variances 2 and 8
+    mean, var = Tensor(np.array([1.0])), Tensor(np.array([1.0]))
+    y = minigen.instance_norm(images, mean, var, momentum=0.5, eps=0.0)
+    np.testing.assert_allclose(y.numpy(), [[[-1, 1]], [[-1, 1]]])
+    np.testing.assert_allclose([mean.item(), var.item()], [(1 + 3.5) / 2, (1 + 5) / 2])
+    y = minigen.instance_norm(images, mean, var, use_input_stats=False, eps=0.0)
+    np.testing.assert_allclose(y.numpy(), (images.numpy() - 2.25) / np.sqrt(3))
+    minigen.instance_norm(Tensor(np.zeros((2, 1, 0))), mean, var)  # nothing was seen
+    assert (mean.item(), var.item()) == (2.25, 3)
+
+
+def test_an_embedding_of_no_numbers_has_a_gradient():
+    table = Tensor(np.zeros((4, 0)), requires_grad=True)
+    minigen.embedding(Tensor([1, 2]), table).sum().backward()
+    assert table.grad.shape == (4, 0)

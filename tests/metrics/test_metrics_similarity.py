@@ -39,7 +39,7 @@ def family():
 
 def test_pairs_with_unknown_words_are_left_out(family, tmp_path):
     path = tmp_path / "pairs.txt"
-    path.write_text("# a comment\nKing\tMAN\t9\nqueen,woman,8\ncup king 1\n\ncup\tmoon\t5\n")
+    path.write_text("\ufeff# a comment\nKing\tMAN\t9\nqueen,woman,8\ncup king 1\n\ncup\tmoon\t5\n")
     result = word_similarity(family, path)
     assert (result.found, result.total) == (3, 4)
     cosines = [family.similarity(*pair) for pair in (("king", "man"), ("queen", "woman"),
@@ -98,6 +98,7 @@ def test_figures_are_gensims(tmp_path):
 @pytest.mark.parametrize("judge, content, message", [
     (word_similarity, "a\tb\t1\nking\tman\n", "line 2: expected two words and a number"),
     (word_similarity, "king man one\nking man x\n", "line 2"),
+    (word_similarity, "king man nan\n", "line 1"),
     (word_similarity, "", "no pairs"),
     (analogies, "man king woman queen\n", "line 1: expected ': section'"),
     (analogies, ": a\nman king woman\n", "line 2"),

@@ -117,16 +117,22 @@ def real_points(count=64):
 def test_training_moves_the_samples_onto_the_data(how):
     gan = plane(**how)
 
-    def distance():
+    def centre():
         with minigen.no_grad():
-            points = gan.generator(gan.sample_noise(2000)).data
-        return np.linalg.norm(points.mean(0) - [2, -1])
+            return gan.generator(gan.sample_noise(500)).numpy().mean(0)
 
-    before = distance()
-    metrics = [gan.step(*[real_points() for _ in range(4)]) for _ in range(150)]
-    assert distance() < 0.4 < 1.5 < before
+    def distance(centre):
+        return np.linalg.norm(centre - [2, -1])
+
+    metrics, centres = [], [centre()]
+    for _ in range(150):
+        metrics.append(gan.step(*[real_points() for _ in range(4)]))
+        centres.append(centre())
+    # G circles around the data, by up to 0.6 at a time: what stands still is the mean of its way,
+    # which was nearer than 0.24 for 12 seeds and three kernels of BLAS. The data's σ is 0.5.
+    assert distance(np.mean(centres[-40:], 0)) < 0.5 < 1.5 < distance(centres[0])
     early, late = (
-        np.mean([m["gap"].item() for m in part]) for part in (metrics[5:15], metrics[-20:])
+        np.mean([m["gap"].item() for m in part]) for part in (metrics[5:15], metrics[-40:])
     )
     assert early > 4 * abs(late)  # the critic finds less and less to tell them apart by
     metrics = metrics[-1]

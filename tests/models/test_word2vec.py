@@ -227,8 +227,14 @@ def test_a_seed_gives_the_same_vectors_and_a_state_goes_on(make):
 @pytest.mark.parametrize("rows", [[], [0], [0, 0]])
 def test_texts_of_hardly_a_word(make, rows):
     model = make(np.array([2]))
-    loss = model.step(np.array(rows, np.int32), 1, 0, 1)["loss"]
-    assert np.isfinite(model.vectors()).all() and (math.isnan(loss) or loss >= 0)
+    metrics = model.step(np.array(rows, np.int32), 1, 0, 1)
+    loss, pairs = metrics["loss"], metrics["pairs"]
+    assert np.isfinite(model.vectors()).all() and (loss >= 0 if pairs else math.isnan(loss))
+
+
+def test_two_words_are_a_pair_for_however_many_workers():
+    model = Word2Vec(np.array([1, 1]), dim=2, sample=0, workers=8)
+    assert model.step(np.array([0, 1], np.int32), 1, 0, 1)["pairs"] == 2
 
 
 def test_a_text_that_repeats_one_word_does_not_diverge():

@@ -191,11 +191,12 @@ def npz_bytes(**entries) -> bytes:
     return buffer.getvalue()
 
 
-def zip_bytes(header: dict, array: np.ndarray) -> bytes:
+def zip_bytes(header, array: np.ndarray) -> bytes:
     buffer, npy = io.BytesIO(), io.BytesIO()
     np.save(npy, array, allow_pickle=True)
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("structure.json", json.dumps(header))
+        text = header if isinstance(header, bytes) else json.dumps(header)
+        archive.writestr("structure.json", text)
         archive.writestr("0.npy", npy.getvalue())
     return buffer.getvalue()
 
@@ -221,7 +222,15 @@ def header(**changes) -> dict:
         (zip_bytes(header(version=2), np.ones(1)), "version 2.* reads version 1"),
         (zip_bytes(header(format="other"), np.ones(1)), "calls itself 'other'"),
         (zip_bytes(header(state={"spell": 1}), np.ones(1)), "unknown entry 'spell'"),
-        (zip_bytes({}, np.ones(1)), "damaged"),
+        (zip_bytes({}, np.ones(1)), "damaged.*structure.json lacks format"),
+        (zip_bytes([], np.ones(1)), "damaged.*structure.json lacks format"),
+        (zip_bytes(header(version=[1]), np.ones(1)), "version .1."),
+        (zip_bytes(header(state=[1, 2]), np.ones(1)), "should be a dict, but is a list"),
+        (zip_bytes(header(state={"array": 0}), np.ones(1)), "should be a dict, but is a ndarray"),
+        (zip_bytes(header(state={"dict": {"a": {"scalar": 0}}}), np.ones(1)), "entry 'scalar'"),
+        (zip_bytes(header(state={"dict": []}), np.ones(1)), "unknown entry 'dict'"),
+        (zip_bytes(header(state={"array": 0, "dict": {}}), np.ones(1)), "unknown entry"),
+        (zip_bytes(b"[" * 100_000, np.ones(1)), "damaged.*nested too deeply"),
     ],
 )
 def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path, content, message):

@@ -172,12 +172,12 @@ def test_the_strong_line_averages_the_finite_values_only(tmp_path, monkeypatch):
         Axes, "plot", lambda *args, **kw: lines.append(args[1:]) or plot(*args, **kw)
     )
     values = [3.0] * 100
-    values[10], values[20] = float("nan"), float("inf")
+    values[10:50:10] = float("nan"), float("inf"), 1.7e308, -1.7e308
     records = [{"step": step, "a": value} for step, value in enumerate(values)]
     plot_metrics(tmp_path / "a.png", [*records, {"step": 50, "fid": 1.0}], {"p": ["a", "fid"]})
     (_, raw), (_, smooth), (fid_steps, fid) = lines
     for line in raw, smooth:
-        assert np.flatnonzero(np.isnan(line)).tolist() == [10, 20]
+        assert np.flatnonzero(np.isnan(line)).tolist() == [10, 20, 30, 40]
         np.testing.assert_allclose(line[np.isfinite(line)], 3.0)
     assert (fid_steps.tolist(), fid.tolist()) == ([50.0], [1.0])
 

@@ -1,4 +1,4 @@
-"""A resumed run is the uninterrupted run; Ctrl-C ends a loop in order; failures save nothing."""
+"""A resumed run is the uninterrupted run; signals end a loop in order; failures save nothing."""
 
 import io
 import os
@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import minigen
+from minigen import optim
 from minigen.training import (
     CheckpointError,
     DivergedError,
@@ -22,6 +24,20 @@ from minigen.training import (
     load_checkpoint,
     save_checkpoint,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def signals_are_not_ignored():
+    """As where the tests were not started by `nohup`, or by `&` in a script."""
+    handlers = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class Model:
@@ -60,6 +76,9 @@ class Scalar:
         return np.array(self.value, np.float32)
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class Crash(Exception):
     pass
 
@@ -72,7 +91,9 @@ def fresh_state():
     return {"model": Model(), "stream": Stream()}
 
 
-def train(folder, steps, *, stop_at=None, crash_at=None, log_every=2, save_every=5):
+def train(
+    folder, steps, *, stop_at=None, number=signal.SIGINT, crash_at=None, log_every=2, save_every=5
+):
     """Train the toy, resuming if there is something to resume; give the loop."""
     state = fresh_state()
     model, stream = state["model"], state["stream"]
@@ -88,7 +109,7 @@ def train(folder, steps, *, stop_at=None, crash_at=None, log_every=2, save_every
         if step == crash_at:
             raise Crash
         if step == stop_at:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
     return loop
 
 
@@ -125,16 +146,18 @@ def test_more_steps_on_resuming_continue_and_fewer_are_refused(tmp_path, uninter
     assert train(tmp_path / "run", 20).step == 20
     assert outcome(tmp_path / "run") == uninterrupted
     assert list(train(tmp_path / "run", 20)) == []
-    with pytest.raises(RunError, match="already done 20 steps: pass --steps of 20 or more, got 8"):
+    with pytest.raises(RunError, match="already done 20 steps, more than the 8"):
         train(tmp_path / "run", 8)
 
 
-def test_ctrl_c_finishes_the_step_saves_and_restores_the_handler(tmp_path):
-    before = signal.getsignal(signal.SIGINT)
-    loop = train(tmp_path / "run", 20, stop_at=7)
-    assert loop.interrupted and loop.step == 7
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_finishes_the_step_saves_and_restores_the_handler(tmp_path, number):
+    before = signal.getsignal(number)
+    loop = train(tmp_path / "run", 20, stop_at=7, number=number)
+    assert loop.interrupted and loop.signal == number and loop.step == 7
     assert load_checkpoint(tmp_path / "run" / "checkpoint.npz")["step"] == 7
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
+    assert not train(tmp_path / "run", 20).interrupted
 
 
 def test_a_second_ctrl_c_stops_at_once_and_saves_nothing(tmp_path):
@@ -149,17 +172,64 @@ def test_a_second_ctrl_c_stops_at_once_and_saves_nothing(tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_second_sigterm_exits_at_once_but_a_terminal_hangs_up_twice(tmp_path):
+    loop = Loop(Run.create(tmp_path / "run", {}), steps=20, state={"model": Model()}, save_every=5)
+    with pytest.raises(SystemExit) as exit:
+        for step in loop:
+            if step == 7:
+                for number in signal.SIGHUP, signal.SIGHUP, signal.SIGTERM:
+                    signal.raise_signal(number)
+    assert exit.value.code == 128 + signal.SIGTERM and loop.signal == signal.SIGHUP
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.npz")["step"] == 5
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
-def test_ignored_signals_stay_ignored_and_others_are_restored(tmp_path, handler):
-    before = signal.signal(signal.SIGINT, handler)
+def test_ignored_signals_stay_ignored_and_others_are_restored(tmp_path, number, handler):
+    before = signal.signal(number, handler)
     try:
         loop = Loop(Run.create(tmp_path / "run", {}), steps=3, state={})
         for _ in loop:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         assert loop.interrupted == (handler != signal.SIG_IGN)
-        assert signal.getsignal(signal.SIGINT) == handler
+        assert signal.getsignal(number) == handler
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
+
+
+def test_what_is_drawn_is_never_older_than_the_checkpoint(tmp_path):
+    drawn, saved = [], []
+
+    def start(steps, stop_at=None):
+        loop = Loop(open_run(tmp_path), steps=steps, state={"model": Model()}, save_every=4)
+
+        @loop.at_save
+        def draw():
+            drawn.append(loop.step)
+            saved.append(load_checkpoint(tmp_path / "checkpoint.npz")["step"])
+
+        for step in loop:
+            if step == stop_at:
+                signal.raise_signal(signal.SIGINT)
+        return [drawn.pop(0) for _ in list(drawn)]
+
+    assert start(10) == [4, 8, 10]
+    assert start(10) == [10]
+    assert start(20, stop_at=12) == [10, 12]  # at first what a kill may have left out
+    assert start(16) == [12, 16]
+    assert saved == [4, 8, 10, 10, 10, 12, 12, 16]
+
+
+def test_a_disk_that_is_full_for_pictures_is_said_as_one_for_checkpoints(tmp_path):
+    loop = Loop(Run.create(tmp_path, {}), steps=2, state={"model": Model()})
+
+    @loop.at_save
+    def draw():
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(RunError, match="cannot write to the run folder .*: No space left"):
+        list(loop)
+    assert load_checkpoint(tmp_path / "checkpoint.npz")["step"] == 2
 
 
 def test_a_loop_in_another_thread_leaves_signals_alone(tmp_path):
@@ -262,6 +332,40 @@ def test_a_checkpoint_of_other_names_is_refused(tmp_path):
     save_checkpoint(run.path("checkpoint.npz"), {"step": 1})
     with pytest.raises(CheckpointError, match="no checkpoint of a training loop"):
         Loop(run, steps=9, state={"model": Model()})
+
+
+ENTRIES = ("step", "seconds", "state", "model", "optimiser", "lr", "betas", "random")
+ODD = (None, True, -1, 1.5, 10**40, 10**400, np.nan, -np.inf, "x", [], {}, [[]], np.ones(2))
+
+
+@settings(deadline=None, max_examples=60)
+@given(entry=st.sampled_from(ENTRIES), value=st.sampled_from(ODD))
+def test_a_checkpoint_of_other_content_is_refused_or_trains(tmp_path_factory, entry, value):
+    """No entry that a damaged file may hold ends in an error that speaks of the code."""
+
+    def fresh():
+        weight = minigen.ones(2, requires_grad=True)
+        optimiser = optim.Adam([weight])
+        return weight, {"model": Model(), "optimiser": optimiser, "random": minigen.Generator(0)}
+
+    run = Run.create(tmp_path_factory.mktemp("odd"), {})
+    list(Loop(run, steps=1, state=fresh()[1]))
+    saved = load_checkpoint(run.path("checkpoint.npz"))
+    holder = {
+        "step": saved, "seconds": saved, "state": saved,
+        "lr": (group := saved["state"]["optimiser"]["param_groups"][0]), "betas": group,
+    }.get(entry, saved["state"])  # fmt: skip
+    holder[entry] = value
+    save_checkpoint(run.path("checkpoint.npz"), saved)
+    try:
+        weight, state = fresh()
+        for _ in Loop(run, steps=3, state=state):
+            (weight**2).sum().backward()
+            state["optimiser"].step()
+    except CheckpointError as error:
+        assert str(run.folder) in str(error)
+    else:
+        assert entry not in ("step", "seconds", "state") or (entry, value) == ("seconds", 1.5)
 
 
 def test_seconds_go_on_counting(tmp_path):

@@ -25,13 +25,12 @@ def test_neighbours_stay_neighbours():
     assert between[~np.eye(4, dtype=bool)].min() > spread
 
 
-@pytest.mark.filterwarnings("ignore:Glyph")
-@pytest.mark.parametrize("count", range(5))
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("count", range(7))
 def test_few_words_and_words_that_are_alike(tmp_path, count):
     for vectors in (np.ones((count, 3)), np.zeros((count, 3)), np.eye(6)[:count]):
         places = tsne(vectors)
         assert places.shape == (count, 2) and np.isfinite(places).all()
-    save_word_map(
-        tmp_path / "map.png", ["$x$", "日", "<b>", "_", "a" * 99][:count], np.eye(6)[:count]
-    )
+    words = ["$x$", "日", "<b>", "_", "a" * 99, "\ud800"][:count]
+    save_word_map(tmp_path / "map.png", words, np.eye(6)[:count])
     assert Image.open(tmp_path / "map.png").size == (1320, 990)

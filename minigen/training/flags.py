@@ -1,0 +1,267 @@
+"""A command line whose flags are checked by their kind, and spoken of in one line."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from minigen.data.sets import NAMES as DATA_SETS
+
+Kind = Callable[[str], Any]
+Settings = argparse.Namespace
+Condition = tuple[str, Callable[[Settings], bool]]
+
+SHOWN = 24  # characters of what came instead
+
+
+def _kind(expected: str, read: Callable[[str], Any], fits: Callable[[Any], bool]) -> Kind:
+    def kind(text: str) -> Any:
+        with suppress(ValueError, OverflowError):
+            if fits(value := read(text)):
+                return value
+        raise _refused(expected, text)
+
+    return kind
+
+
+def _refused(expected: str, text: str, names: Iterable[str] = ()) -> argparse.ArgumentTypeError:
+    if meant := did_you_mean(text, names):
+        return argparse.ArgumentTypeError(f"unknown {cut(text)}: {meant}")
+    return argparse.ArgumentTypeError(f"expected {expected}, got {cut(text)}")
+
+
+def cut(text: str) -> str:
+    """What came instead, not at full length."""
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+
+
+def did_you_mean(text: str, names: Iterable[str]) -> str:
+    """The name that the text resembles, as a question; "" if there is none."""
+    close = difflib.get_close_matches(text.lower(), names, n=1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def whole(least: int = 1, most: int = 10**9) -> Kind:
+    """Whole numbers from `least` to `most`."""
+    return _kind(f"a whole number from {least:,} to {most:,}", int, lambda n: least <= n <= most)
+
+
+def number(
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> Kind:
+    """Finite numbers within bounds, which `least` and `most` belong to."""
+    low = f" from {least:g}" if above is None else f" above {above:g}"
+    high = f" to {most:g}" if below is None else f", below {below:g}"
+    if above is not None and most is not None:
+        high = f", at most {most:g}"
+
+    def inside(x: float) -> bool:
+        # Written so that NaN is outside.
+        over = x >= least if above is None else x > above
+        return over and (x <= most if below is None else x < below) and math.isfinite(x)
+
+    return _kind(f"a number{low}{high}", float, inside)
+
+
+units = whole(1, 10**6)  # of a layer, channels, pixels, images at a time
+seed = whole(0, 2**63 - 1)
+rate = number(above=0, most=100)
+weight = number(least=0, most=1e6)  # of a term in a loss
+share = number(least=0, most=1)
+decay = number(least=0, below=1)  # of a moving average
+
+
+def one_of(*names: str) -> Kind:
+    """One of these words."""
+
+    def kind(text: str) -> str:
+        if text not in names:
+            raise _refused(listed(names), text, names)
+        return text
+
+    return kind
+
+
+def device(text: str) -> str:
+    """The name of a device, which need not be here."""
+    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", text):
+        raise _refused("cpu, cuda or cuda:1", text)
+    return text
+
+
+def path(text: str) -> str:
+    """The name of a file or folder."""
+    if not text or "\0" in text:
+        raise _refused("a path", text)
+    return text
+
+
+def new_file(text: str) -> str:
+    """A file to be written, in a folder that is there."""
+    if not text or os.path.isdir(text) or not os.path.isdir(os.path.dirname(text) or "."):
+        raise _refused("a file in a folder that is there", text)
+    return text
+
+
+def data_set(*others: str) -> Kind:
+    """A data set by its name, or a folder of pictures, which becomes an absolute path."""
+    names = (*DATA_SETS, *others)
+
+    def kind(text: str) -> str:
+        if text in names:
+            return text
+        if os.path.isdir(text):
+            return os.path.abspath(text)
+        raise _refused("a data set that --help names, or a folder of pictures", text, names)
+
+    return kind
+
+
+def is_folder(settings: Settings) -> bool:
+    """Whether --data names a folder of pictures."""
+    return os.path.isabs(settings.data)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Words as an enumeration."""
+    return " or ".join([", ".join(names[:-1]), names[-1]]) if names[1:] else names[0]
+
+
+class Flags(argparse.ArgumentParser):
+    """A command line. What is wrong with it is said in one line; the program ends with status 2.
+
+    Args:
+        description: the script's docstring, shown by --help as it stands.
+    """
+
+    def __init__(self, description: str):
+        self.flags: dict[str, argparse.Action] = {}  # by the name of the setting
+        self._only: dict[str, Condition] = {}
+        self._refusals: list[tuple[Callable[[Settings], bool], str]] = []
+        self._from_others: dict[str, Callable[[Settings], Any]] = {}
+        super().__init__(
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def add_argument(
+        self, *names: str, only: Condition | None = None, **options: Any
+    ) -> argparse.Action:
+        """Add a flag, as argparse does.
+
+        Args:
+            only: where the flag has no effect, in words ("without --damage"), and a function of
+                all settings that says whether it has one. Where it has none, it is refused.
+            options: as for argparse. `default` may be a function of the other settings, which the
+                help then has to explain; other defaults are added to the help.
+        """
+        default = options.get("default")
+        if choices := options.pop("choices", None):
+            options |= {"type": one_of(*choices), "metavar": "{" + ",".join(choices) + "}"}
+        if callable(default):
+            options["default"] = None
+        elif default is not None and default is not False and default != argparse.SUPPRESS:
+            shown = " ".join(map(str, default)) if isinstance(default, list) else default
+            options["help"] = f"{options.get('help', '')} ({shown})".strip()
+        action = super().add_argument(*names, **options)
+        if action.default is not argparse.SUPPRESS:  # --help
+            self.flags[action.dest] = action
+        if only:
+            self._only[action.dest] = only
+        if callable(default):
+            self._from_others[action.dest] = default
+        return action
+
+    def refuse(self, when: Callable[[Settings], bool], message: str) -> None:
+        """Refuse settings that do not go together.
+
+        Args:
+            when: whether these do not.
+            message: what to say then; {name} becomes the setting of that name.
+        """
+        self._refusals.append((when, message))
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The settings of a command line; there is no return from one that is wrong."""
+        return self.settings(args)
+
+    def settings(
+        self,
+        argv: Sequence[str] | None = None,
+        instead: Mapping[str, Any] | None = None,
+        others: list[str] | None = None,
+    ) -> Settings:
+        """The settings of a command line.
+
+        Args:
+            argv: its words, by default those of this process.
+            instead: what takes the place of the defaults.
+            others: gets the words that belong to no flag; without it they are refused.
+        """
+        given = self.given(argv, others)
+        settings = Settings(**{name: flag.default for name, flag in self.flags.items()})
+        vars(settings).update(instead or {})
+        vars(settings).update(given)
+        for name in given:
+            words, met = self._only.get(name, ("", bool))
+            if name in self._only and not met(settings):
+                self.error(f"{self._called(name)} has no effect {words}: leave it out")
+        for when, message in self._refusals:
+            if when(settings):
+                self.error(message.format(**vars(settings)))
+        for name, value in self._from_others.items():
+            if getattr(settings, name) is None:
+                setattr(settings, name, value(settings))
+        return settings
+
+    def given(
+        self, argv: Sequence[str] | None = None, others: list[str] | None = None
+    ) -> dict[str, Any]:
+        """What a command line says itself; see `settings`."""
+        absent = object()
+        found, rest = self.parse_known_args(argv, Settings(**dict.fromkeys(self.flags, absent)))
+        if others is not None:
+            others += [word for word in rest if not word.startswith("--")]
+            rest = [word for word in rest if word.startswith("--")]
+        if rest:
+            known = [name for flag in self.flags.values() for name in flag.option_strings]
+            meant = did_you_mean(rest[0].split("=")[0], [*known, "--help"]) or "see --help"
+            self.error(f"unknown {cut(rest[0])}: {meant}")
+        return {name: value for name, value in vars(found).items() if value is not absent}
+
+    def checked(self, name: str, value: Any) -> Any:
+        """A setting from a file, checked as the flag of that name is.
+
+        Raises:
+            argparse.ArgumentTypeError: it is not of the flag's kind.
+        """
+        flag = self.flags[name]
+        if value is None and flag.default is None:
+            return None
+        if isinstance(flag.default, bool):
+            if not isinstance(value, bool):
+                raise _refused("true or false", str(value))
+            return value
+        if flag.nargs in ("+", "*"):
+            if not isinstance(value, list) or not value:
+                raise _refused("a list", str(value))
+            return [flag.type(str(item)) for item in value]
+        return flag.type(str(value))
+
+    def error(self, message: str) -> Any:
+        """Say in one line what is wrong, and end the program."""
+        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}\n")
+
+    def _called(self, name: str) -> str:
+        return "/".join(self.flags[name].option_strings)

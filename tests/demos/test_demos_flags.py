@@ -1,0 +1,100 @@
+"""Absurd values for every flag of every demo: no traceback, and no nonsense accepted."""
+
+import importlib
+import pathlib
+
+import pytest
+from in_process import DEMOS, run
+
+ABSURD = ("0", "-1", "nan", "inf", "-inf", "1e400", "", "x", str(10**30), "1e300", "9" * 5000)
+# Where 0 is no nonsense: a beginning, a weight, a share, a class.
+MAY_BE_0 = {
+    "--seed", "--classes", "--smoothing", "--decay", "--beta", "--warm-up", "--capacity", "--fall",
+    "--average", "--sample",
+}  # fmt: skip
+WORDS = {"--out": "", "--json": "", "--resume": "", "--similarity": None}  # and what is none
+NAMES = sorted(
+    path.stem for path in DEMOS.glob("*.py") if "\ndef flags()" in path.read_text(encoding="utf-8")
+)
+
+
+@pytest.fixture(scope="module")
+def parsers():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DEMOS)
+        yield {name: importlib.import_module(name).flags() for name in NAMES}
+
+
+def needed(parser):
+    """A command line with what the flags cannot do without."""
+    return [f"{flag.dest}" for flag in parser.flags.values() if flag.required]
+
+
+def refused(parser, argv, capsys):
+    with pytest.raises(SystemExit) as end:
+        parser.parse_args(argv)
+    said = capsys.readouterr().err
+    assert end.value.code == 2 and said.count("\n") == 1 and len(said) < 140, said
+    return said
+
+
+def test_all_command_lines_are_here():
+    scripts = {path.stem for path in DEMOS.glob("*.py") if "__main__" in path.read_text("utf-8")}
+    assert scripts - {*NAMES} == {"benchmark_process"}  # which benchmark.py alone calls
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_flag_accepts_nonsense(parsers, name, capsys):
+    parser = parsers[name]
+    for flag in parser.flags.values():
+        if not flag.option_strings or flag.nargs == 0:
+            continue
+        (option,) = flag.option_strings
+        absurd = ABSURD if option not in WORDS else (WORDS[option],)
+        for text in absurd:
+            if text is None or (text == "0" and option in MAY_BE_0):
+                continue
+            said = refused(parser, [*needed(parser), option, text], capsys)
+            assert option in said
+
+
+@pytest.mark.parametrize("command, said", [
+    ("gan --size 8 --data mnist", "--size has no effect without a folder"),
+    ("gan --classes 1", "--classes has no effect without --conditional"),
+    ("gan --conditional --packing 2", "leave one of them out"),
+    ("gan --conditional --auxiliary", "leave one of them out"),
+    ("gan --packing 3", "multiple of it, not 64"),
+    ("wgan --penalty 10 --clip 0.1", "--clip has no effect with --penalty"),
+    ("mixture_gan --clip 0.1", "--clip has no effect without --model wgan"),
+    ("mixture_gan --model wgan --penalty 1", "--penalty has no effect without --model wgan-gp"),
+    ("mixture_gan --critic-steps 2", "--critic-steps has no effect with --model gan"),
+    ("vae --network conv --hidden 9", "--hidden has no effect with --network conv"),
+    ("vae --width 9", "--width has no effect without --network conv"),
+    ("vae --samples 5 --beta 2", "--beta has no effect with --samples above 1"),
+    ("vae --binarise --likelihood gaussian", "leave one of them out"),
+    ("autoencoder --amount 0.3", "--amount has no effect without --damage"),
+    ("autoencoder --damage masking --amount 2", "at most 1, not 2"),
+    ("autoencoder --data spiral --network deep", "--network has no effect with --data spiral"),
+    ("latents --latents 2 2", "each of them once"),
+    ("word2vec --model softmax --negative 3", "--negative has no effect without --model skipgram"),
+    ("word2vec --model last-four --window 3", "--window has no effect with"),
+    ("critic_vs_discriminator --device cuda", "CPU alone"),
+    ("words RUN --similarity a b --count 3", "--count has no effect with --similarity"),
+    ("dcgan --network plain --width", "expected one argument"),
+    ("dcgan --data minst", "did you mean mnist?"),
+    ("word2vec --corpus text9", "did you mean text8?"),
+])  # fmt: skip
+def test_flags_that_do_not_go_together(parsers, command, said, capsys):
+    name, *argv = command.split()
+    assert said in refused(parsers[name], argv, capsys)
+
+
+def test_batches_larger_than_the_data_are_refused_before_there_is_a_step(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    digits = ("--data", "digits", "--limit", 20)
+    for demo in "vae", "autoencoder", "latents", "classifier":
+        said = run(f"{demo}.py", *digits, "--batch-size", 10**6, status=1)
+        assert f"{demo}.py: --batch-size 1,000,000 is more than the 20 images" in said
+    huge = ("--batch-size", 4, "--network", "conv", "--width", 10**6)
+    assert "out of memory: " in run("vae.py", *digits, *huge, status=1)
+    assert not list(pathlib.Path("runs").glob("*/checkpoint.npz"))
