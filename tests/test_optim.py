@@ -60,7 +60,6 @@ def in_small_pieces(patch):
     """Three threads, and pieces of 7 numbers."""
     patch.setattr(optim.optimizer, "BUFFER", 7)
     patch.setattr(optim.optimizer, "PIECE", 7)
-    patch.setattr(threads, "QUIET", 0)
     patch.setattr(threads, "ALONE", 0)
     patch.setattr(backend, "threads", lambda: 3)
 

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from minigen.data.images import Images
+from minigen.kernels.threads import single_threaded_blas
 
 # Left out: bold and sloped cuts, which pen and shear give anyway; DejaVu Sans Mono, whose dotted 0
 # reads as an 8 once it is bent; Computer Modern Italic, whose 4 and 7 a broad pen fills.
@@ -62,6 +63,7 @@ def digits(size: int, seed: int = 0) -> Images:
     )
 
 
+@single_threaded_blas()
 def _draw(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw one digit of each class asked for, (n,) to uint8 (n, SIDE, SIDE)."""
     n = len(classes)

@@ -17,6 +17,7 @@ import numpy as np
 
 from minigen.data.images import DataError
 from minigen.files import StrPath, written_whole
+from minigen.kernels.product import matmul
 
 LONGEST = 4096  # bytes; no word is longer, and no first line
 MOST = sys.maxsize >> 10  # numbers of a vector; a few more and no memory had addresses for them
@@ -88,7 +89,7 @@ class Vectors:
         Raises:
             KeyError: a word is unknown.
         """
-        return float(self.unit[self._row(a)] @ self.unit[self._row(b)])
+        return float((self.unit[self._row(a)] * self.unit[self._row(b)]).sum())
 
     def most_similar(
         self,
@@ -115,8 +116,8 @@ class Vectors:
         if not plus and not minus:
             raise ValueError("most_similar: expected a word at least, got none")
         target = self.unit[plus].sum(0) - self.unit[minus].sum(0)
-        length = float(np.linalg.norm(target))
-        scores = self.unit[:restrict] @ (target / (length or 1.0))
+        length = float(np.sqrt(np.square(target).sum()))
+        scores = matmul(self.unit[:restrict], (target / (length or 1.0))[:, None])[:, 0]
         given = {*plus, *minus}
         # A few more than asked for, since the given words are usually among the nearest.
         wanted = min(max(count, 0) + len(given), len(scores))

@@ -70,6 +70,8 @@ def _check(
             f"{name}: expected input (N, C, H, W) and a weight of 4 axes, got {input.shape} and "
             f"{weight.shape}"
         )
+    if 0 in weight.shape[2:]:
+        raise ValueError(f"{name}: a filter needs taps, the weight is {weight.shape}")
     if not isinstance(groups, int) or groups < 1:
         raise ValueError(f"{name}: groups must be a whole number ≥ 1, not {groups!r}")
     channels, (first, second) = input.shape[1], weight.shape[:2]
@@ -242,7 +244,7 @@ def conv_transpose2d(
                 f"{name}: output_padding {extra} must be smaller than stride {how[0]} or "
                 f"dilation {how[2]}"
             )
-    if min(size) < 1:
+    if min(size) < (1 if len(input) else 0):  # of no image nothing may be left, as in PyTorch
         raise ValueError(f"{name}: padding {how[1]} leaves nothing of the output: {size}")
     y = _conv2d_input(input, weight, bias, size=size, how=(*how, groups))
     return y.squeeze(0) if single else y
@@ -284,7 +286,7 @@ def max_pool2d(
     n, c, h, w = input.shape
     # A pixel is a row: (N, H·W, C), from which rows are taken channel by channel.
     pixels = input.permute(0, 2, 3, 1).reshape(n, h * w, c)
-    flat = places.transpose(0, 2, 3, 1).reshape(n, -1, c)
+    flat = places.transpose(0, 2, 3, 1).reshape(n, size[0] * size[1], c)
     y = _gather(pixels, flat, dim=1).reshape(n, *size, c).permute(0, 3, 1, 2)
     y = y.squeeze(0) if single else y
     return (y, Tensor(places[0] if single else places)) if return_indices else y

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import string
 
 import numpy as np
@@ -11,6 +12,7 @@ from minigen.backend import Array, namespace
 from minigen.functional.arguments import refuse
 from minigen.functional.shape import _transpose
 from minigen.kernels import product
+from minigen.kernels.threads import single_threaded_blas
 from minigen.operation import operation, result_type
 from minigen.tensor import Tensor
 
@@ -93,7 +95,8 @@ def _einsum_pullback(
 @operation(joint=_einsum_pullback)
 def _einsum(*operands: Array, terms: list[str], result: str) -> Array:
     # A copy, since NumPy returns views where nothing is summed.
-    return np.einsum(f"{','.join(terms)}->{result}", *operands, optimize=len(operands) > 2) + 0
+    with single_threaded_blas():
+        return np.einsum(f"{','.join(terms)}->{result}", *operands, optimize=len(operands) > 2) + 0
 
 
 def einsum(equation: str, *operands: Tensor) -> Tensor:
@@ -170,7 +173,7 @@ def _diagonal(term: str, x: Tensor) -> tuple[str, Tensor]:
 
 def _rows(x: Tensor) -> Tensor:
     """(…, n) as (rows, n)."""
-    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 @operation(

@@ -76,7 +76,8 @@ def batch_norm(
     Shapes: input (N, C, …); running_mean, running_var, weight and bias (C,).
 
     When training, mean and variance are the batch's own, and the running ones move towards them
-    in place by the share `momentum` (towards the unbiased variance, as in PyTorch). Otherwise the
+    in place by the share `momentum` (towards the unbiased variance, as in PyTorch); an empty batch
+    leaves them as they are. Otherwise the
     running ones are used.
 
     Raises:
@@ -104,8 +105,10 @@ def batch_norm(
                 "batch_norm: without training, running_mean and running_var are needed"
             )
         return _with_running(input, running_mean, running_var, weight, bias, eps)
-    count = input._data.size // max(c, 1)
-    if count <= 1:
+    if not input._data.size:
+        return _channelwise(input, weight, bias)
+    count = input._data.size // c
+    if count == 1:
         raise ValueError(
             f"batch_norm: more than one value for each channel is needed when training, not "
             f"{input.shape}"

@@ -25,14 +25,14 @@ from numpy.lib.stride_tricks import as_strided
 
 from minigen import backend
 from minigen.backend import Array
-from minigen.kernels import memory, winograd
-from minigen.kernels.blas import multiply, pays
+from minigen.kernels import memory, simple, winograd
+from minigen.kernels.blas import is_finite, multiply, pays
 from minigen.kernels.cuda import convolution as cuda
 from minigen.kernels.pixels import add as add_to_pixels
 from minigen.kernels.pixels import as_images, of_images
 from minigen.kernels.scatter import scatter, scatter_pixels
 from minigen.kernels.simple import Pair
-from minigen.kernels.threads import over_images, scratch
+from minigen.kernels.threads import over_images, scratch, single_threaded_blas
 
 BUFFER = 1 << 21  # bytes of windows copied at a time: about a core's share of the cache
 PLANAR = 4  # up to so many channels in a group, windows are copied as planes
@@ -130,7 +130,8 @@ class Windows:
         # Where there are few images, threads share out the rows of each; where there are few
         # pixels even, the filters, which each thread would have to copy.
         self.few = groups == 1 and self.pixels < outputs
-        self.bands = 1 if self.few else -(-backend.threads() // max(1, len(image)))
+        rows = min(p.count for p in phases[0])
+        self.bands = 1 if self.few else min(rows, -(-backend.threads() // len(image)))
         # With few channels the runs that lie together in memory are rows of pixels, not channels.
         self.planar = channels // groups <= PLANAR
 
@@ -197,9 +198,10 @@ def gather(
     groups, per_group = w.shape[:2]
     covered = sum(p.count for p in rows) * sum(p.count for p in columns) == size[0] * size[1]
     y = memory.empty((n, *size, groups * per_group), x.dtype)
-    if not covered:
+    some = bool(rows and columns and y.size and x.size)
+    if not (covered and some):
         y[...] = 0 if bias is None else bias
-    if not (rows and columns and y.size):
+    if not some:
         return y
     windows = Windows(x, groups, (rows, columns), groups * per_group, w.nbytes)
 
@@ -213,7 +215,7 @@ def gather(
                 at = y[lo:hi, a.outputs(), b.outputs()]
                 product = windows.matrix(padded, a, b, buffer)
                 if groups == a.every == b.every == 1:
-                    out = at.reshape(1, -1, at.shape[3])
+                    out = at.reshape(1, math.prod(at.shape[:3]), at.shape[3])
                     multiply(product, matrix, out)
                     if bias is not None:
                         add_to_pixels(out, bias)
@@ -257,10 +259,11 @@ def _matrices(
             depth = math.prod(taps.shape[2:])
             in_pieces = pays(pixels, depth, per_group, turned=False)
             if w.strides[4] < w.strides[1] and not (in_pieces and pixels >= MANY):
-                matrix = np.ascontiguousarray(taps).reshape(groups, per_group, -1).swapaxes(1, 2)
+                matrix = np.ascontiguousarray(taps).reshape(groups, per_group, depth)
+                matrix = matrix.swapaxes(1, 2)
             else:
                 matrix = np.ascontiguousarray(taps.transpose(0, 2, 3, 4, 1))
-                matrix = matrix.reshape(groups, -1, per_group)
+                matrix = matrix.reshape(groups, depth, per_group)
             matrices[a, b] = matrix
     return matrices
 
@@ -295,7 +298,8 @@ def correlate(
             some = row.part(band, windows.bands)
             matrix = windows.matrix(windows.pad(lo, hi, frame), some, column, buffer)
             pixels = other[lo:hi, some.outputs()]
-            pixels = pixels.reshape(-1, groups, pixels.shape[3] // groups).transpose(1, 2, 0)
+            pixels = pixels.reshape(matrix.shape[1], groups, pixels.shape[3] // groups)
+            pixels = pixels.transpose(1, 2, 0)
             a, b = (pixels, matrix) if wide else (matrix.swapaxes(1, 2), pixels.swapaxes(1, 2))
             # (G, O/G, pixels) @ (G, pixels, taps·C/G), or its mirror image
             if total is None:
@@ -313,7 +317,8 @@ def correlate(
         w = np.empty((groups, o, c, *shape[2:4]), image.dtype).transpose(0, 1, 3, 4, 2)
 
         def some_filters(_: int, first: int, last: int) -> None:
-            w[:, first:last] = work(other[..., first:last], 0, n).reshape(1, -1, *shape[2:])
+            some = work(other[..., first:last], 0, n)
+            w[:, first:last] = some.reshape(1, last - first, *shape[2:])
 
         over_images(some_filters, o, cost)
         return w
@@ -331,6 +336,11 @@ def _phases(kind, size, kernel, stride, padding, dilation):
     return [kind(*axis) for axis in zip(size, kernel, stride, padding, dilation, strict=True)]
 
 
+def _grouped(w: Array, groups: int) -> Array:
+    """w (O, C/G, R, S) as (G, O/G, C/G, R, S)."""
+    return w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+
+
 def _products(phases: tuple[Phase, ...]) -> int:
     """How many taps the outputs have along one axis."""
     return sum(p.count * len(p.taps) for p in phases)
@@ -344,7 +354,10 @@ def conv2d(
     if not isinstance(x, np.ndarray):
         return cuda.conv2d(x, w, bias, size, stride, padding, dilation, groups)
     kernel = w.shape[2:]
-    if groups == 1 and w.shape[0] <= FEW < x.shape[1] and stride == (1, 1) and x.size:
+    # Taps that meet the margin multiply zeros, which only a filter of finite numbers may skip.
+    skips = not any(padding) or is_finite(np.ascontiguousarray(w))
+    some = groups == 1 and x.size and w.size
+    if some and w.shape[0] <= FEW < x.shape[1] and stride == (1, 1) and skips:
         # Tap r of output p meets input p − padding + r·dilation: input p adds to p + padding − ….
         offsets = tuple(
             range(p, p - k * d, -d) for p, k, d in zip(padding, kernel, dilation, strict=True)
@@ -354,10 +367,13 @@ def conv2d(
         )
     rows, columns = _phases(forward_phases, size, kernel, stride, padding, dilation)
     image = of_images(x)
+    y = None
     if groups == 1 and winograd.pays(image.shape, w.shape[0], size, rows, columns):
-        return as_images(winograd.gather(image, w, size, rows, columns, bias, transposed=False))
-    grouped = w.reshape(groups, -1, *w.shape[1:]).transpose(0, 1, 3, 4, 2)
-    return as_images(gather(image, grouped, size, rows, columns, bias))
+        y = winograd.gather(image, w, size, rows, columns, bias, transposed=False)
+    if y is None:
+        grouped = _grouped(w, groups).transpose(0, 1, 3, 4, 2)
+        y = gather(image, grouped, size, rows, columns, bias)
+    return as_images(y)
 
 
 def conv2d_input(
@@ -375,18 +391,27 @@ def conv2d_input(
     offsets = tuple(
         range(-p, k * d - p, d) for p, k, d in zip(padding, kernel, dilation, strict=True)
     )
-    if groups == 1 and w.shape[1] <= FEW < g.shape[1] and g.size:
+    some = groups == 1 and g.size and w.size
+    if some and w.shape[1] <= FEW < g.shape[1]:
         return as_images(
             scatter(of_images(g), w.transpose(2, 3, 0, 1), size, stride, offsets, bias)
         )
     image = of_images(g)
     padding_mostly = 2 * met < _products(rows) * _products(columns)
-    if groups == 1 and g.size and (padding_mostly or g.size < g.shape[1] ** 2):
+    if some and (padding_mostly or g.size < g.shape[1] ** 2):
         return as_images(scatter_pixels(image, w, size, stride, offsets, bias))
     if groups == 1 and winograd.pays(image.shape, w.shape[1], size, rows, columns):
-        return as_images(winograd.gather(image, w, size, rows, columns, bias, transposed=True))
-    grouped = w.reshape(groups, -1, *w.shape[1:]).transpose(0, 2, 3, 4, 1)
-    return as_images(gather(image, grouped, size, rows, columns, bias))
+        y = winograd.gather(image, w, size, rows, columns, bias, transposed=True)
+        if y is not None:
+            return as_images(y)
+    y = gather(image, _grouped(w, groups).transpose(0, 2, 3, 4, 1), size, rows, columns, bias)
+    w = np.ascontiguousarray(w)
+    if is_finite(min(y, w, key=np.size)) or is_finite(w):
+        return as_images(y)
+    # Taps that meet no pixel have multiplied zeros of the margin.
+    with single_threaded_blas():
+        images = simple.conv2d_input(g, w, size, stride, padding, dilation, groups)
+    return images if bias is None else images + bias[:, None, None]
 
 
 def conv2d_weight(
@@ -396,16 +421,22 @@ def conv2d_weight(
     (O, C/G, R, S)."""
     if not isinstance(x, np.ndarray):
         return cuda.conv2d_weight(x, g, kernel, stride, padding, dilation, groups)
-    if groups == 1 and g.shape[1] <= FEW < x.shape[1] and stride == (1, 1):
+    if groups == 1 and g.shape[1] <= FEW < x.shape[1] and stride == (1, 1) and x.size:
         # Unfold the side with fewer channels: windows of g times the pixels of x.
         rows, columns = _phases(transposed_phases, x.shape[2:], kernel, stride, padding, dilation)
+        pixels = of_images(g)
         w = correlate(
-            of_images(g), of_images(x), groups, rows, columns
+            pixels, of_images(x), groups, rows, columns
         )  # (1, C, R, S, O), last tap first
-        return np.ascontiguousarray(w[0, :, ::-1, ::-1].transpose(3, 0, 1, 2))
+        w = np.ascontiguousarray(w[0, :, ::-1, ::-1].transpose(3, 0, 1, 2))
+        if is_finite(w) and is_finite(pixels):  # margins of g, and not of x, have multiplied zeros
+            return w
     rows, columns = _phases(forward_phases, g.shape[2:], kernel, stride, padding, dilation)
     image = of_images(x)
     if groups == 1 and winograd.pays(image.shape, g.shape[1], g.shape[2:], rows, columns):
-        return winograd.correlate(image, of_images(g), kernel, rows, columns)
+        w = winograd.correlate(image, of_images(g), kernel, rows, columns)
+        if w is not None:
+            return w
     w = correlate(image, of_images(g), groups, rows, columns)  # (G, O/G, R, S, C/G)
-    return np.ascontiguousarray(w.transpose(0, 1, 4, 2, 3)).reshape(g.shape[1], -1, *kernel)
+    shape = (g.shape[1], x.shape[1] // groups, *kernel)
+    return np.ascontiguousarray(w.transpose(0, 1, 4, 2, 3)).reshape(shape)

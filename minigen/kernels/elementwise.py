@@ -76,7 +76,7 @@ def _flat(a: Array, y: Array) -> Array:
 
 def total(x: Array) -> Array:
     """The sum of all elements; those of pieces are added in their order."""
-    if not x.transpose(memory_order(x.strides)).flags.c_contiguous:
+    if not (x.size and x.transpose(memory_order(x.strides)).flags.c_contiguous):
         return x.sum()
     flat = x.ravel(order="K")
     sums = threads.in_pieces(lambda i, j: np.add.reduce(flat[i:j]), x.size, 1, 8.0 * x.size)

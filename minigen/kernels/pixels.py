@@ -11,10 +11,10 @@ import math
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels.threads import in_pieces
+from minigen.kernels.threads import in_pieces, single_threaded_blas
 
 TOGETHER = 64
-LARGE = 1 << 16  # elements; fewer may be summed while BLAS is free to wake its own threads
+LARGE = 1 << 16  # elements, for which a product takes less time than a sum
 
 
 def of_images(x: Array) -> Array:
@@ -31,7 +31,8 @@ def rows(pixels: Array) -> Array:
     """(…, C) as a matrix of rows, each of up to 64 pixels with their channels: a view, if it can
     be one."""
     count = math.prod(pixels.shape[:-1])
-    return pixels.reshape(count // math.gcd(count, TOGETHER), -1)
+    together = math.gcd(count, TOGETHER)
+    return pixels.reshape(count // together, together * pixels.shape[-1])
 
 
 def repeated(values: Array, row: int) -> Array:
@@ -45,13 +46,16 @@ def sum_of(block: Array, channels: int) -> Array:
     if block.size < LARGE:
         row = np.add.reduce(block, axis=0)
     else:
-        row = np.ones(len(block), block.dtype) @ block
+        with single_threaded_blas():
+            row = np.ones(len(block), block.dtype) @ block
     return np.add.reduce(row.reshape(-1, channels), axis=0)
 
 
 def sum_over(images: Array) -> Array:
     """The sums of the channels (C,) of images (N, C, …)."""
     channels = images.shape[1]
+    if not images.size:
+        return np.zeros(channels, images.dtype)
     pixels = rows(of_images(images))
     sums = in_pieces(
         lambda i, j: sum_of(pixels[i:j], channels), *pixels.shape, cost=16.0 * images.size

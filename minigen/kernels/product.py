@@ -13,14 +13,16 @@ from minigen.backend import Array
 from minigen.kernels import memory, threads
 from minigen.kernels.blas import multiply
 
+_one_thread = threads.single_threaded_blas()  # which keeps nothing
+
 
 def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
     """a (…, n, k) @ b (…, k, m) + bias (m,): leading axes broadcast."""
     cost = float(a.size) * b.shape[-1]
-    if cost < threads.QUIET or not isinstance(a, np.ndarray) or a.shape[-1] != b.shape[-2]:
+    if not isinstance(a, np.ndarray):
         return _at_once(a, b, bias)
-    if cost < threads.ALONE:
-        with threads.single_threaded_blas():
+    if cost < threads.ALONE or a.shape[-1] != b.shape[-2]:
+        with _one_thread:
             return _at_once(a, b, bias)
     lead = () if a.ndim == b.ndim == 2 else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     y = memory.empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))

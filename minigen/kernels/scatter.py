@@ -14,7 +14,7 @@ import numpy as np
 from minigen.backend import Array
 from minigen.kernels import memory
 from minigen.kernels.simple import Pair
-from minigen.kernels.threads import over_images, scratch
+from minigen.kernels.threads import over_images, scratch, single_threaded_blas
 
 BUFFER = 1 << 19  # bytes of products at a time
 
@@ -30,20 +30,22 @@ def scatter(
     """y (N, *size, O): input pixel p adds its product with tap r to p·stride + offsets[r]."""
     n, height, width, channels = x.shape
     taps_y, taps_x, _, outputs = w.shape
-    w2 = np.ascontiguousarray(w.transpose(0, 1, 3, 2)).reshape(-1, channels)
+    w2 = np.ascontiguousarray(w.transpose(0, 1, 3, 2)).reshape(taps_y * taps_x * outputs, channels)
     y = memory.empty((n, *size, outputs), x.dtype)
     low, frame = _frame(size, (height, width), stride, offsets)
 
     # Small images go several at a time: a call of NumPy's costs more than adding a small plane.
     together = max(1, BUFFER // (len(w2) * height * width * x.itemsize))
 
+    @single_threaded_blas()
     def work(_: int, first: int, last: int) -> None:
         for lo in range(first, last, together):
             hi = min(last, lo + together)
             planes = scratch("windows", (taps_y, taps_x, outputs, hi - lo, height, width), x.dtype)
             total = scratch("frame", (outputs, hi - lo, *frame), x.dtype)
             # (R·S·O, C) @ (C, images·H·W)
-            np.matmul(w2, x[lo:hi].reshape(-1, channels).T, out=planes.reshape(len(w2), -1))
+            pixels = x[lo:hi].reshape((hi - lo) * height * width, channels)
+            np.matmul(w2, pixels.T, out=planes.reshape(len(w2), len(pixels)))
             total[...] = 0 if bias is None else bias[:, None, None, None]
             for r, s, rows, columns in _places(low, (height, width), stride, offsets):
                 at = total[:, :, rows, columns]
@@ -70,14 +72,15 @@ def scatter_pixels(
     taps = w.shape[2:]
     y = memory.empty((n, *size, outputs), x.dtype)
     low, frame = _frame(size, (height, width), stride, offsets)
-    pixels = x.reshape(-1, channels)
+    pixels = x.reshape(n * height * width, channels)
 
+    @single_threaded_blas()
     def work(_: int, first: int, last: int) -> None:
-        some = w[:, first:last].reshape(channels, -1)
+        some = w[:, first:last].reshape(channels, (last - first) * math.prod(taps))
         planes = scratch("windows", (n, height, width, last - first, *taps), x.dtype)
         # (pixels, C) @ (C, O·R·S); BLAS takes ten times as long as a product of C = 1 needs
         times = np.multiply if channels == 1 else np.matmul
-        times(pixels, some, out=planes.reshape(-1, some.shape[1]))
+        times(pixels, some, out=planes.reshape(len(pixels), some.shape[1]))
         inner = y[..., first:last]
         total = inner
         if frame != size:

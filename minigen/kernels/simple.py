@@ -45,8 +45,9 @@ def conv2d(
         for g in range(groups):
             # (O/G, C/G) @ (N, C/G, OH·OW)
             y[:, g] += (
-                wg[g, :, :, r, s] @ xp[:, g, :, rows, columns].reshape(n, c // groups, -1)
-            ).reshape(n, -1, *size)
+                wg[g, :, :, r, s]
+                @ xp[:, g, :, rows, columns].reshape(n, c // groups, size[0] * size[1])
+            ).reshape(n, o // groups, *size)
     return y.reshape(n, o, *size)
 
 
@@ -57,9 +58,9 @@ def conv2d_input(
 
     Where windows overlap their shares are added.
     """
-    n, o = g.shape[:2]
+    n, o, *pixels = g.shape
     c = w.shape[1] * groups
-    gg = g.reshape(n, groups, o // groups, -1)
+    gg = g.reshape(n, groups, o // groups, pixels[0] * pixels[1])
     wg = w.reshape(groups, o // groups, *w.shape[1:])
     xp = _padded(namespace(g).zeros((n, c, *size), g.dtype), padding)
     xg = xp.reshape(n, groups, c // groups, *xp.shape[2:])
@@ -67,7 +68,7 @@ def conv2d_input(
         for i in range(groups):
             # (C/G, O/G) @ (N, O/G, OH·OW)
             share = wg[i, :, :, r, s].T @ gg[:, i]
-            xg[:, i, :, rows, columns] += share.reshape(n, -1, *g.shape[2:])
+            xg[:, i, :, rows, columns] += share.reshape(n, c // groups, *pixels)
     (h, w_), (height, width) = padding, size
     return xp[:, :, h : h + height, w_ : w_ + width]
 
@@ -77,14 +78,14 @@ def conv2d_weight(
 ) -> Array:
     """w[o, c, r] = Σ_n Σ_p x[n, c, p·stride − padding + r·dilation] · g[n, o, p]"""
     n, c = x.shape[:2]
-    o = g.shape[1]
+    o, pixels = g.shape[1], g.shape[2] * g.shape[3]
     xp = _padded(x, padding)
     xp = xp.reshape(n, groups, c // groups, *xp.shape[2:])
-    gg = g.reshape(n, groups, o // groups, -1)
+    gg = g.reshape(n, groups, o // groups, pixels)
     w = namespace(x).zeros((groups, o // groups, c // groups, *kernel), x.dtype)
     for r, s, rows, columns in taps(g.shape[2:], kernel, stride, dilation):
         for i in range(groups):
             # Σ_n (O/G, OH·OW) @ (OH·OW, C/G)
-            window = xp[:, i, :, rows, columns].reshape(n, c // groups, -1)
+            window = xp[:, i, :, rows, columns].reshape(n, c // groups, pixels)
             w[i, :, :, r, s] = (gg[:, i] @ window.swapaxes(1, 2)).sum(0)
     return w.reshape(o, c // groups, *kernel)

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigen.backend import Array, namespace, on_host
+from minigen.kernels.threads import single_threaded_blas
 
 try:
     # y += A·x for a matrix A of columns. The public product makes a new array of a whole table.
@@ -93,6 +94,7 @@ def cut(text: Array, window: int) -> tuple[Array, Array]:
     return halo[:, window : window + TILE], halo
 
 
+@single_threaded_blas()
 def skipgram(
     text: Array,
     reach: Array,
@@ -140,6 +142,7 @@ def skipgram(
     )  # fmt: skip
 
 
+@single_threaded_blas()
 def cbow(
     text: Array,
     reach: Array,
@@ -194,7 +197,7 @@ def _any_missing(text: Array) -> bool:
 
 def _band_rows(xp, reach: Array, window: int) -> Array:
     """The row of `_bands` for each word, (tiles, TILE)."""
-    return reach.reshape(-1, TILE) + xp.arange(-1, TILE * window - 1, window)
+    return reach.reshape(len(reach) // TILE, TILE) + xp.arange(-1, TILE * window - 1, window)
 
 
 def _core(

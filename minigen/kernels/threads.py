@@ -1,9 +1,9 @@
 """Threads and their working memory.
 
-Images are spread over Python threads (NumPy gives up the interpreter lock inside its loops). While
-they run, BLAS is held at one thread, since each of them calls it by itself. That limit belongs to
-the whole process, so it is counted: the first thread to enter sets it, the last one to leave
-restores what was found.
+Images are spread over Python threads (NumPy gives up the interpreter lock inside its loops). BLAS
+is held at one thread for every product, whatever its size: so the bits of a product depend on its
+factors, and not on what other threads do meanwhile. That limit belongs to the whole process, so it
+is counted: the first thread to enter sets it, the last one to leave restores what was found.
 """
 
 from __future__ import annotations
@@ -11,59 +11,110 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import itertools
 import math
 import os
 import queue
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from pathlib import Path
+from threading import get_ident
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import LibController, ThreadpoolController
 
 from minigen import backend
 
-_lock = threading.Lock()
-_inside = 0
-_found: list[tuple[LibController, int]] = []  # each BLAS, and how many threads it had
-
 
 @functools.cache  # looking for them takes 200 µs
-def _blas_libraries() -> list[LibController]:
-    return ThreadpoolController().select(user_api="blas").lib_controllers
+def blas_libraries() -> list[LibController]:
+    """NumPy's BLAS, or whichever are there where NumPy brings none of its own."""
+    found = ThreadpoolController().select(user_api="blas").lib_controllers
+    # In a wheel it lies in numpy.libs or numpy/.dylibs.
+    own = [lib for lib in found if any("numpy" in part for part in Path(lib.filepath).parts[-3:-1])]
+    return own or found
 
 
-def _take_turns() -> None:
-    """Tell threadpoolctl that whichever thread comes next may set limits: from 3.7 on it heeds only
-    the first one that ever did, lest threads undo what others set."""
-    for library in _blas_libraries():
-        if forget := getattr(library, "clear_controlling_thread", None):
-            forget(force=True)
+class _Switch(NamedTuple):
+    """How many threads a BLAS has, and how it is told."""
+
+    count: Callable[[], int | None]
+    limit: Callable[[int], Any]
 
 
-class single_threaded_blas:
-    """Hold BLAS at one thread; contexts may overlap, from any number of threads."""
+def _openblas(library: LibController, of_a_thread: bool) -> _Switch | None:
+    """OpenBLAS's own functions, which threadpoolctl takes five times as long to call, and from 3.7
+    on calls for one thread alone. They return at once, so the interpreter lock is kept."""
+    names = ("omp_get_max_threads", "omp_set_num_threads")
+    affixes = [("", "")]
+    if not of_a_thread:
+        names = ("openblas_get_num_threads", "openblas_set_num_threads")
+        affixes = itertools.product(("scipy_", ""), ("64_", "_64", ""))
+    with contextlib.suppress(OSError):
+        loaded = ctypes.PyDLL(library.filepath)
+        for before, after in affixes:
+            with contextlib.suppress(AttributeError):
+                return _Switch(*(getattr(loaded, before + name + after) for name in names))
+    return None
+
+
+def _switches() -> tuple[list[_Switch], list[_Switch]]:
+    """Those that hold for the process, and those that hold for the thread which uses them: an
+    OpenBLAS built with OpenMP asks that for the limit of the thread that calls."""
+    of_process, of_thread = [], []
+    for library in blas_libraries():
+        openblas = library.internal_api == "openblas"
+        own = openblas and getattr(library, "threading_layer", None) == "openmp"
+        switch = _openblas(library, own) if openblas else None
+        if switch is None:
+            switch = _Switch(lambda library=library: library.num_threads, library.set_num_threads)
+        (of_thread if own else of_process).append(switch)
+    return of_process, of_thread
+
+
+_lock = threading.Lock()
+_inside: list[int] = []  # the threads that hold the limit, each as often as it has entered
+_found: list[tuple[_Switch, int]] = []  # what is to be restored
+_of_process, _of_thread = _switches()
+
+
+class single_threaded_blas(contextlib.ContextDecorator):
+    """Hold NumPy's BLAS at one thread; contexts may overlap, from any number of threads. It takes
+    about 1 µs. What other code sets meanwhile does not last."""
+
+    __slots__ = ()
 
     def __enter__(self) -> None:
-        global _inside
         with _lock:
             if not _inside:
-                _take_turns()
-                # Library by library: threadpoolctl's own limits take three times as long.
-                _found[:] = [(library, library.num_threads) for library in _blas_libraries()]
-                for library, _ in _found:
-                    library.set_num_threads(1)
-            _inside += 1
+                _hold(_of_process, _found)
+            _inside.append(get_ident())
+        if _of_thread:
+            _own.found = [*getattr(_own, "found", ()), []]
+            _hold(_of_thread, _own.found[-1])
 
     def __exit__(self, *_: Any) -> None:
-        global _inside
+        if _of_thread:
+            _restore(_own.found.pop())
         with _lock:
-            _inside -= 1
+            _inside.remove(get_ident())
             if not _inside:
-                _take_turns()
-                for library, count in _found:
-                    library.set_num_threads(count)
-                _take_turns()
+                _restore(_found)
+
+
+def _hold(switches: list[_Switch], found: list[tuple[_Switch, int]]) -> None:
+    for switch in switches:
+        count = switch.count()
+        if count != 1 and count is not None:  # None: it does not say
+            found.append((switch, count))
+            switch.limit(1)
+
+
+def _restore(found: list[tuple[_Switch, int]]) -> None:
+    while found:
+        switch, count = found.pop()
+        switch.limit(count)
 
 
 _own = threading.local()
@@ -82,10 +133,14 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def _forget_threads() -> None:
-    """Threads do not survive a fork: the child makes its own when it needs them."""
-    global _lock, _inside, _tasks
-    _lock, _inside, _tasks = threading.Lock(), 0, queue.SimpleQueue()
+    """Threads do not survive a fork: the child makes its own when it needs them, and keeps no limit
+    that one of them held."""
+    global _lock, _tasks
+    _lock, _tasks = threading.Lock(), queue.SimpleQueue()
     _workers.clear()
+    _inside[:] = [thread for thread in _inside if thread == get_ident()]
+    if not _inside:
+        _restore(_found)
 
 
 if hasattr(os, "register_at_fork"):
@@ -199,14 +254,14 @@ class _Worker(threading.Thread):
             del task  # it may hold an error, which holds arrays
 
 
-QUIET = 1e6  # multiply-adds for which BLAS does not wake its own threads
 ALONE = 4e6  # multiply-adds that are not worth waking another thread for: 80 µs
 AHEAD = 2.5e6  # multiply-adds that the caller does while the others wake up: 50 µs
 
 
 def over_images(work: Callable[[int, int, int], None], count: int, cost: float) -> None:
     """Call `work(part, first, last)` on consecutive ranges of `count` images, one range a thread:
-    equal ones, but for what the caller does before the others have begun.
+    equal ones, but for what the caller does before the others have begun. Each range has an image
+    or more; of no images there is no call.
 
     The ranges depend on the arguments and the number of threads alone, so that sums over them,
     added in the order of `part`, come out the same each time.
@@ -215,26 +270,29 @@ def over_images(work: Callable[[int, int, int], None], count: int, cost: float) 
         cost: multiply-adds in all.
     """
     parts = min(backend.threads(), count)
-    if cost < QUIET:
-        work(0, 0, count)
-        return
     if parts <= 1 or cost < ALONE:
-        with single_threaded_blas():
+        if count:
             work(0, 0, count)
         return
-    ahead = count * min(AHEAD / cost, 0.5)
-    bounds = [0, *(round(ahead + (count - ahead) * i / parts) for i in range(1, parts + 1))]
-    tasks = [Task(work, i, bounds[i], bounds[i + 1]) for i in range(1, parts)]
-    with single_threaded_blas():
-        offer(tasks)
+    bounds = _bounds(count, parts, AHEAD / max(cost, 2 * AHEAD))
+    tasks = [Task(work, i, bounds[i], bounds[i + 1]) for i in range(parts)]
+    with single_threaded_blas():  # so that the products within only count
+        offer(tasks[1:])
         errors = []
-        for task in [Task(work, 0, bounds[0], bounds[1]), *tasks]:
+        for task in tasks:
             try:
                 task.finish()
             except BaseException as error:
                 errors.append(error)
     for error in errors:
         raise error
+
+
+def _bounds(count: int, parts: int, ahead: float) -> list[int]:
+    """Where `parts` ranges of `count` images begin and end, the first one with the share `ahead`
+    more than the others: one image each, and of the rest what rounding gives."""
+    shares = (ahead + (1 - ahead) * i / parts for i in range(1, parts))
+    return [0, *(i + round((count - parts) * s) for i, s in enumerate(shares, start=1)), count]
 
 
 PIECE = 1 << 18  # elements: some arrays of float32 fit the cache, and threads seldom meet

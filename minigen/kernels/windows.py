@@ -75,7 +75,7 @@ def patches(
     y = namespace(x).empty((n, c, *kernel, *size), x.dtype)
     for r, s, rows, columns in taps(size, kernel, stride, dilation):
         y[:, :, r, s] = xp[:, :, rows, columns]
-    return y.reshape(n, c * kernel[0] * kernel[1], -1)
+    return y.reshape(n, c * kernel[0] * kernel[1], size[0] * size[1])
 
 
 def add_patches(

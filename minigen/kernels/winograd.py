@@ -14,8 +14,9 @@ Channels are summed before A, so that ⊙ is a matrix product for each place in 
 A filter of 4×4 taps and stride 2 is four filters of 2×2 taps, each on every second pixel of every
 second row, added up: strands. Transposed, it has four phases of 2×2 taps.
 
-The sums and differences round, too: errors are about twice those of the direct way. And an infinite
-pixel makes all of its tile NaN.
+The sums and differences round, too: errors are about twice those of the direct way. And a pixel
+that is infinite or NaN spoils all of its tile, as a sum may that overflows: then neither map gives
+a result, and the direct way is taken.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ import numpy as np
 from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import memory
-from minigen.kernels.blas import multiply
-from minigen.kernels.threads import over_images, scratch
+from minigen.kernels.blas import is_finite, multiply
+from minigen.kernels.threads import over_images, scratch, single_threaded_blas
 
 if TYPE_CHECKING:
     from minigen.kernels.convolution import Phase
@@ -256,18 +257,21 @@ def gather(
     columns: tuple[Phase, ...],
     bias: Array | None,
     transposed: bool,
-) -> Array:
-    """y (N, *size, O), as `convolution.gather`. The phases of a transposed convolution have one
-    strand each."""
+) -> Array | None:
+    """y (N, *size, O), as `convolution.gather`, or None where not all of it is finite. The phases
+    of a transposed convolution have one strand each."""
     n, inputs = x.shape[0], x.shape[3]
     outputs = w.shape[1 if transposed else 0]
     y = memory.empty((n, *size, outputs), x.dtype)
     phases = [(a, b) for a in rows for b in columns]
     # (phases·places·strands, R·S)
     to_tiles = np.concatenate([_to_tiles(a, b, w.shape[2:], w.dtype) for a, b in phases])
-    flat = w.reshape(*w.shape[:2], -1).swapaxes(1, 2)  # (O, R·S, I), or (I, R·S, O)
+    taps = math.prod(w.shape[2:])
+    flat = w.reshape(*w.shape[:2], taps).swapaxes(1, 2)  # (O, R·S, I), or (I, R·S, O)
     filters = memory.empty((len(w), len(to_tiles), w.shape[1]), w.dtype)
 
+    @single_threaded_blas()
+    @np.errstate(over="ignore", invalid="ignore")
     def transform(_: int, first: int, last: int) -> None:
         np.matmul(to_tiles, flat[first:last], out=filters[first:last])
 
@@ -279,6 +283,9 @@ def gather(
     else:  # (phases, places, strands·I, O)
         filters = filters.reshape(outputs, len(phases), places, -1).transpose(1, 2, 3, 0)
 
+    spoiled: list[slice] = []
+
+    @np.errstate(over="ignore", invalid="ignore")
     def work(_: int, first: int, last: int) -> None:
         for images, share, padded in tiles.shares(first, last):
             which = iter(filters)
@@ -294,9 +301,13 @@ def gather(
                         product[1, 1] += bias  # all four outputs of a tile have it as a term
                     out = y[images, _some_outputs(a, share), b.outputs()]
                     _add_up(product, tiles.schemes, out)
+            if share[1] == tiles.count[0] and not is_finite(y[images]):
+                spoiled.append(images)
+            if spoiled:
+                return
 
     over_images(work, n, x.size * places * outputs)
-    return y
+    return None if spoiled else y
 
 
 def _add_up(product: Array, schemes: Sequence[Scheme], out: Array) -> None:
@@ -335,9 +346,9 @@ def correlate(
     kernel: Pair,
     rows: tuple[Phase, ...],
     columns: tuple[Phase, ...],
-) -> Array:
-    """(O, C, R, S), as `convolution.correlate`: the mirror image of `gather`, of which each step is
-    linear in the filters."""
+) -> Array | None:
+    """(O, C, R, S), as `convolution.correlate`, or None where not all of it is finite: the mirror
+    image of `gather`, of which each step is linear in the filters."""
     n, channels, outputs = len(image), image.shape[3], other.shape[3]
     (row,), (column,) = rows, columns
     to_tiles = _to_tiles(row, column, kernel, image.dtype)  # (places·strands, R·S)
@@ -346,6 +357,7 @@ def correlate(
     places = math.prod(tiles.places)
     sums: dict[int, Array] = {}
 
+    @np.errstate(over="ignore", invalid="ignore")
     def work(part: int, first: int, last: int) -> None:
         total = None
         for images, share, padded in tiles.shares(first, last):
@@ -353,12 +365,14 @@ def correlate(
             pixels = _spread(other[images, _some_outputs(row, share)], tiles.schemes)
             some = memory.empty(shape, image.dtype)
             # (places, O, tiles) @ (places, tiles, strands·C)
-            by_place = some.reshape(outputs, places, -1).swapaxes(0, 1)
+            by_place = some.reshape(outputs, places, matrix.shape[2]).swapaxes(0, 1)
             multiply(pixels.swapaxes(1, 2), matrix, by_place)
             total = some if total is None else np.add(total, some, out=total)
         sums[part] = total
 
     over_images(work, n, image.size * places * outputs)
-    total = functools.reduce(np.add, [sums[part] for part in sorted(sums)])
-    # (O, C, places·strands) @ (places·strands, R·S)
-    return np.matmul(total.swapaxes(1, 2), to_tiles).reshape(outputs, channels, *kernel)
+    with np.errstate(over="ignore", invalid="ignore"), single_threaded_blas():
+        total = functools.reduce(np.add, [sums[part] for part in sorted(sums)])
+        # (O, C, places·strands) @ (places·strands, R·S)
+        w = np.matmul(total.swapaxes(1, 2), to_tiles).reshape(outputs, channels, *kernel)
+    return w if is_finite(w) else None

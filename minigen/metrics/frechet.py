@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from minigen.kernels.threads import single_threaded_blas
 from minigen.metrics.points import as_pair
 
 
+@single_threaded_blas()
 def frechet_distance(real: Any, generated: Any) -> float:
     """d² = ‖μ₁ − μ₂‖² + Tr(C₁ + C₂ − 2·(C₁·C₂)^½) of the means μ and covariances C of the features
     of real and of generated images (Fréchet 1957; Dowson and Landau 1982; as the "FID" of Heusel et
@@ -32,6 +34,7 @@ def frechet_distance(real: Any, generated: Any) -> float:
     return gaussian_frechet_distance(*moments[0], *moments[1])
 
 
+@single_threaded_blas()
 def gaussian_frechet_distance(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> float:
     """The same of two Gaussians: means (d,) and covariances (d, d).
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigen.kernels.product import matmul
 from minigen.metrics.points import as_pair
 
 ROWS = 100  # of a matrix of distances that are there at a time
@@ -83,7 +84,7 @@ def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     What is lost to rounding counts as 0, so that equal points are at distance 0.
     """
     size = (a * a).sum(1)[:, None] + (b * b).sum(1)
-    d = size - 2 * (a @ b.T)
+    d = size - 2 * matmul(a, b.T)
     d[d < 1e-13 * size] = 0
     return d
 

@@ -20,6 +20,8 @@ import numpy as np
 from minigen.data.images import DataError
 from minigen.data.vectors import Vectors
 from minigen.files import StrPath
+from minigen.kernels.product import matmul
+from minigen.kernels.threads import single_threaded_blas
 
 QUESTIONS_AT_ONCE = 256  # their scores against 68,000 words take 70 MB
 
@@ -66,6 +68,7 @@ def _ranks(x: np.ndarray) -> np.ndarray:
     return (last - (count - 1) / 2)[place]
 
 
+@single_threaded_blas()
 def word_similarity(vectors: Vectors, path: StrPath) -> Similarity:
     """Compare with a file of lines "word, word, number", separated by tabs, commas or blanks; a
     line that begins with # is none.
@@ -154,7 +157,7 @@ def _answer(unit: np.ndarray, rows: np.ndarray, known: dict[str, int]) -> np.nda
     right = np.zeros(len(rows), bool)
     for first in range(0, len(rows), QUESTIONS_AT_ONCE):
         a, b, c, d = rows[first : first + QUESTIONS_AT_ONCE].T
-        scores = (unit[b] - unit[a] + unit[c]) @ unit.T  # (questions, dim) @ (dim, words)
+        scores = matmul(unit[b] - unit[a] + unit[c], unit.T)  # (questions, dim) @ (dim, words)
         if hidden.any():
             scores[:, hidden] = -np.inf
         each = np.arange(len(a))

@@ -11,6 +11,7 @@ import numpy as np
 from minigen import functional as F
 from minigen.backend import FLOAT16, FLOAT32, Array, namespace, require_writable
 from minigen.functional.arguments import refuse
+from minigen.kernels.threads import single_threaded_blas
 from minigen.nn.convolution import ConvTranspose2d
 from minigen.nn.module import Module, Parameter
 from minigen.sparse import SparseRows
@@ -56,8 +57,9 @@ def clip_grad_norm_(
     if not grads:
         return Tensor(np.zeros((), np.float32))
     xp = namespace(grads[0][1])
-    wide = ((a.astype(FLOAT32) if a.dtype == FLOAT16 else a).reshape(-1) for _, a in grads)
-    norms = [xp.linalg.norm(a, norm_type) for a in wide]
+    with single_threaded_blas():
+        wide = ((a.astype(FLOAT32) if a.dtype == FLOAT16 else a).reshape(-1) for _, a in grads)
+        norms = [xp.linalg.norm(a, norm_type) for a in wide]
     if xp is np:
         total = float(np.linalg.norm(list(map(float, norms)), norm_type))
     else:  # a GPU is not waited for

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from minigen.files import StrPath, written_whole
+from minigen.kernels.threads import single_threaded_blas
 from minigen.training.figures import COLOURS, INK
 
 
+@single_threaded_blas()
 def tsne(
     vectors: np.ndarray, perplexity: float = 15.0, steps: int = 400, seed: int = 0
 ) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The fast kernels against the slow and obvious ones, and those against SciPy's correlation."""
 
+import math
 import os
 import signal
 import threading
@@ -161,6 +162,48 @@ def test_the_fast_kernels_are_the_simple_ones(monkeypatch, drawn, paths):
 
     check()
     assert reached >= paths
+
+
+@pytest.mark.parametrize("where", ["x", "w", "g"])
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        problems(),
+        problems_of(channels=(1, 12), sizes=(3, 9)),
+        problems_of(channels=(9, 12), sizes=(1, 2)),
+    ],
+    ids=["any", "tiles", "few pixels"],
+)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.usefixtures("limit_restored")
+def test_a_number_that_is_not_finite_reaches_what_its_windows_reach(monkeypatch, drawn, where):
+    """And NaN comes where the simple kernels have it."""
+    monkeypatch.setattr(threads, "ALONE", 0)
+    monkeypatch.setattr(winograd, "ADDITION", 0)
+
+    @settings(max_examples=40)
+    @given(drawn, st.sampled_from([math.inf, -math.inf, math.nan]), st.integers(0, 10**9))
+    @np.errstate(invalid="ignore")
+    def check(problem, number, place):
+        backend.limit_threads(1 + place % 3)
+        x, w, g, how = problem
+        bad = {"x": x, "w": w, "g": g}[where]
+        bad.reshape(bad.size)[place % bad.size] = number
+        expected = three_maps(simple, x, w, g, how)
+        for ours, theirs in zip(three_maps(convolution, x, w, g, how), expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+    check()
+
+
+def test_sums_that_overflow_in_a_tile_alone_are_taken_the_direct_way(monkeypatch):
+    monkeypatch.setattr(winograd, "ADDITION", 0)
+    x, w = np.full((4, 8, 6, 6), 3e38, np.float32), np.zeros((8, 8, 3, 3), np.float32)
+    x[:, :, ::2] *= -1  # differences of neighbours are infinite
+    w[:, 0, 1, 1] = 1
+    how = ((1, 1), (1, 1), (1, 1), 1)
+    y = convolution.conv2d(x, w, None, (6, 6), *how)
+    np.testing.assert_array_equal(y, x)
 
 
 @settings(max_examples=100)

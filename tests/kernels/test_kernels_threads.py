@@ -1,21 +1,28 @@
 """Work is shared out to threads, each part of it done once, and BLAS keeps to one meanwhile."""
 
 import math
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 from minigen import backend
 from minigen.kernels import threads
 from minigen.kernels.threads import Task
 
+HERE = Path(__file__).parent
+
 
 def blas_threads():
-    return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+    """Of NumPy's own BLAS."""
+    return {library.num_threads for library in threads.blas_libraries()}
 
 
 @pytest.mark.usefixtures("three_threads")
@@ -63,6 +70,80 @@ def test_the_limit_holds_whichever_thread_comes_first_and_leaves_last():
         assert blas_threads() == {2}
 
 
+def test_a_blas_with_a_limit_for_each_thread_is_held_in_each_thread(monkeypatch):
+    """Such is OpenBLAS built with OpenMP."""
+    own = threading.local()
+
+    def limit(count):
+        own.count = count
+
+    switch = threads._Switch(lambda: getattr(own, "count", 4), limit)
+    monkeypatch.setattr(threads, "_of_process", [])
+    monkeypatch.setattr(threads, "_of_thread", [switch])
+    seen = {}
+
+    def work(part, first, last):
+        with threads.single_threaded_blas(), threads.single_threaded_blas():
+            seen[part] = switch.count()
+
+    with threads.single_threaded_blas():
+        thread = threading.Thread(target=work, args=(1, 0, 1))
+        thread.start()
+        thread.join()
+        assert switch.count() == 1
+    work(0, 0, 1)
+    assert seen == {0: 1, 1: 1}
+    assert switch.count() == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("held_by", ["the forking thread", "another one"])
+def test_a_child_keeps_the_limit_of_the_forking_thread_alone(held_by):
+    enter, leave = threading.Event(), threading.Event()
+
+    def other():
+        with threads.single_threaded_blas():
+            enter.set()
+            leave.wait(10)
+
+    def fork():
+        if child := os.fork():
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        status = 1
+        try:
+            inside = blas_threads()
+            with threads.single_threaded_blas():
+                within = blas_threads()
+            own = held_by == "the forking thread"
+            status = 0 if inside == ({1} if own else {2}) and within == {1} else 2
+        finally:
+            os._exit(status)
+
+    with threadpool_limits(2, user_api="blas"):
+        if held_by == "the forking thread":
+            with threads.single_threaded_blas():
+                assert fork() == 0
+        else:
+            thread = threading.Thread(target=other)
+            thread.start()
+            assert enter.wait(10)
+            assert fork() == 0
+            leave.set()
+            thread.join()
+        assert blas_threads() == {2}
+
+
+def test_equal_calls_have_equal_bits_whoever_holds_the_limit():
+    """With OpenBLAS's kernels for CPUs without AVX-512, which share out smaller products."""
+    environment = {**os.environ, "OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_NUM_THREADS": "2"}
+    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import equal_bits; equal_bits.main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=100
+    )
+    assert not ended.returncode, ended.stdout + ended.stderr
+
+
 @pytest.mark.usefixtures("three_threads")
 def test_an_error_in_a_thread_arrives_and_restores_the_limit():
     def work(part, first, last):
@@ -75,17 +156,19 @@ def test_an_error_in_a_thread_arrives_and_restores_the_limit():
 
 
 @pytest.mark.usefixtures("limit_restored")
-@given(st.integers(1, 20), st.integers(1, 5))
-def test_every_image_is_worked_on_once(count, limit):
+@given(
+    st.integers(0, 70),
+    st.sampled_from([1, 2, 3, 4, 8, 16, 64]),
+    st.sampled_from([0, threads.ALONE, 1.1 * threads.ALONE, 1e8, math.inf]),
+)
+def test_every_image_is_worked_on_once_and_no_range_is_empty(count, limit, cost):
     backend.limit_threads(limit)
-    done = [0] * count
-
-    def work(part, first, last):
-        for i in range(first, last):
-            done[i] += 1
-
-    threads.over_images(work, count, math.inf)
-    assert done == [1] * count
+    ranges = {}
+    threads.over_images(lambda part, first, last: ranges.update({part: (first, last)}), count, cost)
+    images = [i for part in sorted(ranges) for i in range(*ranges[part])]
+    assert images == list(range(count))
+    assert all(first < last for first, last in ranges.values())
+    assert len(ranges) == (min(limit, count) if cost >= threads.ALONE else min(1, count))
 
 
 def finish_in_time(task, **how):

@@ -239,7 +239,8 @@ def conv2d(
     """Convolution of x (N, C, H, W) with w (O, C/G, R, S), plus bias (O,), to `size`; values below
     0 are multiplied by `slope` (LeakyReLU)."""
     # (O, C/G, R, S) -> (G, R, S, C/G, O/G)
-    packed = w.reshape(groups, -1, *w.shape[1:]).transpose(0, 3, 4, 2, 1)
+    grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    packed = grouped.transpose(0, 3, 4, 2, 1)
     how = (stride, padding, dilation, groups)
     return as_images(_gather(_nhwc(x), contiguous(packed), bias, size, how, False, slope))
 
@@ -253,7 +254,8 @@ def conv2d_input(
     if groups == 1 and g.shape[2:] == (1, 1) and padding == (0, 0) and size == w.shape[2:]:
         return as_images(_from_one_pixel(g, w, bias, slope))
     # (O, C/G, R, S) -> (G, R, S, O/G, C/G)
-    packed = w.reshape(groups, -1, *w.shape[1:]).transpose(0, 3, 4, 1, 2)
+    grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    packed = grouped.transpose(0, 3, 4, 1, 2)
     how = (stride, padding, dilation, groups)
     return as_images(_gather(_nhwc(g), contiguous(packed), bias, size, how, True, slope))
 
@@ -262,7 +264,7 @@ def _from_one_pixel(g: Array, w: Array, bias: Array | None, slope: float) -> Arr
     """One pixel grows to the size of the filter, the first layer of a DCGAN: a 1×1 filter with
     R·S·C outputs, where a gather would find 1 of R·S taps inside the image."""
     n, (o, c, rows, cols) = g.shape[0], w.shape
-    packed = contiguous(w.transpose(0, 2, 3, 1)).reshape(1, 1, 1, o, -1)
+    packed = contiguous(w.transpose(0, 2, 3, 1)).reshape(1, 1, 1, o, rows * cols * c)
     if bias is not None:
         bias = contiguous(namespace(bias).broadcast_to(bias, (rows * cols, c))).reshape(-1)
     none = ((1, 1), (0, 0), (1, 1), 1)
