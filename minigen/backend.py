@@ -7,6 +7,7 @@ arrays on to CuPy, so most code above this file needs to know neither name.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -17,7 +18,7 @@ import numpy as np
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 
-FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+FLOAT16, FLOAT32, FLOAT64 = (np.dtype(f"f{size}") for size in (2, 4, 8))
 INT64, BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 
 # What tensors hold, each once: an equal dtype may be another object, which takes longer to compare.
@@ -344,7 +345,11 @@ def _made_array(data: Any, dtype: np.dtype | None) -> np.ndarray:
     numbers = not (isinstance(data, np.ndarray | np.generic) or hasattr(data, "__array__"))
     try:
         if numbers and dtype is not None and dtype.kind in "iu":
-            return np.asarray(data, dtype)  # which refuses numbers that it cannot hold
+            array, whole = np.asarray(data), np.asarray(data, dtype)  # which refuses integers alone
+            if array.dtype.kind == "f" and array.size:
+                require_fit("tensor", array.min().item(), dtype)
+                require_fit("tensor", array.max().item(), dtype)
+            return whole
         array = np.asarray(data)
     except Exception as error:  # objects with `__array__` raise all kinds
         what = "a rectangular array of numbers" if numbers else "an array of numbers"
@@ -354,6 +359,29 @@ def _made_array(data: Any, dtype: np.dtype | None) -> np.ndarray:
     if numbers and dtype is None and array.dtype == FLOAT64:
         return array.astype(FLOAT32)
     return array
+
+
+def require_fit(name: str, value: Any, dtype: Any) -> None:
+    """Refuse a number that an array of `dtype` cannot hold: NumPy would let it wrap around, or
+    become infinite.
+
+    Raises:
+        ValueError: names the operation `name`, and what it can hold.
+    """
+    dtype = np.dtype(dtype)
+    if dtype.kind == "f":
+        low, high = -float(np.finfo(dtype).max), float(np.finfo(dtype).max)
+        fits = low <= value <= high or isinstance(value, float) and not math.isfinite(value)
+    elif dtype.kind in "iu":
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        fits = low - 1 < value < high + 1  # what is behind the point is cut off; NaN does not fit
+    else:
+        return
+    if not fits:
+        raise ValueError(
+            f"{name}: {value} is no {dtype}, which holds {low} to {high}; convert the tensor with "
+            "to() first, or take another number"
+        )
 
 
 _tf32 = [False]

@@ -14,6 +14,7 @@ the output `y` and not the input.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ import numpy as np
 
 from minigen.backend import (
     BOOL,
+    FLOAT16,
     FLOAT32,
     FLOAT64,
     INT64,
@@ -34,7 +36,9 @@ from minigen.backend import (
     device_of,
     in_memory_order,
     is_array,
+    on_host,
     out_of_memory,
+    require_fit,
 )
 from minigen.tensor import (
     OUTPUT,
@@ -61,6 +65,7 @@ class Operation:
         joint: instead of `pullbacks`, one for all inputs.
         elementwise: whether inputs broadcast, so that the tape sums their gradients.
         each: whether the value works on each element by itself.
+        exact: whether the value only moves or chooses elements.
         blind: the places of inputs without a pullback.
         places: of all that any pullback keeps: places of inputs, or OUTPUT.
     """
@@ -72,9 +77,10 @@ class Operation:
         joint: Callable | None,
         elementwise: bool,
         each: bool = False,
+        exact: bool = False,
     ):
         self.name, self.value = value.__name__.strip("_"), value
-        self.elementwise, self.each = elementwise, each or elementwise
+        self.elementwise, self.each, self.exact = elementwise, each or elementwise, exact
         signature = inspect.signature(value).parameters.values()
         kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         self.inputs = [p.name for p in signature if p.kind in kinds]
@@ -148,8 +154,12 @@ class Operation:
         return sorted(set().union(*[self._places(entry) for entry in entries]))
 
     def compute(self, arrays: Sequence[Any], options: dict[str, Any]) -> Any:
-        """The value, where somebody looks on or a GPU is in use."""
+        """The value, where somebody looks on, a GPU is in use or numbers are not float32 or
+        float64: of float16 it is computed in float32, and rounded once."""
         value = self.value
+        halves = not self.exact and any(_is_half(x) for x in arrays)
+        if halves:
+            arrays = [x.astype(FLOAT32) if _is_half(x) else x for x in arrays]
         if cuda_in_use:
             # Not left to CuPy: it would copy an index to the GPU without a word.
             kinds = set(map(type, arrays))
@@ -159,9 +169,18 @@ class Operation:
                 raise self._mixture(self._named_arrays(arrays, options))
             if self.each:
                 value = functools.partial(in_memory_order, value)
-        if _onlookers:
-            return _observed(self, value, *arrays, **options)
-        return value(*arrays, **options)
+        call = functools.partial(_observed, self, value) if _onlookers else value
+        y = call(*arrays, **options)
+        return y.astype(FLOAT16) if halves and y.dtype == FLOAT32 else y
+
+    @functools.cached_property
+    def of_halves(self) -> Operation:
+        """The same with pullbacks that compute in float32 what comes and goes as float16."""
+        wide = copy.copy(self)
+        if self.joint:
+            wide.joint = (in_float32(self.joint[0]), self.joint[1])
+        wide.pullbacks = [p and (in_float32(p[0]), p[1]) for p in self.pullbacks]
+        return wide
 
     def _named_arrays(self, inputs: Sequence[Any], options: dict) -> list[tuple[str, Any]]:
         """The arrays among the arguments, with their parameters' names."""
@@ -192,7 +211,7 @@ class Operation:
         if mixture := self._mixture(arrays):
             return mixture
         if isinstance(error, DeviceError) or not isinstance(
-            error, ValueError | TypeError | IndexError | MemoryError
+            error, ValueError | TypeError | IndexError | MemoryError | OverflowError
         ):
             return error
         if str(error).startswith(f"{self.name}:"):
@@ -200,8 +219,8 @@ class Operation:
         operands = ", ".join(f"{n} {x.dtype} {tuple(x.shape)}" for n, x in arrays)
         if isinstance(error, MemoryError):
             return out_of_memory(f"{self.name}({operands})", error)
-        kind = next(k for k in (IndexError, ValueError, TypeError) if isinstance(error, k))
-        return kind(f"{self.name}({operands}): {error}")
+        known = (k for k in (IndexError, ValueError, TypeError) if isinstance(error, k))
+        return next(known, ValueError)(f"{self.name}({operands}): {error}")
 
 
 def operation(
@@ -210,6 +229,7 @@ def operation(
     each: bool = False,
     floating: bool = False,
     view: bool = False,
+    exact: bool = False,
     joint: Callable | None = None,
     **pullbacks: Callable,
 ) -> Callable[[Callable], Callable[..., Tensor]]:
@@ -231,20 +251,22 @@ def operation(
         each: the value works on each element by itself, as it does if `elementwise`.
         floating: integers become float32 first.
         view: the output may share memory with the first input.
+        exact: the value only moves or chooses elements, as a view does. Any other operation on
+            float16 computes in float32, value and pullbacks.
 
     Raises:
         TypeError: a pullback for no input, or one that takes a name which is not there.
     """
 
     def define(value: Callable) -> Callable[..., Tensor]:
-        op = Operation(value, pullbacks, joint, elementwise, each)
-        blind, places = op.blind, op.places
+        op = Operation(value, pullbacks, joint, elementwise, each, exact or view)
+        blind, places, plain = op.blind, op.places, op.exact and not elementwise
 
         @functools.wraps(value)
         def apply(*inputs: Any, **options: Any) -> Tensor:
             # Written for speed: this is what every operation costs.
             arrays, nodes, same = [], [], elementwise
-            dtype, recorded = None, False
+            dtype, recorded, used = None, False, op
             for x in inputs:
                 if isinstance(x, Tensor):
                     data, node = x._data, x._node
@@ -270,10 +292,12 @@ def operation(
                 arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
                 nodes = [x._node if isinstance(x, Tensor) else None for x in inputs]
             try:
-                if _onlookers or cuda_in_use:
-                    data = op.compute(arrays, options)
-                else:
+                if (dtype is FLOAT32 or dtype is FLOAT64) and not (_onlookers or cuda_in_use):
                     data = value(*arrays, **options)
+                else:
+                    data = op.compute(arrays, options)
+                    if not op.exact and _is_half(data):
+                        used = op.of_halves
             except Exception as error:
                 raise op.explain(error, inputs, options) from error
             y = _new_tensor(Tensor)  # `_wrap`, without the call
@@ -286,7 +310,7 @@ def operation(
                     nodes[i] = None
                 if not blind or any(node is not None for node in nodes):
                     kept = op.keep(inputs, nodes, y) if places else {}
-                    y._node = Node(op, nodes, kept, options, y._data)
+                    y._node = Node(used, nodes, kept, options, y._data)
             if _onlookers:
                 for onlooker in tuple(_onlookers):
                     onlooker.computed(op, inputs, options, y)
@@ -299,7 +323,7 @@ def operation(
             if not isinstance(x, Tensor) or _onlookers or cuda_in_use:
                 return apply(x, **options)
             source = x._data
-            if elementwise and not (source.dtype is FLOAT32 or source.dtype is FLOAT64):
+            if not (plain or source.dtype is FLOAT32 or source.dtype is FLOAT64):
                 return apply(x, **options)
             try:
                 data = value(source, **options)
@@ -328,6 +352,39 @@ def operation(
         return chosen
 
     return define
+
+
+def in_float32(f: Callable) -> Callable:
+    """`f`, computed in float32 where tensors among its arguments are float16; its results are
+    rounded to that once. It is for formulas of several operations, each of which would round."""
+
+    @functools.wraps(f)
+    def apply(*args: Any, **options: Any) -> Any:
+        if args and isinstance(args[0], Tensor) and args[0]._data.dtype is FLOAT32:
+            return f(*args, **options)
+        if not any(isinstance(x, Tensor) and _is_half(x) for x in (*args, *options.values())):
+            return f(*args, **options)
+        y = f(*map(_widened, args), **{name: _widened(x) for name, x in options.items()})
+        return _changed(y, FLOAT32, FLOAT16)
+
+    return apply
+
+
+def _is_half(x: Any) -> bool:
+    return getattr(x, "dtype", None) == FLOAT16
+
+
+def _widened(x: Any) -> Any:
+    return FLOAT32 if isinstance(x, np.dtype) and x == FLOAT16 else _changed(x, FLOAT16, FLOAT32)
+
+
+def _changed(x: Any, source: np.dtype, target: np.dtype) -> Any:
+    """x, a tensor, a list or a tuple of tensors, with those of one dtype converted to the other."""
+    if isinstance(x, Tensor):
+        return x.to(target) if x.dtype == source else x
+    if type(x) is tuple or type(x) is list:
+        return type(x)([_changed(one, source, target) for one in x])
+    return x
 
 
 def _views(data: Array, source: Array) -> bool:
@@ -390,7 +447,19 @@ def _promote(op: Operation, inputs: Sequence[Any], floating: bool) -> list[Any]:
         dtype = FLOAT32
     same = []
     for i, x in enumerate(numbers):
+        if dtype.kind in "iu" and i not in op.blind:
+            _require_fit(op.name, x, dtype)
         if i not in op.blind and not isinstance(x, float | int) and x.dtype != dtype:
             x = x.to(dtype) if isinstance(x, Tensor) else x.astype(dtype)
         same.append(x)
     return same
+
+
+def _require_fit(name: str, x: Any, dtype: np.dtype) -> None:
+    """Refuse a number, or an array without axes, that wrapped around would meet other integers."""
+    if isinstance(x, float | int):
+        require_fit(name, x, dtype)
+    elif not x.ndim and x.dtype != dtype:
+        data = x._data if isinstance(x, Tensor) else x
+        if on_host(data):  # a GPU is not waited for
+            require_fit(name, data.item(), dtype)

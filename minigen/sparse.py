@@ -31,8 +31,10 @@ class SparseRows:
         elif cuda.takes(values):
             self.values = cuda.sum_rows(values, places.reshape(-1), len(self.rows))
         else:
-            self.values = xp.zeros((len(self.rows), *values.shape[1:]), values.dtype)
-            xp.add.at(self.values, places.reshape(-1), values)
+            exact = np.result_type(values, np.float32)  # float16 would round each sum
+            total = xp.zeros((len(self.rows), *values.shape[1:]), exact)
+            xp.add.at(total, places.reshape(-1), values)
+            self.values = total.astype(values.dtype, copy=False)
 
     @property
     def dtype(self) -> np.dtype:

@@ -772,6 +772,7 @@ def _accumulate(tensor: Tensor, gradient: Tensor) -> None:
         isinstance(gradient, SparseRows)
         or _holders(gradient) == _SOLE
         and (gradient._data.base is None or held_alone(gradient._data))
+        and 0 not in gradient._data.strides  # an expanded one would be written several times
     ):
         tensor._grad = gradient
     else:

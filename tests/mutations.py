@@ -74,7 +74,23 @@ the walk waits for another thread | tensor
 another thread records what it computes | tensor
 - Task(no_grad()(pullback),
 + Task(pullback,
+# backend.py
+numbers beyond the largest wrap around | functional_extremes
+- low - 1 < value < high + 1
++ low - 1 < value
 # operation.py
+float16 is computed in float16 | functional_extremes
+- halves = not self.exact and any(
++ halves = False and any(
+pullbacks of float16 compute in float16 | functional_extremes
+-                         used = op.of_halves
++                         pass
+formulas of several operations round each of them | functional_extremes
+-         y = f(*map(_widened, args), **{name: _widened(x) for name, x in options.items()})
++         y = f(*args, **options)
+an array without axes wraps around unseen | functional_extremes
+-             require_fit(name, data.item(), dtype)
++             pass
 a view does not share the count of changes | tensor
 -                 y._version = _cell(x)
 +                 pass
@@ -127,8 +143,8 @@ unit vectors are averaged | optim_average
 +         return set()
 # sparse.py
 a row that is named twice counts once | functional_values
--             xp.add.at(self.values, places.reshape(-1), values)
-+             self.values[places.reshape(-1)] = values
+-             xp.add.at(total, places.reshape(-1), values)
++             total[places.reshape(-1)] = values
 # functional/arguments.py
 width and height for height and width | functional_values
 - return values if len(values) == 2
@@ -144,11 +160,17 @@ the second derivative of exp is lost by a detach | exp
 - lambda g, y: g * y)
 + lambda g, y: g * y.detach())
 at a tie both inputs of maximum get the whole gradient | functional_values
-- where(winner == loser, g / 2, where(winner > loser, g, 0.0))
-+ where(winner >= loser, g, 0.0)
+- where(larger == smaller, g / 2, where(larger < smaller, 0.0, g))
++ where(larger < smaller, 0.0, g)
 the bounds of clamp do not belong to its inside | functional_values
 - where((input >= low) & (input <= high), g, 0.0)
 + where((input > low) & (input < high), g, 0.0)
+what has no weight still spoils the sum | functional_extremes
+- np.where(weight == 0, 0, weight * input)
++ weight * input
+the derivative of a constant is a product with 0 | functional_extremes
+-     return namespace(input).zeros_like(input)
++     return input * 0
 alpha is left to the first operand's dtype | functional_values
 -     return converted(other, dtype) * alpha
 +     return other * alpha
@@ -190,12 +212,21 @@ logsumexp: its own value is a constant | logsumexp
 - exp(input - where(y == -math.inf, 0.0, y))
 + exp(input - where(y == -math.inf, 0.0, y.detach()))
 equals each get the whole gradient of amax | functional_values
-- (_with_kept(g, shape, dims) / winners.sum(dims, keepdim=True))
-+ _with_kept(g, shape, dims)
+- _with_kept(g, shape, dims) / count, 0.0)
++ _with_kept(g, shape, dims), 0.0)
+an expanded tensor cannot be written, nor a part of it | functional_extremes
+-         y.flags.writeable = True
++         pass
 each half of a product gets its own factor, not the other's | prod
 - others = cat([others * b, others * a], dim)
 + others = cat([others * a, others * b], dim)
 # functional/shape.py
+places count from the end | functional_extremes
+- not 0 <= index.min() <= index.max() < length
++ not -length <= index.min() <= index.max() < length
+what is flipped is a view | functional_extremes
+- input[tuple(turned)].copy(order="K")
++ input[tuple(turned)]
 a gather of fewer rows is a fault | functional_values
 - n > m and i != dim for
 + n != m and i != dim for
@@ -273,6 +304,9 @@ the batch's spread is held fixed | batch_norm training
 running statistics change unnoticed | functional_values
 -             increment_version(running)
 # functional/loss.py
+a mean of nothing makes the weights NaN | functional_extremes
+- g / where(count == 0, math.inf, count)
++ g / count
 the target's gradient has the input's sign | mse_loss
 - _error_slope(g, target, input)
 + _error_slope(g, input, target)
@@ -283,6 +317,9 @@ a sign: the targets of the GAN's loss | binary_cross_entropy_with_logits
 - target=lambda g, input: -g * input
 + target=lambda g, input: g * input
 # optim/optimizer.py
+the squares of float16 gradients are kept in float16 | functional_extremes
+-     return FLOAT32 if dtype == FLOAT16 else dtype
++     return dtype
 a thread begins each parameter where the last one ended | optim
 - start, end = max(first - before, 0),
 + start, end = first if before else first - before,
@@ -295,9 +332,12 @@ the padding row learns | functional_values
 + real = rows == rows
 # functional/inplace.py
 x[i] = y is not counted as a change | tensor
-- [copies or ...] = _raw(value)
+-     array[copies or ...] = _raw("setitem", value, array.dtype)
 -     increment_version(self)
-+ [copies or ...] = _raw(value)
++     array[copies or ...] = _raw("setitem", value, array.dtype)
+one number in memory is written several times | functional_extremes
+- step == 0 and n > 1 for
++ False for
 # functional/random.py
 what dropout keeps is not scaled on the way back | dropout
 - _dropout(g, mask, scale=scale)
@@ -390,6 +430,11 @@ each thread adds the first outputs' bias | kernels_elementwise
 - some += bias if tall else bias[part]
 + some += bias if tall else bias[: len(bias[part])]
 # kernels/elementwise.py
+what is dropped is a product with 0 | functional_extremes
+-         chosen &= x.view(bits)
+-         y *= scale
++         np.multiply(x, mask, out=y)
++         y *= scale
 the derivative of relu at 0 is 1 | kernels_elementwise
 - (y > 0).view("i1")
 + (y >= 0).view("i1")
@@ -424,7 +469,13 @@ where windows overlap the last one wins | avg_pool2d
 + xp[:, :, rows, columns] = g
 an off-by-one: windows that share a pixel do not | functional_values
 - -(-(i + 1) * length // out)
-+ max((i + 1) * length // out, first + 1)
++ max((i + 1) * length // out, i * length // out + 1)
+two pixels are mixed where one has no weight | functional_extremes
+- if low == high or not weight else
++ if low == high else
+the nearest pixel by a quotient of floating-point numbers | functional_extremes
+- i * ratio.numerator // ratio.denominator
++ int(i * float(ratio))
 # models/wgan.py
 the critic makes its gap small | wgan
 - return fake.mean() - real.mean()

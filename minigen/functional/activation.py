@@ -11,7 +11,7 @@ from minigen.backend import FLOAT32, Array
 from minigen.functional.arguments import axis, refuse, require_floating
 from minigen.functional.pointwise import clamp, converted, erf, exp, sigmoid, tanh, where
 from minigen.kernels import elementwise
-from minigen.operation import operation
+from minigen.operation import in_float32, operation
 from minigen.tensor import Tensor
 
 
@@ -140,6 +140,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _elu(input, alpha=float(alpha))
 
 
+@in_float32
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """λ·elu(input, α), which keeps mean 0 and variance 1 through layers (Klambauer et al. 2017)."""
     refuse("selu", inplace=inplace)
@@ -152,6 +153,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return _silu(input)
 
 
+@in_float32
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """input·Φ(input), for Φ the distribution function of N(0, 1) (Hendrycks and Gimpel 2016), or
     with approximate="tanh" their approximation of it.

@@ -30,7 +30,7 @@ def _embedding_pullback(g: Tensor, rows: Array, shape, padding_idx, sparse) -> T
     return SparseRows(rows, g.data, shape)
 
 
-@operation(weight=_embedding_pullback)
+@operation(weight=_embedding_pullback, exact=True)
 def _embedding(weight: Array, rows: Array, *, padding_idx: int | None, sparse: bool) -> Array:
     y = weight[rows]
     if not on_host(weight):  # CuPy counts on from the start where a row is out of range

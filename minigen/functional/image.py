@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from minigen.backend import Array, namespace, to_device
+from minigen.backend import Array, namespace, require_fit
 from minigen.functional.arguments import pair, refuse, require_floating
-from minigen.functional.shape import _index
+from minigen.functional.shape import _in_rows, _index
 from minigen.kernels import windows
-from minigen.operation import operation
+from minigen.operation import in_float32, operation
 from minigen.tensor import Tensor
 
 Pair = int | tuple[int, int]
@@ -68,6 +68,7 @@ def _divide_each(input: Array, *, by: Array | float) -> Array:
     return np.divide(input, by, out=np.empty_like(input))  # in the input's memory layout
 
 
+@in_float32
 def avg_pool2d(
     input: Tensor,
     kernel_size: Pair,
@@ -113,22 +114,21 @@ def avg_pool2d(
     return y.squeeze(0) if single else y
 
 
-@functools.lru_cache(maxsize=64)
-def _constant(make: Callable[..., Array], arguments: tuple, dtype: Any, device: str) -> Array:
-    """A small array that is made, and sent to a GPU, once."""
-    return to_device(make(*arguments).astype(dtype), device)
+@operation(input=lambda g, axis, by: _mix(g, axis=axis, by=by.transposed))
+def _mix(input: Array, *, axis: int, by: windows.Mixture) -> Array:
+    return windows.mix(input, axis, by)
 
 
-def _resized(input: Tensor, make: Callable[..., Array], each: Sequence[tuple]) -> Tensor:
-    """The last axes, each multiplied by its matrix (out, in), `make` of its arguments; a 1-d image
-    has one."""
-    matrices = [Tensor(_constant(make, a, input.dtype, input.device)) for a in each]
-    y = input @ matrices[-1].T  # (…, in) @ (in, out)
-    if len(matrices) == 2:
-        y = matrices[0] @ y  # (out, in) @ (…, in, out)
-    return y
+def _mixed(input: Tensor, each: Sequence[windows.Mixture]) -> Tensor:
+    """The last axes, each replaced by sums of its entries."""
+    # Last the axes that get longer, and of these first the one along which pixels are small.
+    growth = [by.shape[0] / max(by.shape[1], 1) for by in each]
+    for i in sorted(range(len(each)), key=lambda i: (growth[i], -i if growth[i] > 1 else i)):
+        input = _mix(input, axis=i + 2, by=each[i])
+    return input
 
 
+@in_float32
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means over a grid of `output_size` windows that cover the image, as equal as they can be;
     None leaves an axis as it is.
@@ -143,10 +143,13 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
         raise ValueError(f"{name}: output_size must be an integer or a pair, not {output_size!r}")
     wanted = tuple(n if m is None else m for m, n in zip(wanted, input.shape[2:], strict=True))
     size = pair(name, "output_size", wanted, 1)
-    y = _resized(input, windows.average_matrix, list(zip(size, input.shape[2:], strict=True)))
+    if 0 in input.shape[2:]:
+        raise ValueError(f"{name}: no pixels to take the mean of in {input.shape}")
+    y = _mixed(input, [windows.averaging(*n) for n in zip(size, input.shape[2:], strict=True)])
     return y.squeeze(0) if single else y
 
 
+@in_float32
 def interpolate(
     input: Tensor,
     size: int | Sequence[int] | None = None,
@@ -158,9 +161,10 @@ def interpolate(
 ) -> Tensor:
     """Resize images to `size`, or by `scale_factor`.
 
-    Shapes: (N, C, H, W) with mode "nearest" or "bilinear", (N, C, L) with "nearest" or "linear".
-    Pixels are squares with their values at the middle, or with `align_corners` points, the outer
-    ones of which stay in place.
+    Shapes: (N, C, H, W) with mode "nearest" or "bilinear", (N, C, L) with "nearest" or "linear",
+    (N, C, D, H, W) with "nearest". Pixels are squares with their values at the middle, or with
+    `align_corners` points, the outer ones of which stay in place. Nearest to output i is input
+    ⌊i·n/out⌋, exactly, where PyTorch may round to a neighbour.
 
     Raises:
         ValueError: not one of size and scale_factor is given, or the mode does not fit the shape.
@@ -171,8 +175,7 @@ def interpolate(
     refuse(name, antialias=antialias)
     if mode not in ("nearest", "linear", "bilinear"):
         raise NotImplementedError(f"{name}: mode={mode!r} is not supported")
-    if input.ndim not in (3, 4) or (mode == "linear") > (input.ndim == 3) or (
-        mode == "bilinear") > (input.ndim == 4):  # fmt: skip
+    if input.ndim not in {"nearest": (3, 4, 5), "linear": (3,), "bilinear": (4,)}[mode]:
         raise ValueError(f"{name}: mode {mode!r} does not fit an input of shape {input.shape}")
     if align_corners is not None and mode == "nearest":
         raise ValueError(f"{name}: align_corners does not go with mode 'nearest'")
@@ -187,20 +190,22 @@ def interpolate(
 
     if size is not None:
         sizes = each(size)
-        ratios = [n / out for n, out in zip(lengths, sizes, strict=True)]
     else:
         scales = each(scale_factor)
         sizes = [int(np.floor(n * scale)) for n, scale in zip(lengths, scales, strict=True)]
-        ratios = [1 / scale for scale in scales]
-        if recompute_scale_factor:
-            ratios = [n / out for n, out in zip(lengths, sizes, strict=True)]
-    if min(sizes) < 1:
-        raise ValueError(f"{name}: nothing would be left: {tuple(sizes)}")
-    each_axis = [
-        (out, n, ratio, mode, bool(align_corners))
-        for out, n, ratio in zip(sizes, lengths, ratios, strict=True)
-    ]
-    return _resized(input, windows.resize_matrix, each_axis)
+    if min(sizes) < 1 or min(lengths) < 1:
+        raise ValueError(f"{name}: cannot make {tuple(sizes)} pixels of {tuple(lengths)}")
+    if size is not None or recompute_scale_factor:
+        ratios = [Fraction(n, out) for n, out in zip(lengths, sizes, strict=True)]
+    else:  # the simple fraction that the number was, such as 2/3, or as good as the number
+        ratios = [1 / Fraction(scale).limit_denominator(1 << 20) for scale in scales]
+    return _mixed(
+        input,
+        [
+            windows.resizing(out, n, ratio, mode, bool(align_corners))
+            for out, n, ratio in zip(sizes, lengths, ratios, strict=True)
+        ],
+    )
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
@@ -213,7 +218,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     if r < 1 or c % (r * r):
         raise ValueError(f"pixel_shuffle: {c} channels do not divide by {r}² (shape {input.shape})")
     x = input.reshape(math.prod(lead), c // (r * r), r, r, h, w).permute(0, 1, 4, 2, 5, 3)
-    return x.reshape(*lead, c // (r * r), h * r, w * r)
+    return _in_rows(x).reshape(*lead, c // (r * r), h * r, w * r)
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -226,14 +231,14 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     if r < 1 or h % r or w % r:
         raise ValueError(f"pixel_unshuffle: {h}×{w} pixels do not divide by {r}")
     x = input.reshape(math.prod(lead), c, h // r, r, w // r, r).permute(0, 1, 3, 5, 2, 4)
-    return x.reshape(*lead, c * r * r, h // r, w // r)
+    return _in_rows(x).reshape(*lead, c * r * r, h // r, w // r)
 
 
 def _placed_back(g: Tensor, before: list[int], after: list[int]) -> Tensor:
-    return _place(g, before=[-b for b in before], after=[-a for a in after], value=0.0)
+    return _place(g, before=[-b for b in before], after=[-a for a in after], value=0)
 
 
-@operation(input=_placed_back)
+@operation(input=_placed_back, exact=True)
 def _place(input: Array, *, before: list[int], after: list[int], value: float) -> Array:
     return windows.place(input, before, after, value)
 
@@ -248,7 +253,8 @@ def pad(
     crop.
 
     Raises:
-        ValueError: an odd number of sizes, too many of them, or more than can be mirrored.
+        ValueError: an odd number of sizes, too many of them, more than can be mirrored, or a value
+            that the input's dtype cannot hold.
         NotImplementedError: another mode.
     """
     if len(pad) % 2 or len(pad) // 2 > input.ndim:
@@ -259,12 +265,14 @@ def pad(
     if any(n + b + a < 0 for n, b, a in zip(input.shape, before, after, strict=True)):
         raise ValueError(f"pad: {tuple(pad)} crops more than there is of {input.shape}")
     if mode == "constant":
-        return _place(input, before=before, after=after, value=float(value or 0))
+        require_fit("pad", value or 0, input.dtype)
+        return _place(input, before=before, after=after, value=value or 0)
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"pad: mode={mode!r} is not supported")
     if value is not None:
         raise ValueError(f"pad: value goes with mode 'constant', not {mode!r}")
     xp = namespace(input.data)
+    source = input
     for axis, (n, b, a) in enumerate(zip(input.shape, before, after, strict=True)):
         if not (b or a):
             continue
@@ -280,7 +288,7 @@ def pad(
             first, last = max(-b, 0), n - max(-a, 0)
             entries = first + (entries - first) % max(last - first, 1)
         input = _index(input, key=(*(slice(None),) * axis, entries))
-    return input
+    return input.clone() if input is source else input
 
 
 @operation(input=lambda g, shape, size, how: _add_patches(g, shape_=shape[2:], size=size, how=how))

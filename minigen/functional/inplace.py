@@ -10,10 +10,13 @@ import numpy as np
 
 from minigen import backend
 from minigen.backend import (
+    Array,
     Generator,
     as_array,
     device_of,
     is_array,
+    on_host,
+    require_fit,
     require_writable,
     to_device,
 )
@@ -34,15 +37,30 @@ def _writable(name: str, tensor: Tensor, *others: Any) -> Any:
     return tensor._data
 
 
-def _raw(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value._data
-    return as_array(value) if is_array(value) else value
+def _single(name: str, array: Array) -> Array:
+    """The array, if no two of its elements share memory, as those of an expanded one do."""
+    if any(step == 0 and n > 1 for step, n in zip(array.strides, array.shape, strict=True)):
+        raise RuntimeError(
+            f"{name}: several elements of this tensor {array.shape} are one number in memory, as "
+            "after expand(); clone() it first"
+        )
+    return array
+
+
+def _raw(name: str, value: Any, dtype: Any) -> Any:
+    """The value, which an array of `dtype`, if that is given, can hold if it is a number."""
+    value = value._data if isinstance(value, Tensor) else value
+    if not isinstance(value, float | int):
+        value = as_array(value)
+    number = value.item() if is_array(value) and not value.ndim and on_host(value) else value
+    if dtype is not None and isinstance(number, float | int):
+        require_fit(name, number, dtype)
+    return value
 
 
 def copy_(self: Tensor, other: Any) -> Tensor:
     """Overwrite with `other` (broadcast, converted to this dtype and device)."""
-    array = _writable("copy_", self, other)
+    array = _single("copy_", _writable("copy_", self, other))
     source = other._data if isinstance(other, Tensor) else as_array(other)
     if source.shape != array.shape and source.ndim > array.ndim:
         raise ValueError(f"copy_: {source.shape} does not broadcast to {array.shape}")
@@ -53,7 +71,7 @@ def copy_(self: Tensor, other: Any) -> Tensor:
 
 def fill_(self: Tensor, value: float) -> Tensor:
     """Overwrite every element with `value`."""
-    _writable("fill_", self, value)[...] = _raw(value)
+    _writable("fill_", self, value)[...] = _raw("fill_", value, self.dtype)
     increment_version(self)
     return self
 
@@ -65,7 +83,8 @@ def zero_(self: Tensor) -> Tensor:
 
 def _in_place(name: str, symbol: str, function: Callable[..., Tensor]) -> Any:
     def method(self: Tensor, other: Any, **options: Any) -> Tensor:
-        array, value = _writable(name, self, other), _raw(other)
+        array = _single(name, _writable(name, self, other))
+        value = _raw(name, other, array.dtype if array.dtype.kind in "iu" else None)
         if options:  # alpha or rounding_mode
             with no_grad():
                 y = function(self, other, **options)
@@ -114,5 +133,6 @@ def uniform_(
 def setitem(self: Tensor, key: Any, value: Any) -> None:
     """`self[key] = value`; not recorded."""
     views, copies = split_key(key, self.device)
-    _writable("setitem", self, value)[views][copies or ...] = _raw(value)
+    array = _single("setitem", _writable("setitem", self, value)[views])
+    array[copies or ...] = _raw("setitem", value, array.dtype)
     increment_version(self)

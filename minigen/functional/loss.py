@@ -9,11 +9,11 @@ import numpy as np
 from minigen.backend import Array, namespace, on_host
 from minigen.functional.activation import log_softmax, softplus
 from minigen.functional.arguments import refuse, require_floating
-from minigen.functional.pointwise import abs, clamp, exp, log, log1p, sigmoid, where
+from minigen.functional.pointwise import abs, clamp, exp, log, log1p, sigmoid, weighted, where
 from minigen.functional.random import ones
 from minigen.functional.shape import _gather
 from minigen.kernels.elementwise import spread
-from minigen.operation import operation
+from minigen.operation import in_float32, operation
 from minigen.tensor import Tensor
 
 
@@ -51,6 +51,7 @@ def _squared_error(input: Array, target: Array) -> Array:
     return y
 
 
+@in_float32
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -84,6 +85,7 @@ def _bernoulli_nll(input: Array, target: Array) -> Array:
     return y
 
 
+@in_float32
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -114,6 +116,7 @@ def binary_cross_entropy_with_logits(
     return _reduced(name, loss if weight is None else loss * weight, reduction)
 
 
+@in_float32
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -130,8 +133,8 @@ def cross_entropy(
     probabilities of that shape; weight (C,) scales the classes' terms.
 
     `mean` divides by the sum of the targets' weights, for probabilities by N. Targets equal to
-    `ignore_index` count for nothing. Label smoothing mixes the target with the uniform
-    distribution.
+    `ignore_index` count for nothing; the mean of none is NaN, and its gradient 0. Label smoothing
+    mixes the target with the uniform distribution.
 
     Raises:
         ValueError: shapes do not fit.
@@ -146,9 +149,7 @@ def cross_entropy(
         if target.shape != input.shape:
             raise ValueError(f"{name}: probabilities {target.shape} for an input {input.shape}")
         soft = target * (1.0 - label_smoothing) + label_smoothing / classes
-        loss = -(log_p * soft * scale).sum(dim)
-        if reduction == "mean":
-            return loss.sum() / max(loss._data.size, 1)
+        loss = -weighted(soft * scale, log_p).sum(dim)
         return _reduced(name, loss, reduction)
     return _nll(name, log_p, target, weight, ignore_index, reduction, label_smoothing)
 
@@ -181,10 +182,25 @@ def _nll(
     valid = counts = Tensor(counts)
     if weight is not None:
         counts = _gather(scale.expand(*log_p.shape), place, dim=dim).reshape(expected) * counts
-    loss = _gather(log_p, place, dim=dim).reshape(expected) * (counts * (label_smoothing - 1.0))
+    picked = _gather(log_p, place, dim=dim).reshape(expected)
+    loss = weighted(counts * (label_smoothing - 1.0), picked)
     if label_smoothing:
-        loss = loss + (log_p * scale).sum(dim) * valid * (-label_smoothing / classes)
-    return loss.sum() / counts.sum() if reduction == "mean" else _reduced(name, loss, reduction)
+        every = (log_p if weight is None else weighted(scale, log_p)).sum(dim)
+        loss = loss + weighted(valid * (-label_smoothing / classes), every)
+    if reduction == "mean":
+        return _mean_of(loss.sum(), counts.sum())
+    return _reduced(name, loss, reduction)
+
+
+@operation(
+    elementwise=True,
+    total=lambda g, count: g / where(count == 0, math.inf, count),
+    count=lambda g, count, y: where(count == 0, 0.0, -g * y / count),
+)
+def _mean_of(total: Array, count: Array) -> Array:
+    """total / count; of nothing NaN, which asks no weight to change: the gradient is 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return total / count
 
 
 def _class_axis(
@@ -201,6 +217,7 @@ def _class_axis(
     return dim, input.shape[dim], weight.reshape(*[1] * dim, -1, *[1] * (input.ndim - dim - 1))
 
 
+@in_float32
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -214,6 +231,7 @@ def l1_loss(
     return _reduced("l1_loss", abs(input - target), reduction)
 
 
+@in_float32
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -235,9 +253,19 @@ def smooth_l1_loss(
         raise ValueError(f"{name}: beta must not be negative, not {beta}")
     distance = abs(input - target)
     if beta:
-        inner = distance * distance * (0.5 / beta)
-        distance = where(distance < beta, inner, distance - 0.5 * beta)
+        distance = _rounded_off(distance, beta=float(beta))
     return _reduced(name, distance, reduction)
+
+
+@operation(
+    elementwise=True,
+    floating=True,
+    input=lambda g, input, beta: g * clamp(input, max=beta) * (1 / beta),
+)
+def _rounded_off(input: Array, *, beta: float) -> Array:
+    """d²/2β for a distance d below β, else d − β/2"""
+    inner = np.minimum(input, beta)
+    return inner * (input - inner * 0.5) * (1 / beta)
 
 
 def _bce_slope(g: Tensor, input: Tensor, target: Tensor) -> Tensor:
@@ -258,6 +286,7 @@ def _bce(input: Array, target: Array) -> Array:
     return (target - 1) * no - target * yes
 
 
+@in_float32
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -286,6 +315,7 @@ def binary_cross_entropy(
     return _reduced(name, loss if weight is None else loss * weight, reduction)
 
 
+@in_float32
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -303,6 +333,7 @@ def nll_loss(
     return _nll("nll_loss", input, target, weight, ignore_index, reduction, 0.0)
 
 
+@in_float32
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -320,7 +351,10 @@ def kl_div(
     Shapes: both the same (or broadcast to each other).
     """
     refuse("kl_div", size_average=size_average, reduce=reduce)
-    loss = exp(target) * (target - input) if log_target else _xlogx(target) - target * input
+    if log_target:
+        loss = weighted(exp(target), target - input)
+    else:
+        loss = _xlogx(target) - weighted(target, input)
     if reduction == "batchmean":
         return loss.sum() / len(input) if input.ndim else loss.sum()
     return _reduced("kl_div", loss, reduction)
@@ -332,6 +366,7 @@ def _xlogx(input: Array) -> Array:
     return input * np.log(np.where(input == 0, 1, input))
 
 
+@in_float32
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,

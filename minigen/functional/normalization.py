@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minigen.backend import Array
+from minigen.backend import FLOAT16, FLOAT32, Array
 from minigen.functional.arguments import Dims, refuse, require_floating
 from minigen.functional.linear import same_dtype
 from minigen.functional.pointwise import clamp
 from minigen.functional.reduction import mean, norm, var
 from minigen.kernels import normalization as kernels
-from minigen.operation import operation
+from minigen.operation import in_float32, operation
 from minigen.tensor import Tensor, increment_version, is_grad_enabled, no_grad
 
 
@@ -87,7 +87,7 @@ def batch_norm(
     """
     if input.ndim < 2:
         raise ValueError(f"batch_norm: expected input (N, C, …), got {input.shape}")
-    c, ndim = input.shape[1], input.ndim
+    c = input.shape[1]
     named = {
         "running_mean": running_mean,
         "running_var": running_var,
@@ -104,10 +104,7 @@ def batch_norm(
             raise ValueError(
                 "batch_norm: without training, running_mean and running_var are needed"
             )
-        scale = (running_var + eps) ** -0.5
-        scale = scale if weight is None else scale * weight
-        shift = -running_mean * scale if bias is None else bias - running_mean * scale
-        return input * _channels(scale, ndim) + _channels(shift, ndim)
+        return _with_running(input, running_mean, running_var, weight, bias, eps)
     if not input._data.size:
         return _channelwise(input, weight, bias)
     count = input._data.size // c
@@ -116,7 +113,8 @@ def batch_norm(
             f"batch_norm: more than one value for each channel is needed when training, not "
             f"{input.shape}"
         )
-    mean, var = kernels.moments(input._data)
+    data = input._data
+    mean, var = kernels.moments(data.astype(FLOAT32) if data.dtype == FLOAT16 else data)
     for running, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
         if running is not None:
             running._data *= 1 - momentum
@@ -124,6 +122,21 @@ def batch_norm(
             increment_version(running)
     rstd = 1 / np.sqrt(var + eps)
     return _batch_norm(input, weight, bias, mean=mean, rstd=rstd, eps=eps)
+
+
+@in_float32
+def _with_running(
+    input: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+) -> Tensor:
+    scale = (var + eps) ** -0.5
+    scale = scale if weight is None else scale * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    return input * _channels(scale, input.ndim) + _channels(shift, input.ndim)
 
 
 def _standardize_pullback(g: Tensor, input: Tensor, y: Tensor, dims, eps) -> Tensor:
@@ -147,6 +160,7 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return x if bias is None else x + bias
 
 
+@in_float32
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -173,6 +187,7 @@ def layer_norm(
     return _affine(_standardize(input, dims=tuple(range(lead, input.ndim)), eps=eps), weight, bias)
 
 
+@in_float32
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -196,6 +211,7 @@ def group_norm(
     return _channelwise(y, weight, bias)
 
 
+@in_float32
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -260,6 +276,7 @@ def _channelwise(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tenso
     )
 
 
+@in_float32
 def normalize(
     input: Tensor, p: float = 2.0, dim: Dims = 1, eps: float = 1e-12, out: None = None
 ) -> Tensor:

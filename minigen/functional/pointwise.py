@@ -19,6 +19,7 @@ from minigen.backend import (
     is_array,
     namespace,
     on_host,
+    require_fit,
     special,
 )
 from minigen.kernels.elementwise import spread
@@ -170,7 +171,13 @@ def sqrt(input: Array) -> Array:
     return np.sqrt(input)
 
 
-@operation(elementwise=True, input=lambda g: g * 0)
+@operation(input=lambda g: _nothing(g))
+def _nothing(input: Array) -> Array:
+    """The derivative of a constant: 0, of an infinite gradient too."""
+    return namespace(input).zeros_like(input)
+
+
+@operation(elementwise=True, input=_nothing)
 def sign(input: Array) -> Array:
     """−1, 0 or 1, NaN for NaN (PyTorch: 0); its derivative is 0."""
     return input.copy() if input.dtype.kind == "b" else np.sign(input)
@@ -182,9 +189,10 @@ def abs(input: Array) -> Array:
     return np.abs(input)
 
 
-def _share(g: Tensor, winner: Tensor, loser: Tensor) -> Tensor:
-    """g where `winner` is beyond `loser`, half of it at a tie, as in PyTorch."""
-    return where(winner == loser, g / 2, where(winner > loser, g, 0.0))
+def _share(g: Tensor, larger: Tensor, smaller: Tensor) -> Tensor:
+    """g, but 0 where `larger` is less than `smaller`, and half of it at a tie. Where one is NaN
+    both get it, as in PyTorch."""
+    return where(larger == smaller, g / 2, where(larger < smaller, 0.0, g))
 
 
 @operation(
@@ -222,6 +230,16 @@ def where(condition: Array, input: Array, other: Array) -> Array:
     return np.where(condition, input, other)
 
 
+@operation(
+    elementwise=True, weight=lambda g, input: g * input, input=lambda g, weight: weighted(weight, g)
+)
+def weighted(weight: Array, input: Array) -> Array:
+    """weight · input, and 0 where the weight is 0, whatever the input: what counts for nothing
+    spoils nothing."""
+    with np.errstate(invalid="ignore"):
+        return np.where(weight == 0, 0, weight * input)
+
+
 def _is_nan(bound: Tensor | float) -> Tensor | bool:
     return bound != bound
 
@@ -233,7 +251,7 @@ def clamp(
     gradient is the input's, as in PyTorch.
 
     Raises:
-        ValueError: both bounds are missing.
+        ValueError: both bounds are missing, or the input's dtype cannot hold one.
     """
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
@@ -242,6 +260,9 @@ def clamp(
         return y if max is None else where((y > max) | _is_nan(max), max, y)
     if input.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
         input = _cast(input, to=FLOAT32)
+    for bound in (min, max):
+        if bound is not None and input._data.dtype.kind in "iu":
+            require_fit("clamp", bound, input.dtype)
     return _clamp(
         input, low=-math.inf if min is None else min, high=math.inf if max is None else max
     )
@@ -260,9 +281,9 @@ def _clamp(input: Array, *, low: float, high: float) -> Array:
 def _pow_input(g: Tensor, input: Tensor, exponent: Any) -> Tensor:
     """exponent · input^(exponent − 1), and 0 where the exponent is 0, at input 0 too."""
     if isinstance(exponent, int | float):
-        return g * (exponent * input ** (exponent - 1)) if exponent else g * 0
-    zero = (input == 0) & (exponent == 0)
-    return g * exponent * input ** where(zero, 1.0, exponent - 1)
+        return g * (exponent * input ** (exponent - 1)) if exponent else _nothing(g)
+    zero = (exponent == 0) & ((input == 0) | ~isfinite(input))
+    return g * exponent * where(zero, 1.0, input) ** where(zero, 1.0, exponent - 1)
 
 
 def _pow_exponent(g: Tensor, input: Any, exponent: Tensor, y: Tensor) -> Tensor:
@@ -374,7 +395,7 @@ def converted(input: Tensor, dtype: Any) -> Tensor:
     return _cast(input if dtype.kind == "f" else input.detach(), to=dtype)
 
 
-@operation(input=lambda g: g)
+@operation(input=lambda g: g, exact=True)
 def clone(input: Array) -> Array:
     """A copy with the same memory layout."""
     return input.copy(order="K")

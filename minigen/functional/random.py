@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from minigen import backend
-from minigen.backend import FLOAT32, Array, Generator, as_array, on_host, to_device
+from minigen.backend import FLOAT32, Array, Generator, as_array, on_host, require_fit, to_device
 from minigen.functional.arguments import lengths, refuse, require_floating
+from minigen.functional.pointwise import weighted
 from minigen.kernels import elementwise, random
 from minigen.kernels.cuda import random as cuda_random
 from minigen.operation import operation
@@ -26,6 +27,7 @@ def tensor(
 
 
 def _filled(name: str, size: tuple, value: float, dtype: Any, device: str, grad: bool) -> Tensor:
+    require_fit(name, value, dtype or FLOAT32)
     return Tensor(backend.full(lengths(name, size), value, dtype or FLOAT32, device), grad)
 
 
@@ -117,7 +119,7 @@ def dropout2d(
         raise ValueError(f"dropout2d: expected input (N, C, …), got {input.shape}")
     whole = ones(*input.shape[:2], *[1] * (input.ndim - 2), dtype=input.dtype, device=input.device)
     kept = dropout(whole, p, training, inplace)
-    return input if kept is whole else input * kept
+    return input if kept is whole else weighted(kept, input)
 
 
 def full(
@@ -128,7 +130,13 @@ def full(
     device: str = "cpu",
     requires_grad: bool = False,
 ) -> Tensor:
-    """A tensor of `fill_value`; if not told otherwise float32 for a float, int64 for an integer."""
+    """A tensor of `fill_value`; if not told otherwise float32 for a float, int64 for an integer.
+
+    Raises:
+        ValueError: the dtype cannot hold it.
+    """
+    if isinstance(fill_value, Tensor | np.generic):
+        fill_value = fill_value.item()
     dtype = dtype or as_array(fill_value).dtype
     return _filled("full", (size,), fill_value, dtype, device, requires_grad)
 
@@ -146,7 +154,7 @@ def arange(
     integers, else float32, if not told otherwise.
 
     Raises:
-        ValueError: step is 0 or leads away from `end`.
+        ValueError: step is 0 or leads away from `end`, or the dtype cannot hold the numbers.
     """
     start, end = (0, start) if end is None else (start, end)
     if not all(math.isfinite(x) for x in (start, end, step)):
@@ -160,7 +168,10 @@ def arange(
         count = math.ceil((end - start) / step)
         if dtype == np.int64:
             count = math.ceil((int(end) - int(start)) / int(step))
-        values = (int(start) + int(step) * np.arange(count)).astype(dtype)
+        values = int(start) + int(step) * np.arange(count)
+        for extreme in values[[0, -1]] if values.size else ():
+            require_fit("arange", extreme.item(), dtype)
+        values = values.astype(dtype)
     else:
         values = np.arange(start, end, step).astype(dtype)
     return Tensor(to_device(values, device), requires_grad)

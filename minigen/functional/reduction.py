@@ -15,7 +15,7 @@ from minigen.functional.arguments import Dims, axes, axis, refuse, require_float
 from minigen.functional.pointwise import abs, converted, exp, maximum, minimum, sign, where
 from minigen.functional.shape import _index, _reshape, cat, take_along_dim
 from minigen.kernels import elementwise, pixels
-from minigen.operation import operation
+from minigen.operation import in_float32, operation
 from minigen.tensor import Tensor
 
 LARGE = 1 << 14  # elements
@@ -33,7 +33,10 @@ def _sum(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
 
 @operation(input=lambda g, shape: g.sum_to_size(shape), view=True)
 def _expand(input: Array, *, shape: tuple[int, ...]) -> Array:
-    return np.broadcast_to(input, shape)
+    y = np.broadcast_to(input, shape)
+    if type(y) is np.ndarray and input.flags.writeable:  # of which NumPy is not sure
+        y.flags.writeable = True
+    return y
 
 
 def _count(shape: tuple[int, ...], dims: tuple[int, ...]) -> float:
@@ -101,7 +104,8 @@ def mean(
 
 def expand(input: Tensor, *size: int) -> Tensor:
     """View the input with axes of length 1 repeated up to `size`, and new axes in front; −1
-    leaves an axis as it is. Nothing is copied.
+    leaves an axis as it is. Nothing is copied, so to write into the result is refused where several
+    of its elements are one number in memory.
 
     Raises:
         ValueError: an axis that is not of length 1 would change.
@@ -197,6 +201,7 @@ def var(
     return _var(input, dims=dims, correction=correction, keepdim=keepdim)
 
 
+@in_float32
 def std(
     input: Tensor,
     dim: Dims = None,
@@ -211,9 +216,10 @@ def std(
 
 
 def _extreme_pullback(g: Tensor, input: Tensor, y: Tensor, shape, dims) -> Tensor:
-    """Shared equally among the places where the input is extreme."""
-    winners = (input == _with_kept(y, shape, dims)).to(g.dtype)
-    return winners * (_with_kept(g, shape, dims) / winners.sum(dims, keepdim=True))
+    """Shared equally among the places where the input is extreme, NaN being more so than all."""
+    winners = (input == _with_kept(y, shape, dims)) | (input != input)
+    count = winners.to(g.dtype).sum(dims, keepdim=True)
+    return where(winners, _with_kept(g, shape, dims) / count, 0.0)
 
 
 @operation(input=_extreme_pullback)
@@ -286,7 +292,7 @@ def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool, out: None) -> Te
     if isinstance(dim, Tensor):
         return (maximum if name == "max" else minimum)(input, dim)
     places = _place(f"arg{name}", input, dim, True, name)
-    values = take_along_dim(input, places, dim) if input.ndim else input
+    values = take_along_dim(input, places, dim) if input.ndim else input.clone()
     if not keepdim:
         values, places = values.squeeze(dim), places.squeeze(dim)
     return Extreme(values, places)

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigen.backend import Array, is_array, namespace, on_host, to_device
 from minigen.functional.arguments import axis, refuse, sizes
-from minigen.operation import operation, result_type
+from minigen.operation import in_float32, operation, result_type
 from minigen.tensor import Tensor
 
 
@@ -123,7 +123,7 @@ def _cat_pullback(g: Tensor, dim: int, lengths: list[int], needs: list[bool]) ->
     ]
 
 
-@operation(joint=_cat_pullback)
+@operation(joint=_cat_pullback, exact=True)
 def _cat(*tensors: Array, dim: int, lengths: list[int]) -> Array:
     if tensors[0].ndim == 4 and not on_host(tensors[0]):
         # NumPy keeps images channels-last; CuPy would return them in row-major order.
@@ -174,7 +174,7 @@ def _stack_pullback(g: Tensor, dim: int, needs: list[bool]) -> list[Any]:
     return [_index(g, key=(*before, i, ...)) if need else None for i, need in enumerate(needs)]
 
 
-@operation(joint=_stack_pullback)
+@operation(joint=_stack_pullback, exact=True)
 def _stack(*tensors: Array, dim: int) -> Array:
     key = (*(slice(None),) * dim, None)
     return np.concatenate([x[key] for x in tensors], axis=dim)  # np.stack takes twice as long
@@ -254,7 +254,9 @@ def index(input: Tensor, key: Any) -> Tensor:
     return _index(input, key=copies) if copies else input
 
 
-@operation(input=lambda g, index, shape, dim: _scatter_add(g, index, dim=dim, size=shape))
+@operation(
+    input=lambda g, index, shape, dim: _scatter_add(g, index, dim=dim, size=shape), exact=True
+)
 def _gather(input: Array, index: Array, *, dim: int) -> Array:
     return input[_places(index, dim)]
 
@@ -288,7 +290,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
     Raises:
         TypeError: the index holds no integers.
-        ValueError, IndexError: the shapes do not fit, an index is out of range.
+        ValueError: the shapes do not fit.
+        IndexError: an index is negative or out of range. On a GPU nobody looks, as that would mean
+            waiting.
     """
     refuse("gather", sparse_grad=sparse_grad)
     if index.dtype.kind not in "iu":
@@ -306,7 +310,22 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
             f"gather: but for axis {dim}, index {index.shape} must have the lengths of the input "
             f"{input.shape}, or less"
         )
+    require_places("gather", index._data, input.shape[dim] if input.ndim else 1)
     return _gather(input, index, dim=dim)
+
+
+def require_places(name: str, index: Array, length: int) -> None:
+    """Refuse what is no place on an axis of that length: unlike `x[…]`, these operations do not
+    count from the end. On a GPU, where looking would mean waiting, nobody looks.
+
+    Raises:
+        IndexError: names the operation.
+    """
+    if on_host(index) and index.size and not 0 <= index.min() <= index.max() < length:
+        raise IndexError(
+            f"{name}: {index.min()} to {index.max()} is out of bounds for an axis of length "
+            f"{length}; places count from 0 here"
+        )
 
 
 def contiguous(input: Tensor) -> Tensor:
@@ -320,9 +339,10 @@ def _contiguous(input: Array) -> Array:
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """Like `gather`, but the other axes broadcast; of the flattened input if `dim` is left out."""
+    """Like `gather`, but the other axes broadcast, and places count from the end if negative, as in
+    PyTorch; of the flattened input if `dim` is left out."""
     if dim is None:
-        return gather(input.reshape(-1), 0, indices.reshape(-1))
+        return take_along_dim(input.reshape(-1), indices.reshape(-1), 0)
     dim = axis("take_along_dim", dim, input.ndim)
     try:
         lengths = [
@@ -334,9 +354,13 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             f"take_along_dim: indices {indices.shape} do not broadcast to {input.shape} but for "
             f"axis {dim}"
         ) from None
-    return gather(
-        input.expand(*[n for n, _ in lengths]), dim, indices.expand(*[m for _, m in lengths])
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"take_along_dim: indices must hold integers, not {indices.dtype}")
+    input, indices = (
+        input.expand(*[n for n, _ in lengths]),
+        indices.expand(*[m for _, m in lengths]),
     )
+    return _gather(input, indices, dim=dim)
 
 
 def index_select(input: Tensor, dim: int, index: Tensor, *, out: None = None) -> Tensor:
@@ -344,10 +368,13 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: None = None) ->
 
     Raises:
         TypeError: the index holds no integers.
-        IndexError: an entry is out of range.
+        IndexError: an entry is negative or out of range.
     """
     refuse("index_select", out=out)
-    dim, entries = axis("index_select", dim, input.ndim), _entries("index_select", index)
+    dim, entries = (
+        axis("index_select", dim, input.ndim),
+        _entries("index_select", index, input, dim),
+    )
     if not input.ndim:  # one element, of which one is taken
         if len(entries) != 1:
             raise ValueError(f"index_select: one entry of a tensor without axes, not {index.shape}")
@@ -355,6 +382,7 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: None = None) ->
     return _index(input, key=(*(slice(None),) * dim, entries))
 
 
+@in_float32
 def index_add(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1, out: None = None
 ) -> Tensor:
@@ -364,24 +392,25 @@ def index_add(
     Raises:
         TypeError: the index holds no integers.
         ValueError: source does not have the shape of `index_select(input, dim, index)`.
-        IndexError: an entry is out of range.
+        IndexError: an entry is negative or out of range.
     """
     refuse("index_add", out=out)
     dim = axis("index_add", dim, input.ndim)
     if not (input.ndim or source.ndim):
         pair = [_reshape(x, to=(1,)) for x in (input, source)]
         return _reshape(index_add(pair[0], 0, index, pair[1], alpha=alpha), to=())
-    key = (*(slice(None),) * dim, _entries("index_add", index))
+    key = (*(slice(None),) * dim, _entries("index_add", index, input, dim))
     expected = (*input.shape[:dim], len(key[-1]), *input.shape[dim + 1 :])
     if source.shape != expected:
         raise ValueError(f"index_add: source must be {expected}, not {source.shape}")
     return input + _index_add(source if alpha == 1 else source * alpha, key=key, size=input.shape)
 
 
-def _entries(name: str, index: Tensor) -> Array:
+def _entries(name: str, index: Tensor, input: Tensor, dim: int) -> Array:
     if index.dtype.kind not in "iu" or index.ndim > 1:
         raise TypeError(f"{name}: index must hold integers on one axis, not {index.dtype} "
                         f"{index.shape}")  # fmt: skip
+    require_places(name, index._data, input.shape[dim] if input.ndim else 1)
     return index._data.reshape(-1).copy()  # see `split_key`
 
 
@@ -422,9 +451,12 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, -(-length // chunks) or [0] * chunks, dim)
 
 
-@operation(input=lambda g, dims: _flip(g, dims=dims), view=True)
+@operation(input=lambda g, dims: _flip(g, dims=dims), exact=True)
 def _flip(input: Array, *, dims: tuple[int, ...]) -> Array:
-    return input[tuple([slice(None, None, -1 if d in dims else 1) for d in range(input.ndim)])]
+    turned = [slice(None, None, -1 if d in dims else 1) for d in range(input.ndim)]
+    return input[tuple(turned)].copy(
+        order="K"
+    )  # with the axes in the order that they had in memory
 
 
 def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
@@ -459,6 +491,12 @@ def roll(
     return _roll(input, shifts=shifts, dims=tuple(axis("roll", d, input.ndim) for d in dims))
 
 
+@operation(input=lambda g: g, exact=True)
+def _in_rows(input: Array) -> Array:
+    """A copy in row-major order, which `reshape` need not copy again."""
+    return input.copy()
+
+
 def repeat(input: Tensor, *repeats: int) -> Tensor:
     """Copies of the input side by side, `repeats` of them along each axis; new axes come first.
 
@@ -474,4 +512,4 @@ def repeat(input: Tensor, *repeats: int) -> Tensor:
     paired = [length for n in shape for length in (1, n)]
     wide = [length for n, count in zip(shape, counts, strict=True) for length in (count, n)]
     merged = [n * count for n, count in zip(shape, counts, strict=True)]
-    return input.reshape(paired).expand(*wide).reshape(merged)
+    return _reshape(_in_rows(input.reshape(paired).expand(*wide)), to=tuple(merged))

@@ -93,6 +93,8 @@ def relu(x: Array) -> Array:
 def leaky_relu(x: Array, slope: float) -> Array:
     """x where it is positive, else slope·x."""
     # One of the two is the answer: the larger one for a slope up to 1.
+    if slope == 0:  # 0 times infinity is none
+        return relu(x)
     choose = np.maximum if slope <= 1 else np.minimum
     if x.size <= threads.PIECE:
         return choose(x, x * slope)
@@ -123,10 +125,13 @@ def gate(g: Array, y: Array, slope: float) -> Array:
 
 
 def dropout(x: Array, mask: Array, scale: float) -> Array:
-    """scale·x where the mask is true, else 0."""
+    """scale·x where the mask is true, else 0, of an infinite x too."""
+    bits = f"i{x.itemsize}"
 
     def formula(x: Array, mask: Array, y: Array) -> None:
-        np.multiply(x, mask, out=y)
+        chosen = y.view(bits)
+        chosen[...] = np.negative(mask.view("i1"))  # all bits or none
+        chosen &= x.view(bits)
         y *= scale
 
     return _in_pieces(formula, x, mask)

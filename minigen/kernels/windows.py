@@ -1,11 +1,16 @@
-"""Sums over windows of an image, patches of it, and the mirror image of both."""
+"""Sums over windows of an image, patches of it, resizing, and the mirror image of each."""
 
 from __future__ import annotations
 
+import functools
+import math
+from fractions import Fraction
+
 import numpy as np
 
-from minigen.backend import Array, namespace
+from minigen.backend import Array, namespace, on_host
 from minigen.kernels.simple import Pair, taps
+from minigen.kernels.threads import in_pieces
 
 
 def image(x: Array, shape: tuple[int, ...], value: float = 0.0) -> Array:
@@ -99,32 +104,113 @@ def place(x: Array, before: list[int], after: list[int], value: float) -> Array:
     return y
 
 
-def resize_matrix(out: int, length: int, ratio: float, mode: str, align: bool) -> Array:
-    """(out, length): resizing along one axis is this matrix times the input.
+class Mixture:
+    """A linear map along one axis, as the terms of its sums: `rows[i]` of the result gets
+    `weights[i]` times `columns[i]` of the input.
 
-    Each output takes the nearest input, or two of them weighted by distance.
+    Only what has a weight is there: as a product with a matrix, the zeros of which would make
+    NaN of an infinity, one such pixel would spoil all.
+
+    Attributes:
+        shape: lengths of the axis after and before.
     """
-    to = np.arange(out)
-    matrix = np.zeros((out, length))
+
+    def __init__(self, shape: Pair, rows: Array, columns: Array, weights: Array):
+        self.shape, self.rows, self.columns, self.weights = shape, rows, columns, weights
+
+    @functools.cached_property
+    def transposed(self) -> Mixture:
+        """The mirror image: the map of gradients."""
+        order = np.argsort(self.columns, kind="stable")
+        terms = (a[order] for a in (self.columns, self.rows, self.weights))
+        return Mixture(self.shape[::-1], *terms)
+
+    @functools.cached_property
+    def passes(self) -> list[tuple[Array | slice, Array, Array | None]]:
+        """The first terms of all rows, the second of those that have one, and so on: (rows, a
+        slice where they follow each other; columns; weights, None for ones)."""
+        _, first, count = np.unique(self.rows, return_index=True, return_counts=True)
+        found = []
+        for i in range(count.max(initial=0)):
+            some = first[count > i] + i
+            rows, weights = self.rows[some], self.weights[some]
+            if rows[-1] - rows[0] == len(rows) - 1:
+                rows = slice(int(rows[0]), int(rows[-1]) + 1)
+            ones = (weights == 1).all()
+            found.append((rows, self.columns[some], None if ones else weights))
+        return found
+
+
+def mix(x: Array, axis: int, by: Mixture) -> Array:
+    """x (N, C, …) with that axis replaced by sums of its entries."""
+    # A pixel is a row, so its channels are taken together.
+    pixels, xp = x.transpose(0, *range(2, x.ndim), 1), namespace(x)
+    before, after, (count, length) = pixels.shape[: axis - 1], pixels.shape[axis:], by.shape
+    lead, width = math.prod(before), math.prod(after)
+    pixels, y = pixels.reshape(lead, length, width), xp.empty((lead, count, width), x.dtype)
+    # NumPy's inner loop goes along the last axis, and wants it long: each weight once a number.
+    terms = [
+        (
+            rows if isinstance(rows, slice) else xp.asarray(rows),
+            xp.asarray(columns),
+            None if weights is None else xp.asarray(np.repeat(weights, width), x.dtype),
+        )
+        for rows, columns, weights in by.passes
+    ]
+
+    def some(first: int, last: int) -> None:
+        x, out = pixels[first:last], y[first:last]
+        if not (terms and len(terms[0][1]) == count):
+            out[...] = 0
+        for i, (rows, columns, weights) in enumerate(terms):
+            part = x.take(columns, 1)
+            if weights is not None:
+                flat = part.reshape(len(part), -1)
+                flat *= weights
+            if i == 0 and len(columns) == count:
+                out[...] = part
+            else:
+                out[:, rows] += part  # each row is named once
+
+    if lead and on_host(x):
+        in_pieces(some, lead, count * width, 8.0 * y.size)
+    elif lead:
+        some(0, lead)
+    y = y.reshape(*before, count, *after)
+    return y.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+
+
+@functools.lru_cache(maxsize=64)
+def resizing(out: int, length: int, ratio: Fraction, mode: str, align: bool) -> Mixture:
+    """Each output takes the nearest input, or two of them weighted by distance.
+
+    Places are fractions, and exact: in floating-point numbers 11·(30/22) is less than 15.
+
+    Args:
+        ratio: how far apart outputs are, in inputs.
+    """
+    to = range(out)
     if mode == "nearest":
-        matrix[to, np.minimum(np.floor(to * ratio).astype(int), length - 1)] = 1
-        return matrix
+        low = [min(i * ratio.numerator // ratio.denominator, length - 1) for i in to]
+        return Mixture((out, length), np.arange(out), np.array(low, int), np.ones(out))
     if align:
-        at = to * ((length - 1) / (out - 1) if out > 1 else 0.0)
+        at = [Fraction(i * (length - 1), max(out - 1, 1)) for i in to]
     else:
-        at = np.maximum((to + 0.5) * ratio - 0.5, 0)
-    low = np.minimum(at.astype(int), length - 1)
-    weight = at - low
-    np.add.at(matrix, (to, low), 1 - weight)
-    np.add.at(matrix, (to, np.minimum(low + 1, length - 1)), weight)
-    return matrix
+        at = [max((i + Fraction(1, 2)) * ratio - Fraction(1, 2), Fraction(0)) for i in to]
+    terms = []
+    for i, place in enumerate(at):
+        low = min(int(place), length - 1)
+        high, weight = min(low + 1, length - 1), float(place - int(place))
+        shares = {low: 1.0} if low == high or not weight else {low: 1 - weight, high: weight}
+        terms += [(i, j, share) for j, share in shares.items()]
+    rows, columns, weights = zip(*terms, strict=True)
+    return Mixture((out, length), np.array(rows), np.array(columns), np.array(weights))
 
 
-def average_matrix(out: int, length: int) -> Array:
-    """(out, length): output i is the mean of the inputs from ⌊i·length/out⌋ to
-    ⌈(i + 1)·length/out⌉."""
-    matrix = np.zeros((out, length))
-    for i in range(out):
-        first, last = i * length // out, -(-(i + 1) * length // out)
-        matrix[i, first:last] = 1 / (last - first)
-    return matrix
+@functools.lru_cache(maxsize=64)
+def averaging(out: int, length: int) -> Mixture:
+    """Output i is the mean of the inputs from ⌊i·length/out⌋ to ⌈(i + 1)·length/out⌉."""
+    spans = [range(i * length // out, -(-(i + 1) * length // out)) for i in range(out)]
+    counts = np.array([len(span) for span in spans])
+    rows = np.repeat(np.arange(out), counts)
+    return Mixture((out, length), rows, np.concatenate(spans), 1 / counts[rows])

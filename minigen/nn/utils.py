@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigen import functional as F
-from minigen.backend import Array, namespace, require_writable
+from minigen.backend import FLOAT16, FLOAT32, Array, namespace, require_writable
 from minigen.functional.arguments import refuse
 from minigen.kernels.threads import single_threaded_blas
 from minigen.nn.convolution import ConvTranspose2d
@@ -58,7 +58,8 @@ def clip_grad_norm_(
         return Tensor(np.zeros((), np.float32))
     xp = namespace(grads[0][1])
     with single_threaded_blas():
-        norms = [xp.linalg.norm(a.reshape(-1), norm_type) for _, a in grads]
+        wide = ((a.astype(FLOAT32) if a.dtype == FLOAT16 else a).reshape(-1) for _, a in grads)
+        norms = [xp.linalg.norm(a, norm_type) for a in wide]
     if xp is np:
         total = float(np.linalg.norm(list(map(float, norms)), norm_type))
     else:  # a GPU is not waited for

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import (
+    FLOAT16,
+    FLOAT32,
     Array,
     as_array,
     device_of,
@@ -224,7 +226,9 @@ class Optimizer:
                 elif name == "step" and not value >= 0:
                     problems.append(f"{who} has done {value} steps")
                 else:
-                    state[p][name] = int(value) if name == "step" else like(p.data, value)
+                    state[p][name] = (
+                        int(value) if name == "step" else like(p.data, value, _exact(p.dtype))
+                    )
         self._misfit(problems)
         for own, option in zip(self.param_groups, options, strict=True):
             for name in self.defaults:
@@ -294,12 +298,12 @@ class Optimizer:
             array = state.get(name)
             if array is None:
                 try:
-                    array = state[name] = np.zeros_like(data)
+                    array = state[name] = np.zeros_like(data, _exact(data.dtype))
                 except MemoryError as error:
                     what = f"{type(self).__name__}: {name} of a parameter {data.dtype} {data.shape}"
                     raise out_of_memory(what, error) from error
-            elif array.dtype != data.dtype or device_of(array) != device_of(data):
-                array = state[name] = like(data, array)
+            elif array.dtype != _exact(data.dtype) or device_of(array) != device_of(data):
+                array = state[name] = like(data, array, _exact(data.dtype))
             arrays.append(array)
         return arrays
 
@@ -346,8 +350,19 @@ def run(updates: Iterable[Update]) -> None:
 
 
 def _apply(formula: Callable[..., None], pieces: Sequence[Array]) -> None:
-    like = pieces[0]
-    formula(*pieces, *scratch("two", (2, *like.shape), like.dtype))
+    given, dtype = pieces, _exact(pieces[0].dtype)
+    if dtype != pieces[0].dtype:
+        pieces = [x.astype(dtype) for x in pieces]
+    formula(*pieces, *scratch("two", (2, *pieces[0].shape), dtype))
+    if pieces is not given:
+        for x, y in zip(given[:-1], pieces[:-1], strict=True):
+            x[...] = y
+
+
+def _exact(dtype: np.dtype) -> np.dtype:
+    """What is remembered of parameters of this dtype, and calculated in: the squares of most
+    gradients in float16 would be 0 there."""
+    return FLOAT32 if dtype == FLOAT16 else dtype
 
 
 def require_alike(who: str, saved: Any, own: Any) -> None:
@@ -368,9 +383,10 @@ def require_alike(who: str, saved: Any, own: Any) -> None:
         raise ValueError(f"{who} was {own!r} and cannot become a {type(saved).__name__}")
 
 
-def like(data: Array, value: Array) -> Array:
-    """A copy of `value` with the dtype, the device and the memory layout of `data`."""
-    copy = np.empty_like(data)
+def like(data: Array, value: Array, dtype: Any = None) -> Array:
+    """A copy of `value` with the dtype (if not told otherwise), the device and the memory layout of
+    `data`."""
+    copy = np.empty_like(data, dtype)
     copy[...] = to_device(value, device_of(data))
     return copy
 

@@ -36,7 +36,6 @@ import runner  # beside this file: runs CUDA source on the CPU
 import scipy.special
 
 from minigen import backend
-from minigen.functional import image
 
 TABLE = Path(__file__).with_name("cupy_api.txt")
 PREFIXES = {"ndarray.": np.ndarray, "special.": scipy.special, "": np}
@@ -622,7 +621,6 @@ def installed(cards: int = 1) -> Iterator[types.ModuleType]:
         "cupyx.scipy.special": special,
     }
     before = {name: sys.modules.get(name) for name in modules}
-    image._constant.cache_clear()  # arrays of another library
     sys.modules.update(modules)
     _cards[0], _current[0], _pool.limit = cards, 0, 0
     transfers.clear()
@@ -636,7 +634,6 @@ def installed(cards: int = 1) -> Iterator[types.ModuleType]:
                 del sys.modules[name]
             else:
                 sys.modules[name] = found
-        image._constant.cache_clear()
 
 
 def described(cupy: Any, special: Any) -> str:
