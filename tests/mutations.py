@@ -844,15 +844,9 @@ a classifier that knows nothing is taken for one that knows | features
 - len(rest), chance) > 0.05:
 + len(rest), chance) > 1:
 # training/flags.py
-<<<<<<< HEAD
-a number may be NaN | training_flags
--         return over and (x <= most if below is None else x < below) and math.isfinite(x)
-+         return over and not (x > most if below is None else x >= below)
-=======
 a bound that is outside is inside | training_flags
 - x >= least if above is None else x > above
 + x >= least if above is None else x >= above
->>>>>>> be58552 (Bounds say all that a number needs)
 a flag without an effect is passed over | training_flags
 -             if name in self._only and not met(settings):
 +             if name in self._only and not met:
