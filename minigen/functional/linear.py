@@ -8,8 +8,9 @@ import string
 
 import numpy as np
 
-from minigen.backend import Array, namespace
+from minigen.backend import INT64, Array, namespace
 from minigen.functional.arguments import refuse
+from minigen.functional.pointwise import converted
 from minigen.functional.shape import _transpose
 from minigen.kernels import product
 from minigen.kernels.threads import single_threaded_blas
@@ -123,6 +124,9 @@ def einsum(equation: str, *operands: Tensor) -> Tensor:
             if lengths.setdefault(c, n) != n and 1 not in (n, lengths[c]):
                 raise ValueError(f"einsum: axis {c!r} of {equation!r} is {lengths[c]} and {n} long")
             lengths[c] = max(n, lengths[c]) if n else 0
+    summed_alone = (c for c in lengths if c not in result and "".join(terms).count(c) == 1)
+    if dtype.kind != "f" and any(summed_alone):
+        taken = [converted(x, INT64) for x in taken]  # a sum of integers, as in `sum`
     # Axes of length 1 broadcast: expanded here, so that the pullback need not know of it.
     for i, (term, x) in enumerate(zip(terms, taken, strict=True)):
         shape = tuple([lengths[c] for c in term])

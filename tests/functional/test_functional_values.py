@@ -399,6 +399,9 @@ ASKED = {
     "index_select without axes": (lambda: (x() + 7).index_select(0, Tensor([0])), 7),
     "index_add without axes": (lambda: x().index_add(0, Tensor([0]), x() + 7, alpha=2), 14),
     "cat with (0,)": (lambda: minigen.cat([x(0), x(2, 1), x(2, 2)], 1), [[0, 0, 1], [1, 2, 3]]),
+    "a sum of bytes by einsum": (
+        lambda: minigen.einsum("i->", x(3, dtype=np.uint8) + 200), np.int64(603),
+    ),
     "chunk of nothing": (lambda: len(x(0).chunk(3)), 3),
     "unflatten of nothing": (lambda: x(0, 6).unflatten(1, (-1, 3)), np.zeros((0, 2, 3))),
     "cropped and mirrored": (lambda: minigen.pad(x(1, 4), (-2, 1), "reflect"), [[2, 3, 2]]),
