@@ -173,7 +173,7 @@ def test_nothing_is_remembered_of_memory_that_is_gone():
     [
         lambda x, i: x.index_select(0, i),
         lambda x, i: mg.zeros(3, 3, dtype=x.dtype).index_add(0, i, x),
-        lambda x, i: x.gather(0, i.reshape(3, 1)),
+        lambda x, i: x.gather(0, i.reshape(1, 3)),
         lambda x, i: x[i],
         lambda x, i: F.embedding(i, x),
         lambda x, i: F.cross_entropy(x, i),
