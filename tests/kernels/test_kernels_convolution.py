@@ -196,6 +196,18 @@ def test_a_number_that_is_not_finite_reaches_what_its_windows_reach(monkeypatch,
     check()
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_few_outputs_of_an_infinite_filter():
+    """The margin times infinity is NaN, also where few outputs make it worth leaving out."""
+    rng, how = np.random.default_rng(0), ((1, 1), (1, 1), (1, 1), 1)
+    x, w, g = (rng.standard_normal(s) for s in ((2, 12, 5, 5), (3, 12, 3, 3), (2, 3, 5, 5)))
+    w[1, 2, 0, 0] = np.inf
+    with np.errstate(invalid="ignore"):
+        expected = three_maps(simple, x, w, g, how)
+    for ours, theirs in zip(three_maps(convolution, x, w, g, how), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
 def test_sums_that_overflow_in_a_tile_alone_are_taken_the_direct_way(monkeypatch):
     monkeypatch.setattr(winograd, "ADDITION", 0)
     x, w = np.full((4, 8, 6, 6), 3e38, np.float32), np.zeros((8, 8, 3, 3), np.float32)
