@@ -454,9 +454,8 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 @operation(input=lambda g, dims: _flip(g, dims=dims), exact=True)
 def _flip(input: Array, *, dims: tuple[int, ...]) -> Array:
     turned = [slice(None, None, -1 if d in dims else 1) for d in range(input.ndim)]
-    return input[tuple(turned)].copy(
-        order="K"
-    )  # with the axes in the order that they had in memory
+    # The axes keep their order in memory.
+    return input[tuple(turned)].copy(order="K")
 
 
 def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
