@@ -43,11 +43,9 @@ def conv2d(
     y = namespace(x).zeros((n, groups, o // groups, *size), x.dtype)
     for r, s, rows, columns in taps(size, w.shape[2:], stride, dilation):
         for g in range(groups):
+            pixels = xp[:, g, :, rows, columns].reshape(n, c // groups, size[0] * size[1])
             # (O/G, C/G) @ (N, C/G, OH·OW)
-            y[:, g] += (
-                wg[g, :, :, r, s]
-                @ xp[:, g, :, rows, columns].reshape(n, c // groups, size[0] * size[1])
-            ).reshape(n, o // groups, *size)
+            y[:, g] += (wg[g, :, :, r, s] @ pixels).reshape(n, o // groups, *size)
     return y.reshape(n, o, *size)
 
 
