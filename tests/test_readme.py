@@ -1,5 +1,5 @@
-"""The README's examples run and print what it says; the lines and files that it, the tour and the page
-of figures quote are there."""
+"""The README's examples run and print what it says; the lines and files that it, the tour and the
+page of figures quote are there."""
 
 import contextlib
 import io
