@@ -372,7 +372,7 @@ ASKED = {
     "add of a share": (lambda: minigen.add(x(3), x(3), alpha=0.5), [0, 1.5, 3]),
     "sub of a multiple": (lambda: minigen.sub(x(3), 1, alpha=2), [-2, -1, 0]),
     "a share of integers, beside doubles": (
-        lambda: minigen.add(x(2, dtype=float), x(2, dtype=int), alpha=0.1), [0, 1.1],
+        lambda: minigen.add(x(2, dtype=float), x(2, dtype=int), alpha=0.1), np.array([0, 1.1]),
     ),
     "add_ of a share": (lambda: x(3).add_(x(3), alpha=-2), [0, -1, -2]),
     "rounded down": (lambda: minigen.div(x(4) - 2, 2, rounding_mode="floor"), [-1, -1, 0, 0]),
@@ -408,7 +408,7 @@ ASKED = {
     "cropped and repeated": (lambda: minigen.pad(x(1, 4), (-4, 2), "replicate"), [[3, 3]]),
     "around": (lambda: minigen.pad(x(1, 3), (1, 2), "circular"), [[2, 0, 1, 2, 0, 1]]),
     "cropped and around": (lambda: minigen.pad(x(1, 4), (-2, 1), "circular"), [[2, 3, 2]]),
-    "hardtanh of integers": (lambda: minigen.hardtanh(x(4, dtype=int) - 2), [-1, -1, 0, 1]),
+    "hardtanh of integers": (lambda: minigen.hardtanh(x(3, dtype=int) - 2), np.array([-1, -1, 0])),
     "sign of truth values": (lambda: minigen.sign(Tensor([True, False])), [True, False]),
     "clamp by NaN": (lambda: x(2).clamp(Tensor([math.nan, 0])), [math.nan, 1]),
     "integers by fractions": (lambda: minigen.arange(0.9, 3.9, 1.9, dtype=int), [0, 1, 2]),
@@ -423,7 +423,7 @@ def test_what_pytorchs_samples_ask_for(name):
     f, expected = ASKED[name]
     y = f()
     y = y.numpy() if isinstance(y, Tensor) else np.asarray(y)
-    np.testing.assert_allclose(y, expected, rtol=1e-6)
+    np.testing.assert_allclose(y, expected, rtol=1e-12 if y.dtype == np.float64 else 1e-6)
     assert y.shape == np.shape(expected)
     if isinstance(expected, np.ndarray | np.generic) and y.size:
         assert y.dtype == expected.dtype
