@@ -54,7 +54,7 @@ class Refusal(NamedTuple):
 
 
 NO_MEAN = "a mean of integers is none; PyTorch rounds without a word"
-TOO_LARGE = "out of bounds for|cannot hold"
+TOO_LARGE = "out of bounds for|cannot hold|is no u?int[0-9]+, which holds"
 REFUSED = [
     Refusal("norm", "p='nuc'", "the nuclear norm needs singular values"),
     Refusal("to", "memory_format", "images are channels-last in memory, whatever is asked"),
