@@ -7,6 +7,8 @@ be taken for real (Goodfellow et al. 2014, algorithm 1). demos/gan.py has what a
 for: progress, checkpoints, resuming, curves, classes, other data.
 """
 
+import ctrl_c  # noqa: F401 - first: Ctrl-C ends the program in one line
+
 import numpy as np
 from PIL import Image
 

@@ -10,6 +10,8 @@ differentiated in its turn. minigen's own tape (minigen/tape.py) does the same, 
 and says what is wrong when something is.
 """
 
+import ctrl_c  # noqa: F401 - first: Ctrl-C ends the program in one line
+
 import itertools
 
 import numpy as np

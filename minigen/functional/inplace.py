@@ -39,7 +39,8 @@ def _writable(name: str, tensor: Tensor, *others: Any) -> Any:
 
 def _single(name: str, array: Array) -> Array:
     """The array, if no two of its elements share memory, as those of an expanded one do."""
-    if any(step == 0 and n > 1 for step, n in zip(array.strides, array.shape, strict=True)):
+    steps = zip(array.strides, array.shape, strict=True)
+    if array.size and any(step == 0 and n > 1 for step, n in steps):
         raise RuntimeError(
             f"{name}: several elements of this tensor {array.shape} are one number in memory, as "
             "after expand(); clone() it first"

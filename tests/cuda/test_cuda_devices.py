@@ -344,9 +344,12 @@ def test_too_little_memory_says_what_and_how_much(cards):
 
 
 def test_a_kernel_says_what_it_cannot_take(cupy):
-    image, weight = (minigen.ones(1, 1, 4, 4, dtype="float16", device="cuda") for _ in range(2))
-    with pytest.raises(TypeError, match=r"conv2d\(input float16 \(1, 1, 4, 4\), .*not float16"):
+    image, weight = (minigen.ones(1, 1, 4, 4, dtype="int64", device="cuda") for _ in range(2))
+    with pytest.raises(TypeError, match=r"conv2d\(input int64 \(1, 1, 4, 4\), .*not int64"):
         minigen.conv2d(image, weight)
+    halves = minigen.ones(1, 1, 4, 4, dtype="float16", device="cuda")
+    y = minigen.conv2d(halves, halves)  # computed in float32
+    assert y.dtype == np.float16 and y.item() == 16
 
 
 def test_a_process_works_on_one_card(cards):

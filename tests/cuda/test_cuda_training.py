@@ -161,6 +161,7 @@ def test_a_step_copies_nothing_but_the_noise(name, cards):
 
 def run(monkeypatch, script, *flags):
     monkeypatch.setattr(sys, "argv", [script, *map(str, flags)])
+    monkeypatch.syspath_prepend(DEMOS)
     runpy.run_path(str(DEMOS / script), run_name="__main__")
 
 
@@ -209,7 +210,7 @@ def test_a_device_that_is_not_there_leaves_no_folder(monkeypatch, tmp_path, caps
         run(monkeypatch, "classifier.py", *small, "--device", "cuda")
     with pytest.raises(SystemExit, match="2"):
         run(monkeypatch, "classifier.py", *small, "--device", "tpu")
-    assert "argument --device: device must be 'cpu', 'cuda'" in capsys.readouterr().err
+    assert "--device: expected cpu, cuda or cuda:1, got 'tpu'" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

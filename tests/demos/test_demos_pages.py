@@ -13,7 +13,16 @@ import minigen
 from minigen import Tensor, data
 
 DEMOS = pathlib.Path(__file__).parents[2] / "demos"
-page = runpy.run_path(str(DEMOS / "tape_in_a_page.py"))
+
+
+def names_of(page):
+    """What is defined in a page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DEMOS)
+        return runpy.run_path(str(DEMOS / page))
+
+
+page = names_of("tape_in_a_page.py")
 
 STEPS = ("a + b", "a * b", "a - b", "-a", "tanh(a)", "exp(a * 0.25)", "a * a")
 
@@ -68,8 +77,7 @@ def test_a_matrix_product_and_a_chain_longer_than_pythons_stack():
 def test_a_gan_of_one_page_trains_and_draws(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(data, "load", lambda name: data.digits(200))
-    path = DEMOS / "gan_in_a_page.py"
-    names = runpy.run_path(str(path))
+    names = names_of("gan_in_a_page.py")
     main = names["main"]
     main.__globals__.update(STEPS=3, BATCH=16)
     before = [p.numpy().copy() for p in names["generator"].parameters()]
@@ -77,4 +85,4 @@ def test_a_gan_of_one_page_trains_and_draws(tmp_path, monkeypatch, capsys):
     assert Image.open("gan.png").size == (16 * 28, 8 * 28)
     after = [p.numpy() for p in names["generator"].parameters()]
     assert all((a != b).any() for a, b in zip(before, after, strict=True))
-    assert "training" not in path.read_text("utf-8")
+    assert "training" not in (DEMOS / "gan_in_a_page.py").read_text("utf-8")

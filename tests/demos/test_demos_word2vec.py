@@ -78,7 +78,7 @@ def test_vectors_as_text(text, tmp_path):
     (("--corpus", "TEXT", "--dim", "0"), "--dim: expected a whole number from 1"),
     (("--corpus", "TEXT", "--lr", "nan"), "--lr: expected a number above 0"),
     (("--corpus", "TEXT", "--device", "cuda"), "cuda"),
-    (("--corpus", "TEXT", "--lr", "1e20", "--dim", "4"), "smaller learning rate"),
+    (("--corpus", "TEXT", "--lr", "100", "--dim", "4"), "smaller learning rate"),
     (("--corpus", "TINY", "--min-count", "1"), "give more text, or --sample 0"),
     (("--corpus", "TINY", "--min-count", "1", "--model", "softmax"), "or --sample 0"),
 ])  # fmt: skip
