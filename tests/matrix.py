@@ -41,10 +41,10 @@ NEEDS = {"SkylakeX": "avx512f", "Haswell": "avx2", "Zen": "avx2", "Sandybridge":
 REPEATED = ("unset", "Haswell")
 SEEDS = range(1, 6)
 # Warnings of other packages, which are not ours to mend: matplotlib 3.9 calls names of pyparsing
-# that a later version has renamed, and Python 3.12 warns of the fork of a process with threads.
+# that a later version has renamed.
 OTHERS = (
-    "ignore::DeprecationWarning:pyparsing",
-    "ignore::DeprecationWarning:matplotlib",
+    "ignore::DeprecationWarning:matplotlib._fontconfig_pattern",
+    "ignore::DeprecationWarning:matplotlib._mathtext",
 )
 
 Cell = dict[str, str]
