@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigen.backend import Array, is_array
+from minigen.engine.calls import Onlooker, onlookers
 from minigen.sparse import SparseRows
-from minigen.tensor import Node, Onlooker, Tensor, _onlookers, _propagate
+from minigen.tape import Node, walk_back
+from minigen.tensor import Tensor
 
 PACKAGE = str(Path(__file__).parent) + os.sep
 
@@ -66,11 +68,11 @@ def detect_anomaly() -> Iterator[None]:
         AnomalyError: at once, in the operation or in backward.
     """
     watch = _Watch()
-    _onlookers.append(watch)
+    onlookers.append(watch)
     try:
         yield
     finally:
-        _onlookers.remove(watch)
+        onlookers.remove(watch)
 
 
 class _Watch(Onlooker):
@@ -91,7 +93,7 @@ class _Watch(Onlooker):
         # What a pullback computes on its way is its own affair; `pulled` sees the result.
         if backward or (found := _strange(output._data)) is None:
             return
-        names = [operation.place_name(i) for i in range(len(inputs))]
+        names = [operation.name_of(i) for i in range(len(inputs))]
         given = {**dict(zip(names, inputs, strict=True)), **options}
         if operation.variadic:
             given = {f"{n}[{i}]": x for i, (n, x) in enumerate(zip(names, inputs, strict=True))}
@@ -121,7 +123,7 @@ class _Watch(Onlooker):
             raise AnomalyError(node.name, what, origin)
         kept = [data for data, *_ in node.kept.values()] + list(node.options.values())
         if found.nan or (before is None and all(_strange(data) is None for data in kept)):
-            name = node.operation.place_name(node.inputs.index(parent))
+            name = node.operation.name_of(node.inputs.index(parent))
             what = f"its pullback made {found} for {name!r} of a gradient {_range(_values(g))}"
             raise AnomalyError(node.name, what, origin)
 
@@ -174,7 +176,7 @@ def _origin(frame: FrameType | None) -> tuple[Origin | None, bool]:
     origin, backward = None, False
     while frame is not None:
         code = frame.f_code
-        backward = backward or code is _propagate.__code__
+        backward = backward or code is walk_back.__code__
         if origin is None and not code.co_filename.startswith(PACKAGE):
             origin = Origin(code.co_filename, frame.f_lineno, code.co_name)
         frame = frame.f_back

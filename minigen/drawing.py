@@ -17,7 +17,8 @@ import numpy as np
 
 from minigen.backend import FLOAT32, Array, is_array
 from minigen.files import StrPath, written_whole
-from minigen.tensor import Leaf, Node, Tensor, _sorted
+from minigen.tape import Leaf, Node, after_their_uses
+from minigen.tensor import Tensor
 
 ENDINGS = (".svg", ".png", ".pdf", ".dot")
 HEIGHT, BETWEEN, BESIDE, MARGIN = 0.44, 0.34, 0.22, 0.3  # of boxes and the space around, in inches
@@ -95,7 +96,7 @@ def _history(tensor: Tensor) -> list[Node]:
             "this tensor has no history to draw: no recorded operation made it; give a result of "
             "tensors that require gradients, computed outside no_grad()"
         )
-    return _sorted([tensor._node])
+    return after_their_uses([tensor._node])
 
 
 def _edges(order: Sequence[Node]) -> list[tuple[int, int]]:

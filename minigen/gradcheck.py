@@ -19,8 +19,9 @@ import numpy as np
 
 from minigen import backend
 from minigen.backend import FLOAT64, Array, is_array, to_device
-from minigen.tensor import Tensor, enable_grad
-from minigen.tensor import grad as gradients_of
+from minigen.differentiation import grad as gradients_of
+from minigen.modes import enable_grad
+from minigen.tensor import Tensor
 
 
 class GradcheckError(AssertionError):

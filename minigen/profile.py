@@ -22,9 +22,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigen.backend import Array, device_of, is_array, namespace, to_device
+from minigen.engine.calls import Onlooker, onlookers
 from minigen.kernels.threads import over_images
 from minigen.operation import Operation
-from minigen.tensor import Leaf, Node, Onlooker, Tensor, _onlookers, _propagate
+from minigen.tape import Leaf, Node, walk_back
+from minigen.tensor import Tensor
 
 PHASES = ("forward", "backward", "step")
 SORTS = ("time", "calls", "flops", "bytes", "kept", "name")
@@ -48,12 +50,12 @@ def profile() -> Iterator[Profile]:
     appears as time outside.
     """
     p = Profile()
-    _onlookers.append(p)
+    onlookers.append(p)
     start = _now()
     try:
         yield p
     finally:
-        _onlookers.remove(p)
+        onlookers.remove(p)
         p.seconds += _now() - start - p._own
 
 
@@ -377,7 +379,7 @@ class Profile(Onlooker):
 def _in_backward() -> bool:
     """Whether the tape is walking back, in this thread."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code is not _propagate.__code__:
+    while frame is not None and frame.f_code is not walk_back.__code__:
         frame = frame.f_back
     return frame is not None
 

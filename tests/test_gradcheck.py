@@ -5,9 +5,9 @@ import pytest
 
 import minigen
 from minigen import GradcheckError, Tensor, gradcheck, is_grad_enabled, no_grad, operation
+from minigen.differentiation import grad
 from minigen.functional.shape import _index_add
 from minigen.gradcheck import gradient_errors
-from minigen.tensor import grad
 
 
 def made(value, **pullbacks):

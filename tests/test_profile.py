@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 import minigen
 from minigen import Tensor, nn, optim
 from minigen import functional as F
+from minigen.engine.calls import onlookers
 from minigen.profile import machine_speed
-from minigen.tensor import Leaf, _onlookers, _sorted
+from minigen.tape import Leaf, after_their_uses
 
 
 def normal(*shape, requires_grad=False):
@@ -111,7 +112,7 @@ def test_time_is_counted_once():
 
 def nodes_keep(*outputs):
     """The bytes that the graph keeps, the slow way: each array once, without those of leaves."""
-    order = _sorted([y._node for y in outputs])
+    order = after_their_uses([y._node for y in outputs])
     leaves = {id(n.tensor().data) for n in order if isinstance(n, Leaf)}
     arrays = {id(a): a for n in order for a, *_ in (n.kept or {}).values()}
     arrays |= {id(a): a for n in order for a in n.options.values() if isinstance(a, np.ndarray)}
@@ -189,13 +190,13 @@ def test_nothing_is_recorded_afterwards_and_errors_leave_no_trace():
             broken(x).sum().backward()
         y.sum().backward()
     before = p.table()
-    assert not _onlookers and not p._frames
+    assert not onlookers and not p._frames
     y = x + x
     y.sum().backward()
     assert p.table() == before and "add" in before
     with pytest.raises(KeyboardInterrupt), minigen.profile() as p:
         raise KeyboardInterrupt
-    assert not _onlookers and p.seconds > 0
+    assert not onlookers and p.seconds > 0
 
 
 def break_it(g):

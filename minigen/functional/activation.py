@@ -11,17 +11,19 @@ from minigen.backend import FLOAT32, Array
 from minigen.functional.arguments import axis, refuse, require_floating
 from minigen.functional.pointwise import clamp, converted, erf, exp, sigmoid, tanh, where
 from minigen.kernels import elementwise
-from minigen.operation import in_float32, operation
+from minigen.halves import in_float32
+from minigen.operation import operation
 from minigen.tensor import Tensor
 
 
 @operation(
     elementwise=True,
-    g=lambda h, y, slope: _gate(h, y, slope=slope),
+    g=lambda h, like, slope: _gate(h, like, slope=slope),
 )
-def _gate(g: Array, y: Array, *, slope: float) -> Array:
-    """g where y > 0, slope·g elsewhere: linear in g, and constant in y almost everywhere."""
-    return elementwise.gate(g, y, slope)
+def _gate(g: Array, like: Array, *, slope: float) -> Array:
+    """g where `like` > 0, slope·g elsewhere: linear in g, and constant in `like` almost
+    everywhere."""
+    return elementwise.gate(g, like, slope)
 
 
 # y has the sign of its input for a slope ≥ 0, and the layer above keeps y anyway.

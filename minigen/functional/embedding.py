@@ -11,7 +11,8 @@ from minigen.functional.arguments import refuse
 from minigen.functional.shape import _index_add
 from minigen.operation import operation
 from minigen.sparse import SparseRows
-from minigen.tensor import Tensor, is_grad_enabled
+from minigen.tape import is_grad_enabled
+from minigen.tensor import Tensor
 
 
 def _embedding_pullback(g: Tensor, rows: Array, shape, padding_idx, sparse) -> Tensor | SparseRows:

@@ -13,7 +13,8 @@ from minigen.backend import Array, namespace, require_fit
 from minigen.functional.arguments import pair, refuse, require_floating
 from minigen.functional.shape import _in_rows, _index
 from minigen.kernels import windows
-from minigen.operation import in_float32, operation
+from minigen.halves import in_float32
+from minigen.operation import operation
 from minigen.tensor import Tensor
 
 Pair = int | tuple[int, int]

@@ -22,7 +22,9 @@ from minigen.backend import (
 )
 from minigen.functional.pointwise import add, div, mul, sub
 from minigen.functional.shape import split_key
-from minigen.tensor import Tensor, increment_version, is_grad_enabled, no_grad
+from minigen.modes import no_grad
+from minigen.tape import is_grad_enabled
+from minigen.tensor import Tensor, increment_version
 
 
 def _writable(name: str, tensor: Tensor, *others: Any) -> Any:

@@ -14,7 +14,8 @@ from minigen.functional.pointwise import converted
 from minigen.functional.shape import _transpose
 from minigen.kernels import product
 from minigen.kernels.threads import single_threaded_blas
-from minigen.operation import operation, result_type
+from minigen.operands import result_type
+from minigen.operation import operation
 from minigen.tensor import Tensor
 
 

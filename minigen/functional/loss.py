@@ -13,7 +13,8 @@ from minigen.functional.pointwise import abs, clamp, exp, log, log1p, sigmoid, w
 from minigen.functional.random import ones
 from minigen.functional.shape import _gather
 from minigen.kernels.elementwise import spread
-from minigen.operation import in_float32, operation
+from minigen.halves import in_float32
+from minigen.operation import operation
 from minigen.tensor import Tensor
 
 

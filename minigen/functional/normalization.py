@@ -13,8 +13,11 @@ from minigen.functional.linear import same_dtype
 from minigen.functional.pointwise import clamp
 from minigen.functional.reduction import mean, norm, var
 from minigen.kernels import normalization as kernels
-from minigen.operation import in_float32, operation
-from minigen.tensor import Tensor, increment_version, is_grad_enabled, no_grad
+from minigen.halves import in_float32
+from minigen.operation import operation
+from minigen.modes import no_grad
+from minigen.tape import is_grad_enabled
+from minigen.tensor import Tensor, increment_version
 
 
 def _other_axes(ndim: int) -> tuple[int, ...]:

@@ -23,7 +23,8 @@ from minigen.backend import (
     special,
 )
 from minigen.kernels.elementwise import spread
-from minigen.operation import operation, result_type
+from minigen.operands import result_type
+from minigen.operation import operation
 from minigen.tensor import Tensor
 
 

@@ -15,7 +15,8 @@ from minigen.functional.arguments import Dims, axes, axis, refuse, require_float
 from minigen.functional.pointwise import abs, converted, exp, maximum, minimum, sign, where
 from minigen.functional.shape import _index, _reshape, cat, take_along_dim
 from minigen.kernels import elementwise, pixels
-from minigen.operation import in_float32, operation
+from minigen.halves import in_float32
+from minigen.operation import operation
 from minigen.tensor import Tensor
 
 LARGE = 1 << 14  # elements

@@ -11,7 +11,9 @@ import numpy as np
 
 from minigen.backend import Array, is_array, namespace, on_host, to_device
 from minigen.functional.arguments import axis, refuse, sizes
-from minigen.operation import in_float32, operation, result_type
+from minigen.halves import in_float32
+from minigen.operands import result_type
+from minigen.operation import operation
 from minigen.tensor import Tensor
 
 

@@ -17,12 +17,12 @@ import math
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigen.backend import memory_order
-from minigen.versions import forget
 
 SMALLEST = 1 << 20  # bytes; below, the C library recycles memory by itself
 PATIENCE = 256  # a buffer that so many requests have passed by goes back to the system
@@ -56,6 +56,9 @@ class _Buffer:
         return sys.getrefcount(self.memory)
 
 
+# Functions that are called with the memory of a buffer that begins a new life.
+told_of_new_lives: list[Callable[[np.ndarray], None]] = []
+
 _ALONE = _Buffer(1, 0).references()
 _buffers: list[_Buffer] = []
 _lock = threading.Lock()
@@ -79,7 +82,8 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         else:
             buffer = _Buffer(size, _requests)
             _buffers.append(buffer)
-        forget(buffer.memory)
+        for tell in told_of_new_lives:
+            tell(buffer.memory)
         buffer.used = _requests
         for b in free:
             if b.used < _requests - PATIENCE:

@@ -39,7 +39,8 @@ from minigen.kernels import skipgram as kernel
 from minigen.kernels.threads import single_threaded_blas
 from minigen.operation import operation
 from minigen.sparse import SparseRows
-from minigen.tensor import increment_version, is_grad_enabled
+from minigen.tape import is_grad_enabled
+from minigen.tensor import increment_version
 
 SENTENCE = "I want a glass of orange juice to go along with my cereal"
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from minigen import functional as F
 from minigen.functional.arguments import refuse
+from minigen.modes import no_grad
 from minigen.nn import init
 from minigen.nn.module import Module, blank_parameter
-from minigen.tensor import Tensor, no_grad
+from minigen.tensor import Tensor
 
 
 class Embedding(Module):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 
 from minigen.backend import Generator
-from minigen.tensor import Tensor, no_grad
+from minigen.modes import no_grad
+from minigen.tensor import Tensor
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple, Self
 from minigen.backend import as_array, device_of, is_writable, to_device
 from minigen.functional import zeros
 from minigen.functional.arguments import refuse
+from minigen.hooks import HookHandle
+from minigen.modes import no_grad
 from minigen.sparse import SparseRows
-from minigen.tensor import Tensor, no_grad
+from minigen.tensor import Tensor
 
 
 class Parameter(Tensor):
@@ -44,21 +46,6 @@ class IncompatibleKeys(NamedTuple):
 
     missing_keys: list[str]
     unexpected_keys: list[str]
-
-
-class HookHandle:
-    """A function that a module calls, until `remove()`."""
-
-    def __init__(self, hooks: list[Callable], hook: Callable):
-        self._hooks: list[Callable] | None = hooks
-        self._hook = hook
-        hooks.append(hook)
-
-    def remove(self) -> None:
-        """Let the module call it no longer; a second time does nothing."""
-        if self._hooks is not None:
-            self._hooks.remove(self._hook)
-            self._hooks = None
 
 
 class Module:

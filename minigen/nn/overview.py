@@ -8,8 +8,9 @@ from typing import Any
 
 from minigen import backend
 from minigen.functional import zeros
+from minigen.modes import no_grad
 from minigen.nn.module import Module
-from minigen.tensor import Tensor, no_grad
+from minigen.tensor import Tensor
 
 BATCH = 2  # batch norm without running statistics needs more than one image
 

@@ -15,7 +15,8 @@ from minigen.kernels.threads import single_threaded_blas
 from minigen.nn.convolution import ConvTranspose2d
 from minigen.nn.module import Module, Parameter
 from minigen.sparse import SparseRows
-from minigen.tensor import Tensor, increment_version, no_grad
+from minigen.modes import no_grad
+from minigen.tensor import Tensor, increment_version
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor | SparseRows, Array]]:

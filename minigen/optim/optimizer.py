@@ -23,8 +23,9 @@ from minigen.backend import (
     to_device,
 )
 from minigen.kernels.threads import PIECE, over_images, scratch
+from minigen.seams import observed
 from minigen.sparse import SparseRows
-from minigen.tensor import Tensor, _observed, _onlookers, increment_version
+from minigen.tensor import Tensor, increment_version
 
 BUFFER = 1 << 16  # elements that are brought into one order at a time
 
@@ -110,10 +111,7 @@ class Optimizer:
             TypeError: a gradient is row-sparse (`minigen.sparse.SparseRows`), and this optimiser
                 takes only dense ones; or the other way about.
         """
-        if _onlookers:
-            _observed(self, self._step)
-        else:
-            self._step()
+        observed(self, self._step)
 
     def _step(self) -> None:
         given = [(p, g) for g in self.param_groups for p in g["params"] if p.grad is not None]

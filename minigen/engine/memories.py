@@ -20,6 +20,7 @@ from collections import deque
 import numpy as np
 
 from minigen.backend import Array, is_array
+from minigen.kernels.memory import told_of_new_lives
 
 Cell = list
 
@@ -97,6 +98,9 @@ def forget(owner: Array) -> None:
     found = _owners.pop(id(owner), None)
     if found is not None:
         _gone.append(found)
+
+
+told_of_new_lives.append(forget)
 
 
 def _registered(array: Array) -> _Owner:

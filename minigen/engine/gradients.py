@@ -1,0 +1,146 @@
+"""Sums of gradients that cost as little as they can: those of leaves may be computed by another
+thread, and the first one becomes a tensor's `grad` without a copy."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigen import differentiation
+from minigen.backend import cuda_in_use, threads
+from minigen.engine.calls import observed_by_all, onlookers, tell
+from minigen.kernels.memory import held_alone
+from minigen.kernels.threads import Task, offer
+from minigen.sparse import SparseRows
+from minigen.tape import Leaf, Node, is_grad_enabled, recording
+from minigen.tensor import Tensor, wrap
+
+# Multiply-adds for which another thread is left to compute the gradient of a leaf: fewer are not
+# worth waking it, more are better shared out among all threads.
+LEAST_LATE, MOST_LATE = 4e6, 2e8
+SMALL = 1024  # numbers in a gradient, of which nothing that takes so long is made
+LATE = 2  # such gradients at a time: each holds in memory what it is made of
+
+
+class Gradients(differentiation.Gradients):
+    """The same sums. A leaf's gradient is needed by nothing else: another thread may compute it
+    while the walk goes on. It is a `Task` then, and whatever comes for the same leaf waits in line
+    behind it, so that the sum is that of the plain walk to the last bit."""
+
+    def __init__(self) -> None:
+        self._line: deque[tuple[Node, Any]] = deque()
+        # Onlookers could not tell to which node another thread's work belongs.
+        self._may_wait = threads() > 1 and not (is_grad_enabled() or onlookers)
+
+    def add(self, node: Node, gradient: Any) -> None:
+        """One more."""
+        if type(gradient) is Task or (self._line and any(n is node for n, _ in self._line)):
+            self._line.append((node, gradient))
+            if len(self._line) > LATE:
+                self._next()
+        else:
+            self._add(node, gradient)
+
+    def _add(self, node: Node, gradient: Tensor | SparseRows) -> None:
+        before = self.get(node)
+        self[node] = gradient if before is None else plus(before, gradient)
+
+    def _next(self) -> None:
+        node, gradient = self._line.popleft()
+        if type(gradient) is Task:
+            gradient = gradient.finish(helping=True)
+        self._add(node, gradient)
+
+    def take(self, node: Node) -> Any:
+        """The sum; None if nothing has reached the node."""
+        if type(node) is Leaf:
+            while self._line:
+                self._next()
+        return self.pop(node, None)
+
+    def spread(self, node: Node, gradient: Any, wanted: set[Node]) -> None:
+        """Add what the operation's pullbacks make of the gradient of its output."""
+        if type(gradient) is SparseRows:
+            gradient = wrap(gradient.to_dense())
+        if onlookers:
+            for parent, share in observed_by_all(node, node.operation.pull, node, gradient, wanted):
+                tell("pulled", node, gradient, parent, share)
+                self._add(parent, share)
+        elif self._may_wait and gradient._data.size >= SMALL:
+            for parent, share in node.operation.pull(node, gradient, wanted, _perhaps_later):
+                self.add(parent, share)
+        else:
+            for parent, share in node.operation.pull(node, gradient, wanted):
+                self.add(parent, share)
+
+
+differentiation.empty_sums.fill(Gradients)
+
+
+def _perhaps_later(
+    share: Callable, parent: Node, pullback: Callable, g: Tensor, *arguments: Any
+) -> Any:
+    """A parent's share of the gradient g; of a leaf, if worth it, a task for another thread."""
+    # As many as for the weight (outputs, inputs, …) of a layer whose output g belongs to.
+    cost = g._data.size * math.prod(parent.shape[1:])
+    worth_it = LEAST_LATE <= cost <= MOST_LATE and type(g._data) is np.ndarray
+    if type(parent) is not Leaf or not worth_it:
+        return share(parent, pullback, g, *arguments)
+    task = Task(_unrecorded, share, parent, pullback, g, *arguments)
+    offer([task])
+    return task
+
+
+def _unrecorded(f: Callable, *arguments: Any) -> Any:
+    with recording(False):  # the other thread's own setting is another one
+        return f(*arguments)
+
+
+def plus(a: Tensor | SparseRows, b: Tensor | SparseRows) -> Tensor | SparseRows:
+    """The sum of two gradients."""
+    if type(a) is type(b) is Tensor and not (is_grad_enabled() or onlookers or cuda_in_use):
+        return wrap(a._data + b._data)  # `a + b`, with nobody to tell
+    return differentiation.plus(a, b)
+
+
+@differentiation.accumulate.fill
+def accumulate_without_copy(tensor: Tensor, gradient: Tensor | SparseRows) -> None:
+    """Add to `tensor.grad`. The first gradient becomes it, copied if anybody else holds it."""
+    if (
+        tensor._grad is None
+        and type(gradient) is Tensor
+        and _holders(gradient) == _SOLE
+        and (gradient._data.base is None or held_alone(gradient._data))
+        and gradient.shape == tensor.shape
+        and gradient.dtype == tensor.dtype
+    ):
+        tensor._grad = gradient
+    else:
+        differentiation.accumulate.plain(tensor, gradient)
+
+
+def _holders(tensor: Tensor) -> tuple[int, int]:
+    return sys.getrefcount(tensor), sys.getrefcount(tensor._data)
+
+
+def _holders_of_a_fresh_one() -> tuple[int, int]:
+    """Of a gradient that only the walk back holds, and lets go: how many it has when it arrives."""
+    found = []
+
+    def look(tensor: Tensor, gradient: Tensor) -> None:
+        found.append(_holders(gradient))
+
+    before, differentiation.accumulate.now = differentiation.accumulate.now, look
+    try:
+        Tensor(1.0, requires_grad=True).backward()
+    finally:
+        differentiation.accumulate.now = before
+    return found[0]
+
+
+_SOLE = _holders_of_a_fresh_one()

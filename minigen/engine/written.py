@@ -1,0 +1,179 @@
+"""Operations written out: what `Operation.__call__` decides anew with every call was known when the
+operation was defined. Which inputs have pullbacks, what these keep, whether inputs broadcast: here
+that is decided once, and what remains is written down as a function of its own, as dataclasses are.
+Calls take half the time. Where anything is out of the ordinary (somebody looks on, a GPU is in use,
+dtypes differ) the function calls the operation itself.
+
+`print(source(minigen.mul))` shows one.
+"""
+
+from __future__ import annotations
+
+import keyword
+import linecache
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigen.backend import FLOAT32, FLOAT64, cuda_in_use, is_array
+from minigen.engine.calls import onlookers, told
+from minigen.engine.versions import cell_of, share_count
+from minigen.operands import explained
+from minigen.operation import Operation, callable_of, save
+from minigen.tape import Node, mode
+from minigen.tensor import Tensor, wrap
+
+# What every function that is written out may name. Names of inputs do not begin with `_`.
+SHARED = {
+    "_Tensor": Tensor, "_Node": Node, "_mode": mode.get, "_wrap": wrap, "_cell_of": cell_of,
+    "_share_count": share_count, "_save": save, "_explained": explained, "_told": told,
+    "_onlookers": onlookers, "_cuda_in_use": cuda_in_use, "_is_array": is_array,
+    "_generic": np.generic, "_FLOAT32": FLOAT32, "_FLOAT64": FLOAT64,
+}  # fmt: skip
+
+
+@callable_of.fill
+def written_out(op: Operation) -> Callable[..., Tensor]:
+    """The operation as a function that does the same."""
+    if op.variadic or any(name.startswith("_") for name in op.inputs):
+        return _of_many(op)
+    text, file = _text(op), f"{__file__}:{op.name}"
+    linecache.cache[file] = len(text), None, text.splitlines(True), file  # for tracebacks
+    names = {**SHARED, "_op": op, "_value": op.value}
+    names["_defaults"] = [p.default for p in op.signature.parameters.values()]
+    exec(compile(text, file, "exec"), names)
+    return names[_name(op)]
+
+
+def source(f: Callable[..., Tensor]) -> str:
+    """What was written for an operation, such as `minigen.mul`.
+
+    Raises:
+        TypeError: `f` is no operation.
+    """
+    if not isinstance(getattr(f, "operation", None), Operation):
+        raise TypeError(f"source: expected an operation such as minigen.mul, not {f!r}")
+    return _text(f.operation)
+
+
+def _name(op: Operation) -> str:
+    usable = op.name.isidentifier() and not keyword.iskeyword(op.name)
+    return op.name if usable else "operation"
+
+
+def _of_many(op: Operation) -> Callable[..., Tensor]:
+    """Of any number of inputs, whose pullbacks are joint."""
+    value = op.value
+    usual = op.variadic and op.joint is not None and "y" not in op.joint[1] and not op.view
+    keeps_inputs = usual and op.inputs[0] in op.joint[1]
+
+    def apply(*inputs: Any, **options: Any) -> Tensor:
+        if onlookers or cuda_in_use:
+            return told(op, inputs, options)
+        if not usual or not all(isinstance(x, Tensor) for x in inputs):
+            return op(*inputs, **options)
+        arrays = [x._data for x in inputs]
+        try:
+            y = wrap(value(*arrays, **options))
+        except Exception as error:
+            raise explained(op, error, arrays, options) from error
+        if mode.get()[0]:
+            nodes = [x._node for x in inputs]
+            if nodes.count(None) < len(nodes):
+                kept = {i: save(x) for i, x in enumerate(inputs)} if keeps_inputs else {}
+                y._node = Node(op, nodes, kept, options, y._data)
+        return y
+
+    return apply
+
+
+def _tuple(names: Sequence[str]) -> str:
+    return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+
+
+def _text(op: Operation) -> str:
+    """The function's source."""
+    names, indices = op.inputs, range(len(op.inputs))
+    parameters = [
+        name if p.default is p.empty else f"{name}=_defaults[{i}]"
+        for i, (name, p) in enumerate(op.signature.parameters.items())
+    ]
+    all_inputs = ", ".join(names)
+    arrays, nodes = (_tuple([f"_{x}{i}" for i in indices]) for x in "an")
+    otherwise = f"return _op({all_inputs}, **_options)"
+    lines = [
+        f"def {_name(op)}({', '.join(parameters)}, **_options):",
+        "    if _onlookers or _cuda_in_use:",
+        f"        return _told(_op, {_tuple(names)}, _options)",
+    ]
+    for i, name in enumerate(names):
+        lines += [
+            f"    if isinstance({name}, _Tensor):",
+            f"        _a{i}, _n{i} = {name}._data, {name}._node",
+        ]
+        if op.elementwise:
+            lines += [
+                f"        _d{i} = _a{i}.dtype",
+                f"    elif type({name}) is float or type({name}) is int:",
+                f"        _a{i}, _n{i}, _d{i} = {name}, None, None",
+                "    else:",
+                f"        {otherwise}",
+            ]
+        else:
+            lines += [
+                f"    elif isinstance({name}, _generic) or _is_array({name}):",
+                f"        {otherwise}",
+                "    else:",
+                f"        _a{i}, _n{i} = {name}, None",
+            ]
+        if not op.differentiable(i):
+            lines += [f"    _n{i} = None"]
+    if op.elementwise:
+        first = "".join(f"_d{i} if _d{i} is not None else " for i in indices[:-1])
+        lines += [f"    _d = {first}_d{indices[-1]}"]
+        lines += ["    if _d is not _FLOAT32 and _d is not _FLOAT64:", f"        {otherwise}"]
+        for i in indices if len(names) > 1 else ():
+            lines += [f"    if _d{i} is not _d and _d{i} is not None:", f"        {otherwise}"]
+    lines += [
+        "    try:",
+        f"        _y = _wrap(_value({arrays[1:-1].rstrip(',')}, **_options))",
+        "    except Exception as error:",
+        f"        raise _explained(_op, error, {arrays}, _options) from error",
+    ]
+    if op.view:
+        lines += [f"    _share_count(_y, {names[0]})"]
+    recorded = [i for i in indices if op.differentiable(i)]
+    if recorded:
+        some = " or ".join(f"_n{i} is not None" for i in recorded)
+        lines += [f"    if ({some}) and _mode()[0]:", "        _kept = {}"]
+        for i, name in enumerate(names):
+            lines += _keeping(op, name, name, f"_a{i}", f"_n{i}", recorded)
+        lines += _keeping(op, "y", "_y", "_y._data", "_y", recorded)
+        lines += [f"        _y._node = _Node(_op, {nodes}, _kept, _options, _y._data)"]
+    return "\n".join([*lines, "    return _y", ""])
+
+
+def _keeping(
+    op: Operation, name: str, x: str, array: str, node: str, recorded: list[int]
+) -> list[str]:
+    """The lines that keep an input, or the output, if a pullback that will run names it."""
+    users = [i for i in recorded if name in op.needed([op.inputs[i]])]
+    if not users:
+        return []
+    lines = [
+        f"_c = {x}._version or _cell_of({x})",
+        f"_kept[{name!r}] = {array}, True, _c, _c[0]",
+    ]
+    tensor_for_sure = x == "_y" or (len(recorded) == 1 and op.inputs[recorded[0]] == name)
+    if not tensor_for_sure:
+        lines = [
+            f"if isinstance({x}, _Tensor):",
+            *[f"    {line}" for line in lines],
+            "else:",
+            f"    _kept[{name!r}] = _save({x})",
+        ]
+    if users != recorded and not op.joint:
+        some = " or ".join(f"_n{i} is not None" for i in users)
+        lines = [f"if {some}:", *[f"    {line}" for line in lines]]
+    return [f"        {line}" for line in lines]
