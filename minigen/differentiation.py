@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from minigen.seams import Seam
-from minigen.sparse import SparseRows
+from minigen.sparse import SparseRows, plus
 from minigen.tape import Node, Sums, recording, walk_back
 from minigen.tensor import Tensor, wrap
 
@@ -161,14 +161,6 @@ class Gradients(Sums):
         if isinstance(gradient, SparseRows):
             gradient = wrap(gradient.to_dense())
         super().spread(node, gradient, wanted)
-
-
-def plus(a: Tensor | SparseRows, b: Tensor | SparseRows) -> Tensor | SparseRows:
-    """The sum of two gradients."""
-    if isinstance(a, SparseRows) == isinstance(b, SparseRows):
-        return a + b
-    rows, dense = (a, b) if isinstance(a, SparseRows) else (b, a)
-    return wrap(rows.add_to(dense._data))
 
 
 @Seam

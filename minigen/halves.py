@@ -19,6 +19,7 @@ def is_half(x: Any) -> bool:
     return getattr(x, "dtype", None) == FLOAT16
 
 
+@functools.lru_cache(256)
 def of_halves(op: Any) -> Any:
     """The same operation, whose value and pullbacks compute in float32 what comes and goes as
     float16."""

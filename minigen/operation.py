@@ -89,7 +89,7 @@ class Operation:
         if self.elementwise:
             inputs = promoted(self, inputs)
         arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
-        op = self if self.exact or not any(is_half(x) for x in arrays) else self.of_halves
+        op = self if self.exact or not any(is_half(x) for x in arrays) else of_halves(self)
         try:
             y = wrap(compute(op, arrays, options))
         except Exception as error:
@@ -115,11 +115,6 @@ class Operation:
         bound.apply_defaults()
         return bound.args
 
-    @functools.cached_property
-    def of_halves(self) -> Operation:
-        """The same for float16."""
-        return of_halves(self)
-
     def differentiable(self, place: int) -> bool:
         """Whether the input at this place has a pullback."""
         return self.joint is not None or self.inputs[place] in self.pullbacks
@@ -135,61 +130,53 @@ class Operation:
 
     def _kept(self, inputs: Sequence[Any], nodes: Sequence[Node | None], y: Tensor) -> dict:
         """What the pullbacks need; by name, or by place where one name stands for all inputs."""
-        names = range(len(inputs)) if self.variadic else self.inputs
-        needed = self.needed([n for n, node in zip(names, nodes, strict=False) if node is not None])
+        names = self._keys(inputs)
+        needed = self.needed([n for n, node in zip(names, nodes, strict=True) if node is not None])
         if self.variadic and self.inputs[0] in needed:
             needed.update(names)
-        kept = {n: save(x) for n, x in zip(names, inputs, strict=False) if n in needed}
-        if "y" in needed:
-            kept["y"] = save(y)
-        return kept
+        named = [*zip(names, inputs, strict=True), ("y", y)]
+        return {name: save(x) for name, x in named if name in needed}
 
-    def pull(
-        self, node: Node, g: Tensor, wanted: set[Node], run: Callable | None = None
-    ) -> list[tuple[Node, Any]]:
-        """The wanted ones among the inputs' nodes, each with what its pullback makes of g.
+    def _keys(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        """The inputs' names, or places if one name stands for all."""
+        return range(len(inputs)) if self.variadic else self.inputs
 
-        `run(share, *arguments)`, if given, stands for the call `share(*arguments)` that makes it.
-        """
-        names = self._restored(node)
+    def pull(self, node: Node, g: Tensor, wanted: set[Node]) -> list[tuple[Node, Any]]:
+        """The wanted ones among the inputs' nodes, each with what its pullback makes of g."""
+        names = self.restored(node)
         if self.joint:
             names["needs"] = [parent in wanted for parent in node.inputs]
             pullback, parameters = self.joint
             gradients = pullback(g, *[names[p] for p in parameters])
             pairs = zip(node.inputs, gradients, strict=True)
-            return [(p, self._fitted(h, p)) for p, h in pairs if p in wanted and h is not None]
+            return [(p, self.fitted(h, p)) for p, h in pairs if p in wanted and h is not None]
         pairs = []
         for name, parent in zip(self.inputs, node.inputs, strict=True):
             if parent in wanted:
                 pullback, parameters = self.pullbacks[name]
                 names["shape"], names["dtype"] = parent.shape, parent.dtype
-                arguments = (parent, pullback, g, *[names[p] for p in parameters])
-                share = run(self._share, *arguments) if run else self._share(*arguments)
-                pairs.append((parent, share))
+                h = pullback(g, *[names[p] for p in parameters])
+                pairs.append((parent, self.fitted(h, parent)))
         return pairs
 
-    def _restored(self, node: Node) -> dict[str, Any]:
+    def restored(self, node: Node) -> dict[str, Any]:
         """What the node has kept, by name, as tensors; its options too."""
         if node.kept is None:
             raise RuntimeError(
                 f"{self.name}: what its pullback needs was freed by an earlier backward; pass "
                 "retain_graph=True to that one"
             )
-        names, recorded = dict(node.options), is_grad_enabled()
-        for name, saved in node.kept.items():
-            x = names[name] = restore(saved, self, name)
-            if recorded and isinstance(x, Tensor):  # the gradient is to be differentiated, too
-                place = name if self.variadic else self.inputs.index(name) if name != "y" else None
-                x._node = node if name == "y" else node.inputs[place]
+        names = {name: restore(saved, self, name) for name, saved in node.kept.items()}
+        if is_grad_enabled():  # the gradient is to be differentiated, too
+            nodes = dict(zip(self._keys(node.inputs), node.inputs, strict=True)) | {"y": node}
+            for name, x in names.items():
+                if isinstance(x, Tensor):
+                    x._node = nodes[name]
         if self.variadic:
-            names[self.inputs[0]] = tuple([names.get(i) for i in range(len(node.inputs))])
-        return names
+            names[self.inputs[0]] = tuple([x for name, x in names.items() if name != "y"])
+        return names | node.options
 
-    def _share(self, parent: Node, pullback: Callable, g: Tensor, *arguments: Any) -> Any:
-        """What one pullback makes of g."""
-        return self._fitted(pullback(g, *arguments), parent)
-
-    def _fitted(self, h: Any, parent: Node) -> Tensor | SparseRows:
+    def fitted(self, h: Any, parent: Node) -> Tensor | SparseRows:
         """What a pullback returned, checked; summed over the axes where its input broadcast."""
         if not isinstance(h, Tensor | SparseRows):
             raise TypeError(f"{self.name}: a pullback returned a {type(h).__name__}, not a Tensor")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from minigen.backend import Array, as_array, namespace
+from minigen.backend import Array, as_array, device_of, namespace
 from minigen.kernels.cuda import optim as cuda
 
 
@@ -41,6 +43,11 @@ class SparseRows:
         """That of the values."""
         return self.values.dtype
 
+    @property
+    def device(self) -> str:
+        """Where the values are: `"cpu"`, `"cuda:0"`, …"""
+        return device_of(self.values)
+
     def __add__(self, other: SparseRows) -> SparseRows:
         xp = namespace(self.values)
         rows = xp.concatenate([self.rows, other.rows])
@@ -58,3 +65,12 @@ class SparseRows:
 
     def __repr__(self) -> str:
         return f"SparseRows({len(self.rows)} rows of {self.shape}, {self.dtype})"
+
+
+def plus(a: Any, b: Any) -> Any:
+    """The sum of two gradients, tensors or row-sparse: these stay so among themselves, and become
+    dense where they meet tensors."""
+    if isinstance(a, SparseRows) == isinstance(b, SparseRows):
+        return a + b
+    rows, tensor = (a, b) if isinstance(a, SparseRows) else (b, a)
+    return type(tensor)(rows.add_to(tensor._data))

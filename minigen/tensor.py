@@ -95,8 +95,7 @@ class Tensor(Protocols):
         if gradient is not None:
             if not isinstance(gradient, Tensor | SparseRows):
                 raise TypeError(f"grad must be a Tensor or None, not a {class_name(gradient)}")
-            values = gradient._data if isinstance(gradient, Tensor) else gradient.values
-            given = gradient.shape, gradient.dtype, device_of(values)
+            given = gradient.shape, gradient.dtype, gradient.device
             if given != (self.shape, self.dtype, self.device):
                 raise ValueError(
                     f"grad: the gradient {given[1]} {given[0]} on {given[2]} does not fit the "
@@ -196,9 +195,14 @@ class Tensor(Protocols):
 def wrap(data: Any) -> Tensor:
     """A tensor around the result of a value function (NumPy returns 0-d results as scalars)."""
     tensor = Tensor.__new__(Tensor)
-    tensor._data = data if type(data) is np.ndarray else as_array(data)
+    tensor._data = data if type(data) is np.ndarray else as_result(data)
     tensor._node = tensor._version = tensor._grad = None
     return tensor
+
+
+def as_result(data: Any) -> Array:
+    """What a value function returned, as an array."""
+    return np.asarray(data) if isinstance(data, np.generic) else as_array(data)
 
 
 @Seam

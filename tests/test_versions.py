@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
-from minigen import Tensor, nn, optim, versions
+from minigen import Tensor, nn, optim
 from minigen import functional as F
+from minigen.engine import memories
 from minigen.kernels import memory
 
 try:
@@ -155,17 +156,17 @@ def test_nothing_is_remembered_of_memory_that_is_gone():
             (tensor * 2).numpy()
         for _ in range(3):
             large = memory.empty((600, 600), np.float32)  # the same again and again
-            assert len(versions.shared_cell(large, [0])[1]) == 1
+            assert len(memories.shared_cell(large, [0])[1]) == 1
             del large
 
     gc.collect()
     Tensor(np.ones(1))  # clears what is gone
-    before = len(versions._owners)
+    before = len(memories._owners)
     for _ in range(3):
         use()
     Tensor(np.ones(1))
-    assert len(versions._owners) <= before + 2 and gc.collect() == 0
-    assert len(versions._regions) == len(versions._ends) <= len(versions._owners) + 1
+    assert len(memories._owners) <= before + 2 and gc.collect() == 0
+    assert len(memories._regions) == len(memories._ends) <= len(memories._owners) + 1
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_an_index_that_changes_is_noticed_or_was_copied(f):
 
 
 def test_memory_of_numpys_own_is_found_when_the_first_other_comes(monkeypatch):
-    monkeypatch.setattr(versions, "_by_address", [False])
+    monkeypatch.setattr(memories, "_by_address", [False])
     array = np.ones(3)
     kept, x = Tensor(array), Tensor(np.ones(3), requires_grad=True)
     y = (x * kept).sum()

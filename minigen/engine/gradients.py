@@ -14,9 +14,11 @@ import numpy as np
 from minigen import differentiation
 from minigen.backend import cuda_in_use, threads
 from minigen.engine.calls import observed_by_all, onlookers, tell
+from minigen.engine.versions import restore_unchanged
 from minigen.kernels.memory import held_alone
 from minigen.kernels.threads import Task, offer
-from minigen.sparse import SparseRows
+from minigen.operation import Operation
+from minigen.sparse import SparseRows, plus
 from minigen.tape import Leaf, Node, is_grad_enabled, recording
 from minigen.tensor import Tensor, wrap
 
@@ -39,22 +41,20 @@ class Gradients(differentiation.Gradients):
 
     def add(self, node: Node, gradient: Any) -> None:
         """One more."""
-        if type(gradient) is Task or (self._line and any(n is node for n, _ in self._line)):
+        if type(gradient) is Task or (self._line and node in [n for n, _ in self._line]):
             self._line.append((node, gradient))
             if len(self._line) > LATE:
                 self._next()
         else:
-            self._add(node, gradient)
-
-    def _add(self, node: Node, gradient: Tensor | SparseRows) -> None:
-        before = self.get(node)
-        self[node] = gradient if before is None else plus(before, gradient)
+            before = self.get(node)
+            self[node] = gradient if before is None else _plus(before, gradient)
 
     def _next(self) -> None:
         node, gradient = self._line.popleft()
         if type(gradient) is Task:
             gradient = gradient.finish(helping=True)
-        self._add(node, gradient)
+        before = self.get(node)
+        self[node] = gradient if before is None else _plus(before, gradient)
 
     def take(self, node: Node) -> Any:
         """The sum; None if nothing has reached the node."""
@@ -67,45 +67,68 @@ class Gradients(differentiation.Gradients):
         """Add what the operation's pullbacks make of the gradient of its output."""
         if type(gradient) is SparseRows:
             gradient = wrap(gradient.to_dense())
+        op = node.operation
         if onlookers:
-            for parent, share in observed_by_all(node, node.operation.pull, node, gradient, wanted):
+            for parent, share in observed_by_all(node, op.pull, node, gradient, wanted):
                 tell("pulled", node, gradient, parent, share)
-                self._add(parent, share)
-        elif self._may_wait and gradient._data.size >= SMALL:
-            for parent, share in node.operation.pull(node, gradient, wanted, _perhaps_later):
+                self.add(parent, share)
+        elif op.joint or node.kept is None:
+            for parent, share in op.pull(node, gradient, wanted):
                 self.add(parent, share)
         else:
-            for parent, share in node.operation.pull(node, gradient, wanted):
-                self.add(parent, share)
+            self._spread(node, gradient, wanted)
+
+    def _spread(self, node: Node, g: Tensor, wanted: set[Node]) -> None:
+        """`Operation.pull`, with the bodies of what it calls in the place of the calls."""
+        op, recorded = node.operation, is_grad_enabled()
+        names = dict(node.options)
+        for name, saved in node.kept.items():
+            x = names[name] = restore_unchanged(saved, op, name)
+            if recorded and saved[1]:
+                x._node = node if name == "y" else node.inputs[op.inputs.index(name)]
+        may_wait = self._may_wait and g._data.size >= SMALL
+        for name, parent in zip(op.inputs, node.inputs, strict=True):
+            if parent not in wanted:
+                continue
+            pullback, parameters = op.pullbacks[name]
+            arguments = []
+            if parameters:
+                names["shape"], names["dtype"] = parent.shape, parent.dtype
+                arguments = [names[p] for p in parameters]
+            if may_wait and type(parent) is Leaf and _worth_it(parent, g):
+                h = Task(_late_share, op, parent, pullback, g, *arguments)
+                offer([h])
+            else:
+                h = pullback(g, *arguments)
+                if not (
+                    type(h) is Tensor
+                    and h._data.shape == parent.shape
+                    and h._data.dtype is parent.dtype
+                ):
+                    h = op.fitted(h, parent)
+            self.add(parent, h)
 
 
 differentiation.empty_sums.fill(Gradients)
 
 
-def _perhaps_later(
-    share: Callable, parent: Node, pullback: Callable, g: Tensor, *arguments: Any
-) -> Any:
-    """A parent's share of the gradient g; of a leaf, if worth it, a task for another thread."""
+def _worth_it(leaf: Leaf, g: Tensor) -> bool:
+    """Whether another thread should compute the leaf's share of g."""
     # As many as for the weight (outputs, inputs, …) of a layer whose output g belongs to.
-    cost = g._data.size * math.prod(parent.shape[1:])
-    worth_it = LEAST_LATE <= cost <= MOST_LATE and type(g._data) is np.ndarray
-    if type(parent) is not Leaf or not worth_it:
-        return share(parent, pullback, g, *arguments)
-    task = Task(_unrecorded, share, parent, pullback, g, *arguments)
-    offer([task])
-    return task
+    cost = g._data.size * math.prod(leaf.shape[1:])
+    return LEAST_LATE <= cost <= MOST_LATE and type(g._data) is np.ndarray
 
 
-def _unrecorded(f: Callable, *arguments: Any) -> Any:
+def _late_share(op: Operation, leaf: Leaf, pullback: Callable, g: Tensor, *arguments: Any) -> Any:
     with recording(False):  # the other thread's own setting is another one
-        return f(*arguments)
+        return op.fitted(pullback(g, *arguments), leaf)
 
 
-def plus(a: Tensor | SparseRows, b: Tensor | SparseRows) -> Tensor | SparseRows:
-    """The sum of two gradients."""
+def _plus(a: Tensor | SparseRows, b: Tensor | SparseRows) -> Tensor | SparseRows:
+    """Their sum."""
     if type(a) is type(b) is Tensor and not (is_grad_enabled() or onlookers or cuda_in_use):
         return wrap(a._data + b._data)  # `a + b`, with nobody to tell
-    return differentiation.plus(a, b)
+    return plus(a, b)
 
 
 @differentiation.accumulate.fill
@@ -116,6 +139,7 @@ def accumulate_without_copy(tensor: Tensor, gradient: Tensor | SparseRows) -> No
         and type(gradient) is Tensor
         and _holders(gradient) == _SOLE
         and (gradient._data.base is None or held_alone(gradient._data))
+        and 0 not in gradient._data.strides  # an expanded one would be written several times
         and gradient.shape == tensor.shape
         and gradient.dtype == tensor.dtype
     ):

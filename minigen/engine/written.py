@@ -16,20 +16,22 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import FLOAT32, FLOAT64, cuda_in_use, is_array
+from minigen.backend import FLOAT16, FLOAT32, FLOAT64, cuda_in_use, is_array
 from minigen.engine.calls import onlookers, told
 from minigen.engine.versions import cell_of, share_count
 from minigen.operands import explained
 from minigen.operation import Operation, callable_of, save
 from minigen.tape import Node, mode
-from minigen.tensor import Tensor, wrap
+from minigen.tensor import Tensor, as_result, wrap
 
 # What every function that is written out may name. Names of inputs do not begin with `_`.
 SHARED = {
-    "_Tensor": Tensor, "_Node": Node, "_mode": mode.get, "_wrap": wrap, "_cell_of": cell_of,
+    "_Tensor": Tensor, "_Node": Node, "_mode": mode.get, "_new": Tensor.__new__,
+    "_ndarray": np.ndarray, "_generic": np.generic, "_is_array": is_array,
+    "_as_result": as_result, "_cell_of": cell_of,
+    "_FLOAT16": FLOAT16, "_FLOAT32": FLOAT32, "_FLOAT64": FLOAT64,
     "_share_count": share_count, "_save": save, "_explained": explained, "_told": told,
-    "_onlookers": onlookers, "_cuda_in_use": cuda_in_use, "_is_array": is_array,
-    "_generic": np.generic, "_FLOAT32": FLOAT32, "_FLOAT64": FLOAT64,
+    "_onlookers": onlookers, "_cuda_in_use": cuda_in_use,
 }  # fmt: skip
 
 
@@ -74,6 +76,8 @@ def _of_many(op: Operation) -> Callable[..., Tensor]:
         if not usual or not all(isinstance(x, Tensor) for x in inputs):
             return op(*inputs, **options)
         arrays = [x._data for x in inputs]
+        if not op.exact and FLOAT16 in [a.dtype for a in arrays]:
+            return op(*inputs, **options)
         try:
             y = wrap(value(*arrays, **options))
         except Exception as error:
@@ -112,7 +116,7 @@ def _text(op: Operation) -> str:
             f"    if isinstance({name}, _Tensor):",
             f"        _a{i}, _n{i} = {name}._data, {name}._node",
         ]
-        if op.elementwise:
+        if op.elementwise and op.differentiable(i):
             lines += [
                 f"        _d{i} = _a{i}.dtype",
                 f"    elif type({name}) is float or type({name}) is int:",
@@ -121,6 +125,8 @@ def _text(op: Operation) -> str:
                 f"        {otherwise}",
             ]
         else:
+            if not op.exact:
+                lines += [f"        if _a{i}.dtype is _FLOAT16:", f"            {otherwise}"]
             lines += [
                 f"    elif isinstance({name}, _generic) or _is_array({name}):",
                 f"        {otherwise}",
@@ -129,28 +135,37 @@ def _text(op: Operation) -> str:
             ]
         if not op.differentiable(i):
             lines += [f"    _n{i} = None"]
+    recorded = [i for i in indices if op.differentiable(i)]
     if op.elementwise:
-        first = "".join(f"_d{i} if _d{i} is not None else " for i in indices[:-1])
-        lines += [f"    _d = {first}_d{indices[-1]}"]
+        first = "".join(f"_d{i} if _d{i} is not None else " for i in recorded[:-1])
+        lines += [f"    _d = {first}_d{recorded[-1]}"]
         lines += ["    if _d is not _FLOAT32 and _d is not _FLOAT64:", f"        {otherwise}"]
-        for i in indices if len(names) > 1 else ():
+        for i in recorded if len(recorded) > 1 else ():
             lines += [f"    if _d{i} is not _d and _d{i} is not None:", f"        {otherwise}"]
     lines += [
         "    try:",
-        f"        _y = _wrap(_value({arrays[1:-1].rstrip(',')}, **_options))",
+        f"        _data = _value({arrays[1:-1].rstrip(',')}, **_options)",
         "    except Exception as error:",
         f"        raise _explained(_op, error, {arrays}, _options) from error",
+        "    _y = _new(_Tensor)",
+        "    _y._data = _data = _data if type(_data) is _ndarray else _as_result(_data)",
+        "    _y._node = _y._version = _y._grad = None",
     ]
     if op.view:
-        lines += [f"    _share_count(_y, {names[0]})"]
-    recorded = [i for i in indices if op.differentiable(i)]
+        lines += [
+            "    _base = _data.base",
+            "    if _data is _a0 or (_base is not None and (_base is _a0 or _base is _a0.base)):",
+            f"        _y._version = {names[0]}._version or _cell_of({names[0]})",
+            "    else:",
+            f"        _share_count(_y, {names[0]})",
+        ]
     if recorded:
         some = " or ".join(f"_n{i} is not None" for i in recorded)
         lines += [f"    if ({some}) and _mode()[0]:", "        _kept = {}"]
         for i, name in enumerate(names):
             lines += _keeping(op, name, name, f"_a{i}", f"_n{i}", recorded)
-        lines += _keeping(op, "y", "_y", "_y._data", "_y", recorded)
-        lines += [f"        _y._node = _Node(_op, {nodes}, _kept, _options, _y._data)"]
+        lines += _keeping(op, "y", "_y", "_data", "_y", recorded)
+        lines += [f"        _y._node = _Node(_op, {nodes}, _kept, _options, _data)"]
     return "\n".join([*lines, "    return _y", ""])
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from minigen.backend import FLOAT32, Array
 from minigen.functional.arguments import axis, refuse, require_floating
 from minigen.functional.pointwise import clamp, converted, erf, exp, sigmoid, tanh, where
-from minigen.kernels import elementwise
 from minigen.halves import in_float32
+from minigen.kernels import elementwise
 from minigen.operation import operation
 from minigen.tensor import Tensor
 

@@ -12,8 +12,8 @@ import numpy as np
 from minigen.backend import Array, namespace, require_fit
 from minigen.functional.arguments import pair, refuse, require_floating
 from minigen.functional.shape import _in_rows, _index
-from minigen.kernels import windows
 from minigen.halves import in_float32
+from minigen.kernels import windows
 from minigen.operation import operation
 from minigen.tensor import Tensor
 

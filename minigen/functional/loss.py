@@ -12,8 +12,8 @@ from minigen.functional.arguments import refuse, require_floating
 from minigen.functional.pointwise import abs, clamp, exp, log, log1p, sigmoid, weighted, where
 from minigen.functional.random import ones
 from minigen.functional.shape import _gather
-from minigen.kernels.elementwise import spread
 from minigen.halves import in_float32
+from minigen.kernels.elementwise import spread
 from minigen.operation import operation
 from minigen.tensor import Tensor
 

@@ -12,10 +12,10 @@ from minigen.functional.arguments import Dims, refuse, require_floating
 from minigen.functional.linear import same_dtype
 from minigen.functional.pointwise import clamp
 from minigen.functional.reduction import mean, norm, var
-from minigen.kernels import normalization as kernels
 from minigen.halves import in_float32
-from minigen.operation import operation
+from minigen.kernels import normalization as kernels
 from minigen.modes import no_grad
+from minigen.operation import operation
 from minigen.tape import is_grad_enabled
 from minigen.tensor import Tensor, increment_version
 

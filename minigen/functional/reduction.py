@@ -14,8 +14,8 @@ from minigen.backend import FLOAT32, INT64, Array, namespace, on_host
 from minigen.functional.arguments import Dims, axes, axis, refuse, require_floating, sizes
 from minigen.functional.pointwise import abs, converted, exp, maximum, minimum, sign, where
 from minigen.functional.shape import _index, _reshape, cat, take_along_dim
-from minigen.kernels import elementwise, pixels
 from minigen.halves import in_float32
+from minigen.kernels import elementwise, pixels
 from minigen.operation import operation
 from minigen.tensor import Tensor
 

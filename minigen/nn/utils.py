@@ -12,10 +12,10 @@ from minigen import functional as F
 from minigen.backend import FLOAT16, FLOAT32, Array, namespace, require_writable
 from minigen.functional.arguments import refuse
 from minigen.kernels.threads import single_threaded_blas
+from minigen.modes import no_grad
 from minigen.nn.convolution import ConvTranspose2d
 from minigen.nn.module import Module, Parameter
 from minigen.sparse import SparseRows
-from minigen.modes import no_grad
 from minigen.tensor import Tensor, increment_version
 
 
