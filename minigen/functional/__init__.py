@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigen.backend import to_device
@@ -248,7 +249,7 @@ def _attach() -> None:
         setattr(Tensor, f"__{name}__", f)
     Tensor.T = property(lambda self: permute(self, *reversed(range(self.ndim))))
     Tensor.size = lambda self, dim=None: self.shape if dim is None else self.shape[dim]
-    Tensor.numel = lambda self: self._data.size
+    Tensor.numel = lambda self: math.prod(self.shape)
     Tensor.__iter__ = lambda self: (self[i] for i in range(len(self)))
 
 

@@ -45,7 +45,7 @@ def matmul(input: Tensor, other: Tensor, *, out: None = None) -> Tensor:
         refuse("matmul", out=out)
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         raise TypeError("matmul: both operands must be Tensors")
-    a, b = input._data, other._data
+    a, b = input, other
     if not a.ndim or not b.ndim:
         raise ValueError(f"matmul: {a.shape} @ {b.shape}: an operand has no axis")
     if a.shape[-1] != b.shape[max(b.ndim - 2, 0)]:
@@ -199,7 +199,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         ValueError: the shapes do not fit.
         TypeError: the dtypes differ.
     """
-    x, w = input._data, weight._data
+    x, w = input, weight
     if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[1]:
         raise ValueError(
             f"linear: expected input (…, in) and weight (out, in), got {x.shape} and {w.shape}"

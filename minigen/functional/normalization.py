@@ -120,8 +120,9 @@ def batch_norm(
     mean, var = kernels.moments(data.astype(FLOAT32) if data.dtype == FLOAT16 else data)
     for running, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
         if running is not None:
-            running._data *= 1 - momentum
-            running._data += momentum * batch
+            kept = running._data
+            kept *= 1 - momentum
+            kept += momentum * batch
             increment_version(running)
     rstd = 1 / np.sqrt(var + eps)
     return _batch_norm(input, weight, bias, mean=mean, rstd=rstd, eps=eps)

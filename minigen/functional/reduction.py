@@ -78,10 +78,9 @@ def sum(
     """
     if out is not None:
         refuse("sum", out=out)
-    data = input._data
-    if dtype is not None or data.dtype.kind != "f":
+    if dtype is not None or input.dtype.kind != "f":
         input = converted(input, dtype or INT64)
-    y = _sum(input, dims=axes("sum", dim, data.ndim), keepdim=keepdim)
+    y = _sum(input, dims=axes("sum", dim, input.ndim), keepdim=keepdim)
     return y if dtype is None else converted(y, dtype)  # NumPy adds small integers as large ones
 
 
