@@ -144,17 +144,17 @@ def _text(op: Operation) -> str:
             lines += [f"    if _d{i} is not _d and _d{i} is not None:", f"        {otherwise}"]
     lines += [
         "    try:",
-        f"        _data = _value({arrays[1:-1].rstrip(',')}, **_options)",
+        f"        _result = _value({arrays[1:-1].rstrip(',')}, **_options)",
         "    except Exception as error:",
         f"        raise _explained(_op, error, {arrays}, _options) from error",
         "    _y = _new(_Tensor)",
-        "    _y._data = _data = _data if type(_data) is _ndarray else _as_result(_data)",
+        "    _y._data = _result = _result if type(_result) is _ndarray else _as_result(_result)",
         "    _y._node = _y._version = _y._grad = None",
     ]
     if op.view:
         lines += [
-            "    _base = _data.base",
-            "    if _data is _a0 or (_base is not None and (_base is _a0 or _base is _a0.base)):",
+            "    _base = _result.base",
+            "    if _result is _a0 or (_base is not None and (_base is _a0 or _base is _a0.base)):",
             f"        _y._version = {names[0]}._version or _cell_of({names[0]})",
             "    else:",
             f"        _share_count(_y, {names[0]})",
@@ -164,8 +164,8 @@ def _text(op: Operation) -> str:
         lines += [f"    if ({some}) and _mode()[0]:", "        _kept = {}"]
         for i, name in enumerate(names):
             lines += _keeping(op, name, name, f"_a{i}", f"_n{i}", recorded)
-        lines += _keeping(op, "y", "_y", "_data", "_y", recorded)
-        lines += [f"        _y._node = _Node(_op, {nodes}, _kept, _options, _data)"]
+        lines += _keeping(op, "y", "_y", "_result", "_y", recorded)
+        lines += [f"        _y._node = _Node(_op, {nodes}, _kept, _options, _result)"]
     return "\n".join([*lines, "    return _y", ""])
 
 
