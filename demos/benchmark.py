@@ -220,7 +220,7 @@ def elementwise(bench: Bench, images: int) -> None:
             out = f(F, *xs, *ys)
         g = Tensor(np.ones((), "f") if not out.ndim else target, device=bench.device)
         moved = [*xs, *ys, out, g, *xs]
-        traffic = sum(tensor.data.nbytes for tensor in moved) + p.kept
+        traffic = sum(tensor.array.nbytes for tensor in moved) + p.kept
         del out
         sides: dict[str, Call] = {}
         if bench.torch is not None:

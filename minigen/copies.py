@@ -14,7 +14,7 @@ from minigen.tensor import Tensor, same_memory
 def _copy(self) -> Tensor:
     """A tensor of its own on the same memory, without the gradient; a leaf if this is one,
     with the same history otherwise."""
-    twin = _rebuilt(type(self), self._data, None, self.requires_grad and self.is_leaf)
+    twin = _rebuilt(type(self), self._array, None, self.requires_grad and self.is_leaf)
     same_memory(twin, self)
     if not self.is_leaf:
         twin._node = self._node
@@ -27,8 +27,8 @@ def _deepcopy(self, memo: dict[int, Any]) -> Tensor:
     share its copy."""
     if not self.is_leaf:
         raise RuntimeError("only leaves can be deep-copied; detach() this tensor first")
-    if (array := memo.get(id(self._data))) is None:
-        array = memo[id(self._data)] = self._data.copy("K")
+    if (array := memo.get(id(self._array))) is None:
+        array = memo[id(self._array)] = self._array.copy("K")
     twin = memo[id(self)] = _rebuilt(type(self), array, None, self.requires_grad)
     if self._copies_grad:
         twin._grad = deepcopy(self._grad, memo)
@@ -39,7 +39,7 @@ def _deepcopy(self, memo: dict[int, Any]) -> Tensor:
 def _reduce(self, protocol: Any) -> tuple:
     """For `pickle`, as in PyTorch: a leaf without gradient arrives, with this one's
     `requires_grad` and on its device. Those that share an array share it there too."""
-    array, axes = to_device(self._data, "cpu"), None
+    array, axes = to_device(self._array, "cpu"), None
     if not array.flags.forc:  # pickle would bring the axes into another order in memory
         axes = memory_order(array.strides)
         array = array.transpose(axes)
@@ -58,7 +58,7 @@ def _rebuilt(
     if kind is Tensor:
         return made
     tensor = kind.__new__(kind)
-    tensor._data, tensor._version, tensor._node, tensor._grad = made._data, None, None, None
+    tensor._array, tensor._version, tensor._node, tensor._grad = made._array, None, None, None
     same_memory(tensor, made)
     return tensor.requires_grad_(requires_grad)
 

@@ -132,12 +132,12 @@ def _node_of(tensor: Tensor, who: str) -> Node:
 def _covector(output: Tensor, gradient: Any, who: str) -> Tensor:
     """The gradient to start from, checked."""
     if gradient is None:
-        if output._data.size != 1:
+        if output._array.size != 1:
             raise ValueError(
                 f"{who}: a gradient must be given for an output of shape {output.shape}; it can "
                 "be left out only for a single element"
             )
-        return wrap(np.ones_like(output._data))
+        return wrap(np.ones_like(output._array))
     if not isinstance(gradient, Tensor):
         gradient = Tensor(gradient, dtype=output.dtype)
     if gradient.shape != output.shape or gradient.dtype != output.dtype:

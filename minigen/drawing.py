@@ -114,7 +114,7 @@ def _boxes(order: Sequence[Node], names: Mapping[str, Tensor] | None) -> list[_B
         leaf = isinstance(node, Leaf)
         if leaf:
             tensor = node.tensor()
-            held = [] if tensor is None else [tensor._data]
+            held = [] if tensor is None else [tensor.array]
         else:
             held = [data for data, *_ in (node.kept or {}).values()] + [*node.options.values()]
         size = 0

@@ -99,7 +99,7 @@ def _check_orders(
     seed: int,
 ) -> list[float]:
     given = [inputs] if isinstance(inputs, Tensor) or is_array(inputs) else list(inputs)
-    values = [x.data if isinstance(x, Tensor) else np.asarray(x) for x in given]
+    values = [x.array if isinstance(x, Tensor) else np.asarray(x) for x in given]
     floating = [i for i, x in enumerate(values) if x.dtype.kind == "f"]
     checked = [i for i in floating if isinstance(given[i], Tensor) and given[i].requires_grad]
     checked = checked or floating
@@ -153,7 +153,7 @@ class _Trial:
     def outputs(self, values: Sequence[Array]) -> list[np.ndarray]:
         if self.grad is not None:
             return [np.asarray(self.f(*values), FLOAT64)]
-        return [to_device(y.data, "cpu") for y in self.f(*values)[1]]
+        return [to_device(y.array, "cpu") for y in self.f(*values)[1]]
 
     def pull(self, covectors: list[np.ndarray]) -> list[np.ndarray]:
         """The gradients that are to be checked."""
@@ -198,7 +198,7 @@ class _Trial:
             if pairs:
                 ys, cs = zip(*pairs, strict=True)
                 found = gradients_of(ys, wanted, cs, create_graph=True, allow_unused=True)
-            zeros = [Tensor(np.zeros_like(x.data)) for x in wanted]
+            zeros = [Tensor(np.zeros_like(x.array)) for x in wanted]
             return [*tensors, *u], [
                 z if g is None else g for g, z in zip(found, zeros, strict=True)
             ]

@@ -88,7 +88,7 @@ class Operation:
         inputs = [plain(x) for x in self._in_order(inputs, options)]
         if self.elementwise:
             inputs = promoted(self, inputs)
-        arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
+        arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
         op = self if self.exact or not any(is_half(x) for x in arrays) else of_halves(self)
         try:
             y = wrap(compute(op, arrays, options))
@@ -199,7 +199,7 @@ def compute(op: Operation, arrays: Sequence[Any], options: dict[str, Any]) -> An
 @Seam
 def save(x: Any) -> tuple:
     """What is kept of an input or an output: array or other value, whether it was a tensor."""
-    return (x._data, True) if isinstance(x, Tensor) else (x, False)
+    return (x._array, True) if isinstance(x, Tensor) else (x, False)
 
 
 @Seam

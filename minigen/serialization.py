@@ -99,7 +99,7 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
                 raise TypeError(f"save: names are str with a letter at least; {key!r} is none")
             yield from _flat(item, f"{name}.{key}" if name else key)
         return
-    array = value._data if isinstance(value, Tensor) else value
+    array = value.array if isinstance(value, Tensor) else value
     if not name or not is_array(array):
         what = getattr(array, "dtype", class_name(array))
         raise TypeError(

@@ -73,4 +73,4 @@ def plus(a: Any, b: Any) -> Any:
     if isinstance(a, SparseRows) == isinstance(b, SparseRows):
         return a + b
     rows, tensor = (a, b) if isinstance(a, SparseRows) else (b, a)
-    return type(tensor)(rows.add_to(tensor._data))
+    return type(tensor)(rows.add_to(tensor.array))

@@ -38,11 +38,11 @@ class Tensor(Protocols):
     know that two memory maps show one file.
     """
 
-    __slots__ = ("_data", "_node", "_version", "_grad", "__weakref__")
+    __slots__ = ("_array", "_node", "_version", "_grad", "__weakref__")
     __array_ufunc__ = None  # NumPy then leaves `array + tensor` to the tensor
     __hash__ = object.__hash__  # `==` compares elements, yet a tensor can be a key
 
-    _data: Array
+    _array: Array
     _node: Node | None  # what made this tensor, or its Leaf; None if it requires no gradient
     _version: Any  # the engine's, which counts changes of the memory; here None
     _grad: Tensor | SparseRows | None
@@ -50,11 +50,11 @@ class Tensor(Protocols):
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: Any = None, device: str | None = None
     ):
-        given = data._data if isinstance(data, Tensor) else data
+        given = data._array if isinstance(data, Tensor) else data
         array = as_array(given, dtype)
         if device is not None:
             array = to_device(array, device)
-        self._data, self._version, self._node, self._grad = array, None, None, None
+        self._array, self._version, self._node, self._grad = array, None, None, None
         if isinstance(data, Tensor):
             same_memory(self, data)
         elif not isinstance(data, list | tuple | float | int):
@@ -66,12 +66,13 @@ class Tensor(Protocols):
     def array(self) -> Array:
         """The raw array, of NumPy or CuPy; not a copy."""
         held_outside(self)
-        return self._data
+        return self._array
 
     @property
-    def data(self) -> Array:
-        """The raw array. Assigning another one rebinds it; graphs already recorded keep the old."""
-        return self.array
+    def data(self) -> Tensor:
+        """A tensor without history on the same memory, as `detach()` gives. What is assigned, a
+        tensor or an array, becomes this tensor's memory; graphs already recorded keep the old."""
+        return self.detach()
 
     @data.setter
     def data(self, data: Any) -> None:
@@ -81,7 +82,7 @@ class Tensor(Protocols):
                 raise RuntimeError("data of another shape or dtype can only be given to a leaf")
             hooks, self._node = self._node.hooks, Leaf(given)
             self._node.tensor, self._node.hooks = weakref.ref(self), hooks
-        self._data, self._version = given._data, None
+        self._array, self._version = given._array, None
         same_memory(self, given)
 
     @property
@@ -106,22 +107,22 @@ class Tensor(Protocols):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return self._data.shape
+        return self._array.shape
 
     @property
     def dtype(self) -> np.dtype:
         """NumPy's dtype of the elements."""
-        return self._data.dtype
+        return self._array.dtype
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def device(self) -> str:
         """`"cpu"`, `"cuda:0"`, …"""
-        return device_of(self._data)
+        return device_of(self._array)
 
     @property
     def requires_grad(self) -> bool:
@@ -173,7 +174,7 @@ class Tensor(Protocols):
 
     def detach(self) -> Tensor:
         """A tensor without history that shares this one's memory."""
-        detached = wrap(self._data)
+        detached = wrap(self._array)
         same_memory(detached, self)
         return detached
 
@@ -187,15 +188,15 @@ class Tensor(Protocols):
         Raises:
             ValueError: there is not exactly one element.
         """
-        if self._data.size != 1:
+        if self._array.size != 1:
             raise ValueError(f"item() needs exactly one element; this tensor's shape: {self.shape}")
-        return self._data.item()
+        return self._array.item()
 
 
 def wrap(data: Any) -> Tensor:
     """A tensor around the result of a value function (NumPy returns 0-d results as scalars)."""
     tensor = Tensor.__new__(Tensor)
-    tensor._data = data if type(data) is np.ndarray else as_result(data)
+    tensor._array = data if type(data) is np.ndarray else as_result(data)
     tensor._node = tensor._version = tensor._grad = None
     return tensor
 

@@ -45,8 +45,8 @@ a copied leaf sends its gradients to the original | copies
 -     return tensor.requires_grad_(requires_grad)
 +     return tensor.requires_grad_(False)
 copies of tensors on one array no longer share one | copies
--             array = memo[id(self._data)] = self._data.copy("K")
-+             array = self._data.copy("K")
+-             array = memo[id(self.array)] = self.array.copy("K")
++             array = self.array.copy("K")
 a pickled tensor forgets how its axes lie in memory | copies
 -             axes = memory_order(array.strides)
 +             axes = range(array.ndim)
@@ -57,10 +57,10 @@ a generator records nothing even while it waits | tensor
 +                 _mode.enabled = self.enabled
 +             except StopIteration as end:
 rebound data does not share the count of changes | versions
--         self._data, self._version = array, _cell(given)
-+         self._data, self._version = array, None
+-         self.array, self._version = array, _cell(given)
++         self.array, self._version = array, None
 what went out as an array does not share the count of changes | versions
--         self._version = shared_cell(self._data, self._version)
+-         self._version = shared_cell(self.array, self._version)
 +         pass
 any gradient is taken as a tensor's own | doors
 -             if given != (self.shape, self.dtype, self.device):
@@ -112,8 +112,8 @@ memory that is used again is remembered | versions
 +     found = None
 # functional/shape.py
 an index is kept uncopied | versions
--     return index._data.reshape(-1).copy()
-+     return index._data.reshape(-1)
+-     return index.array.reshape(-1).copy()
++     return index.array.reshape(-1)
 # backend.py
 another byte order stays | doors
 -     known = DTYPES.get(dtype) or DTYPES.get(dtype.newbyteorder("="))
@@ -293,7 +293,7 @@ running statistics of examples move by the biased variance | functional_values
 +                 part = moment(input, axes, **options).mean(0)
 +                 seen.mul_(1 - momentum).add_(part, alpha=momentum)
 an empty batch spoils running statistics | functional_values
-- if seen is not None and input._data.size:
+- if seen is not None and input.array.size:
 + if seen is not None:
 the mean and variance of a batch are constants | batch_norm training
 -     if not is_grad_enabled():

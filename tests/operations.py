@@ -823,7 +823,7 @@ def channels_last(array: np.ndarray) -> np.ndarray:
 
 
 def is_channels_last(x: Tensor) -> bool:
-    return x.data.transpose(0, 2, 3, 1).flags.c_contiguous
+    return x.array.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
 def worst_errors(entry: Entry, count: int = 25) -> list[float]:

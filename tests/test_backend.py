@@ -35,7 +35,7 @@ def elsewhere(monkeypatch):
 def test_an_array_says_where_it_is(elsewhere):
     assert elsewhere.device == "cuda:1"
     assert Tensor([1.0]).device == "cpu"
-    assert backend.namespace(elsewhere.data) is sys.modules["cupy"]
+    assert backend.namespace(elsewhere.array) is sys.modules["cupy"]
     assert backend.namespace(np.zeros(1)) is np
 
 
@@ -156,24 +156,24 @@ def test_random_tensors(make):
     minigen.manual_seed(4)
     x, y = make(2, 3), make((2, 3), dtype=np.float64, requires_grad=True)
     assert x.dtype == np.float32 and y.dtype == np.float64 and y.requires_grad
-    assert x.shape == y.shape == (2, 3) and make().shape == () and (x.data != y.data).all()
+    assert x.shape == y.shape == (2, 3) and make().shape == () and (x.array != y.array).all()
     minigen.manual_seed(4)
-    assert (make(2, 3).data == x.data).all()
+    assert (make(2, 3).array == x.array).all()
     a, b = (make(5, generator=Generator(9)) for _ in range(2))
-    assert (a.data == b.data).all()
+    assert (a.array == b.array).all()
 
 
 def test_filled_tensors():
-    assert minigen.zeros(2, 3).data.tolist() == [[0, 0, 0]] * 2
-    assert minigen.ones((2,), dtype=np.int64, device="cpu").data.tolist() == [1, 1]
+    assert minigen.zeros(2, 3).array.tolist() == [[0, 0, 0]] * 2
+    assert minigen.ones((2,), dtype=np.int64, device="cpu").array.tolist() == [1, 1]
     assert minigen.ones(2, requires_grad=True).requires_grad
     with pytest.raises(TypeError, match="zeros: sizes must be integers"):
         minigen.zeros(2.5)
     source = np.ones(2)
-    assert minigen.tensor(source).data is not source
-    assert not np.shares_memory(minigen.tensor(Tensor(source)).data, source)
+    assert minigen.tensor(source).array is not source
+    assert not np.shares_memory(minigen.tensor(Tensor(source)).array, source)
     x = minigen.zeros(400)
     x.normal_(5, 2, generator=Generator(1))
-    assert abs(x.data.mean() - 5) < 0.5 and abs(x.data.std() - 2) < 0.3
+    assert abs(x.array.mean() - 5) < 0.5 and abs(x.array.std() - 2) < 0.3
     x.uniform_(-3, -1)
-    assert -3 <= x.data.min() < -2.9 and -1.1 < x.data.max() < -1
+    assert -3 <= x.array.min() < -2.9 and -1.1 < x.array.max() < -1

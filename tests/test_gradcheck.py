@@ -43,7 +43,7 @@ def twice(pullback):
 def assigned(g):
     """What overlaps is overwritten, not added."""
     y = np.zeros(4)
-    y[[0, 0, 2]] = g.data
+    y[[0, 0, 2]] = g.array
     return Tensor(y)
 
 
@@ -199,7 +199,7 @@ def test_dropout_draws_the_same_mask_in_each_call():
 
     def f(x):
         y = minigen.dropout(x, 0.5)
-        masks.append((y.data != 0).tolist())
+        masks.append((y.array != 0).tolist())
         return y * y
 
     assert gradcheck(f, np.arange(1.0, 20.0), order=2)
@@ -214,7 +214,7 @@ def test_what_is_refused():
     with pytest.raises(TypeError, match="no floating-point input"):
         gradcheck(minigen.neg, np.arange(3))
     with pytest.raises(TypeError, match="returned a ndarray, not a Tensor"):
-        gradcheck(lambda x: x.data, VECTOR)
+        gradcheck(lambda x: x.array, VECTOR)
 
 
 def test_what_is_checked():
@@ -235,12 +235,12 @@ def test_what_is_checked():
 
 def test_inputs_are_left_alone():
     x = Tensor(VECTOR.copy(), requires_grad=True)
-    x.data.flags.writeable = False
+    x.array.flags.writeable = False
     assert gradcheck(minigen.exp, x, order=2)
     assert x.grad is None
-    np.testing.assert_array_equal(x.data, VECTOR)
+    np.testing.assert_array_equal(x.array, VECTOR)
     (g,) = grad(x.exp().sum(), x)
-    np.testing.assert_allclose(g.data, np.exp(VECTOR))
+    np.testing.assert_allclose(g.array, np.exp(VECTOR))
 
 
 def test_errors_are_measured():

@@ -82,7 +82,7 @@ def one(dtype, axes):
 def test_two_tensors_promote_as_in_pytorch(first):
     for second, a, b in itertools.product(DTYPES, (0, 1), (0, 1)):
         x, y = one(first, a), one(second, b)
-        u, v = torch.from_numpy(x.data), torch.from_numpy(y.data)
+        u, v = torch.from_numpy(x.array), torch.from_numpy(y.array)
         assert str(torch.result_type(u, v)) == f"torch.{result_type(x, y)}", (second, a, b)
         for f in OPERATORS:
             try:
@@ -107,7 +107,7 @@ def test_a_tensor_and_a_number_promote_as_in_pytorch(dtype):
         x = one(dtype, axes)
         for call in (lambda a, f=f, n=number: f(a, n), lambda a, f=f, n=number: f(n, a)):
             try:
-                expected = call(torch.from_numpy(x.data))
+                expected = call(torch.from_numpy(x.array))
             except RuntimeError:
                 continue
             if f is operator.pow and dtype == "bool" and number is True:
@@ -134,11 +134,11 @@ def test_arrays_meet_tensors_as_tensors():
     for f in (*OPERATORS, operator.sub, minigen.maximum, minigen.minimum):
         for y, expected in ((f(x, a), f(x, Tensor(a))), (f(a, x), f(Tensor(a), x))):
             assert isinstance(y, Tensor)
-            np.testing.assert_array_equal(y.data, expected.data)
+            np.testing.assert_array_equal(y.array, expected.array)
             (g,), (h,) = (minigen.grad(z.sum(), x) for z in (y, expected))
-            np.testing.assert_array_equal(g.data, h.data)
+            np.testing.assert_array_equal(g.array, h.array)
     mask = np.array([True, False])
-    assert (mask & (x > 0)).data.tolist() == ((x > 0) & mask).data.tolist() == [True, False]
+    assert (mask & (x > 0)).array.tolist() == ((x > 0) & mask).array.tolist() == [True, False]
 
 
 def test_promotion_carries_the_gradient_back():
@@ -146,4 +146,4 @@ def test_promotion_carries_the_gradient_back():
     (a * b).sum().backward()
     assert a.grad.dtype == np.float32 and b.grad.dtype == np.float64
     (a * Tensor([2, 3])).sum().backward()
-    assert a.grad.data.tolist() == [3, 4]
+    assert a.grad.array.tolist() == [3, 4]

@@ -79,7 +79,7 @@ def test_threads_and_pieces_change_no_bit(case, seed):
             for _ in range(3):
                 give_gradients(params, rng)
                 optimiser.step()
-        found.append(np.concatenate([p.data.ravel() for p in params]))
+        found.append(np.concatenate([p.array.ravel() for p in params]))
     np.testing.assert_array_equal(*found)
 
 
@@ -91,7 +91,7 @@ def test_steps_agree_with_pytorch(whole, case, seed):
     name, options, others = case
     rng = np.random.default_rng(seed)
     ours = parameters(rng)
-    theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in ours]
+    theirs = [torch.nn.Parameter(torch.tensor(p.array)) for p in ours]
     with pytest.MonkeyPatch.context() as patch:
         in_small_pieces(patch)
         if whole:  # the way of a GPU
@@ -107,11 +107,11 @@ def test_steps_agree_with_pytorch(whole, case, seed):
         for _ in range(5):
             give_gradients(ours, rng)
             for p, q in zip(ours, theirs, strict=True):
-                q.grad = None if p.grad is None else torch.tensor(p.grad.data.copy("C"))
+                q.grad = None if p.grad is None else torch.tensor(p.grad.array.copy("C"))
             mine.step()
             other.step()
             for p, q in zip(ours, theirs, strict=True):
-                np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-9, atol=1e-12)
+                np.testing.assert_allclose(p.array, q.detach().numpy(), rtol=1e-9, atol=1e-12)
     for i, entry in other.state_dict()["state"].items():
         for key, value in entry.items():
             if value is not None:
@@ -150,7 +150,7 @@ def test_a_run_resumed_from_its_state_is_bit_for_bit_the_same(case, seed):
         optimiser.step()
         resumed.step()
     for p, q in zip(params, twins, strict=True):
-        np.testing.assert_array_equal(p.data, q.data)
+        np.testing.assert_array_equal(p.array, q.array)
 
 
 def test_a_state_is_made_of_plain_values_with_str_keys():
@@ -211,7 +211,7 @@ def test_a_warm_step_allocates_nothing_of_a_parameters_size(make, order, limit_r
     p = nn.Parameter(np.ones((700, 900), np.float32))
     p.grad = mg.Tensor(np.asarray(np.ones(p.shape, np.float32), order=order))
     optimiser = make([p])
-    array = p.data
+    array = p.array
     optimiser.step()
     tracemalloc.start()
     try:
@@ -219,7 +219,7 @@ def test_a_warm_step_allocates_nothing_of_a_parameters_size(make, order, limit_r
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert p.data is array and peak < p.data.nbytes / 4, peak
+    assert p.array is array and peak < p.array.nbytes / 4, peak
 
 
 def test_the_tape_notices_a_step():
@@ -241,7 +241,7 @@ def test_parameters_are_checked():
         ([w, w], ValueError, "given twice"),
         ([{"params": [w]}, {"params": w}], ValueError, "given twice"),
         ([w * 2], ValueError, "no leaf: mul made it"),
-        ([w.data], TypeError, "parameter 0 is a ndarray"),
+        ([w.array], TypeError, "parameter 0 is a ndarray"),
         (w, TypeError, "not a Parameter"),
         (nn.Linear(1, 1), TypeError, "module.parameters"),
     ]:
@@ -268,7 +268,7 @@ def test_zero_grad():
     params[1].grad = None
     optimiser = optim.SGD(params)
     optimiser.zero_grad(set_to_none=False)
-    assert params[1].grad is None and (params[0].grad.data == 0).all()
+    assert params[1].grad is None and (params[0].grad.array == 0).all()
     optimiser.zero_grad()
     assert all(p.grad is None for p in params)
 

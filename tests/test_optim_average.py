@@ -23,7 +23,7 @@ def change(net, rng):
 
 
 def values(net):
-    return {n: t.data.copy() for n, t in net.state_dict().items()}
+    return {n: t.array.copy() for n, t in net.state_dict().items()}
 
 
 @given(st.sampled_from([0.0, 0.5, 0.99, 1.0]), st.booleans(), st.integers(0, 100))
@@ -39,7 +39,7 @@ def test_parameters_are_averaged_buffers_copied_and_everything_restored(decay, b
         for name, value in values(net).items():
             new = decay * expected[name] + (1 - decay) * value
             expected[name] = new if name in averaged else value
-    before, arrays = values(net), {n: t.data for n, t in net.state_dict().items()}
+    before, arrays = values(net), {n: t.array for n, t in net.state_dict().items()}
     with pytest.raises(KeyError), average.average_parameters():
         for name, value in values(net).items():
             np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6)
@@ -49,8 +49,8 @@ def test_parameters_are_averaged_buffers_copied_and_everything_restored(decay, b
         change(net, rng)
         raise KeyError
     for name, tensor in net.state_dict().items():
-        np.testing.assert_array_equal(tensor.data, before[name])
-        assert np.shares_memory(tensor.data, arrays[name])
+        np.testing.assert_array_equal(tensor.array, before[name])
+        assert np.shares_memory(tensor.array, arrays[name])
 
 
 def test_it_is_saved_resumed_and_copied_to_another_network():
@@ -65,7 +65,7 @@ def test_it_is_saved_resumed_and_copied_to_another_network():
     average.copy_to(other)
     resumed.copy_to()
     for name, value in values(net).items():
-        np.testing.assert_array_equal(value, other.state_dict()[name].data)
+        np.testing.assert_array_equal(value, other.state_dict()[name].array)
     with pytest.raises(ValueError, match=r"0.weight: \(4, 3\) is averaged, None came"):
         average.copy_to(nn.Sequential(nn.ReLU()))
     with pytest.raises(ValueError, match="1.running_var"):
@@ -78,10 +78,10 @@ def test_it_is_saved_resumed_and_copied_to_another_network():
 def test_parameters_alone_and_the_tape_notices():
     w = nn.Parameter(np.zeros(2))
     average = optim.ExponentialMovingAverage(iter([w]), 0.5)
-    w.data[...] = 1
+    w.array[...] = 1
     average.update()
     loss = (w * w).sum()
     average.copy_to()
-    np.testing.assert_array_equal(w.data, [0.5, 0.5])
+    np.testing.assert_array_equal(w.array, [0.5, 0.5])
     with pytest.raises(RuntimeError, match="changed in place"):
         loss.backward()

@@ -19,7 +19,7 @@ def test_steps_agree_with_pytorch_and_move_no_other_row(name, options, maximize)
     ours = nn.Embedding(9, 3, sparse=True, dtype=np.float64)
     theirs = torch.nn.Embedding(9, 3, sparse=True, dtype=torch.float64)
     ours.load_state_dict({n: t.numpy() for n, t in theirs.state_dict().items()})
-    before = ours.weight.data.copy()
+    before = ours.weight.array.copy()
     mine = getattr(optim, name)(ours.parameters(), **options, maximize=maximize)
     other = getattr(torch.optim, name)(theirs.parameters(), **options, maximize=maximize)
     for rows in ([1, 4, 4], [4, 8], [1, 1]):
@@ -27,15 +27,15 @@ def test_steps_agree_with_pytorch_and_move_no_other_row(name, options, maximize)
         (ours(mg.tensor(rows)) ** 2).sum().backward()
         (theirs(torch.tensor(rows)) ** 2).sum().backward()
         mine.step(), other.step()
-        np.testing.assert_allclose(ours.weight.data, theirs.weight.detach().numpy(), rtol=1e-12)
+        np.testing.assert_allclose(ours.weight.array, theirs.weight.detach().numpy(), rtol=1e-12)
     untouched = [0, 2, 3, 5, 6, 7]
-    np.testing.assert_array_equal(ours.weight.data[untouched], before[untouched])
+    np.testing.assert_array_equal(ours.weight.array[untouched], before[untouched])
     twin = copy.deepcopy(ours)
     resumed = getattr(optim, name)(twin.parameters())
     resumed.load_state_dict(mine.state_dict())
     twin.weight.grad = ours.weight.grad
     mine.step(), resumed.step()
-    np.testing.assert_array_equal(ours.weight.data, twin.weight.data)
+    np.testing.assert_array_equal(ours.weight.array, twin.weight.array)
 
 
 def test_the_others_refuse():
@@ -52,4 +52,4 @@ def test_the_others_refuse():
     table.grad = mg.Tensor(np.ones((4, 2)))
     with pytest.raises(TypeError, match=r"SparseAdam: .* is dense; use Adam"):
         optim.SparseAdam([table]).step()
-    assert not table.data.any()
+    assert not table.array.any()

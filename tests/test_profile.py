@@ -113,7 +113,7 @@ def test_time_is_counted_once():
 def nodes_keep(*outputs):
     """The bytes that the graph keeps, the slow way: each array once, without those of leaves."""
     order = after_their_uses([y._node for y in outputs])
-    leaves = {id(n.tensor().data) for n in order if isinstance(n, Leaf)}
+    leaves = {id(n.tensor().array) for n in order if isinstance(n, Leaf)}
     arrays = {id(a): a for n in order for a, *_ in (n.kept or {}).values()}
     arrays |= {id(a): a for n in order for a in n.options.values() if isinstance(a, np.ndarray)}
     return sum(a.nbytes for i, a in arrays.items() if i not in leaves)

@@ -50,7 +50,7 @@ def test_what_was_saved_is_loaded_bit_for_bit(path, data):
     assert loaded.keys() == {"step", *(f"net.{name}" for name in arrays)}
     assert loaded["step"].item() == 3 and loaded["step"].shape == ()
     for name, a in arrays.items():
-        assert same(loaded[f"net.{name}"].data, a.astype(a.dtype.newbyteorder("=")))
+        assert same(loaded[f"net.{name}"].array, a.astype(a.dtype.newbyteorder("=")))
 
 
 def network(nn):

@@ -34,7 +34,7 @@ def leaf(*values, dtype=np.float64):
 
 def array_of(tensor):
     """A weak reference to a tensor's array."""
-    return weakref.ref(tensor.data)
+    return weakref.ref(tensor.array)
 
 
 @minigen.operation(input=lambda g: 2 * g)
@@ -192,7 +192,7 @@ CHANGES = {
     "*=": lambda t: operator.imul(t, 2),
     "/=": lambda t: operator.itruediv(t, 2),
     "[]=": lambda t: operator.setitem(t, (0, ...), 5.0),
-    "optimiser": lambda t: (np.add(t.data, 1, out=t.data), increment_version(t)),
+    "optimiser": lambda t: (np.add(t.array, 1, out=t.array), increment_version(t)),
 }
 VIEWS = {
     "itself": lambda t: t,
@@ -235,7 +235,7 @@ def test_a_change_of_what_a_pullback_needs_is_noticed(change):
     with pytest.raises(RuntimeError, match=r"mul: other float64 \(2, 3\).*changed in place"):
         y.backward()
     (x * w).sum().backward()  # and then all is well again
-    np.testing.assert_array_equal(x.grad.data, w.data)
+    np.testing.assert_array_equal(x.grad.array, w.array)
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -245,7 +245,7 @@ def test_a_change_through_a_view_is_noticed_and_one_through_the_base_too(view):
     x = six().requires_grad_()
     y = (x * w).sum()
     z = (v * leaf(1.0)).sum()
-    (v if v.data.flags.writeable else w).fill_(7)
+    (v if v.array.flags.writeable else w).fill_(7)
     for changed in (y, z):
         with pytest.raises(RuntimeError, match="mul: .* changed in place"):
             changed.backward()
@@ -263,7 +263,7 @@ def test_a_change_of_a_copy_is_no_change(name):
     y = (x * w).sum()
     made.zero_()
     y.backward()
-    np.testing.assert_array_equal(x.grad.data, w.data)
+    np.testing.assert_array_equal(x.grad.array, w.array)
 
 
 def test_a_changed_output_is_noticed_and_named():
@@ -277,7 +277,7 @@ def test_a_changed_index_is_noticed_or_not_needed():
     x, index = leaf(1.0, 2.0, 3.0), Tensor([0, 1])
     y, z = x[index].sum(), x.gather(0, index).sum()
     index.add_(1)
-    assert grad(y, x)[0].data.tolist() == [1, 1, 0]
+    assert grad(y, x)[0].array.tolist() == [1, 1, 0]
     with pytest.raises(RuntimeError, match="gather: index int64"):
         grad(z, x)
 
@@ -295,20 +295,20 @@ def test_what_no_pullback_needs_may_change():
     y = (x + w).sum()
     w.zero_()
     y.backward()
-    assert x.grad.data.tolist() == [1, 1]
+    assert x.grad.array.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("change", sorted(CHANGES.keys() - {"optimiser"}))
 def test_writing_in_place_is_refused_where_a_gradient_is_required(change):
     x = six().requires_grad_()
     for tensor in (x, x + 1):
-        before = tensor.data.copy()
+        before = tensor.array.copy()
         with pytest.raises(RuntimeError, match=r"not recorded.*no_grad"):
             CHANGES[change](tensor)
-        np.testing.assert_array_equal(tensor.data, before)
+        np.testing.assert_array_equal(tensor.array, before)
     with no_grad():
         CHANGES[change](x)
-    assert x.is_leaf and x.requires_grad and (x.data != before - 1).any()
+    assert x.is_leaf and x.requires_grad and (x.array != before - 1).any()
 
 
 @pytest.mark.parametrize("name", ["add_", "sub_", "mul_", "div_", "copy_"])
@@ -319,12 +319,12 @@ def test_nor_may_what_is_written_require_one(name):
 
 def test_in_place_results():
     t = six()
-    array = t.data
-    t.add_(1).sub_(six()).mul_(4).div_(2).copy_(t.data * 2)
+    array = t.array
+    t.add_(1).sub_(six()).mul_(4).div_(2).copy_(t.array * 2)
     t += 1
     t[0] = Tensor([7.0, 8.0, 9.0])
     t[1, [0, 2]] = -1
-    assert t.data is array
+    assert t.array is array
     assert array.tolist() == [[7, 8, 9], [-1, 5, -1]]
 
 
@@ -334,14 +334,14 @@ def test_in_place_results():
 def test_gradients_alias_neither_each_other_nor_the_covector():
     a, b, u = leaf(1.0, 2.0), leaf(3.0, 4.0), Tensor(np.ones(2))
     (a + b.reshape(2)).backward(u)
-    arrays = [a.grad.data, b.grad.data, u.data]
+    arrays = [a.grad.array, b.grad.array, u.array]
     for i, x in enumerate(arrays):
         assert not any(np.shares_memory(x, y) for y in arrays[:i])
     a.grad.zero_()
-    assert b.grad.data.tolist() == u.data.tolist() == [1, 1]
+    assert b.grad.array.tolist() == u.array.tolist() == [1, 1]
     x = leaf(1.0, 2.0)
     x.sum().backward()
-    assert x.grad.data.flags.writeable and x.grad.data.flags.owndata
+    assert x.grad.array.flags.writeable and x.grad.array.flags.owndata
 
 
 def test_a_gradient_that_nobody_else_holds_is_not_copied():
@@ -349,7 +349,7 @@ def test_a_gradient_that_nobody_else_holds_is_not_copied():
 
     def pullback(g):
         g = g * 2
-        made.append(id(g.data))
+        made.append(id(g.array))
         return g
 
     @minigen.operation(input=pullback)
@@ -358,7 +358,7 @@ def test_a_gradient_that_nobody_else_holds_is_not_copied():
 
     x = leaf(1.0, 2.0)
     twice(x).backward(Tensor(np.ones(2)))
-    assert id(x.grad.data) == made[0]
+    assert id(x.grad.array) == made[0]
 
 
 def test_grad_holds_no_graph_unless_asked():
@@ -374,18 +374,18 @@ def test_grad_holds_no_graph_unless_asked():
     (x * x).backward(u, create_graph=True)
     assert x.grad.requires_grad
     x.grad.sum().backward()
-    assert x.grad.data.tolist() == [2 + 2, 4 + 2]
-    assert u.grad.data.tolist() == [2, 4]
+    assert x.grad.array.tolist() == [2 + 2, 4 + 2]
+    assert u.grad.array.tolist() == [2, 4]
 
 
 def test_gradients_add_up_over_calls_and_paths():
     x = leaf(1.0, 2.0)
     y = x * x
     (y + y * x).sum().backward(retain_graph=True)
-    once = x.grad.data.copy()
-    np.testing.assert_allclose(once, 2 * x.data + 3 * x.data**2)
+    once = x.grad.array.copy()
+    np.testing.assert_allclose(once, 2 * x.array + 3 * x.array**2)
     y.sum().backward()
-    np.testing.assert_allclose(x.grad.data, once + 2 * x.data)
+    np.testing.assert_allclose(x.grad.array, once + 2 * x.array)
 
 
 def test_grad_of_any_tensor_of_the_graph():
@@ -401,9 +401,9 @@ def test_grad_of_any_tensor_of_the_graph():
 def test_grad_of_several_outputs():
     x, u = leaf(1.0, 2.0), Tensor(np.array([10.0, 1.0]))
     (g,) = grad([x * x, x.sum()], x, [u, None])
-    assert g.data.tolist() == [21, 5]
+    assert g.array.tolist() == [21, 5]
     (g,) = grad([x.sum(), (3 * x).sum()], x)
-    assert g.data.tolist() == [4, 4]
+    assert g.array.tolist() == [4, 4]
 
 
 def test_grad_of_what_is_not_used():
@@ -439,10 +439,10 @@ def test_backward_into_chosen_tensors():
     x, weight = leaf(1.0, 2.0), leaf(3.0, 4.0)
     h = x * weight
     h.sum().backward(inputs=[x], retain_graph=True)
-    assert x.grad.data.tolist() == [3, 4]
+    assert x.grad.array.tolist() == [3, 4]
     assert weight.grad is None  # as the critic's weights in the generator's step
     (h * h).sum().backward(inputs=h)
-    assert h.grad.data.tolist() == [6, 16]
+    assert h.grad.array.tolist() == [6, 16]
     assert weight.grad is None
 
 
@@ -459,7 +459,7 @@ def test_infinite_values_have_finite_gradients():
     with np.errstate(divide="ignore", invalid="ignore"):
         x = leaf(0.0, 1.0)
         x.log().sum().backward()  # the sum is -inf
-        assert x.grad.data.tolist() == [np.inf, 1]
+        assert x.grad.array.tolist() == [np.inf, 1]
 
 
 def test_errors_of_backward_and_grad():
@@ -487,7 +487,7 @@ def test_errors_of_backward_and_grad():
     [
         (lambda g: g.sum(), RuntimeError),
         (lambda g: g.to(np.float32), RuntimeError),
-        (lambda g: g.data, TypeError),
+        (lambda g: g.array, TypeError),
     ],
     ids=["shape", "dtype", "array"],
 )
@@ -534,8 +534,8 @@ def test_another_thread_computes_the_gradient_of_a_leaf_while_the_walk_goes_on()
 
     x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
     add_doubled(triple(x.clone()), w).sum().backward()
-    np.testing.assert_array_equal(x.grad.data, [3, 3])
-    np.testing.assert_array_equal(w.grad.data, [2, 2])
+    np.testing.assert_array_equal(x.grad.array, [3, 3])
+    np.testing.assert_array_equal(w.grad.array, [2, 2])
     assert not w.grad.requires_grad and is_grad_enabled()
 
 
@@ -556,7 +556,7 @@ def test_late_gradients_are_the_same(uses, repeated):
                 for i in uses:
                     y = functional.linear(y, weights[i]).tanh()
                 (y * y).sum().backward(create_graph=create_graph)
-        return [w.grad if w.grad is None else w.grad.data for w in weights]
+        return [w.grad if w.grad is None else w.grad.array for w in weights]
 
     expected = gradients(late=False, create_graph=False)
     for create_graph in (False, True):
@@ -644,8 +644,8 @@ def test_an_array_is_shared_and_keeps_its_dtype():
     for dtype in ("float16", "float32", "float64", "int32", "int64", "uint8", "bool"):
         array = np.zeros((2, 3), dtype)
         t = Tensor(array)
-        assert t.data is array and t.dtype == dtype and t.numpy() is array
-    assert minigen.tensor(array).data is not array
+        assert t.array is array and t.dtype == dtype and t.numpy() is array
+    assert minigen.tensor(array).array is not array
     assert Tensor(np.float64(1)).dtype == np.float64
 
 
@@ -656,7 +656,7 @@ def test_an_array_is_shared_and_keeps_its_dtype():
 )  # fmt: skip
 def test_numbers_become_float32_and_int64(data, dtype):
     assert Tensor(data).dtype == dtype
-    assert Tensor(data).data.tolist() == (list(data) if isinstance(data, tuple | range) else data)
+    assert Tensor(data).array.tolist() == (list(data) if isinstance(data, tuple | range) else data)
     assert Tensor(data, dtype=np.float16).dtype == np.float16
 
 
@@ -692,14 +692,14 @@ def test_rebinding_data():
     y = (x * x).sum()
     x.data = np.array([5.0, 6.0])
     y.backward()
-    assert x.grad.data.tolist() == [2, 4]  # the values when the graph was made
+    assert x.grad.array.tolist() == [2, 4]  # the values when the graph was made
     y = (x * 2).sum()
     x.data = Tensor(np.zeros(3, np.float32))
     with pytest.raises(RuntimeError, match=r"float64 \(2,\).*float32 \(3,\)"):
         y.backward()
     x.grad = None
     (x + 1).sum().backward()
-    assert x.grad.data.tolist() == [1, 1, 1] and x.grad.dtype == np.float32
+    assert x.grad.array.tolist() == [1, 1, 1] and x.grad.dtype == np.float32
     h = x * 2
     h.data = np.ones(3, np.float32)
     with pytest.raises(RuntimeError, match="only be given to a leaf"):
@@ -711,9 +711,9 @@ def test_rebinding_data():
 @given(tensors())
 def test_detach_and_clone(x):
     detached, cloned = x.detach(), x.clone()
-    assert detached.data is x.data and not detached.requires_grad
-    assert not np.shares_memory(cloned.data, x.data)
-    np.testing.assert_array_equal(cloned.data, x.data)
+    assert detached.array is x.array and not detached.requires_grad
+    assert not np.shares_memory(cloned.array, x.array)
+    np.testing.assert_array_equal(cloned.array, x.array)
     assert cloned.grad_fn.name == "clone"
 
 
@@ -721,9 +721,9 @@ def test_deepcopy():
     x = leaf(1.0, 2.0)
     made, again = copy.deepcopy([x, x])
     assert made is again and made.requires_grad and made.is_leaf
-    assert not np.shares_memory(made.data, x.data)
+    assert not np.shares_memory(made.array, x.array)
     (made * 2).sum().backward()
-    assert made.grad.data.tolist() == [2, 2] and x.grad is None
+    assert made.grad.array.tolist() == [2, 2] and x.grad is None
     with pytest.raises(RuntimeError, match=r"detach\(\)"):
         copy.deepcopy(x * 2)
 
@@ -732,9 +732,9 @@ def test_comparisons_are_of_elements_and_a_tensor_is_a_key():
     x = Tensor([1.0, 2.0, 3.0])
     for f in (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge):
         for other in (2, 2.0, np.float64(2), np.array(2.0), Tensor([3.0, 2.0, 1.0])):
-            raw = other.data if isinstance(other, Tensor) else other
-            assert f(x, other).data.tolist() == f(x.data, raw).tolist()
-            assert f(raw, x).data.tolist() == f(raw, x.data).tolist()
+            raw = other.array if isinstance(other, Tensor) else other
+            assert f(x, other).array.tolist() == f(x.array, raw).tolist()
+            assert f(raw, x).array.tolist() == f(raw, x.array).tolist()
             assert f(x, other).dtype == np.bool_
     assert {x: 1}[x] == 1 and len({x, x, Tensor([1.0, 2.0, 3.0])}) == 2
 
@@ -746,13 +746,13 @@ def test_a_numpy_scalar_compares_as_a_number():
 def test_python_protocols():
     x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     assert len(x) == 2 and x.size() == (2, 2) and x.size(1) == 2 and x.numel() == 4
-    assert [row.data.tolist() for row in x] == [[1, 2], [3, 4]]
+    assert [row.array.tolist() for row in x] == [[1, 2], [3, 4]]
     assert x[1, 1].item() == float(x[1, 1]) == 4.0 and int(x[1, 0]) == 3
     assert isinstance(x[0, 0].item(), float) and isinstance(Tensor(3).item(), int)
     assert Tensor(True).item() is True
     assert bool(Tensor([0.5])) and not Tensor(0)
     assert [10, 20, 30][Tensor(1)] == 20
-    assert np.asarray(x).tolist() == x.data.tolist() and np.asarray(x, np.float64).dtype == "f8"
+    assert np.asarray(x).tolist() == x.array.tolist() and np.asarray(x, np.float64).dtype == "f8"
     with pytest.raises(TypeError, match="0-d"):
         len(Tensor(1.0))
     with pytest.raises(TypeError, match="0-d"):
@@ -776,7 +776,7 @@ def test_repr():
 def test_zero_dimensional_results_are_arrays():
     x = leaf(1.0, 2.0)
     for y in (x.sum(), x[0], x @ x, x.mean() * 2, x.sum().exp(), -x[1], Tensor(1.0) == 1.0):
-        assert type(y.data) is np.ndarray and y.shape == ()
+        assert type(y.array) is np.ndarray and y.shape == ()
 
 
 @given(st.sampled_from(["float16", "float32", "float64"]))
@@ -785,7 +785,7 @@ def test_to_converts_and_carries_the_gradient_back(dtype):
     y = x.to(dtype)
     assert y.dtype == dtype and (y is x) == (dtype == "float64")
     (y * 3).sum().backward()
-    assert x.grad.dtype == np.float64 and x.grad.data.tolist() == [3, 3]
+    assert x.grad.dtype == np.float64 and x.grad.array.tolist() == [3, 3]
     assert x.to("cpu") is x and x.to("cpu", dtype="float64") is x
 
 

@@ -143,7 +143,7 @@ def test_what_overlaps_by_address_is_one_memory_and_nothing_else_is(places):
 def test_an_array_that_is_no_tensor_is_watched_too_and_so_is_what_went_out():
     a, x = np.ones(3), Tensor(np.zeros(3), requires_grad=True)
     y = x.exp()
-    for output, change in (((x * a).sum(), a), (y.sum(), y.numpy()), (y.sum(), y.detach().data)):
+    for output, change in (((x * a).sum(), a), (y.sum(), y.numpy()), (y.sum(), y.detach().array)):
         Tensor(change).add_(1)
         with pytest.raises(RuntimeError, match="changed in place"):
             output.backward()

@@ -20,7 +20,7 @@ class Mixture:
 
     def sample(self, count: int, generator: Generator | None = None) -> Tensor:
         """`count` points, (count, 2) in float32, from `generator` or the default stream."""
-        share = F.rand(count, generator=generator, dtype="float64").data
+        share = F.rand(count, generator=generator, dtype="float64").array
         which = (share * len(self.centres)).astype(np.int64)
         noise = F.randn(count, 2, generator=generator)
         return noise * self.sigma + Tensor(self.centres[which].astype(np.float32))

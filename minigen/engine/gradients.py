@@ -86,7 +86,7 @@ class Gradients(differentiation.Gradients):
             x = names[name] = restore_unchanged(saved, op, name)
             if recorded and saved[1]:
                 x._node = node if name == "y" else node.inputs[op.inputs.index(name)]
-        may_wait = self._may_wait and g._data.size >= SMALL
+        may_wait = self._may_wait and g._array.size >= SMALL
         for name, parent in zip(op.inputs, node.inputs, strict=True):
             if parent not in wanted:
                 continue
@@ -102,8 +102,8 @@ class Gradients(differentiation.Gradients):
                 h = pullback(g, *arguments)
                 if not (
                     type(h) is Tensor
-                    and h._data.shape == parent.shape
-                    and h._data.dtype is parent.dtype
+                    and h._array.shape == parent.shape
+                    and h._array.dtype is parent.dtype
                 ):
                     h = op.fitted(h, parent)
             self.add(parent, h)
@@ -115,8 +115,8 @@ differentiation.empty_sums.fill(Gradients)
 def _worth_it(leaf: Leaf, g: Tensor) -> bool:
     """Whether another thread should compute the leaf's share of g."""
     # As many as for the weight (outputs, inputs, …) of a layer whose output g belongs to.
-    cost = g._data.size * math.prod(leaf.shape[1:])
-    return LEAST_LATE <= cost <= MOST_LATE and type(g._data) is np.ndarray
+    cost = g._array.size * math.prod(leaf.shape[1:])
+    return LEAST_LATE <= cost <= MOST_LATE and type(g._array) is np.ndarray
 
 
 def _late_share(op: Operation, leaf: Leaf, pullback: Callable, g: Tensor, *arguments: Any) -> Any:
@@ -127,7 +127,7 @@ def _late_share(op: Operation, leaf: Leaf, pullback: Callable, g: Tensor, *argum
 def _plus(a: Tensor | SparseRows, b: Tensor | SparseRows) -> Tensor | SparseRows:
     """Their sum."""
     if type(a) is type(b) is Tensor and not (is_grad_enabled() or onlookers or cuda_in_use):
-        return wrap(a._data + b._data)  # `a + b`, with nobody to tell
+        return wrap(a._array + b._array)  # `a + b`, with nobody to tell
     return plus(a, b)
 
 
@@ -138,8 +138,8 @@ def accumulate_without_copy(tensor: Tensor, gradient: Tensor | SparseRows) -> No
         tensor._grad is None
         and type(gradient) is Tensor
         and _holders(gradient) == _SOLE
-        and (gradient._data.base is None or held_alone(gradient._data))
-        and 0 not in gradient._data.strides  # an expanded one would be written several times
+        and (gradient._array.base is None or held_alone(gradient._array))
+        and 0 not in gradient._array.strides  # an expanded one would be written several times
         and gradient.shape == tensor.shape
         and gradient.dtype == tensor.dtype
     ):
@@ -149,7 +149,7 @@ def accumulate_without_copy(tensor: Tensor, gradient: Tensor | SparseRows) -> No
 
 
 def _holders(tensor: Tensor) -> tuple[int, int]:
-    return sys.getrefcount(tensor), sys.getrefcount(tensor._data)
+    return sys.getrefcount(tensor), sys.getrefcount(tensor._array)
 
 
 def _holders_of_a_fresh_one() -> tuple[int, int]:

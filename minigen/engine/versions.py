@@ -29,13 +29,13 @@ def count_with_others(t: Tensor) -> None:
     """Count changes that are made through other tensors on the same array, too."""
     cell = t._version
     if cell is None or len(cell) == 1:
-        t._version = shared_cell(t._data, cell)
+        t._version = shared_cell(t._array, cell)
 
 
 @same_memory.fill
 def share_count(t: Tensor, other: Any) -> None:
     """Let both count together, if they do lie in one memory."""
-    if isinstance(other, Tensor) and _views(t._data, other._data):
+    if isinstance(other, Tensor) and _views(t._array, other._array):
         t._version = cell_of(other)
 
 
@@ -53,7 +53,7 @@ def save_with_count(x: Any) -> tuple:
     """Array or other value, whether it was a tensor, the count of changes, and what it was then."""
     if isinstance(x, Tensor):
         cell = cell_of(x)
-        return x._data, True, cell, cell[0]
+        return x._array, True, cell, cell[0]
     if is_array(x):
         cell = shared_cell(x)
         return x, False, cell, cell[0]

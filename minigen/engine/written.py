@@ -75,7 +75,7 @@ def _of_many(op: Operation) -> Callable[..., Tensor]:
             return told(op, inputs, options)
         if not usual or not all(isinstance(x, Tensor) for x in inputs):
             return op(*inputs, **options)
-        arrays = [x._data for x in inputs]
+        arrays = [x._array for x in inputs]
         if not op.exact and FLOAT16 in [a.dtype for a in arrays]:
             return op(*inputs, **options)
         try:
@@ -86,7 +86,7 @@ def _of_many(op: Operation) -> Callable[..., Tensor]:
             nodes = [x._node for x in inputs]
             if nodes.count(None) < len(nodes):
                 kept = {i: save(x) for i, x in enumerate(inputs)} if keeps_inputs else {}
-                y._node = Node(op, nodes, kept, options, y._data)
+                y._node = Node(op, nodes, kept, options, y._array)
         return y
 
     return apply
@@ -114,7 +114,7 @@ def _text(op: Operation) -> str:
     for i, name in enumerate(names):
         lines += [
             f"    if isinstance({name}, _Tensor):",
-            f"        _a{i}, _n{i} = {name}._data, {name}._node",
+            f"        _a{i}, _n{i} = {name}._array, {name}._node",
         ]
         if op.elementwise and op.differentiable(i):
             lines += [
@@ -148,7 +148,7 @@ def _text(op: Operation) -> str:
         "    except Exception as error:",
         f"        raise _explained(_op, error, {arrays}, _options) from error",
         "    _y = _new(_Tensor)",
-        "    _y._data = _result = _result if type(_result) is _ndarray else _as_result(_result)",
+        "    _y._array = _result = _result if type(_result) is _ndarray else _as_result(_result)",
         "    _y._node = _y._version = _y._grad = None",
     ]
     if op.view:

@@ -209,7 +209,7 @@ def softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: Any = None) ->
     input."""
     input = converted(input, dtype)
     require_floating("softmax", input)
-    return _softmax(input, dim=axis("softmax", dim, input._data.ndim))
+    return _softmax(input, dim=axis("softmax", dim, input.ndim))
 
 
 @operation(input=lambda g, y, dim: g - y.exp() * g.sum(dim, keepdim=True))
@@ -224,4 +224,4 @@ def log_softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: Any = None
     Shape: that of the input."""
     input = converted(input, dtype)
     require_floating("log_softmax", input)
-    return _log_softmax(input, dim=axis("log_softmax", dim, input._data.ndim))
+    return _log_softmax(input, dim=axis("log_softmax", dim, input.ndim))

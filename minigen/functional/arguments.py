@@ -29,7 +29,7 @@ def require_floating(name: str, input: Any) -> None:
     Raises:
         TypeError: says how to convert it.
     """
-    if input._data.dtype.kind != "f":
+    if input.dtype.kind != "f":
         raise TypeError(
             f"{name}: needs floating-point numbers, not {input.dtype}; convert with to()"
         )

@@ -282,7 +282,7 @@ def max_pool2d(
     for n, k, out, s, p, d in zip(input.shape[2:], kernel, size, *how, strict=True):
         if d > 1 and any(all(not 0 <= i * s - p + r * d < n for r in range(k)) for i in range(out)):
             raise ValueError(f"{name}: a window meets nothing but padding: {how[1]} is too much")
-    places = pooling.argmax_of_windows(input.data, kernel, size, *how)
+    places = pooling.argmax_of_windows(input.array, kernel, size, *how)
     n, c, h, w = input.shape
     # A pixel is a row: (N, H·W, C), from which rows are taken channel by channel.
     pixels = input.permute(0, 2, 3, 1).reshape(n, h * w, c)

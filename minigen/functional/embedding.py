@@ -28,7 +28,7 @@ def _embedding_pullback(g: Tensor, rows: Array, shape, padding_idx, sparse) -> T
             "embedding: sparse=True has gradients of first order only; leave it out where a "
             "gradient is to be differentiated"
         )
-    return SparseRows(rows, g.data, shape)
+    return SparseRows(rows, g.array, shape)
 
 
 @operation(weight=_embedding_pullback, exact=True)
@@ -66,7 +66,7 @@ def embedding(
         raise TypeError(f"embedding: input must hold integers, not {input.dtype}")
     if weight.ndim != 2:
         raise ValueError(f"embedding: expected weight (rows, dim), got {weight.shape}")
-    count, rows = weight.shape[0], input.data
+    count, rows = weight.shape[0], input.array
     if on_host(rows) and rows.size and (rows.min() < 0 or rows.max() >= count):
         raise IndexError(f"embedding: rows {rows.min()} to {rows.max()} of a table of {count}")
     if padding_idx is not None:
@@ -86,7 +86,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """
     if tensor.dtype.kind not in "iu":
         raise TypeError(f"one_hot: needs integers, not {tensor.dtype}")
-    data = tensor.data
+    data = tensor.array
     if num_classes == -1:
         if not data.size:
             raise ValueError("one_hot: num_classes must be given for an empty tensor")

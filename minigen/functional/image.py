@@ -110,7 +110,7 @@ def avg_pool2d(
     if divisor.min() == divisor.max():
         by = float(divisor.min())
     else:
-        by = namespace(input.data).asarray(divisor, input.dtype)
+        by = namespace(input.array).asarray(divisor, input.dtype)
     y = _divide_each(total, by=by)
     return y.squeeze(0) if single else y
 
@@ -272,7 +272,7 @@ def pad(
         raise NotImplementedError(f"pad: mode={mode!r} is not supported")
     if value is not None:
         raise ValueError(f"pad: value goes with mode 'constant', not {mode!r}")
-    xp = namespace(input.data)
+    xp = namespace(input.array)
     source = input
     for axis, (n, b, a) in enumerate(zip(input.shape, before, after, strict=True)):
         if not (b or a):

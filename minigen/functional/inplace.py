@@ -35,8 +35,8 @@ def _writable(name: str, tensor: Tensor, *others: Any) -> Any:
             f"{name}: writing in place is not recorded, so it is refused where a gradient is "
             "required; make a new tensor, or write inside `with minigen.no_grad():`"
         )
-    require_writable(name, tensor._data)
-    return tensor._data
+    require_writable(name, tensor.array)
+    return tensor.array
 
 
 def _single(name: str, array: Array) -> Array:
@@ -52,7 +52,7 @@ def _single(name: str, array: Array) -> Array:
 
 def _raw(name: str, value: Any, dtype: Any) -> Any:
     """The value, which an array of `dtype`, if that is given, can hold if it is a number."""
-    value = value._data if isinstance(value, Tensor) else value
+    value = value.array if isinstance(value, Tensor) else value
     if not isinstance(value, float | int):
         value = as_array(value)
     number = value.item() if is_array(value) and not value.ndim and on_host(value) else value
@@ -64,7 +64,7 @@ def _raw(name: str, value: Any, dtype: Any) -> Any:
 def copy_(self: Tensor, other: Any) -> Tensor:
     """Overwrite with `other` (broadcast, converted to this dtype and device)."""
     array = _single("copy_", _writable("copy_", self, other))
-    source = other._data if isinstance(other, Tensor) else as_array(other)
+    source = other.array if isinstance(other, Tensor) else as_array(other)
     if source.shape != array.shape and source.ndim > array.ndim:
         raise ValueError(f"copy_: {source.shape} does not broadcast to {array.shape}")
     array[...] = to_device(source, device_of(array))

@@ -113,15 +113,15 @@ def einsum(equation: str, *operands: Tensor) -> Tensor:
     """
     if len(operands) == 1 and not isinstance(operands[0], Tensor):
         operands = tuple(operands[0])
-    terms, result = _terms(equation, tuple([x._data.ndim for x in operands]))
+    terms, result = _terms(equation, tuple([x.ndim for x in operands]))
     dtype = result_type(*operands)
     taken, terms, lengths = [], list(terms), {}
     for i, (term, x) in enumerate(zip(terms, operands, strict=True)):
-        x = x if x._data.dtype == dtype else x.to(dtype)
+        x = x if x.dtype == dtype else x.to(dtype)
         if len(set(term)) < len(term):
             terms[i], x = _diagonal(term, x)
         taken.append(x)
-        for c, n in zip(terms[i], x._data.shape, strict=True):
+        for c, n in zip(terms[i], x.shape, strict=True):
             if lengths.setdefault(c, n) != n and 1 not in (n, lengths[c]):
                 raise ValueError(f"einsum: axis {c!r} of {equation!r} is {lengths[c]} and {n} long")
             lengths[c] = max(n, lengths[c]) if n else 0
@@ -131,7 +131,7 @@ def einsum(equation: str, *operands: Tensor) -> Tensor:
     # Axes of length 1 broadcast: expanded here, so that the pullback need not know of it.
     for i, (term, x) in enumerate(zip(terms, taken, strict=True)):
         shape = tuple([lengths[c] for c in term])
-        if shape != x._data.shape:
+        if shape != x.shape:
             taken[i] = x.expand(*shape)
     return _einsum(*taken, terms=terms, result=result)
 
@@ -170,7 +170,7 @@ def _diagonal(term: str, x: Tensor) -> tuple[str, Tensor]:
             if x.shape[i] != x.shape[j]:
                 raise ValueError(f"einsum: {c!r} twice in {term!r}, on axes of different lengths")
             order = [i, j, *(k for k in range(x.ndim) if k not in (i, j))]
-            steps = namespace(x.data).arange(x.shape[i])
+            steps = namespace(x.array).arange(x.shape[i])
             x = x.permute(*order)[steps, steps]
             term = c + "".join(term[k] for k in order[2:])
     return term, x
@@ -204,9 +204,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise ValueError(
             f"linear: expected input (…, in) and weight (out, in), got {x.shape} and {w.shape}"
         )
-    if bias is not None and bias._data.shape != w.shape[:1]:
+    if bias is not None and bias.shape != w.shape[:1]:
         raise ValueError(f"linear: expected bias {w.shape[:1]}, got {bias.shape}")
-    if x.dtype != w.dtype or (bias is not None and bias._data.dtype != w.dtype):
+    if x.dtype != w.dtype or (bias is not None and bias.dtype != w.dtype):
         same_dtype("linear", input=input, weight=weight, bias=bias)
     return _linear(input, weight, bias)
 

@@ -171,9 +171,9 @@ def _nll(
         raise ValueError(
             f"{name}: expected targets of integers {expected}, got {target.dtype} {target.shape}"
         )
-    xp = namespace(target.data)
-    valid = target.data != ignore_index
-    index = xp.where(valid, target.data, 0)
+    xp = namespace(target.array)
+    valid = target.array != ignore_index
+    index = xp.where(valid, target.array, 0)
     counts = valid.astype(log_p.dtype)
     if not on_host(index):
         counts[(index < 0) | (index >= classes)] = math.nan
@@ -308,7 +308,7 @@ def binary_cross_entropy(
     refuse(name, size_average=size_average, reduce=reduce)
     if input.shape != target.shape:
         raise ValueError(f"{name}: input {input.shape} and target {target.shape} must agree")
-    data = input.data
+    data = input.array
     # On a GPU, where looking would mean waiting, the logarithm of what is no probability is NaN.
     if on_host(data) and data.size and not (data.min() >= 0 and data.max() <= 1):
         raise ValueError(f"{name}: inputs must be probabilities, not {data.min()} to {data.max()}")
@@ -393,12 +393,12 @@ def gaussian_nll_loss(
     lengths = zip(var.shape, input.shape, strict=False)
     if var.ndim != input.ndim or any(n not in (1, m) for n, m in lengths):
         raise ValueError(f"{name}: var {var.shape} does not fit input {input.shape}")
-    if on_host(var.data) and var.data.size and var.data.min() < 0:
-        raise ValueError(f"{name}: a variance is negative: {var.data.min()}")
+    if on_host(var.array) and var.array.size and var.array.min() < 0:
+        raise ValueError(f"{name}: a variance is negative: {var.array.min()}")
     # The bound is added as a constant, so that the gradient passes where it binds.
-    lift = np.maximum(eps - var.data, 0)
+    lift = np.maximum(eps - var.array, 0)
     if not on_host(lift):  # where looking for a negative one would mean waiting
-        lift[var.data < 0] = math.nan
+        lift[var.array < 0] = math.nan
     var = var + Tensor(lift)
     difference = input - target
     loss = (log(var) + difference * difference / var) * 0.5

@@ -39,12 +39,12 @@ def _batch_norm_pullback(
     """
     if not is_grad_enabled():
         arrays = kernels.batch_norm_gradients(
-            g._data, input._data, mean, rstd, None if weight is None else weight._data
+            g.array, input.array, mean, rstd, None if weight is None else weight.array
         )
         d_input, d_weight, d_bias = map(Tensor, arrays)
         return d_input, None if weight is None else d_weight, d_bias
     # For a second derivative mean and variance are functions of the input.
-    axes, m = _other_axes(g.ndim), g._data.size // g.shape[1]
+    axes, m = _other_axes(g.ndim), g.numel() // g.shape[1]
     centred = input - input.mean(axes, keepdim=True)
     rstd_ = ((centred * centred).mean(axes, keepdim=True) + eps) ** -0.5
     normal = centred * rstd_
@@ -108,19 +108,19 @@ def batch_norm(
                 "batch_norm: without training, running_mean and running_var are needed"
             )
         return _with_running(input, running_mean, running_var, weight, bias, eps)
-    if not input._data.size:
+    if not input.numel():
         return _channelwise(input, weight, bias)
-    count = input._data.size // c
+    count = input.numel() // c
     if count == 1:
         raise ValueError(
             f"batch_norm: more than one value for each channel is needed when training, not "
             f"{input.shape}"
         )
-    data = input._data
+    data = input.array
     mean, var = kernels.moments(data.astype(FLOAT32) if data.dtype == FLOAT16 else data)
     for running, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
         if running is not None:
-            kept = running._data
+            kept = running.array
             kept *= 1 - momentum
             kept += momentum * batch
             increment_version(running)
@@ -253,7 +253,7 @@ def instance_norm(
         raise ValueError(f"{name}: more than one pixel is needed, not {input.shape}")
     with no_grad():
         for seen, moment in ((running_mean, mean), (running_var, var)):
-            if seen is not None and input._data.size:
+            if seen is not None and input.numel():
                 seen.mul_(1 - momentum).add_(moment(input, axes).mean(0), alpha=momentum)
     return _channelwise(_standardize(input, dims=axes, eps=eps), weight, bias)
 

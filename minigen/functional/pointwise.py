@@ -262,7 +262,7 @@ def clamp(
     if input.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
         input = _cast(input, to=FLOAT32)
     for bound in (min, max):
-        if bound is not None and input._data.dtype.kind in "iu":
+        if bound is not None and input.dtype.kind in "iu":
             require_fit("clamp", bound, input.dtype)
     return _clamp(
         input, low=-math.inf if min is None else min, high=math.inf if max is None else max
@@ -290,7 +290,7 @@ def _pow_input(g: Tensor, input: Tensor, exponent: Any) -> Tensor:
 def _pow_exponent(g: Tensor, input: Any, exponent: Tensor, y: Tensor) -> Tensor:
     """input^exponent · log(input), and 0 where 0 is raised to a power ≥ 0."""
     if not isinstance(input, Tensor):
-        input = Tensor(input if is_array(input) else namespace(g.data).full((), input, g.dtype))
+        input = Tensor(input if is_array(input) else namespace(g.array).full((), input, g.dtype))
     zero = (input == 0) & (exponent >= 0)
     return g * y * log(where(zero, 1.0, input))
 

@@ -22,7 +22,7 @@ def tensor(
     data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor with a copy of the data (`Tensor(data)` shares an array)."""
-    data = data.data if isinstance(data, Tensor) else data
+    data = data.array if isinstance(data, Tensor) else data
     return Tensor(as_array(data, dtype).copy(), requires_grad, device=device)
 
 
@@ -95,7 +95,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         return input
     shape, scale = input.shape, 1 / (1 - p) if p < 1 else 0.0
     seed, draw = backend.default_generator.reserve()
-    if not on_host(input._data):
+    if not on_host(input.array):
         return _dropout_drawn(input, keep=1 - p, scale=scale, seed=seed, draw=draw)
     if input.ndim == 4:  # drawn pixel by pixel, as images lie in memory
         n, c, h, w = shape

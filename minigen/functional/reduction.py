@@ -65,7 +65,7 @@ def _kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
 def _with_kept(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...]) -> Tensor:
     """g with the axes of length 1 that a sum over `dims` dropped, or has kept already."""
     kept = _kept(shape, dims)
-    return g if g._data.shape == kept else _reshape(g, to=kept)
+    return g if g.shape == kept else _reshape(g, to=kept)
 
 
 def sum(
@@ -99,7 +99,7 @@ def mean(
     if dtype is not None:
         input = converted(input, dtype)
     require_floating("mean", input)
-    return _mean(input, dims=axes("mean", dim, input._data.ndim), keepdim=keepdim)
+    return _mean(input, dims=axes("mean", dim, input.ndim), keepdim=keepdim)
 
 
 def expand(input: Tensor, *size: int) -> Tensor:
@@ -125,10 +125,10 @@ def sum_to_size(input: Tensor, *size: int) -> Tensor:
     Raises:
         ValueError: `size` does not broadcast to the input's shape.
     """
-    shape, lengths = sizes("sum_to_size", size), input._data.shape
-    if shape == lengths and (shape or input._data.dtype.kind == "f"):
+    shape, lengths = sizes("sum_to_size", size), input.shape
+    if shape == lengths and (shape or input.dtype.kind == "f"):
         return input
-    if input._data.dtype.kind != "f":
+    if input.dtype.kind != "f":
         input = converted(input, INT64)
     lead = len(lengths) - len(shape)
     dims = list(range(lead))
@@ -138,7 +138,7 @@ def sum_to_size(input: Tensor, *size: int) -> Tensor:
         if n != lengths[i]:
             dims.append(i)
     total = _sum(input, dims=tuple(dims), keepdim=not lead)
-    return total if total._data.shape == shape else _reshape(total, to=shape)
+    return total if total.shape == shape else _reshape(total, to=shape)
 
 
 def broadcast_to(input: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -197,7 +197,7 @@ def var(
         dim, unbiased = None, dim
     if correction is None:
         correction = 1 if unbiased is None else int(unbiased)
-    dims = axes("var", dim, input._data.ndim)
+    dims = axes("var", dim, input.ndim)
     return _var(input, dims=dims, correction=correction, keepdim=keepdim)
 
 
@@ -240,7 +240,7 @@ def amax(input: Tensor, dim: Dims = (), keepdim: bool = False, *, out: None = No
     """
     if out is not None:
         refuse("amax", out=out)
-    return _amax(input, dims=axes("amax", dim, input._data.ndim), keepdim=keepdim)
+    return _amax(input, dims=axes("amax", dim, input.ndim), keepdim=keepdim)
 
 
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False, *, out: None = None) -> Tensor:
@@ -251,7 +251,7 @@ def amin(input: Tensor, dim: Dims = (), keepdim: bool = False, *, out: None = No
     """
     if out is not None:
         refuse("amin", out=out)
-    return _amin(input, dims=axes("amin", dim, input._data.ndim), keepdim=keepdim)
+    return _amin(input, dims=axes("amin", dim, input.ndim), keepdim=keepdim)
 
 
 class Extreme(NamedTuple):
@@ -274,7 +274,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def _place(which: str, input: Tensor, dim: int | None, keepdim: bool, name: str = "") -> Tensor:
-    data, name = input.data, name or which
+    data, name = input.array, name or which
     if dim is not None:
         dim = axis(name, dim, input.ndim) if input.ndim or axis(name, dim, 0) else None
     if not (data.size if dim is None else data.shape[dim]):
@@ -391,7 +391,7 @@ def norm(
 
 def _halves(input: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor | None]:
     """The two halves of an axis, and what is left over of an odd length."""
-    n, before = input._data.shape[dim], (slice(None),) * dim
+    n, before = input.shape[dim], (slice(None),) * dim
     half = n // 2
     parts = (slice(0, half), slice(half, 2 * half))
     a, b = (_index(input, key=(*before, part, ...)) for part in parts)
@@ -403,7 +403,7 @@ def _prod_pullback(g: Tensor, input: Tensor, shape: tuple[int, ...], dim: int) -
     too, as often as it is differentiated. The two halves of the axis are multiplied, then their
     halves; on the way back what was multiplied by the one gets the other."""
     levels = []
-    while input._data.shape[dim] > 1:
+    while input.shape[dim] > 1:
         levels.append(_halves(input, dim))
         a, b, left_over = levels[-1]
         input = a * b if left_over is None else cat([a * b, left_over], dim)
@@ -414,7 +414,7 @@ def _prod_pullback(g: Tensor, input: Tensor, shape: tuple[int, ...], dim: int) -
         if left_over is None:
             others = cat([others * b, others * a], dim)
         else:
-            pairs, alone = others.split([a._data.shape[dim], 1], dim)
+            pairs, alone = others.split([a.shape[dim], 1], dim)
             others = cat([pairs * b, pairs * a, alone], dim)
     return others
 
@@ -429,13 +429,13 @@ def prod(
 ) -> Tensor:
     """The product along `dim`, or of all elements, of the input in that `dtype`; truth values and
     integers are multiplied as int64 if not told otherwise."""
-    ndim, keep_all = input._data.ndim, dim is None and keepdim
-    if dtype is not None or input._data.dtype.kind != "f":
+    ndim, keep_all = input.ndim, dim is None and keepdim
+    if dtype is not None or input.dtype.kind != "f":
         input = converted(input, dtype or INT64)
     if dim is None:
         input, dim, keepdim = input.reshape(-1), 0, False
-    dim = axis("prod", dim, input._data.ndim)
-    if not input._data.ndim:
+    dim = axis("prod", dim, input.ndim)
+    if not input.ndim:
         return input.clone()
     y = converted(_prod(input, dim=dim, keepdim=keepdim), dtype)
     return y.reshape([1] * ndim) if keep_all else y

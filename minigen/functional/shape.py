@@ -74,7 +74,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """Insert an axis of length 1 at `dim`."""
-    shape = input._data.shape
+    shape = input.shape
     dim = axis("unsqueeze", dim, len(shape) + 1)
     return _reshape(input, to=(*shape[:dim], 1, *shape[dim:]))
 
@@ -93,7 +93,7 @@ def permute(input: Tensor, *dims: int) -> Tensor:
     Raises:
         ValueError: `dims` does not name every axis once.
     """
-    ndim = input._data.ndim
+    ndim = input.ndim
     order = tuple([axis("permute", d, ndim) for d in sizes("permute", dims)])
     if len(order) != ndim or len(set(order)) != ndim:
         raise ValueError(f"permute: dims {dims} must name each of {ndim} axes once")
@@ -111,7 +111,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     Raises:
         IndexError: there is no such axis.
     """
-    ndim = input._data.ndim
+    ndim = input.ndim
     dim0, dim1 = axis("transpose", dim0, ndim), axis("transpose", dim1, ndim)
     return _transpose(input, dim0=dim0, dim1=dim1) if ndim else _permute(input, dims=())
 
@@ -136,7 +136,7 @@ def _cat(*tensors: Array, dim: int, lengths: list[int]) -> Array:
 
 def _of_one_dtype(name: str, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     try:
-        dtypes = {t._data.dtype for t in tensors}
+        dtypes = {t.dtype for t in tensors}
     except AttributeError:
         kinds = [type(t).__name__ for t in tensors]
         raise TypeError(f"{name}: expected a sequence of tensors, got {kinds}") from None
@@ -158,13 +158,13 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
     if not len(tensors):
         raise ValueError("cat: expected at least one tensor, got none")
     tensors = _of_one_dtype("cat", tensors)
-    if any(t._data.shape == (0,) for t in tensors):
-        tensors = [t for t in tensors if t._data.shape != (0,)] or tensors
-    if not tensors[0]._data.ndim:
+    if any(t.shape == (0,) for t in tensors):
+        tensors = [t for t in tensors if t.shape != (0,)] or tensors
+    if not tensors[0].ndim:
         raise ValueError("cat: a tensor without axes cannot be joined; stack() makes a new axis")
-    dim = axis("cat", dim, tensors[0]._data.ndim)
+    dim = axis("cat", dim, tensors[0].ndim)
     try:
-        lengths = [t._data.shape[dim] for t in tensors]
+        lengths = [t.shape[dim] for t in tensors]
     except IndexError:
         shapes = [t.shape for t in tensors]
         raise ValueError(f"cat: shapes {shapes} do not all have an axis {dim}") from None
@@ -193,7 +193,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tenso
     if not len(tensors):
         raise ValueError("stack: expected at least one tensor, got none")
     tensors = _of_one_dtype("stack", tensors)
-    return _stack(*tensors, dim=axis("stack", dim, tensors[0]._data.ndim + 1))
+    return _stack(*tensors, dim=axis("stack", dim, tensors[0].ndim + 1))
 
 
 @operation(input=lambda g, key, shape: _index_add(g, key=key, size=shape), view=True)
@@ -221,7 +221,7 @@ def split_key(key: Any, device: str) -> tuple[tuple, tuple]:
     views, copies = [], []
     for k in key if isinstance(key, tuple) else (key,):
         if isinstance(k, Tensor):
-            k = k.data.copy()  # the pullback needs it, and could not see it change
+            k = k.array.copy()  # the pullback needs it, and could not see it change
         elif isinstance(k, list | bool | np.bool_):
             k = to_device(np.asarray(k, None if k != [] else int), device)
         if is_array(k) and (k.ndim or k.dtype.kind == "b"):
@@ -300,7 +300,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     if index.dtype.kind not in "iu":
         raise TypeError(f"gather: index must hold integers, not {index.dtype}")
     dim = axis("gather", dim, input.ndim)
-    if not index._data.size:
+    if not index.numel():
         return _reshape(_index(_reshape(input, to=(-1,)), key=slice(0)), to=index.shape)
     if not input.ndim or not index.ndim:  # no axes count as one of length 1
         pair = [_reshape(x, to=x.shape or (1,)) for x in (input, index)]
@@ -312,7 +312,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
             f"gather: but for axis {dim}, index {index.shape} must have the lengths of the input "
             f"{input.shape}, or less"
         )
-    require_places("gather", index._data, input.shape[dim] if input.ndim else 1)
+    require_places("gather", index.array, input.shape[dim] if input.ndim else 1)
     return _gather(input, index, dim=dim)
 
 
@@ -412,8 +412,8 @@ def _entries(name: str, index: Tensor, input: Tensor, dim: int) -> Array:
     if index.dtype.kind not in "iu" or index.ndim > 1:
         raise TypeError(f"{name}: index must hold integers on one axis, not {index.dtype} "
                         f"{index.shape}")  # fmt: skip
-    require_places(name, index._data, input.shape[dim] if input.ndim else 1)
-    return index._data.reshape(-1).copy()  # see `split_key`
+    require_places(name, index.array, input.shape[dim] if input.ndim else 1)
+    return index.array.reshape(-1).copy()  # see `split_key`
 
 
 def split(

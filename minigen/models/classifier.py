@@ -52,7 +52,7 @@ def step(
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     """The share of rows of `logits` (N, classes) that are largest at their label (N,)."""
-    right = logits.data.argmax(1) == labels.data
+    right = logits.array.argmax(1) == labels.array
     return Tensor(right.mean(dtype=logits.dtype))
 
 

@@ -131,7 +131,7 @@ class SkipGram(LanguageModel):
         """−log p(t | c), averaged. A word that predicts several others needs its softmax once:
         context (N, 1), target (N, …) with −1 where there is none."""
         log_p = self(context).log_softmax(1)
-        flat = target.data.reshape(len(context), -1)
+        flat = target.array.reshape(len(context), -1)
         rows, columns = (flat >= 0).nonzero()
         return -log_p[rows, flat[rows, columns]].mean()
 
@@ -166,14 +166,14 @@ def _negative_sampling_pullback(
             "negative_sampling has gradients of first order only; pair_loss without sparse rows "
             "has those of every order"
         )
-    biased = None if bias is None else bias.data
+    biased = None if bias is None else bias.array
     result = _KERNELS[model](
-        text, reach, noise, w_in.data, w_out.data, biased, window=window, negative=negative
+        text, reach, noise, w_in.array, w_out.array, biased, window=window, negative=negative
     )
 
     def rows(table: Tensor, rows: Array, values: Array) -> SparseRows:
         real = rows >= 0
-        return SparseRows(rows[real], -g.data * values[real], table.shape)
+        return SparseRows(rows[real], -g.array * values[real], table.shape)
 
     return [
         rows(w_in, *result.w_in) if needs[0] else None,
@@ -408,7 +408,7 @@ class Word2Vec:
     ) -> tuple[float, float]:
         """What one worker does; the loss of its first batch, and how many pairs that had."""
         text, reach, noise = self.draw(rows, rng)
-        tables = [t if t is None else t.data for t in (self.w_in, self.w_out, self.bias)]
+        tables = [t if t is None else t.array for t in (self.w_in, self.w_out, self.bias)]
         compute, count = _KERNELS[self.model], len(reach)
         if self.device != "cpu":
             text, reach, noise = (to_device(a, self.device) for a in (text, reach, noise))
@@ -456,7 +456,7 @@ class Word2Vec:
         """The vectors e + w, (words, dim), on the CPU. Adding w, which word2vec throws away, makes
         the cosine of two words count how often they stand beside each other too (Levy, Goldberg and
         Dagan 2015, section 3.3), and raised every score measured here."""
-        return to_device(self.w_in.data + self.w_out.data, "cpu")
+        return to_device(self.w_in.array + self.w_out.array, "cpu")
 
     def state_dict(self) -> dict[str, Any]:
         """The tables."""
@@ -528,19 +528,19 @@ class Predictor:
             part = slice(a, a + self.batch)
             self.optimiser.param_groups[0]["lr"] = self.lr * (1 - done)
             c, t = (Tensor(x[part].astype(np.int64), device=self.device) for x in (context, target))
-            if not (t.data >= 0).any():
+            if not (t.array >= 0).any():
                 continue
             value = self.network.loss(c, t)
             self.optimiser.zero_grad()
             value.backward()
             self.optimiser.step()
             loss = value.item()
-            pairs += int((t.data >= 0).sum())
+            pairs += int((t.array >= 0).sum())
         return {"loss": loss, "pairs": pairs}
 
     def vectors(self) -> np.ndarray:
         """The rows of e, (words, dim), on the CPU."""
-        return to_device(self.network.embedding.weight.data, "cpu")
+        return to_device(self.network.embedding.weight.array, "cpu")
 
     def state_dict(self) -> dict[str, Any]:
         """The network's and the optimiser's."""

@@ -320,14 +320,14 @@ class Module:
         for name in [name for name in own if name in state_dict]:
             value = state_dict[name]
             try:
-                found[name] = value.data if isinstance(value, Tensor) else as_array(value)
+                found[name] = value.array if isinstance(value, Tensor) else as_array(value)
             except TypeError as error:
                 problems.append(f"not numbers: {name}: {error}")
                 continue
             wanted, given = own[name].shape, found[name].shape
             if given != wanted:
                 problems.append(f"of another shape: {name}: wanted {wanted}, given {given}")
-            elif not is_writable(own[name]._data):
+            elif not is_writable(own[name].array):
                 problems.append(f"in memory that cannot be written here: {name}")
         if problems:
             raise ValueError(
@@ -390,15 +390,15 @@ class Module:
                 return SparseRows(to_device(tensor.rows, device_of(values)), values, tensor.shape)
             other = tensor.detach().to(*targets, dtype=dtype, device=device)
             if tensor.dtype.kind != "f":  # a counter stays one
-                return tensor.detach().to(device=other.device).data
+                return tensor.detach().to(device=other.device).array
             if other.dtype.kind != "f":
                 raise TypeError(f"to: a module's dtype must be a floating one, not {other.dtype}")
-            return other.data
+            return other.array
 
         arrays = [(t, moved(t)) for t in (*self.parameters(), *self.buffers())]
         grads = [(p, moved(p.grad)) for p in self.parameters() if p.grad is not None]
         for tensor, array in arrays:
-            if tensor.data is not array:
+            if tensor.array is not array:
                 tensor.data = array
         for parameter, array in grads:
             parameter.grad = array if isinstance(array, SparseRows) else Tensor(array)

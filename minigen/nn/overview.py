@@ -165,5 +165,5 @@ def summary(
         tuple(layers),
         parameters=sum(p.numel() for p in seen),
         trainable=sum(p.numel() for p in seen if p.requires_grad),
-        bytes=sum(p.data.nbytes for p in seen),
+        bytes=sum(p.array.nbytes for p in seen),
     )

@@ -23,7 +23,7 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor | Spa
     """Each gradient that there is, and the array of its numbers."""
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
     grads = [p.grad for p in parameters if p.grad is not None]
-    return [(g, g.values if isinstance(g, SparseRows) else g.data) for g in grads]
+    return [(g, g.values if isinstance(g, SparseRows) else g.array) for g in grads]
 
 
 def _changed(grad: Tensor | SparseRows) -> None:

@@ -38,14 +38,14 @@ class ExponentialMovingAverage:
             raise ValueError(f"ExponentialMovingAverage: decay must be in [0, 1], not {decay}")
         self.decay, self.use_buffers = decay, use_buffers
         self._source = source if hasattr(source, "named_parameters") else list(source)
-        self._averages = {n: like(t.data, t.data) for n, t in _tensors(self._source).items()}
+        self._averages = {n: like(t.array, t.array) for n, t in _tensors(self._source).items()}
 
     def update(self) -> None:
         """Take the present values into the average."""
         updates: list[Update] = []
         copied = self._copied()
         for name, tensor, average in self._pairs(self._source):
-            value = tensor.data
+            value = tensor.array
             if average.dtype != value.dtype or device_of(average) != device_of(value):
                 average = self._averages[name] = like(value, average)
             if value.dtype.kind == "f" and name not in copied:
@@ -81,7 +81,7 @@ class ExponentialMovingAverage:
     def average_parameters(self) -> Iterator[None]:
         """Within this context the averages are in their places; afterwards everything is as it
         was before."""
-        before = [(t, t.data.copy()) for t in _tensors(self._source).values()]
+        before = [(t, t.array.copy()) for t in _tensors(self._source).values()]
         self.copy_to()
         try:
             yield
@@ -130,6 +130,6 @@ def _require_same(averages: Mapping[str, Array], others: Mapping[str, Any]) -> N
 
 
 def _write(tensor: Tensor, value: Array) -> None:
-    require_writable("ExponentialMovingAverage", tensor._data)
-    np.copyto(tensor._data, to_device(value, tensor.device))
+    require_writable("ExponentialMovingAverage", tensor.array)
+    np.copyto(tensor.array, to_device(value, tensor.device))
     increment_version(tensor)

@@ -101,7 +101,7 @@ class Optimizer:
             if set_to_none or isinstance(p.grad, SparseRows):
                 p.grad = None
             elif p.grad is not None:
-                p.grad = Tensor(np.zeros_like(p.grad.data))
+                p.grad = Tensor(np.zeros_like(p.grad.array))
 
     def step(self) -> None:
         """Update every parameter that has a gradient, in place.
@@ -125,14 +125,14 @@ class Optimizer:
                     "call zero_grad() after converting or moving a parameter"
                 )
         for p, _ in given:
-            require_writable(f"{type(self).__name__}: a parameter", p._data)
+            require_writable(f"{type(self).__name__}: a parameter", p.array)
         updates: list[Update] = []
         for p, group in given:
             state = self.state.setdefault(p, {})
             if isinstance(p.grad, SparseRows):
-                self._update_rows(p.data, p.grad, group, state)
+                self._update_rows(p.array, p.grad, group, state)
             else:
-                updates += self._update(p.data, p.grad.data, group, state)
+                updates += self._update(p.array, p.grad.array, group, state)
         run(updates)
         for p, _ in given:
             increment_version(p)
@@ -144,7 +144,7 @@ class Optimizer:
         for p in self._parameters():
             if p.grad is None:
                 continue
-            g = p.grad.values if isinstance(p.grad, SparseRows) else p.grad.data
+            g = p.grad.values if isinstance(p.grad, SparseRows) else p.grad.array
             arrays = 1 + sum(isinstance(x, type(g)) for x in self.state.get(p, {}).values())
             numbers += g.size
             traffic += g.nbytes * (1 + 2 * arrays)
@@ -216,7 +216,7 @@ class Optimizer:
             problems += [f"{who} has no {name!r}" for name in needed]
             state[p] = {}
             for name, value in entry.items():
-                value = value.data if isinstance(value, Tensor) else as_array(value)
+                value = value.array if isinstance(value, Tensor) else as_array(value)
                 if name not in memory:
                     problems.append(f"{who} has {name!r}, which this one does not know")
                 elif value.shape != (() if name == "step" else p.shape):
@@ -225,7 +225,7 @@ class Optimizer:
                     problems.append(f"{who} has done {value} steps")
                 else:
                     state[p][name] = (
-                        int(value) if name == "step" else like(p.data, value, _exact(p.dtype))
+                        int(value) if name == "step" else like(p.array, value, _exact(p.dtype))
                     )
         self._misfit(problems)
         for own, option in zip(self.param_groups, options, strict=True):

@@ -112,13 +112,13 @@ def test_tensors_are_made_on_the_gpu(device, cupy):
         Tensor([1.0]).to(device=device, dtype="float64"),
     ]
     for x in made:
-        assert x.device == "cuda:0" and isinstance(x.data, cupy.ndarray)
-        np.testing.assert_array_equal(x.numpy(), x.to("cpu").data)
+        assert x.device == "cuda:0" and isinstance(x.array, cupy.ndarray)
+        np.testing.assert_array_equal(x.numpy(), x.to("cpu").array)
         assert x.to(device) is x and type(x.numpy()) is np.ndarray
     assert "device='cuda:0'" in repr(made[0])
     assert made[0].tolist() == [1, 2] if hasattr(Tensor, "tolist") else True
     assert float(made[-1]) == 1 and made[0].sum().item() == 3 and bool(made[0].sum() == 3)
-    assert made[0].sum().data.shape == () and len(made[0]) == 2
+    assert made[0].sum().array.shape == () and len(made[0]) == 2
 
 
 def test_random_numbers_are_those_of_the_cpu(cupy):
@@ -141,7 +141,7 @@ def test_moving_keeps_the_memory_layout_and_carries_gradients(cupy):
     np.testing.assert_array_equal(y.numpy(), image)
     (y * y).sum().backward()
     assert x.grad.device == "cpu"
-    np.testing.assert_allclose(x.grad.data, 2 * image)
+    np.testing.assert_allclose(x.grad.array, 2 * image)
 
 
 def test_indices_are_those_of_numpy(cupy):
@@ -150,7 +150,7 @@ def test_indices_are_those_of_numpy(cupy):
     one = Tensor(1, device="cuda")
     assert (x[1, :, 2].numpy() == host[1, :, 2]).all() and (x[one].numpy() == host[1]).all()
     assert (x[[1, 0]].numpy() == host[[1, 0]]).all() and (x[rows].numpy() == host[[1, 0, 1]]).all()
-    assert (x[x > 5].numpy() == host[host > 5]).all() and x[0, 0, 0].data.shape == ()
+    assert (x[x > 5].numpy() == host[host > 5]).all() and x[0, 0, 0].array.shape == ()
     x[0, 0] = 7.0
     x[rows[:1]] = Tensor(host[:1], device="cuda")
     host[0, 0] = 7
@@ -266,7 +266,7 @@ def test_sparse_gradients_on_a_gpu(cupy):
     found = []
     for device in ("cpu", "cuda"):
         table = nn.Embedding(6, 2, sparse=True)
-        table.weight.data[...] = np.arange(12.0).reshape(6, 2)
+        table.weight.array[...] = np.arange(12.0).reshape(6, 2)
         table.to(device)
         for optimiser in (optim.SGD(table.parameters(), 0.5), optim.SparseAdam(table.parameters())):
             optimiser.zero_grad()
@@ -276,7 +276,7 @@ def test_sparse_gradients_on_a_gpu(cupy):
         assert isinstance(table.weight.grad, SparseRows)
         table.to("cpu")
         assert type(table.weight.grad.values) is type(table.weight.grad.rows) is np.ndarray
-        found.append((table.weight.data, table.weight.grad.to_dense()))
+        found.append((table.weight.array, table.weight.grad.to_dense()))
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
@@ -333,7 +333,7 @@ def test_too_little_memory_says_what_and_how_much(cards):
         Tensor(np.ones((512, 512), "f"), device="cuda")
     with pytest.raises(OutOfMemoryError, match=r"making an array float32 \(512, 512\): Out of"):
         minigen.zeros(512, 512, device="cuda")
-    x.grad = Tensor(x.data)
+    x.grad = Tensor(x.array)
     with pytest.raises(
         OutOfMemoryError, match=r"Adam: exp_avg of a parameter float32 \(256, 256\)"
     ):

@@ -154,7 +154,7 @@ def test_adam(shape, dtype, numbers, maximize, decay, kind):
     for step in range(4):
         p.grad = minigen.Tensor(rng.standard_normal(shape).astype(dtype))
         if step == 3:
-            before = [a.copy() for a in (p.data, p.grad.data)]
+            before = [a.copy() for a in (p.array, p.grad.array)]
             state = optimizer.state[p]
             before += [state[name].copy() for name in ("exp_avg", "exp_avg_sq")]
         optimizer.step()
@@ -168,7 +168,7 @@ def test_adam(shape, dtype, numbers, maximize, decay, kind):
             1 - 0.1 * decay if decayed else 1.0, maximize,
         )  # fmt: skip
         for a, b in zip(
-            (ours[0], *ours[2:]), (p.data, state["exp_avg"], state["exp_avg_sq"]), strict=True
+            (ours[0], *ours[2:]), (p.array, state["exp_avg"], state["exp_avg_sq"]), strict=True
         ):
             checked.close(a, b.astype(np.float64))
 
@@ -204,7 +204,7 @@ def test_adam_rows(numbers, dtype, count, maximize):
         rate = 0.1 * np.sqrt(1 - 0.9) / (1 - 0.8)
         gradient = cupy.asarray(np.sort(rows)), cupy.asarray(values)
         optim.adam_rows(*ours, *gradient, rate, (0.8, 0.9), 1e-3, maximize)
-        for a, b in zip(ours, (p.data, state["exp_avg"], state["exp_avg_sq"]), strict=True):
+        for a, b in zip(ours, (p.array, state["exp_avg"], state["exp_avg_sq"]), strict=True):
             checked.close(a, b.astype(np.float64))
 
 

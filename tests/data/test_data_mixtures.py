@@ -20,14 +20,14 @@ def test_centres_are_those_of_the_papers():
 def test_samples_have_the_modes_shares_and_spread(mixture):
     points = mixture.sample(20_000, Generator(0))
     assert points.shape == (20_000, 2) and points.dtype == np.float32
-    offsets = points.data[:, None] - mixture.centres
+    offsets = points.array[:, None] - mixture.centres
     nearest = np.linalg.norm(offsets, axis=2).argmin(1)
     share = np.bincount(nearest) / len(points)
     assert share == pytest.approx(1 / len(mixture.centres), abs=0.02)
     own = offsets[np.arange(len(points)), nearest]
     assert own.std(0) == pytest.approx(0.1, rel=0.05) and np.abs(own.mean(0)).max() < 0.01
     again = mixture.sample(20_000, Generator(0))
-    assert np.array_equal(points.data, again.data)
+    assert np.array_equal(points.array, again.array)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -39,7 +39,7 @@ def test_the_distance_to_the_parabola_is_that_of_its_nearest_point(seed):
 
 
 def test_points_of_the_parabola_lie_on_it():
-    points = Parabola().sample(1000, Generator(0)).data
+    points = Parabola().sample(1000, Generator(0)).array
     assert Parabola().distance(points).max() < 1e-7
     assert points[:, 0].min() < -0.99 and points[:, 0].max() > 0.99
     assert Parabola().distance([[0, -0.5], [2, 1], [0, 0.3]]) == pytest.approx([0.5, 1, 0.3])

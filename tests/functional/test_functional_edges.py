@@ -65,11 +65,11 @@ def test_edges_are_pytorchs(name):
     ours = [Tensor(np.array(a), requires_grad=True) for a in arrays]
     theirs = [torch.tensor(np.array(a), requires_grad=True) for a in arrays]
     y, z = f(minigen, Tensor, *ours), f(TF, torch.tensor, *theirs)
-    np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-8)
+    np.testing.assert_allclose(y.array, z.detach().numpy(), rtol=1e-8)
     y.sum().backward()
     z.sum().backward()
     for x, w in zip(ours, theirs, strict=True):
         if w.grad is None:
             assert x.grad is None
             continue
-        np.testing.assert_allclose(x.grad.data, w.grad.numpy(), rtol=1e-8)
+        np.testing.assert_allclose(x.grad.array, w.grad.numpy(), rtol=1e-8)

@@ -117,7 +117,7 @@ def test_float32_stays_and_inputs_are_not_changed(entry):
         leaves, outputs, found = run(call, ours(entry), np.float32)
         for x in [*leaves, *outputs, *found]:
             assert x is None or x.dtype == np.float32 or x.dtype.kind in "ib"
-            assert x is None or type(x.data) is np.ndarray
+            assert x is None or type(x.array) is np.ndarray
         for a, x, b in zip(call.leaves(), leaves, before, strict=True):
             np.testing.assert_array_equal(a, b)
             np.testing.assert_array_equal(x.numpy(), b.astype(np.float32))

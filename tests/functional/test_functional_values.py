@@ -121,7 +121,7 @@ TAKEN = {  # without PyTorch: the gradients of some
 def test_what_is_taken_for_the_gradient_at_ties_and_kinks(name):
     f, values = KINKS[name]
     x = Tensor(np.array(values), requires_grad=True)
-    np.testing.assert_allclose(grad(f(minigen, x).sum(), x)[0].data, TAKEN[name])
+    np.testing.assert_allclose(grad(f(minigen, x).sum(), x)[0].array, TAKEN[name])
 
 
 EXTREME = np.array([-1e4, -100.0, -20.0, 0.0, 20.0, 100.0, 1e4], np.float32)
@@ -155,7 +155,7 @@ def test_small_losses_are_exact():
     loss = minigen.binary_cross_entropy_with_logits
     for target, sign in ((0.0, 1.0), (1.0, -1.0)):
         y = loss(Tensor(x), Tensor(np.full(81, target, np.float32)), reduction="none")
-        np.testing.assert_allclose(y.data, np.logaddexp(0, sign * x.astype(float)), rtol=1e-6)
+        np.testing.assert_allclose(y.array, np.logaddexp(0, sign * x.astype(float)), rtol=1e-6)
 
 
 # Values that no gradient can vouch for, and that NumPy can
@@ -166,7 +166,7 @@ def test_axes_are_numpys(x):
     for name in ("sum", "mean", "prod", "amax", "amin", "argmax", "argmin", "cumsum", "flip"):
         for dim in range(-x.ndim, x.ndim):
             y = getattr(minigen, name)(Tensor(x), [dim] if name == "flip" else dim)
-            np.testing.assert_allclose(y.data, getattr(np, name)(x, dim), rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(y.array, getattr(np, name)(x, dim), rtol=1e-12, atol=1e-12)
 
 
 def test_pairs_are_for_height_and_width():
@@ -188,7 +188,7 @@ def test_padding_is_numpys(call):
     fill = {} if how["value"] is None else {"constant_values": how["value"]}
     expected = np.pad(x, [(0, 0), (0, 0), (top, bottom), (left, right)], mode, **fill)
     y = minigen.pad(Tensor(x), (left, right, top, bottom), **how)
-    np.testing.assert_array_equal(y.data, expected)
+    np.testing.assert_array_equal(y.array, expected)
 
 
 @given(adapted())
@@ -200,16 +200,16 @@ def test_adaptive_windows_are_means_that_cover_the_image(call):
     )
     expected = [[x[:, :, r, c].mean((2, 3)) for c in columns] for r in rows]
     y = minigen.adaptive_avg_pool2d(Tensor(x), size)
-    np.testing.assert_allclose(y.data.transpose(2, 3, 0, 1), expected)
+    np.testing.assert_allclose(y.array.transpose(2, 3, 0, 1), expected)
 
 
 @given(convolved(False), convolved(True))
 def test_a_bias_is_added_to_every_pixel(plain, transposed):
     for f, call in ((minigen.conv2d, plain), (minigen.conv_transpose2d, transposed)):
         x, weight = map(Tensor, call.args[:2])
-        y = f(x, weight, None, **call.options).data
+        y = f(x, weight, None, **call.options).array
         bias = np.arange(y.shape[1]) + 1.0
-        z = f(x, weight, Tensor(bias), **call.options).data
+        z = f(x, weight, Tensor(bias), **call.options).array
         np.testing.assert_allclose(z, y + bias[:, None, None], atol=1e-12)
 
 
@@ -219,14 +219,14 @@ def test_the_odd_zero_of_same_is_at_the_end(call):
     ends = [((k - 1) // 2, k // 2) for k in weight.shape[2:]]
     padded = np.pad(x, [(0, 0), (0, 0), *ends])
     y = minigen.conv2d(Tensor(x), Tensor(weight), padding="same")
-    np.testing.assert_allclose(y.data, minigen.conv2d(Tensor(padded), Tensor(weight)).data)
+    np.testing.assert_allclose(y.array, minigen.conv2d(Tensor(padded), Tensor(weight)).array)
 
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_rows_of_an_embedding_add_up_but_for_the_padding(sparse):
     table = Tensor(np.ones((3, 2)), requires_grad=True)
     minigen.embedding(Tensor([0, 1, 0]), table, padding_idx=1, sparse=sparse).sum().backward()
-    found = table.grad.to_dense() if sparse else table.grad.data
+    found = table.grad.to_dense() if sparse else table.grad.array
     assert found.tolist() == [[2, 2], [0, 0], [0, 0]]
 
 
@@ -244,24 +244,24 @@ def test_running_statistics_are_pytorchs(x, momentum, training):
         args = None, None, training, momentum, 1e-3
         y = minigen.batch_norm(Tensor(x), *ours, *args)
         z = torch.nn.functional.batch_norm(torch.from_numpy(np.array(x)), *theirs, *args)
-        np.testing.assert_allclose(y.data, z.numpy(), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(y.array, z.numpy(), rtol=1e-9, atol=1e-9)
     for a, b, start in zip(ours, theirs, (mean, var), strict=True):
-        np.testing.assert_allclose(a.data, b.numpy(), rtol=1e-12)
-        assert (a.data != start).any() == training
+        np.testing.assert_allclose(a.array, b.numpy(), rtol=1e-12)
+        assert (a.array != start).any() == training
 
 
 def test_the_running_variance_is_unbiased_and_the_normalising_one_is_not():
     x, var = Tensor([[1.0], [3.0]]), minigen.zeros(1)
     y = minigen.batch_norm(x, None, var, training=True, momentum=1.0, eps=0.0)
-    assert var.data.tolist() == [2.0]  # (1 + 1) / (2 - 1)
-    np.testing.assert_allclose(y.data, [[-1.0], [1.0]])
+    assert var.array.tolist() == [2.0]  # (1 + 1) / (2 - 1)
+    np.testing.assert_allclose(y.array, [[-1.0], [1.0]])
 
 
 def test_batch_norm_far_from_zero_in_float32():
     x = np.random.default_rng(0).standard_normal((64, 3, 16, 16)) + 300
     exact = (x - x.mean((0, 2, 3), keepdims=True)) / x.std((0, 2, 3), keepdims=True)
     y = minigen.batch_norm(Tensor(x.astype(np.float32)), None, None, training=True)
-    assert np.abs(y.data - exact).max() < 1e-3
+    assert np.abs(y.array - exact).max() < 1e-3
 
 
 def test_statistics_that_change_spoil_no_graph():
@@ -276,7 +276,7 @@ def test_statistics_that_change_spoil_no_graph():
     before, x.grad = x.grad, None
     (evaluated * evaluated).sum().backward()  # evaluated: nothing of it is kept but the scale
     for g in (before, x.grad):
-        assert g is not None and np.isfinite(g.data).all()
+        assert g is not None and np.isfinite(g.array).all()
 
 
 def test_statistics_that_move_are_noticed_where_they_are_needed():
@@ -297,16 +297,16 @@ def test_dropout_keeps_a_share_and_the_mean(p, shape):
     minigen.manual_seed(1)
     x = Tensor(np.full(shape, 3.0), requires_grad=True)
     y = minigen.dropout(x, p)
-    kept = y.data != 0
-    np.testing.assert_allclose(y.data[kept], 3 / (1 - p))
+    kept = y.array != 0
+    np.testing.assert_allclose(y.array[kept], 3 / (1 - p))
     assert abs(kept.mean() - (1 - p)) < 0.05
     (g,) = grad(y.sum(), x)
-    np.testing.assert_allclose(g.data, kept / (1 - p))  # the same mask
+    np.testing.assert_allclose(g.array, kept / (1 - p))  # the same mask
     minigen.manual_seed(1)
-    layout = np.ascontiguousarray(np.moveaxis(x.data, 1, -1))
+    layout = np.ascontiguousarray(np.moveaxis(x.array, 1, -1))
     again = minigen.dropout(Tensor(np.moveaxis(layout, -1, 1)), p)
-    np.testing.assert_array_equal(again.data, y.data)  # however it lies in memory
-    assert (minigen.dropout(x, p).data != y.data).any()  # and another one next time
+    np.testing.assert_array_equal(again.array, y.array)  # however it lies in memory
+    assert (minigen.dropout(x, p).array != y.array).any()  # and another one next time
 
 
 def test_dropout_at_the_ends():
@@ -314,7 +314,7 @@ def test_dropout_at_the_ends():
     assert minigen.dropout(x, 0.7, training=False) is x
     assert minigen.dropout(x, 0.0) is x
     y = minigen.dropout(x, 1.0)
-    assert y.data.tolist() == grad(y.sum(), x)[0].data.tolist() == [0, 0]
+    assert y.array.tolist() == grad(y.sum(), x)[0].array.tolist() == [0, 0]
 
 
 # Places and truth values
@@ -329,7 +329,7 @@ def test_argmax_and_argmin(x, dim, keepdim):
         assert ours(Tensor(x)).item() == getattr(torch, name)(theirs).item()
         if -x.ndim <= dim < x.ndim:
             y, z = ours(Tensor(x), dim, keepdim), getattr(torch, name)(theirs, dim, keepdim)
-            np.testing.assert_array_equal(y.data, z.numpy())
+            np.testing.assert_array_equal(y.array, z.numpy())
             assert y.dtype == np.int64
 
 
@@ -342,24 +342,24 @@ def test_the_places_of_max_pool2d(call, whole):
     z, expected = torch.nn.functional.max_pool2d(
         torch.from_numpy(x), kernel, both(stride or kernel), **how, return_indices=True
     )
-    np.testing.assert_array_equal(y.data, z.numpy())
-    np.testing.assert_array_equal(places.data, expected.numpy())
+    np.testing.assert_array_equal(y.array, z.numpy())
+    np.testing.assert_array_equal(places.array, expected.numpy())
     assert places.dtype == np.int64 and not places.requires_grad
 
 
 def test_truth_values_and_bits():
     a, b = Tensor([True, True, False]), Tensor([True, False, False])
-    assert (a & b).data.tolist() == [True, False, False]
-    assert (a | b).data.tolist() == [True, True, False]
-    assert (~a).data.tolist() == minigen.logical_not(a).data.tolist() == [False, False, True]
+    assert (a & b).array.tolist() == [True, False, False]
+    assert (a | b).array.tolist() == [True, True, False]
+    assert (~a).array.tolist() == minigen.logical_not(a).array.tolist() == [False, False, True]
     n = Tensor([6, 3])
-    assert (n & 3).data.tolist() == [2, 3]
-    assert (8 | n).data.tolist() == [14, 11]
-    assert (~n).data.tolist() == [-7, -4]
+    assert (n & 3).array.tolist() == [2, 3]
+    assert (8 | n).array.tolist() == [14, 11]
+    assert (~n).array.tolist() == [-7, -4]
     with pytest.raises(TypeError, match="bitwise_and"):
         Tensor([1.0]) & Tensor([1.0])
     found = minigen.isfinite(Tensor([1.0, math.inf, -math.inf, math.nan]))
-    assert found.data.tolist() == [True, False, False, False]
+    assert found.array.tolist() == [True, False, False, False]
 
 
 def x(*shape, dtype=np.float32):

@@ -108,13 +108,13 @@ def test_gradients_are_finite_differences(p):
     for t, gradient in zip(tensors, dense(tensors), strict=True):
         if t is None:
             continue
-        direction, before = rng.normal(0, 1, t.shape), t.data.copy()
+        direction, before = rng.normal(0, 1, t.shape), t.array.copy()
         ends = []
         for sign in (h, -h):
-            t.data[...] = before + sign * direction
+            t.array[...] = before + sign * direction
             with minigen.no_grad():
                 ends.append(tiled(p, tensors).item())
-        t.data[...] = before
+        t.array[...] = before
         expected = (ends[0] - ends[1]) / (2 * h)
         assert (gradient * direction).sum() == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
@@ -137,7 +137,7 @@ def test_adding_rows_is_a_step_of_sgd(p):
     tiled(p, slow).backward()
     optimiser.step()
     compute = getattr(kernel, p["model"])
-    arrays = [None if t is None else t.data for t in fast]
+    arrays = [None if t is None else t.array for t in fast]
     result = compute(p["text"], p["reach"], p["noise"], *arrays, window=p["window"],
                      negative=p["negative"])  # fmt: skip
     kernel.add_rows(arrays[0], *result.w_in, 0.1)
@@ -146,7 +146,7 @@ def test_adding_rows_is_a_step_of_sgd(p):
         kernel.add_rows(arrays[2][:, None], result.w_out.rows, result.bias[:, None], 0.1)
     for a, b in zip(slow, fast, strict=True):
         if a is not None:
-            np.testing.assert_allclose(b.data, a.data, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(b.array, a.array, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("compiled", [True, False])

@@ -14,7 +14,7 @@ def noted(weights):
     taken, sizes = np.zeros(weights.shape[1], int), []
 
     def log_weights(images, samples):
-        columns = images.data.astype(int)
+        columns = images.array.astype(int)
         rows = taken[columns[0]] + np.arange(samples)
         taken[columns] += samples
         sizes.append(samples * len(columns))

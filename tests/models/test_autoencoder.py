@@ -24,7 +24,7 @@ def test_all_three_learn_to_copy(channels, size):
     ):
         model = A.Autoencoder(encoder, decoder)
         assert model(x).shape == x.shape and model.encoder(x).shape == (8, 3)
-        assert model(x).data.min() >= 0 and model(x).data.max() <= 1
+        assert model(x).array.min() >= 0 and model(x).array.max() <= 1
         optimiser = optim.Adam(model.parameters(), lr=1e-3)
         losses = [A.step(model, optimiser, x)["loss"].item() for _ in range(20)]
         assert losses[-1] < losses[0]
@@ -54,22 +54,22 @@ def test_squared_error_is_summed_over_pixels_and_averaged_over_images():
 
 def test_damage_is_as_much_as_asked_for():
     x = Tensor(np.full((50, 1, 20, 20), 0.25, "f4"))
-    noisy = A.corrupted(x, "gaussian", 0.5, Generator(0)).data - 0.25
+    noisy = A.corrupted(x, "gaussian", 0.5, Generator(0)).array - 0.25
     assert noisy.mean() == pytest.approx(0, abs=0.02) and noisy.std() == pytest.approx(0.5, 0.02)
-    masked = A.corrupted(x, "masking", 0.3, Generator(0)).data
+    masked = A.corrupted(x, "masking", 0.3, Generator(0)).array
     assert set(np.unique(masked)) == {0, 0.25} and (masked == 0).mean() == pytest.approx(0.3, 0.05)
-    salted = A.corrupted(x, "salt-and-pepper", 0.3, Generator(0)).data
+    salted = A.corrupted(x, "salt-and-pepper", 0.3, Generator(0)).array
     for value in 0, 1:
         assert (salted == value).mean() == pytest.approx(0.15, 0.05)
     for kind in "gaussian", "masking", "salt-and-pepper":
-        np.testing.assert_array_equal(A.corrupted(x, kind, 0.0).data, x.data)
-    assert (x.data == 0.25).all()
+        np.testing.assert_array_equal(A.corrupted(x, kind, 0.0).array, x.array)
+    assert (x.array == 0.25).all()
 
 
 @given(st.floats(0, 1), st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
 def test_a_block_is_one_rectangle_of_the_sides_asked_for(amount, height, width, seed):
     x = Tensor(np.ones((20, 2, height, width), "f4"))
-    y = A.corrupted(x, "block", amount, Generator(seed)).data
+    y = A.corrupted(x, "block", amount, Generator(seed)).array
     sides = round(amount * height), round(amount * width)
     for hole in y[:, 0] == 0:
         for axis, side in enumerate(sides):
@@ -82,7 +82,7 @@ def test_a_block_is_one_rectangle_of_the_sides_asked_for(amount, height, width, 
 
 def test_a_block_may_be_in_every_place():
     x = Tensor(np.ones((4000, 1, 4, 4), "f4"))
-    corners = A.corrupted(x, "block", 0.5, Generator(0)).data[:, 0, ::3, ::3] == 0
+    corners = A.corrupted(x, "block", 0.5, Generator(0)).array[:, 0, ::3, ::3] == 0
     np.testing.assert_allclose(corners.mean(0), np.full((2, 2), 1 / 9), atol=0.02)
     with pytest.raises(ValueError, match="block"):
         A.corrupted(minigen.zeros(4, 4), "block", 0.5)
@@ -112,14 +112,14 @@ def test_what_denoising_learns_points_to_where_data_is_dense():
         optimiser.param_groups[0]["lr"] = 0.01 * (1 - i / 300)
         A.step(model, optimiser, minigen.randn(512, 2), lambda x: A.corrupted(x, "gaussian", 1.0))
     x = minigen.randn(200, 2)
-    np.testing.assert_allclose((model(x) - x).data, -x.data / 2, atol=0.15)
+    np.testing.assert_allclose((model(x) - x).array, -x.array / 2, atol=0.15)
 
 
 def test_gaussian_by_descent_is_the_one_in_closed_form():
     x = np.random.default_rng(0).standard_normal((500, 3)) * [1.0, 2.0, 0.5] + [0.0, 3.0, -1.0]
     closed = A.DiagonalGaussian.fitted(x)
-    np.testing.assert_allclose(closed.mean.data, x.mean(0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(np.exp(closed.log_var.data), x.var(0), rtol=1e-5)
+    np.testing.assert_allclose(closed.mean.array, x.mean(0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.exp(closed.log_var.array), x.var(0), rtol=1e-5)
     points = Tensor(x.astype("f4"))
     model = A.DiagonalGaussian(3)
     optimiser = optim.Adam(model.parameters(), lr=0.1)
@@ -129,10 +129,10 @@ def test_gaussian_by_descent_is_the_one_in_closed_form():
         model.nll(points).mean().backward()
         optimiser.step()
     for a, b in zip(model.parameters(), closed.parameters(), strict=True):
-        np.testing.assert_allclose(a.data, b.data, atol=1e-3)
+        np.testing.assert_allclose(a.array, b.array, atol=1e-3)
     bits = 0.5 * (np.log(2 * math.pi * x.var(0)) + 1).sum()
     assert closed.nll(points).mean().item() == pytest.approx(bits, rel=1e-5)
-    made = closed.sample(20_000, Generator(0)).data
+    made = closed.sample(20_000, Generator(0)).array
     np.testing.assert_allclose(made.mean(0), x.mean(0), atol=0.06)
     np.testing.assert_allclose(made.std(0), x.std(0), rtol=0.03)
 

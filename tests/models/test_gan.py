@@ -28,13 +28,13 @@ def test_parameter_counts_of_the_tutorial():
 def test_networks_fit_each_other(size):
     z = minigen.randn(2, 100)
     images = G.ConvGenerator(1, width=4, size=size)(z)
-    assert images.shape == (2, 1, size, size) and abs(images).data.max() <= 1
+    assert images.shape == (2, 1, size, size) and abs(images).array.max() <= 1
     assert G.ConvDiscriminator(1, width=4, size=size)(images).shape == (2, 1)
     images = G.MLPGenerator(hidden=8, size=size)(z)
     assert images.shape == (2, 1, size, size)
     assert G.MLPDiscriminator(hidden=6, pieces=3, size=size)(images).shape == (2, 1)
     images = G.DenseConvGenerator(3, width=2, size=size)(z)
-    assert images.shape == (2, 3, size, size) and abs(images).data.max() <= 1
+    assert images.shape == (2, 3, size, size) and abs(images).array.max() <= 1
     judge = G.Conditional(G.DenseConvJudge(3 + 4, 2, size, "layer", outputs=5), 4)
     assert judge(images, Tensor([3, 0])).shape == (2, 5)
 
@@ -55,19 +55,19 @@ def test_what_is_drawn_does_not_depend_on_its_neighbours():
     gan = G.GAN(network, nn.Identity(), noise=5, optimiser=lambda _: None)
     z, y = gan.sample_noise(6), Tensor([0, 1, 2, 0, 1, 2])
     gan.generate(z, y)
-    before = {name: value.data.copy() for name, value in network.state_dict().items()}
+    before = {name: value.array.copy() for name, value in network.state_dict().items()}
     drawn = gan.draw(z, y)
-    np.testing.assert_allclose(gan.draw(z[:2], y[:2]).data, drawn.data[:2], atol=1e-6)
+    np.testing.assert_allclose(gan.draw(z[:2], y[:2]).array, drawn.array[:2], atol=1e-6)
     assert not drawn.requires_grad and network.training
     for name, value in network.state_dict().items():
-        assert np.array_equal(value.data, before[name])
-    assert not np.allclose(gan.generate(z[:2], y[:2]).data, drawn.data[:2], atol=1e-3)
+        assert np.array_equal(value.array, before[name])
+    assert not np.allclose(gan.generate(z[:2], y[:2]).array, drawn.array[:2], atol=1e-3)
 
 
 def test_losses_are_the_formulas_of_the_paper():
     rng = np.random.default_rng(0)
     real, fake = (Tensor(rng.standard_normal((5, 1))) for _ in range(2))
-    d_real, d_fake = (1 / (1 + np.exp(-t.data)) for t in (real, fake))
+    d_real, d_fake = (1 / (1 + np.exp(-t.array)) for t in (real, fake))
     expected = -np.log(d_real).mean() - np.log(1 - d_fake).mean()
     assert G.discriminator_loss(real, fake).item() == pytest.approx(expected)
     smooth = -(0.9 * np.log(d_real) + 0.1 * np.log(1 - d_real)).mean() - np.log(1 - d_fake).mean()
@@ -82,7 +82,7 @@ def test_losses_do_not_overflow_and_their_gradients_are_right():
     extreme = Tensor([[-1e4], [1e4]], requires_grad=True)
     for loss in (G.generator_loss(extreme), G.discriminator_loss(extreme, extreme)):
         (g,) = minigen.grad(loss, extreme)
-        assert math.isfinite(loss.item()) and np.isfinite(g.data).all()
+        assert math.isfinite(loss.item()) and np.isfinite(g.array).all()
     logits = tuple(np.random.default_rng(0).standard_normal((2, 3, 1)))
     gradcheck(G.discriminator_loss, logits, order=2)
     gradcheck(functools.partial(G.generator_loss, objective="minimax"), logits[0], order=2)
@@ -100,7 +100,7 @@ def test_maxout_is_the_largest_of_its_pieces():
     minigen.manual_seed(0)
     layer = G.Maxout(3, 2, pieces=4).to("float64")
     x = minigen.randn(5, 3, dtype="float64")
-    assert np.array_equal(layer(x).data, layer.linear(x).data.reshape(5, 2, 4).max(2))
+    assert np.array_equal(layer(x).array, layer.linear(x).array.reshape(5, 2, 4).max(2))
     gradcheck(layer, x, order=2)
 
 
@@ -125,7 +125,7 @@ def test_training_moves_the_samples_onto_the_data():
 
     def distance():
         with minigen.no_grad():
-            points = gan.generator(gan.sample_noise(2000)).data
+            points = gan.generator(gan.sample_noise(2000)).array
         return np.linalg.norm(points.mean(0) - [2, -1]) + np.abs(points.std(0) - 0.5).max()
 
     before = distance()
@@ -147,13 +147,13 @@ def test_each_network_moves_only_in_its_own_step():
     def spy():
         assert all(p.grad is None for p in gan.generator.parameters())
         original()
-        seen.append([p.data.copy() for p in gan.discriminator.parameters()])
+        seen.append([p.array.copy() for p in gan.discriminator.parameters()])
 
     gan.discriminator_optimiser.step = spy
     gan.step(real_points(8), real_points(8), real_points(8))
     assert len(seen) == 3  # k discriminator steps, then one of the generator
     for after, p in zip(seen[-1], gan.discriminator.parameters(), strict=True):
-        assert np.array_equal(after, p.data)
+        assert np.array_equal(after, p.array)
 
 
 def test_state_goes_on_bit_for_bit():
@@ -170,13 +170,13 @@ def test_state_goes_on_bit_for_bit():
     minigen.default_generator.load_state_dict(random)
     train(resumed, 3)
     for a, b in zip(whole.generator.parameters(), resumed.generator.parameters(), strict=True):
-        assert np.array_equal(a.data, b.data)
+        assert np.array_equal(a.array, b.array)
 
 
 def test_packs_are_neighbours_side_by_side():
     points, images = Tensor([[1, 2], [3, 4], [5, 6], [7, 8]]), minigen.randn(6, 2, 4, 4)
-    assert G.packed(points, 2).data.tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
-    assert np.array_equal(G.packed(images, 3).data[1, 2:4], images.data[4])
+    assert G.packed(points, 2).array.tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert np.array_equal(G.packed(images, 3).array[1, 2:4], images.array[4])
     assert G.packed(images, 1) is images
     with pytest.raises(ValueError, match="4 images do not make packs of 3"):
         G.packed(points, 3)
@@ -197,9 +197,9 @@ def test_the_class_stands_beside_the_input(shape):
     told = G.Conditional(nn.Identity(), 3)
     x, y = minigen.randn(4, *shape), Tensor([2, 0, 1, 2])
     out = told(x, y)
-    assert np.array_equal(out.data[:, : shape[0]], x.data)
-    classes = out.data[:, shape[0] :].reshape(4, 3, -1)
-    assert (classes == np.eye(3)[y.data][:, :, None]).all()
+    assert np.array_equal(out.array[:, : shape[0]], x.array)
+    classes = out.array[:, shape[0] :].reshape(4, 3, -1)
+    assert (classes == np.eye(3)[y.array][:, :, None]).all()
     flat = G.Conditional(told.network, 3, flat=True)(x, y)
     assert flat.shape == (4, math.prod(shape) + 3)
 
@@ -222,12 +222,12 @@ def two_classes(auxiliary):
 def test_a_told_generator_draws_the_class_that_is_asked_for(auxiliary):
     gan = two_classes(auxiliary)
     labels = Tensor(np.arange(64) % 2)
-    centres = Tensor(np.array([[2.0, 0], [-2, 0]], "f")[labels.data])
+    centres = Tensor(np.array([[2.0, 0], [-2, 0]], "f")[labels.array])
     for _ in range(200):
         metrics = gan.step((minigen.randn(64, 2) * 0.3 + centres, labels))
     with minigen.no_grad():
-        x = gan.generate(gan.sample_noise(64), labels).data[:, 0]
-    assert ((x > 0) == (labels.data == 0)).mean() > 0.97
+        x = gan.generate(gan.sample_noise(64), labels).array[:, 0]
+    assert ((x > 0) == (labels.array == 0)).mean() > 0.97
     assert 1 < abs(x).mean() < 3
     extra = {"class_real", "class_fake"} if auxiliary else set()
     assert metrics.keys() == {"loss_d", "loss_g", "d_real", "d_fake"} | extra
@@ -260,7 +260,7 @@ def test_one_training_step_is_that_of_pytorch():
     ).double()  # fmt: skip
     pairs = [(gan.generator, generator), (gan.discriminator, discriminator)]
     for mine, other in pairs:  # names and layouts agree, so that weights move both ways
-        other.load_state_dict({k: torch.tensor(v.data) for k, v in mine.state_dict().items()})
+        other.load_state_dict({k: torch.tensor(v.array) for k, v in mine.state_dict().items()})
 
     z = minigen.randn(5, 6, dtype="float64")
     gan.sample_noise = lambda count: z
@@ -268,7 +268,7 @@ def test_one_training_step_is_that_of_pytorch():
 
     opt_g, opt_d = (torch.optim.Adam(n.parameters(), lr=1e-2) for n in (generator, discriminator))
     real, one = torch.tensor(images), torch.ones(5, 1, dtype=torch.float64)
-    fake = generator(torch.tensor(z.data))
+    fake = generator(torch.tensor(z.array))
     loss = bce(discriminator(real), one) + bce(discriminator(fake.detach()), one * 0)
     loss.backward()
     opt_d.step()
@@ -276,7 +276,7 @@ def test_one_training_step_is_that_of_pytorch():
     opt_g.step()
     for mine, other in pairs:
         for name, value in other.state_dict().items():
-            np.testing.assert_allclose(mine.state_dict()[name].data, value.numpy(), atol=1e-9)
+            np.testing.assert_allclose(mine.state_dict()[name].array, value.numpy(), atol=1e-9)
 
 
 def test_classifier_learns_stripes():

@@ -34,9 +34,9 @@ def test_kl_is_the_mean_of_samples_and_a_sum_over_latents():
     rng = np.random.default_rng(0)
     mean, log_var = (Tensor(rng.standard_normal((1, 5))) for _ in range(2))
     noise = Tensor(rng.standard_normal((200_000, 5)))
-    z = V.reparameterised(mean, log_var, noise).data
-    sd = np.exp(0.5 * log_var.data)
-    ratio = (norm.logpdf(z, mean.data, sd) - norm.logpdf(z)).sum(1)
+    z = V.reparameterised(mean, log_var, noise).array
+    sd = np.exp(0.5 * log_var.array)
+    ratio = (norm.logpdf(z, mean.array, sd) - norm.logpdf(z)).sum(1)
     error = ratio.std() / math.sqrt(len(ratio))
     assert abs(V.kl_to_standard_normal(mean, log_var).item() - ratio.mean()) < 4 * error
 
@@ -59,12 +59,12 @@ def test_likelihoods_are_sums_over_pixels():
     got = V.Bernoulli().nll(Tensor(output), Tensor(images))
     p = 1 / (1 + np.exp(-output))
     expected = -(images * np.log(p) + (1 - images) * np.log(1 - p)).sum((1, 2, 3))
-    np.testing.assert_allclose(got.data, expected)
+    np.testing.assert_allclose(got.array, expected)
     for variance in 0.1, 1.0:
         likelihood = V.Gaussian(variance).to("float64")
         expected = -norm.logpdf(images, output, math.sqrt(variance)).sum((1, 2, 3))
         np.testing.assert_allclose(
-            likelihood.nll(Tensor(output), Tensor(images)).data, expected, rtol=1e-6
+            likelihood.nll(Tensor(output), Tensor(images)).array, expected, rtol=1e-6
         )
     with pytest.raises(ValueError, match="variance"):
         V.Gaussian(0.0)
@@ -92,14 +92,14 @@ def linear_gaussian(rng, variance=0.3, perfect=True):
         (decoder.weight, w),
         (decoder.bias, b),
     ):
-        parameter.data[...] = values
+        parameter.array[...] = values
     model = V.VAE(
         nn.Sequential(nn.Flatten(), encoder),
         nn.Sequential(decoder, nn.Unflatten(1, (1, 1, PIXELS))),
         LATENT,
         V.Gaussian(variance),
     ).to("float64")
-    model.likelihood.log_var.data[...] = math.log(variance)  # it was rounded to float32
+    model.likelihood.log_var.array[...] = math.log(variance)  # it was rounded to float32
     log_p = multivariate_normal(b, cov).logpdf(x)
     gap = 0.5 * (shift**2 * precision + np.exp(log_var_off) - log_var_off - 1).sum()
     return model, Tensor(x.reshape(-1, 1, 1, PIXELS)), log_p, gap
@@ -111,7 +111,7 @@ def test_the_bound_is_below_log_p_by_the_kl_to_the_posterior(seed):
     many = x.expand(20_000, *x.shape).reshape(-1, *x.shape[1:])
     with minigen.no_grad():
         reconstruction, kl = model.terms(many, Generator(0))
-    elbo = -(reconstruction + kl).data.reshape(20_000, len(x))
+    elbo = -(reconstruction + kl).array.reshape(20_000, len(x))
     error = elbo.std(0) / math.sqrt(len(elbo))
     assert gap > 0.05 and (abs(elbo.mean(0) - (log_p - gap)) < 5 * error).all()
 
@@ -121,8 +121,8 @@ def test_the_bounds_are_tight_where_the_encoder_is_the_posterior():
     assert gap == 0
     weights = model.log_weights(x, 7)
     assert weights.shape == (7, 5)
-    np.testing.assert_allclose(weights.data, np.tile(log_p, (7, 1)), rtol=1e-6)
-    np.testing.assert_allclose(V.importance_bound(weights).data, log_p, rtol=1e-6)
+    np.testing.assert_allclose(weights.array, np.tile(log_p, (7, 1)), rtol=1e-6)
+    np.testing.assert_allclose(V.importance_bound(weights).array, log_p, rtol=1e-6)
 
 
 def test_training_reaches_the_likelihood_from_below():
@@ -131,9 +131,9 @@ def test_training_reaches_the_likelihood_from_below():
     with minigen.no_grad():
         x = true.decode(minigen.randn(2000, LATENT, dtype="float64"))
         x = x + math.sqrt(0.3) * minigen.randn(*x.shape, dtype="float64")
-    b = true.decoder[0].bias.data
-    w = true.decoder[0].weight.data
-    exact = multivariate_normal(b, w @ w.T + 0.3 * np.eye(PIXELS)).logpdf(x.data.reshape(2000, -1))
+    b = true.decoder[0].bias.array
+    w = true.decoder[0].weight.array
+    exact = multivariate_normal(b, w @ w.T + 0.3 * np.eye(PIXELS)).logpdf(x.array.reshape(2000, -1))
     model, *_ = linear_gaussian(np.random.default_rng(2), perfect=False)
     optimiser = optim.Adam(model.parameters(), lr=0.03)
     for i in range(300):
@@ -146,8 +146,8 @@ def test_training_reaches_the_likelihood_from_below():
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_the_importance_bound_never_falls_as_samples_are_added(groups, size, seed):
     weights = 10 * np.random.default_rng(seed).standard_normal((groups, size, 3))
-    each = np.mean([V.importance_bound(Tensor(w)).data for w in weights], 0)
-    whole = V.importance_bound(Tensor(weights.reshape(-1, 3))).data
+    each = np.mean([V.importance_bound(Tensor(w)).array for w in weights], 0)
+    whole = V.importance_bound(Tensor(weights.reshape(-1, 3))).array
     single = weights.mean((0, 1))
     assert (single <= each + 1e-9).all() and (each <= whole + 1e-9).all()
 
@@ -155,9 +155,9 @@ def test_the_importance_bound_never_falls_as_samples_are_added(groups, size, see
 def test_weights_far_apart_do_not_overflow():
     weights = Tensor([[-1000.0, 1000.0], [0.0, 0.0]], requires_grad=True)
     bound = V.importance_bound(weights)
-    np.testing.assert_allclose(bound.data, [-math.log(2), 1000 - math.log(2)])
+    np.testing.assert_allclose(bound.array, [-math.log(2), 1000 - math.log(2)])
     (g,) = minigen.grad(bound.sum(), weights)
-    np.testing.assert_allclose(g.data, [[0, 1], [1, 0]])
+    np.testing.assert_allclose(g.array, [[0, 1], [1, 0]])
 
 
 def test_loss_between_an_autoencoder_and_the_elbo():
@@ -208,8 +208,8 @@ def test_a_step_of_every_network_lowers_the_loss(channels, size, samples):
 def test_a_learnt_variance_is_the_squared_error_of_a_pixel():
     likelihood = V.Gaussian(1.0, learnt=True)
     output, images = Tensor(np.zeros((4, 1, 2, 2), "f4")), minigen.randn(4, 1, 2, 2)
-    best = math.log((images.data**2).mean())
-    likelihood.log_var.data[...] = best
+    best = math.log((images.array**2).mean())
+    likelihood.log_var.array[...] = best
     (g,) = minigen.grad(likelihood.nll(output, images).sum(), likelihood.log_var)
     assert abs(g.item()) < 1e-4
 
@@ -220,8 +220,8 @@ def test_without_latents_it_starts_at_the_mean_image():
     model = V.mlp_vae(2, (5,), 4, 3)
     V.start_at_mean(model, x)
     for parameter in list(model.decoder.parameters())[:-1]:
-        parameter.data[...] = 0
-    made = model.decode(minigen.randn(2, 2)).data
+        parameter.array[...] = 0
+    made = model.decode(minigen.randn(2, 2)).array
     np.testing.assert_allclose(made, np.tile(x.mean(0), (2, 1, 1, 1)), atol=1.1e-3)
 
 

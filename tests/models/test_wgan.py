@@ -15,8 +15,8 @@ from minigen.models.gan import Conditional, ConvGenerator, DenseConvJudge, mlp
 def test_losses_are_the_formulas_of_the_papers():
     rng = np.random.default_rng(0)
     real, fake = (Tensor(rng.standard_normal((5, 1))) for _ in range(2))
-    assert W.critic_loss(real, fake).item() == pytest.approx(fake.data.mean() - real.data.mean())
-    assert W.generator_loss(fake).item() == pytest.approx(-fake.data.mean())
+    assert W.critic_loss(real, fake).item() == pytest.approx(fake.array.mean() - real.array.mean())
+    assert W.generator_loss(fake).item() == pytest.approx(-fake.array.mean())
     slope = Tensor([0.5, 1.0, 3.0])
     assert W.gradient_penalty(slope).item() == pytest.approx((0.25 + 0 + 4) / 3)
 
@@ -26,19 +26,19 @@ def test_each_image_is_mixed_by_one_weight_of_its_own():
     zeros, ones = minigen.zeros(200, 3, 4, 4), minigen.ones(200, 3, 4, 4, requires_grad=True)
     share = W.mixed(ones, zeros)  # its own weight at each pixel
     assert not share.requires_grad and share.shape == (200, 3, 4, 4)
-    assert np.ptp(share.data, axis=(1, 2, 3)).max() == 0
-    weights = share.data[:, 0, 0, 0]
+    assert np.ptp(share.array, axis=(1, 2, 3)).max() == 0
+    weights = share.array[:, 0, 0, 0]
     assert 0 <= weights.min() < 0.1 < 0.9 < weights.max() < 1  # U[0, 1), none of them twice
     assert len(np.unique(weights)) == 200
     minigen.manual_seed(0)
-    np.testing.assert_allclose(W.mixed(zeros, ones).data, 1 - share.data)
+    np.testing.assert_allclose(W.mixed(zeros, ones).array, 1 - share.array)
 
 
 def test_the_slope_is_the_norm_over_all_axes_of_an_image():
     weight = minigen.randn(3, 4, 4, dtype="float64")
     points = minigen.randn(6, 3, 4, 4, dtype="float64")
     slope = W.slopes(lambda x: (x * weight).sum((1, 2, 3), keepdim=True)[:, :, 0, 0], points)
-    np.testing.assert_allclose(slope.data, np.linalg.norm(weight.data))
+    np.testing.assert_allclose(slope.array, np.linalg.norm(weight.array))
     assert slope.shape == (6,) and not points.requires_grad
     with minigen.no_grad():
         assert W.slopes(lambda x: (x**2).sum(1), Tensor([[3.0, 4.0]])).item() == pytest.approx(10)
@@ -63,9 +63,9 @@ def test_the_penalty_has_the_gradient_of_finite_differences():
     def gradient(*values):
         network.zero_grad()
         penalty(*values).backward()
-        return [np.zeros(p.shape) if p.grad is None else p.grad.data for p in weights]
+        return [np.zeros(p.shape) if p.grad is None else p.grad.array for p in weights]
 
-    at = [p.data.copy() for p in weights]
+    at = [p.array.copy() for p in weights]
     gradcheck(lambda *values: penalty(*values).item(), at, grad=gradient)
 
 
@@ -75,7 +75,7 @@ def test_a_slope_of_zero_gives_finite_gradients():
         network.weight.zero_()
     penalty = W.gradient_penalty(W.slopes(network, minigen.randn(5, 4), create_graph=True))
     penalty.backward()
-    assert penalty.item() == 1 and np.isfinite(network.weight.grad.data).all()
+    assert penalty.item() == 1 and np.isfinite(network.weight.grad.array).all()
 
 
 def test_the_penalty_biases_the_slope_by_the_distance():
@@ -93,9 +93,9 @@ def test_the_penalty_biases_the_slope_by_the_distance():
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert slope.data.max() == pytest.approx(1 + distance / (2 * weight), rel=1e-3)
+    assert slope.array.max() == pytest.approx(1 + distance / (2 * weight), rel=1e-3)
     gap = (f(real).mean() - f(fake).mean()).item()
-    assert gap / slope.data.max() == pytest.approx(distance, rel=1e-3)
+    assert gap / slope.array.max() == pytest.approx(distance, rel=1e-3)
 
 
 def plane(seed=0, **how):
@@ -150,13 +150,13 @@ def test_every_critic_step_ends_with_clipped_weights():
     step = gan.critic_optimiser.step
 
     def spy():
-        seen.append(max(abs(p).data.max() for p in gan.critic.parameters()))
+        seen.append(max(abs(p).array.max() for p in gan.critic.parameters()))
         step()
 
     gan.critic_optimiser.step = spy
     gan.step(real_points(), real_points(), real_points())
     assert len(seen) == 3 and seen[0] > 0.1  # as initialised
-    bounds = [*seen[1:], max(abs(p).data.max() for p in gan.critic.parameters())]
+    bounds = [*seen[1:], max(abs(p).array.max() for p in gan.critic.parameters())]
     assert bounds == pytest.approx([0.01] * 3)
 
 
@@ -164,25 +164,25 @@ def test_every_critic_step_ends_with_clipped_weights():
 def test_each_network_moves_only_in_its_own_step(how):
     gan = plane(**how)
     made, judged = gan.generator.state_dict(), []
-    made = {name: value.data.copy() for name, value in made.items()}
+    made = {name: value.array.copy() for name, value in made.items()}
     step = gan.generator_optimiser.step
 
     def spy():
         for name, p in gan.generator.named_parameters():
-            assert np.array_equal(p.data, made[name])  # not moved by the critic's steps
-        judged.extend((p.data.copy(), p.grad.data.copy()) for p in gan.critic.parameters())
+            assert np.array_equal(p.array, made[name])  # not moved by the critic's steps
+        judged.extend((p.array.copy(), p.grad.array.copy()) for p in gan.critic.parameters())
         step()
 
-    before = [p.data.copy() for p in gan.critic.parameters()]
+    before = [p.array.copy() for p in gan.critic.parameters()]
     gan.generator_optimiser.step = spy
     gan.step(real_points(8), real_points(8))
     moved = []
     for (weight, grad), old, p in zip(judged, before, gan.critic.parameters(), strict=True):
-        assert np.array_equal(weight, p.data) and np.array_equal(grad, p.grad.data)
+        assert np.array_equal(weight, p.array) and np.array_equal(grad, p.grad.array)
         moved.append(not np.array_equal(weight, old))
     assert all(moved[:-1])  # the last bias adds as much to real as to generated points
     assert all(
-        not np.array_equal(p.data, made[name]) for name, p in gan.generator.named_parameters()
+        not np.array_equal(p.array, made[name]) for name, p in gan.generator.named_parameters()
     )
 
 
@@ -216,7 +216,7 @@ def test_state_goes_on_bit_for_bit():
         minigen.default_generator.load_state_dict(random)
         train(resumed, 3)
         for a, b in zip(whole.generator.parameters(), resumed.generator.parameters(), strict=True):
-            assert np.array_equal(a.data, b.data)
+            assert np.array_equal(a.array, b.array)
 
 
 def test_critic_steps_of_the_authors_code():
@@ -274,7 +274,7 @@ def test_one_step_with_the_penalty_is_that_of_pytorch(monkeypatch):
     ).double()  # fmt: skip
     pairs = [(gan.generator, generator), (gan.critic, other)]
     for mine, theirs in pairs:
-        theirs.load_state_dict({k: torch.tensor(v.data) for k, v in mine.state_dict().items()})
+        theirs.load_state_dict({k: torch.tensor(v.array) for k, v in mine.state_dict().items()})
 
     z = minigen.randn(5, 6, dtype="float64")
     gan.sample_noise = lambda count: z
@@ -282,7 +282,7 @@ def test_one_step_with_the_penalty_is_that_of_pytorch(monkeypatch):
     gan.step(Tensor(images))
 
     opt_g, opt_f = (torch.optim.Adam(n.parameters(), lr=1e-2) for n in (generator, other))
-    real, eps, noise = torch.tensor(images), torch.tensor(share), torch.tensor(z.data)
+    real, eps, noise = torch.tensor(images), torch.tensor(share), torch.tensor(z.array)
     fake = generator(noise).detach()
     between = (eps * real + (1 - eps) * fake).requires_grad_()
     (g,) = torch.autograd.grad(other(between).sum(), between, create_graph=True)
@@ -293,4 +293,4 @@ def test_one_step_with_the_penalty_is_that_of_pytorch(monkeypatch):
     opt_g.step()
     for mine, theirs in pairs:
         for name, value in theirs.state_dict().items():
-            np.testing.assert_allclose(mine.state_dict()[name].data, value.numpy(), atol=1e-9)
+            np.testing.assert_allclose(mine.state_dict()[name].array, value.numpy(), atol=1e-9)

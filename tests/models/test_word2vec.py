@@ -62,7 +62,7 @@ def test_the_losses_are_their_formulas():
     """p(t|c) = exp(w_t·e_c + b_t) / Σ exp(w_j·e_c + b_j), and p(1|t,c) = σ(w_t·e_c + b_t)."""
     rng = np.random.default_rng(0)
     network = W.SkipGram(6, 3).to("float64")
-    e, w, b = (p.data for p in network.parameters())
+    e, w, b = (p.array for p in network.parameters())
     b += rng.normal(0, 1, 6)
     scores = np.exp(e[2] @ w.T + b)
     p = scores / scores.sum()
@@ -85,19 +85,19 @@ def test_gradients_of_the_language_model(hidden):
 
     def loss(*values):
         for p, value in zip(parameters, values, strict=True):
-            p.data[...] = value.data
+            p.array[...] = value.array
         return network.loss(context, target)
 
-    arrays = [p.data.copy() for p in parameters]
+    arrays = [p.array.copy() for p in parameters]
     gradients = []
     network.loss(context, target).backward()
-    gradients = [p.grad.data.copy() for p in parameters]
+    gradients = [p.grad.array.copy() for p in parameters]
     for i, gradient in enumerate(gradients):
 
         def along(x, i=i):
             values = [Tensor(a) for a in arrays]
             values[i] = Tensor(x)
-            return loss(*values).data
+            return loss(*values).array
 
         gradcheck(along, arrays[i], grad=lambda x, g=gradient: g)
 
@@ -170,13 +170,13 @@ def train(model, rows, epochs, size=1000):
 def test_negative_sampling_recovers_topics(options):
     rows = language()
     model = Word2Vec(np.bincount(rows), dim=8, sample=0, **options)
-    before = recovered(model.vectors()), [t.data.copy() for _, t in model._tables()]
+    before = recovered(model.vectors()), [t.array.copy() for _, t in model._tables()]
     first = train(model, rows[:1000], epochs=1)
     last = train(model, rows, epochs=6)
     assert before[0] < 0.6 and recovered(model.vectors()) == 1
     assert last < first - 0.3
     for (name, table), old in zip(model._tables(), before[1], strict=True):
-        assert (table.data != old).any(axis=-1).all(), f"{name} did not move"
+        assert (table.array != old).any(axis=-1).all(), f"{name} did not move"
 
 
 @pytest.mark.parametrize("model", ["softmax", *CONTEXTS])

@@ -30,12 +30,12 @@ def uniform_to(values, bound):
 def test_layers_start_uniform_as_in_pytorch(make, fan_in):
     mg.manual_seed(1)
     layer = make()
-    assert uniform_to(layer.weight.data, 1 / math.sqrt(fan_in))
-    assert np.abs(layer.bias.data).max() <= 1 / math.sqrt(fan_in)
-    assert -layer.bias.data.min() > 0.6 / math.sqrt(fan_in) < layer.bias.data.max()
+    assert uniform_to(layer.weight.array, 1 / math.sqrt(fan_in))
+    assert np.abs(layer.bias.array).max() <= 1 / math.sqrt(fan_in)
+    assert -layer.bias.array.min() > 0.6 / math.sqrt(fan_in) < layer.bias.array.max()
     mg.manual_seed(1)
-    np.testing.assert_array_equal(make().bias.data, layer.bias.data)
-    assert (make().bias.data != layer.bias.data).any()
+    np.testing.assert_array_equal(make().bias.array, layer.bias.array)
+    assert (make().bias.array != layer.bias.array).any()
 
 
 @settings(max_examples=20, deadline=None)
@@ -53,12 +53,12 @@ def test_standard_deviations(shape, mode, slope, gain):
     stream = mg.Generator(3)
     before = mg.default_generator.state_dict()
     assert uniform_to(
-        init.kaiming_uniform_(t, slope, mode, generator=stream).data, kaiming * 3**0.5
+        init.kaiming_uniform_(t, slope, mode, generator=stream).array, kaiming * 3**0.5
     )
-    assert uniform_to(init.xavier_uniform_(t, gain, stream).data, xavier * 3**0.5)
+    assert uniform_to(init.xavier_uniform_(t, gain, stream).array, xavier * 3**0.5)
     for values, std in (
-        (init.kaiming_normal_(t, slope, mode, generator=stream).data.copy(), kaiming),
-        (init.xavier_normal_(t, gain, stream).data.copy(), xavier),
+        (init.kaiming_normal_(t, slope, mode, generator=stream).array.copy(), kaiming),
+        (init.xavier_normal_(t, gain, stream).array.copy(), xavier),
     ):
         assert abs(values.std() / std - 1) < 0.1 and np.abs(values).max() > 3 * std
     assert mg.default_generator.state_dict() == before and t.requires_grad and t.is_leaf
@@ -66,10 +66,10 @@ def test_standard_deviations(shape, mode, slope, gain):
 
 def test_constants_gains_and_errors():
     t = nn.Parameter(np.zeros((3, 4)))
-    assert (init.ones_(t).data == 1).all() and (init.constant_(t, 2.5).data == 2.5).all()
-    assert (init.zeros_(t).data == 0).all()
-    assert init.normal_(nn.Parameter(np.zeros(10)), 10, 0.1).data.min() > 5
-    assert init.uniform_(t, 2, 3).data.min() >= 2
+    assert (init.ones_(t).array == 1).all() and (init.constant_(t, 2.5).array == 2.5).all()
+    assert (init.zeros_(t).array == 0).all()
+    assert init.normal_(nn.Parameter(np.zeros(10)), 10, 0.1).array.min() > 5
+    assert init.uniform_(t, 2, 3).array.min() >= 2
     torch = pytest.importorskip("torch")
     for name in (
         "linear",

@@ -105,9 +105,9 @@ def test_layers_agree_with_pytorch(name, args, kwargs, shape):
         inputs = [rng.normal(1, 2, shape) for shape in shapes]
         y = ours.train(training)(*map(mg.Tensor, inputs))
         z = theirs.train(training)(*map(torch.from_numpy, inputs))
-        np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(y.array, z.detach().numpy(), rtol=1e-9, atol=1e-9)
     for n, t in theirs.state_dict().items():
-        np.testing.assert_allclose(ours.state_dict()[n].data, t.numpy(), rtol=1e-9)
+        np.testing.assert_allclose(ours.state_dict()[n].array, t.numpy(), rtol=1e-9)
     assert repr(nn.Sequential(ours, nn.Sequential())) == repr(
         torch.nn.Sequential(theirs, torch.nn.Sequential())
     )
@@ -130,7 +130,7 @@ def test_losses_agree_with_pytorch(name, kwargs, kinds):
 
     ours, theirs = made(nn, mg.Tensor), made(torch.nn, torch.from_numpy)
     y, z = ours(*map(mg.Tensor, inputs)), theirs(*map(torch.from_numpy, inputs))
-    np.testing.assert_allclose(y.data, z.numpy(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(y.array, z.numpy(), rtol=1e-9, atol=1e-12)
     assert list(ours.state_dict()) == list(theirs.state_dict()) and repr(ours) == repr(theirs)
 
 
@@ -139,27 +139,27 @@ def test_embedding_agrees_with_pytorch(kwargs):
     torch = pytest.importorskip("torch")
     ours = nn.Embedding(7, 3, **kwargs, dtype=np.float64)
     theirs = torch.nn.Embedding(7, 3, **kwargs, dtype=torch.float64)
-    for table in (ours.weight.data, theirs.weight.detach().numpy()):
+    for table in (ours.weight.array, theirs.weight.detach().numpy()):
         zero = [] if ours.padding_idx is None else [ours.padding_idx]
         assert np.flatnonzero(~table.any(1)).tolist() == zero
     ours.load_state_dict({n: t.numpy() for n, t in theirs.state_dict().items()})
     rows = np.array([[0, 5, 1], [5, 5, 1]])
     y, z = ours(mg.Tensor(rows)), theirs(torch.from_numpy(rows))
-    np.testing.assert_array_equal(y.data, z.detach().numpy())
+    np.testing.assert_array_equal(y.array, z.detach().numpy())
     (y * y).sum().backward(), (z * z).sum().backward()
     grad, expected = ours.weight.grad, theirs.weight.grad.to_dense().numpy()
-    np.testing.assert_allclose(grad.to_dense() if "sparse" in kwargs else grad.data, expected)
+    np.testing.assert_allclose(grad.to_dense() if "sparse" in kwargs else grad.array, expected)
     assert repr(ours) == repr(theirs)
 
 
 def test_dropout2d_drops_whole_channels():
-    y = nn.Dropout2d(0.25)(mg.ones(50, 40, 3, 2)).data
+    y = nn.Dropout2d(0.25)(mg.ones(50, 40, 3, 2)).array
     assert (y == y[:, :, :1, :1]).all() and abs((y == 0).mean() - 0.25) < 0.05
 
 
 def test_dropout_drops_only_when_training():
     layer, x = nn.Dropout(0.25), mg.ones(10000)
-    y = layer(x).data
+    y = layer(x).array
     assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.75)} and abs(y.mean() - 1) < 0.05
     assert layer.eval()(x) is x
 

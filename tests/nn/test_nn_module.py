@@ -37,19 +37,19 @@ def test_everything_is_found_once_and_saved_under_each_name():
     saved = net.state_dict()
     assert list(saved) == ["scale", "factor", "count", *names[1:], "again.weight", "again.bias"]
     assert all(type(t) is mg.Tensor and not t.requires_grad for t in saved.values())
-    assert np.shares_memory(saved["body.0.weight"].data, net.again.weight.data)
+    assert np.shares_memory(saved["body.0.weight"].array, net.again.weight.array)
 
 
 def test_a_state_moves_to_another_network_in_place():
     one, other = Net(), Net()
-    arrays = {name: t.data for name, t in other.state_dict().items()}
+    arrays = {name: t.array for name, t in other.state_dict().items()}
     assert other.load_state_dict({n: t.numpy().copy() for n, t in one.state_dict().items()}) == (
         [],
         [],
     )
     x = mg.randn(5, 3)
-    np.testing.assert_array_equal(one(x).data, other(x).data)
-    assert all(t.data is arrays[name] for name, t in other.state_dict().items())
+    np.testing.assert_array_equal(one(x).array, other(x).array)
+    assert all(t.array is arrays[name] for name, t in other.state_dict().items())
 
 
 def test_a_state_that_does_not_fit_is_reported_whole_and_loads_nothing():
@@ -68,11 +68,11 @@ def test_a_state_that_does_not_fit_is_reported_whole_and_loads_nothing():
     ):
         assert part in str(caught.value)
     for name, t in net.state_dict().items():
-        np.testing.assert_array_equal(t.data, before[name].data)
+        np.testing.assert_array_equal(t.array, before[name].array)
     del state["body.2.weight"]
     left = net.load_state_dict(state, strict=False)
     assert left == (["scale", "factor", "body.2.weight"], ["extra"])
-    np.testing.assert_array_equal(net.body[2].bias.data, before["body.2.bias"].data + 1)
+    np.testing.assert_array_equal(net.body[2].bias.array, before["body.2.bias"].array + 1)
 
 
 def test_evaluation_does_not_switch_gradients_off_and_freezing_does():
@@ -94,7 +94,7 @@ def test_a_deep_copy_is_independent_and_keeps_what_is_shared():
         for p in twin.parameters():
             p.add_(1)
     for p, q in zip(net.parameters(), twin.parameters(), strict=True):
-        np.testing.assert_array_equal(p.data + 1, q.data)
+        np.testing.assert_array_equal(p.array + 1, q.array)
     twin(mg.randn(2, 3)).sum().backward()
     assert net.scale.grad is None and twin.scale.requires_grad
 
@@ -110,9 +110,9 @@ def test_conversion_keeps_parameter_objects_counters_and_optimisers():
     assert {p.dtype for p in before} == {p.grad.dtype for p in before} == {np.dtype("float64")}
     assert net.cache.dtype == np.float64 and net.count.dtype == np.int64
     net(mg.randn(2, 3, dtype=np.float64)).sum().backward()
-    values = net.scale.data.copy()
+    values = net.scale.array.copy()
     optimiser.step()
-    assert (net.scale.data != values).all()
+    assert (net.scale.array != values).all()
     assert optimiser.state[net.scale]["exp_avg"].dtype == np.float64
     with pytest.raises(TypeError, match="int64"):
         net.to(np.int64)
@@ -155,7 +155,7 @@ def test_containers():
     chain = nn.Sequential(double, nn.ReLU(), double)
     assert len(chain) == 3 and list(chain) == [double, chain[1], double] and chain[-1] is double
     x = mg.randn(1, 2)
-    np.testing.assert_array_equal(chain(x).data, double(double(x).relu()).data)
+    np.testing.assert_array_equal(chain(x).array, double(double(x).relu()).array)
     tail = chain[1:]
     assert isinstance(tail, nn.Sequential) and list(tail.state_dict()) == ["2.weight", "2.bias"]
     assert nn.Sequential({"a": double})[0] is double and len(list(chain.parameters())) == 2

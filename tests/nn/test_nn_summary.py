@@ -55,7 +55,7 @@ def test_numbers_and_no_side_effects():
     assert mg.default_generator.state_dict() == stream
     assert [m.training for m in net.modules()] == flags
     for name, t in net.state_dict().items():
-        np.testing.assert_array_equal(t.data, before[name].data)
+        np.testing.assert_array_equal(t.array, before[name].array)
     assert all("forward" not in vars(m) for m in net.modules())
     assert all(p.grad is None for p in net.parameters())
 

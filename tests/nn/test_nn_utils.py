@@ -24,17 +24,17 @@ def with_gradients(rng, scale=1.0):
 def test_clipping_agrees_with_pytorch(norm_type, scale):
     torch = pytest.importorskip("torch")
     ours = with_gradients(np.random.default_rng(0), scale)
-    theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in ours]
+    theirs = [torch.nn.Parameter(torch.tensor(p.array)) for p in ours]
     for p, q in zip(ours[:-1], theirs[:-1], strict=True):
-        q.grad = torch.tensor(p.grad.data)
-    arrays = [p.grad.data for p in ours[:-1]]
+        q.grad = torch.tensor(p.grad.array)
+    arrays = [p.grad.array for p in ours[:-1]]
     total = utils.clip_grad_norm_(iter(ours), 1.5, norm_type)
     expected = torch.nn.utils.clip_grad_norm_(theirs, 1.5, norm_type)
     assert total.item() == pytest.approx(expected.item(), rel=1e-12)
     for clip in (lambda u, p: u.clip_grad_value_(p, 0.1), lambda u, p: None):
         for p, q, array in zip(ours[:-1], theirs[:-1], arrays, strict=True):
-            np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=1e-12)
-            assert p.grad.data is array
+            np.testing.assert_allclose(p.grad.array, q.grad.numpy(), rtol=1e-12)
+            assert p.grad.array is array
         clip(utils, ours), clip(torch.nn.utils, theirs)
 
 
@@ -48,20 +48,20 @@ def test_clipping_of_rows_of_nothing_and_of_infinities():
     p.grad = mg.Tensor(np.array([np.inf, 1.0]))
     with pytest.raises(RuntimeError, match="norm of order 2.0 is inf"):
         utils.clip_grad_norm_(p, 1.0, error_if_nonfinite=True)
-    assert p.grad.data[1] == 1
+    assert p.grad.array[1] == 1
 
 
 def test_parameters_go_through_a_vector_and_back():
     net = nn.Linear(3, 2)
     vector = utils.parameters_to_vector(net.parameters())
     vector.sum().backward()
-    assert vector.shape == (8,) and (net.weight.grad.data == 1).all()
-    arrays = [p.data for p in net.parameters()]
+    assert vector.shape == (8,) and (net.weight.grad.array == 1).all()
+    arrays = [p.array for p in net.parameters()]
     utils.vector_to_parameters(vector * 2, net.parameters())
     np.testing.assert_array_equal(
-        utils.parameters_to_vector(net.parameters()).data, 2 * vector.data
+        utils.parameters_to_vector(net.parameters()).array, 2 * vector.array
     )
-    assert all(p.data is array for p, array in zip(net.parameters(), arrays, strict=True))
+    assert all(p.array is array for p, array in zip(net.parameters(), arrays, strict=True))
     with pytest.raises(ValueError, match=r"expected \(8,\), got \(7,\)"):
         utils.vector_to_parameters(mg.zeros(7), net.parameters())
 
@@ -95,21 +95,21 @@ def test_spectral_norm_trains_as_in_pytorch(name, args, shape, options):
         assert y.item() == pytest.approx(z.item(), rel=1e-9)
         mine.step(), other.step()
         for n, t in theirs.state_dict().items():
-            np.testing.assert_allclose(ours.state_dict()[n].data, t.numpy(), rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(ours.state_dict()[n].array, t.numpy(), rtol=1e-9, atol=1e-12)
 
 
 def test_spectral_norm_reaches_the_largest_singular_value_and_can_be_copied():
     net = utils.spectral_norm(nn.Linear(6, 4))
     for _ in range(100):
         net(mg.zeros(1, 6))
-    assert np.linalg.norm(net.weight.data, 2) == pytest.approx(1, rel=1e-4)
+    assert np.linalg.norm(net.weight.array, 2) == pytest.approx(1, rel=1e-4)
     twin = copy.deepcopy(net)
-    before = net.weight_u.data.copy()
+    before = net.weight_u.array.copy()
     with mg.no_grad():
         twin.weight_orig[0].zero_()
     twin(mg.zeros(1, 6))
-    np.testing.assert_array_equal(net.weight_u.data, before)
-    assert (twin.weight_u.data != before).any() and not twin.weight.data[0].any()
+    np.testing.assert_array_equal(net.weight_u.array, before)
+    assert (twin.weight_u.array != before).any() and not twin.weight.array[0].any()
     for make in (
         lambda: utils.spectral_norm(nn.ReLU()),
         lambda: utils.spectral_norm(net),  # twice
