@@ -31,6 +31,7 @@ class Marked(nn.Parameter):
     order=st.permutations(range(3)),
     requires_grad=st.booleans(),
 )
+@pytest.mark.engine
 def test_a_copied_leaf_is_a_leaf_of_its_own(kind, dtype, order, requires_grad):
     x = kind(np.arange(24).reshape(2, 3, 4).astype(dtype).transpose(order), requires_grad)
     x.grad = mg.ones(*x.shape, dtype=dtype)
@@ -72,6 +73,7 @@ def test_of_what_is_no_leaf():
         copy.deepcopy(y)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("how", [copy.deepcopy, pickled])
 def test_what_is_shared_stays_shared(how):
     w = nn.Parameter(np.ones((3, 2), np.float32))

@@ -222,6 +222,7 @@ def test_a_warm_step_allocates_nothing_of_a_parameters_size(make, order, limit_r
     assert p.array is array and peak < p.array.nbytes / 4, peak
 
 
+@pytest.mark.engine
 def test_the_tape_notices_a_step():
     w = nn.Parameter(np.ones(3, np.float32))
     optimiser = optim.SGD([w], lr=0.1)

@@ -75,6 +75,7 @@ def test_it_is_saved_resumed_and_copied_to_another_network():
         optim.ExponentialMovingAverage(net, 1.5)
 
 
+@pytest.mark.engine
 def test_parameters_alone_and_the_tape_notices():
     w = nn.Parameter(np.zeros(2))
     average = optim.ExponentialMovingAverage(iter([w]), 0.5)

@@ -17,13 +17,11 @@ import minigen
 from minigen import (
     Tensor,
     enable_grad,
-    functional,
     grad,
     increment_version,
     is_grad_enabled,
     no_grad,
 )
-from minigen.engine import gradients as late_gradients
 from minigen.tape import Node
 from minigen.testing import tensors
 
@@ -227,6 +225,7 @@ def six():
     return Tensor(np.arange(1.0, 7.0).reshape(2, 3))
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_of_what_a_pullback_needs_is_noticed(change):
     x, w = six().requires_grad_(), six()
@@ -238,6 +237,7 @@ def test_a_change_of_what_a_pullback_needs_is_noticed(change):
     np.testing.assert_array_equal(x.grad.array, w.array)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_change_through_a_view_is_noticed_and_one_through_the_base_too(view):
     w = six()
@@ -266,6 +266,7 @@ def test_a_change_of_a_copy_is_no_change(name):
     np.testing.assert_array_equal(x.grad.array, w.array)
 
 
+@pytest.mark.engine
 def test_a_changed_output_is_noticed_and_named():
     y = leaf(1.0, 2.0).exp()
     y.detach().zero_()
@@ -273,6 +274,7 @@ def test_a_changed_output_is_noticed_and_named():
         y.sum().backward()
 
 
+@pytest.mark.engine
 def test_a_changed_index_is_noticed_or_not_needed():
     x, index = leaf(1.0, 2.0, 3.0), Tensor([0, 1])
     y, z = x[index].sum(), x.gather(0, index).sum()
@@ -282,6 +284,7 @@ def test_a_changed_index_is_noticed_or_not_needed():
         grad(z, x)
 
 
+@pytest.mark.engine
 def test_a_change_between_the_first_and_the_second_derivative_is_noticed():
     x, u, w = six().requires_grad_(), six().requires_grad_(), six()
     (g,) = grad(x * w, x, u, create_graph=True)  # u·w, whose own pullback needs w
@@ -342,23 +345,6 @@ def test_gradients_alias_neither_each_other_nor_the_covector():
     x = leaf(1.0, 2.0)
     x.sum().backward()
     assert x.grad.array.flags.writeable and x.grad.array.flags.owndata
-
-
-def test_a_gradient_that_nobody_else_holds_is_not_copied():
-    made = []
-
-    def pullback(g):
-        g = g * 2
-        made.append(id(g.array))
-        return g
-
-    @minigen.operation(input=pullback)
-    def twice(input):
-        return input * 2
-
-    x = leaf(1.0, 2.0)
-    twice(x).backward(Tensor(np.ones(2)))
-    assert id(x.grad.array) == made[0]
 
 
 def test_grad_holds_no_graph_unless_asked():
@@ -499,83 +485,6 @@ def test_a_pullback_that_returns_nonsense_is_named(pullback, error):
     with pytest.raises(error, match="nonsense: a pullback returned"):
         nonsense(leaf(1.0, 2.0)).sum().backward()
     assert is_grad_enabled()
-
-
-# Gradients of leaves, computed by another thread
-
-
-@pytest.fixture
-def everything_late(three_threads, monkeypatch):
-    monkeypatch.setattr(late_gradients, "LEAST_LATE", 0)
-    monkeypatch.setattr(late_gradients, "SMALL", 0)
-
-
-@pytest.mark.usefixtures("everything_late")
-def test_another_thread_computes_the_gradient_of_a_leaf_while_the_walk_goes_on():
-    begun, gone_on, two = threading.Event(), threading.Event(), leaf(2.0)
-
-    def wait(g):
-        begun.set()
-        assert gone_on.wait(10), "the walk waits for a gradient that only its end needs"
-        return two * g
-
-    def go_on(g):
-        assert begun.wait(10), "no other thread begins"
-        gone_on.set()
-        return 3 * g
-
-    @minigen.operation(input=lambda g: g, other=wait)
-    def add_doubled(input, other):
-        return input + 2 * other
-
-    @minigen.operation(input=go_on)
-    def triple(input):
-        return 3 * input
-
-    x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
-    add_doubled(triple(x.clone()), w).sum().backward()
-    np.testing.assert_array_equal(x.grad.array, [3, 3])
-    np.testing.assert_array_equal(w.grad.array, [2, 2])
-    assert not w.grad.requires_grad and is_grad_enabled()
-
-
-@pytest.mark.usefixtures("three_threads")
-@given(st.lists(st.integers(0, 2), min_size=1, max_size=8), st.booleans())
-def test_late_gradients_are_the_same(uses, repeated):
-    """Of weights used once, or several times, and over two calls."""
-
-    def gradients(late, create_graph):
-        rng = np.random.default_rng(0)
-        weights = [Tensor(rng.standard_normal((9, 9)), requires_grad=True) for _ in range(3)]
-        x = Tensor(rng.standard_normal((5, 9)))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(late_gradients, "LEAST_LATE", 0 if late else np.inf)
-            patch.setattr(late_gradients, "SMALL", 0)
-            for _ in range(2 if repeated else 1):
-                y = x
-                for i in uses:
-                    y = functional.linear(y, weights[i]).tanh()
-                (y * y).sum().backward(create_graph=create_graph)
-        return [w.grad if w.grad is None else w.grad.array for w in weights]
-
-    expected = gradients(late=False, create_graph=False)
-    for create_graph in (False, True):
-        np.testing.assert_equal(gradients(True, create_graph), expected)
-
-
-@pytest.mark.usefixtures("everything_late")
-def test_an_error_of_another_thread_arrives():
-    def fail(g):
-        raise ZeroDivisionError("in the pullback")
-
-    @minigen.operation(input=lambda g: g, other=fail)
-    def add(input, other):
-        return input + other
-
-    w = leaf(1.0)
-    with pytest.raises(ZeroDivisionError, match="in the pullback"):
-        add(leaf(1.0) * 1, w).backward()
-    assert w.grad is None and is_grad_enabled()
 
 
 # Recording

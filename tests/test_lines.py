@@ -1,0 +1,35 @@
+"""A budget of code lines for each room, as tinygrad's: whoever needs more changes it on purpose."""
+
+import ast
+import io
+import tokenize
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "minigen"
+ROOMS = {
+    "tape operation": 270,
+    "tape operation tensor differentiation": 500,
+    "engine": 500,
+}
+
+
+def code_lines(path: Path) -> int:
+    """Lines that hold a token outside comments and docstrings."""
+    text = path.read_text()
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in (tokenize.COMMENT, tokenize.NL) and token.string.strip():
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if documented and ast.get_docstring(node):
+            lines -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return len(lines)
+
+
+def test_each_room_keeps_to_its_budget():
+    for names, budget in ROOMS.items():
+        files = [PACKAGE / f"{name}.py" for name in names.split()]
+        files = [f for f in files if f.exists()] or [*(PACKAGE / names).rglob("*.py")]
+        used = {f.name: code_lines(f) for f in files}
+        assert sum(used.values()) <= budget, (names, used)
