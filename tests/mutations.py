@@ -23,95 +23,170 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 
 MISTAKES = """
-# tensor.py
+# tape.py
 the last of several paths counts alone | tensor
--     gradients[node] = g if before is None else _sum(before, g)
-+     gradients[node] = g
+-         self[node] = self[node] + gradient if node in self else gradient
++         self[node] = gradient
 a node is walked before all that use it | tensor
 -                 if not uses[parent]:
 +                 if uses[parent] <= 1:
-the first change in place is overlooked | tensor
--                 if cell[0] != version:
-+                 if cell[0] > version + 1:
-a detached tensor does not share the count of changes | tensor
--         detached._version = _cell(self)
-a kept output is a constant in the second derivative | exp, softmax
--                     data._node = self if place == OUTPUT else self.inputs[place]
-+                     data._node = None if place == OUTPUT else self.inputs[place]
 what was kept is freed although retained | tensor
--             if node.kept and not retain_graph:
+-             if node.kept and not retain:
 +             if node.kept:
-a copied leaf sends its gradients to the original | copies
--     return tensor.requires_grad_(requires_grad)
-+     return tensor.requires_grad_(False)
-copies of tensors on one array no longer share one | copies
--             array = memo[id(self.array)] = self.array.copy("K")
-+             array = self.array.copy("K")
-a pickled tensor forgets how its axes lie in memory | copies
--             axes = memory_order(array.strides)
-+             axes = range(array.ndim)
+the walk takes every path, wanted or not | tensor
+-             wanted.add(node)
+-     return wanted
++             pass
++     return set(order)
+no_grad inside no_grad ends both | tensor
+-         mode.set(mode.get()[1])
++         mode.set((True, ()))
+what a hook returns is not taken | ownership
+-             gradient = gradient if changed is None else changed
++             pass
+leaves are walked among the rest, before all has come | tensor
+-         (leaves if type(node) is Leaf else order).append(node)
++         order.append(node)
+# modes.py
 a generator records nothing even while it waits | tensor
 -                     value = go_on(sent)
 -             except StopIteration as end:
 +                     value = go_on(sent)
-+                 _mode.enabled = self.enabled
++                 self.__enter__()
 +             except StopIteration as end:
-rebound data does not share the count of changes | versions
--         self.array, self._version = array, _cell(given)
-+         self.array, self._version = array, None
-what went out as an array does not share the count of changes | versions
--         self._version = shared_cell(self.array, self._version)
+# copies.py
+a copied leaf sends its gradients to the original | copies
+-     return tensor.requires_grad_(requires_grad)
++     return tensor.requires_grad_(False)
+copies of tensors on one array no longer share one | copies
+-         array = memo[id(self._array)] = self._array.copy("K")
++         array = self._array.copy("K")
+a pickled tensor forgets how its axes lie in memory | copies
+-         axes = memory_order(array.strides)
++         axes = range(array.ndim)
+# tensor.py
+a detached tensor does not share the count of changes | tensor
+-         same_memory(detached, self)
 +         pass
+rebound data does not share the count of changes | engine_versions
+-         same_memory(self, given)
++         pass
+what went out as an array does not share the count of changes | engine_versions
+-         held_outside(self)
+-         return self._array
++         return self._array
 any gradient is taken as a tensor's own | doors
 -             if given != (self.shape, self.dtype, self.device):
 +             if given[0] != self.shape:
-no_grad inside no_grad ends both | tensor
--         _mode.enabled = _mode.outside.pop()
-+         _mode.enabled = True
-the walk waits for another thread | tensor
--                     if len(late) > LATE:
-+                     if True:
-another thread records what it computes | tensor
-- Task(no_grad()(pullback),
-+ Task(pullback,
+a leaf of another shape loses its hooks | ownership
+-             self._node.tensor, self._node.hooks = weakref.ref(self), hooks
++             self._node.tensor = weakref.ref(self)
+data is a copy | ownership
+-         return self.detach()
++         return Tensor(self._array.copy())
+# differentiation.py
+the first gradient is not copied, though others hold it | idea
+-         gradient = gradient.clone()
++         pass
+gradients replace what was there | tensor
+-         gradient = plus(tensor._grad, gradient)
++         pass
 # backend.py
 numbers beyond the largest wrap around | functional_extremes
 - low - 1 < value < high + 1
 + low - 1 < value
-# operation.py
+# halves.py
 float16 is computed in float16 | functional_extremes
-- halves = not self.exact and any(
-+ halves = False and any(
+- wide.value = value
++ pass
 pullbacks of float16 compute in float16 | functional_extremes
--                         used = op.of_halves
-+                         pass
+- (in_float32(f), names)
++ (f, names)
 formulas of several operations round each of them | functional_extremes
 -         y = f(*map(_widened, args), **{name: _widened(x) for name, x in options.items()})
 +         y = f(*args, **options)
+# operands.py
 an array without axes wraps around unseen | functional_extremes
 -             require_fit(name, data.item(), dtype)
 +             pass
-a view does not share the count of changes | tensor
--                 y._version = _cell(x)
-+                 pass
-a number of another library is watched by nobody | versions
--                 cell = shared_cell(x) if is_array(x) else None
-+                 cell = None
 a matrix keeps its own product | doors
--                         elif is_array(x) and (plain := as_array(x)) is not x:
-+                         elif False:
-# versions.py
-what overlaps is told apart | versions
+-     return as_array(x) if is_array(x) else x
++     return x
+# operation.py
+a kept output is a constant in the second derivative | idea
+-             nodes = dict(zip(self._keys(node.inputs), node.inputs, strict=True)) | {"y": node}
++             nodes = dict(zip(self._keys(node.inputs), node.inputs, strict=True)) | {"y": None}
+an input by name is an option | engine_written
+-         named = {name: options.pop(name) for name in self.inputs if name in options}
++         named = {name: options[name] for name in self.inputs if name in options}
+an input may have a name that means something else | operation
+-         for name in RESERVED & {*self.inputs}:
++         for name in ():
+gradients are not summed where an input was broadcast | idea
+-         if h.shape != parent.shape and self.elementwise:
++         if False:
+# engine/versions.py
+the first change in place is overlooked | tensor
+-     if cell is not None and cell[0] != before:
++     if cell is not None and cell[0] > before + 1:
+a number of another library is watched by nobody | engine_versions
+-         cell = shared_cell(x)
+-         return x, False, cell, cell[0]
++         return x, False, None, 0
+a view of a view does not share the count of changes | tensor
+-     return owner_of(array) is owner_of(other)
++     return False
+# engine/gradients.py
+shares of a leaf overtake a late one | engine_gradients
+-         if type(gradient) is Task or (self._line and node in [n for n, _ in self._line]):
++         if type(gradient) is Task:
+the walk waits for another thread | engine_gradients
+-             if len(self._line) > LATE:
++             if True:
+another thread records what it computes | engine_gradients
+-     with recording(False):
++     with recording(True):
+a late gradient keeps the shape of its output | engine_gradients
+-         return op.fitted(pullback(g, *arguments), leaf)
++         return pullback(g, *arguments)
+a gradient that others hold becomes a tensor's own | tensor
+-         and _holders(gradient) == _SOLE
++         and True
+a kept output is a constant in the second derivative, in the engine | exp, softmax
+-                 x._node = node if name == "y" else node.inputs[op.inputs.index(name)]
++                 x._node = None if name == "y" else node.inputs[op.inputs.index(name)]
+# engine/written.py
+a view does not share the count of changes | tensor
+-             f"        _y._version = {names[0]}._version or _cell_of({names[0]})",
++             "        pass",
+dtypes that differ are not brought together | engine_written
+-             lines += [f"    if _d{i} is not _d and _d{i} is not None:", f"        {otherwise}"]
++             pass
+float16 is computed as it comes | engine_written
+-             if not op.exact:
++             if False:
+an input is kept though no pullback needs it | tensor
+-     if not users:
++     if False:
+what only one pullback needs is kept for all | engine_written
+-     if users != recorded and not op.joint:
++     if False:
+# engine/calls.py
+arrays on a card and off it are computed together | cuda_devices
+-             raise mixture(op.name, named_arrays(op, arrays, options))
++             pass
+# engine/memories.py
+what overlaps is told apart | engine_versions
 -         together += _regions[end].owners
 +         pass
-memory of NumPy's own is not looked for by address | versions
+memory of NumPy's own is not looked for by address | engine_versions
 -             for owner in list(_owners.values()):
 +             for owner in [new]:
-memory that is used again is remembered | versions
+memory that is used again is remembered | engine_versions
 -     found = _owners.pop(id(owner), None)
 +     found = None
 # functional/shape.py
-an index is kept uncopied | versions
+an index is kept uncopied | engine_versions
 -     return index.array.reshape(-1).copy()
 +     return index.array.reshape(-1)
 # backend.py

@@ -31,6 +31,22 @@ def test_a_pullback_for_what_is_not_there_is_refused_when_it_is_defined():
             return input**p
 
 
+@pytest.mark.parametrize("name", ["y", "shape", "dtype", "needs"])
+def test_a_name_that_means_something_else_in_a_pullback_is_refused(name):
+    value = eval(f"lambda {name}: {name}")
+    with pytest.raises(TypeError, match=f"an input cannot be called '{name}'.* another name"):
+        operation(**{name: lambda g: g})(value)
+
+
+def test_a_gate_does_not_need_its_own_output():
+    x, w = (Tensor([-1.0, 2.0], requires_grad=True) for _ in range(2))
+    (g,) = minigen.grad((minigen.relu(x) * w).sum(), x, create_graph=True)
+    assert g.grad_fn.name == "gate"
+    g.detach().zero_()
+    g.backward(Tensor([1.0, 1.0]))
+    assert w.grad.numpy().tolist() == [0, 1]
+
+
 def test_operations_have_names():
     x = Tensor([[1.0, 2.0]], requires_grad=True)
     y = minigen.linear(x, x)
