@@ -269,7 +269,7 @@ softmax forgets the dtype | functional_values
 -     require_floating("softmax", input)
 +     require_floating("softmax", input)
 the derivative of a gate is not a gate | leaky_relu
-- _gate(h, y, slope=slope)
+- _gate(h, like, slope=slope)
 + h
 softmax: the mean of g without its weights | softmax
 - y * (g - (g * y).sum(dim, keepdim=True))
@@ -368,7 +368,7 @@ running statistics of examples move by the biased variance | functional_values
 +                 part = moment(input, axes, **options).mean(0)
 +                 seen.mul_(1 - momentum).add_(part, alpha=momentum)
 an empty batch spoils running statistics | functional_values
-- if seen is not None and input.array.size:
+- if seen is not None and input.numel():
 + if seen is not None:
 the mean and variance of a batch are constants | batch_norm training
 -     if not is_grad_enabled():
