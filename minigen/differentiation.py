@@ -152,10 +152,6 @@ class Gradients(Sums):
     """Sums of tensors. Those that are row-sparse stay so until they meet others, or an operation's
     pullbacks."""
 
-    def add(self, node: Node, gradient: Tensor | SparseRows) -> None:
-        """One more."""
-        self[node] = plus(self[node], gradient) if node in self else gradient
-
     def spread(self, node: Node, gradient: Tensor | SparseRows, wanted: set[Node]) -> None:
         """Add what the operation's pullbacks make of the gradient of its output."""
         if isinstance(gradient, SparseRows):
@@ -166,7 +162,7 @@ class Gradients(Sums):
 @Seam
 def empty_sums() -> Gradients:
     """What a walk back begins with."""
-    return Gradients()
+    return Gradients(plus)
 
 
 @Seam

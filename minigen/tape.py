@@ -59,11 +59,14 @@ class Leaf(Node):
 
 
 class Sums(dict):
-    """The sum of the gradients that have reached each node so far."""
+    """The sum of the gradients that have reached each node so far, made by `plus`."""
+
+    def __init__(self, plus: Callable[[Any, Any], Any]):
+        self.plus = plus
 
     def add(self, node: Node, gradient: Any) -> None:
         """One more."""
-        self[node] = self[node] + gradient if node in self else gradient
+        self[node] = self.plus(self[node], gradient) if node in self else gradient
 
     def take(self, node: Node) -> Any:
         """The sum, which is not kept any longer; None if nothing has reached the node."""

@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[1]
 
 MISTAKES = """
 # tape.py
-the last of several paths counts alone | tensor
--         self[node] = self[node] + gradient if node in self else gradient
+the last of several paths counts alone | idea
+-         self[node] = self.plus(self[node], gradient) if node in self else gradient
 +         self[node] = gradient
 a node is walked before all that use it | tensor
 -                 if not uses[parent]:
@@ -44,9 +44,6 @@ no_grad inside no_grad ends both | tensor
 what a hook returns is not taken | ownership
 -             gradient = gradient if changed is None else changed
 +             pass
-leaves are walked among the rest, before all has come | tensor
--         (leaves if type(node) is Leaf else order).append(node)
-+         order.append(node)
 # modes.py
 a generator records nothing even while it waits | tensor
 -                     value = go_on(sent)
@@ -133,10 +130,11 @@ a number of another library is watched by nobody | engine_versions
 -         cell = shared_cell(x)
 -         return x, False, cell, cell[0]
 +         return x, False, None, 0
-a view of a view does not share the count of changes | tensor
--     return owner_of(array) is owner_of(other)
-+     return False
 # engine/gradients.py
+the last of several paths counts alone, in the engine | tensor
+-             before = self.get(node)
+-             self[node] = gradient if before is None else _plus(before, gradient)
++             self[node] = gradient
 shares of a leaf overtake a late one | engine_gradients
 -         if type(gradient) is Task or (self._line and node in [n for n, _ in self._line]):
 +         if type(gradient) is Task:
@@ -166,8 +164,8 @@ float16 is computed as it comes | engine_written
 -             if not op.exact:
 +             if False:
 an input is kept though no pullback needs it | tensor
--     if not users:
-+     if False:
+-     users = [i for i in recorded if name in op.needed([op.inputs[i]])]
++     users = recorded
 what only one pullback needs is kept for all | engine_written
 -     if users != recorded and not op.joint:
 +     if False:

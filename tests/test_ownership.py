@@ -140,5 +140,10 @@ def test_hooks_see_the_whole_gradient_and_may_replace_it():
     first.remove(), last.remove(), last.remove()
     assert minigen.grad((h * h).sum(), [h, x])[1].numpy().tolist() == [180, 360]
     assert len(seen) == 1
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    w.register_hook(lambda g: g * 10)
+    w.data = Tensor([1.0, 2.0, 3.0])
+    (w * 2).sum().backward()
+    assert w.grad.numpy().tolist() == [20, 20, 20]
     with pytest.raises(RuntimeError, match="register_hook: .* does not require"):
         Tensor([1.0]).register_hook(print)

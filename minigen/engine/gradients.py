@@ -35,6 +35,7 @@ class Gradients(differentiation.Gradients):
     behind it, so that the sum is that of the plain walk to the last bit."""
 
     def __init__(self) -> None:
+        super().__init__(_plus)
         self._line: deque[tuple[Node, Any]] = deque()
         # Onlookers could not tell to which node another thread's work belongs.
         self._may_wait = threads() > 1 and not (is_grad_enabled() or onlookers)

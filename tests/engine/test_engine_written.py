@@ -24,46 +24,47 @@ FLOATS = ["float16", "float32", "float64"]
 
 @st.composite
 def operands(draw):
-    """Tensors, recorded or not, arrays and numbers."""
-    made = []
-    for _ in range(draw(st.integers(2, 3))):
-        x = np.arange(1, 7).reshape(2, 3).astype(draw(st.sampled_from([*FLOATS, "int64", "bool"])))
-        kind = draw(st.sampled_from(["tensor", "leaf", "row", "array", "number", "scalar"]))
-        if kind == "leaf" and x.dtype.kind == "f":
-            made.append(Tensor(x, requires_grad=True))
-        else:
-            row = Tensor(x[0])
-            made.append(
-                {"array": x, "number": 2.0, "scalar": x[0, 0], "row": row}.get(kind, Tensor(x))
-            )
+    """Tensors, recorded or not, arrays and numbers; of one dtype or of several."""
+    one, made = draw(st.none() | st.sampled_from(FLOATS)), []
+    for _ in range(3):
+        dtype = one or draw(st.sampled_from([*FLOATS, "int64", "bool"]))
+        x = (np.arange(9).reshape(3, 3) / 7 + 0.3).astype(dtype)
+        kinds = {
+            "tensor": Tensor(x), "row": Tensor(x[0]), "point": Tensor(x[1, 1:2].reshape(())),
+            "array": x, "number": 0.7, "scalar": x[1, 1],
+            "leaf": Tensor(x, requires_grad=x.dtype.kind == "f"),
+        }  # fmt: skip
+        made.append(kinds[draw(st.sampled_from(sorted(kinds)))])
     return made
 
 
-def outcome(f, arguments):
+def outcome(f, arguments, options):
     try:
-        y = f(*arguments)
+        y = f(*arguments, **options)
     except Exception as error:
         return type(error), str(error)
-    node = y._node
+    node, value = y._node, (y.dtype, y.shape, y.numpy().tobytes())
     if node is None:
-        return y.dtype, y.numpy().tolist(), None
-    kept = {
-        name: (x[0].tolist() if hasattr(x[0], "tolist") else x[0]) for name, x in node.kept.items()
-    }
-    return y.dtype, y.numpy().tolist(), node.name, list(node.inputs), kept, node.options
+        return value
+    kept = {name: (getattr(x, "dtype", None), str(x)) for name, (x, *_) in node.kept.items()}
+    return *value, node.name, [p and p.name for p in node.inputs], kept, node.options
 
 
 @pytest.mark.filterwarnings("ignore")
-@given(st.sampled_from(["add", "mul", "div", "pow", "maximum", "where", "eq", "matmul", "linear"]),
-       operands(), st.booleans())  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["add", "mul", "div", "pow", "maximum", "where", "eq", "matmul", "linear", "exp", "cat"]
+)
+@given(operands(), st.booleans())
 def test_a_written_operation_does_what_the_operation_does(name, arguments, recorded):
-    op = OPERATIONS[name]
-    arguments = (arguments * 2)[: len(op.inputs)]
-    if name == "where":
+    op, options = OPERATIONS[name], {}
+    if name == "cat":
+        options = {"dim": 0, "lengths": [3] * len(arguments)}
+    elif name == "where":
         arguments[0] = Tensor(np.array([True, False, True]))
-    mode = minigen.enable_grad if recorded else minigen.no_grad
-    with mode():
-        assert outcome(callable_of(op), arguments) == outcome(op, arguments)
+    arguments = arguments[: 3 if op.variadic else len(op.inputs)]
+    with minigen.enable_grad() if recorded else minigen.no_grad():
+        expected = outcome(op, arguments, options)
+        assert outcome(callable_of(op), arguments, options) == expected
 
 
 def test_an_input_may_be_given_by_name_and_counts_as_one():
