@@ -10,6 +10,8 @@ IMAGES, SEQUENCES, VECTORS = (4, 6, 9, 8), (4, 6, 9), (4, 6)
 LAYERS = [
     ("Linear", (6, 5), {}, VECTORS),
     ("Linear", (8, 5), {"bias": False}, IMAGES),
+    ("Linear", (0, 5), {}, (4, 0)),
+    ("Linear", (6, 0), {}, VECTORS),
     ("Conv2d", (6, 4, 3), {}, IMAGES),
     ("Conv2d", (6, 4, (3, 2), (2, 1), (1, 0), 2, 2, False), {}, IMAGES),
     ("ConvTranspose2d", (6, 4, 4, 2, 1), {}, IMAGES),
