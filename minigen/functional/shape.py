@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import Array, is_array, namespace, on_host, to_device
-from minigen.functional.arguments import axis, refuse, sizes
+from minigen.backend import Array, as_array, is_array, namespace, on_host, to_device
+from minigen.functional.arguments import axis, lengths, refuse, sizes
 from minigen.halves import in_float32
 from minigen.operands import result_type
 from minigen.operation import operation
@@ -26,9 +26,13 @@ def reshape(input: Tensor, *shape: int) -> Tensor:
     """The same elements, in row-major order, in another shape; one −1 is worked out.
 
     Raises:
-        ValueError: the number of elements would change.
+        ValueError: the number of elements would change, or a length is below −1.
     """
-    return _reshape(input, to=sizes("reshape", shape))
+    to = sizes("reshape", shape)
+    y = _reshape(input, to=to)
+    if y._data.shape != to and min(to) < -1:  # NumPy takes any negative number for −1
+        raise ValueError(f"reshape: an axis cannot have a negative length: {to}")
+    return y
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -224,6 +228,8 @@ def split_key(key: Any, device: str) -> tuple[tuple, tuple]:
             k = k.array.copy()  # the pullback needs it, and could not see it change
         elif isinstance(k, list | bool | np.bool_):
             k = to_device(np.asarray(k, None if k != [] else int), device)
+        elif is_array(k):
+            k = as_array(k).copy()
         if is_array(k) and (k.ndim or k.dtype.kind == "b"):
             views += [slice(None)] * (k.ndim if k.dtype.kind == "b" else 1)
             copies.append(k)
@@ -422,7 +428,7 @@ def split(
     """Views of pieces of the axis `dim`, of that size (the last may be smaller) or those sizes.
 
     Raises:
-        ValueError: the sizes do not add up to the axis.
+        ValueError: the sizes do not add up to the axis, or one is negative.
     """
     dim = axis("split", dim, tensor.ndim)
     length, lengths = tensor.shape[dim], split_size_or_sections
@@ -431,8 +437,10 @@ def split(
             raise ValueError(f"split: the size of a piece must be at least 1, not {lengths}")
         starts = range(0, length, lengths) if length else [0]
         lengths = [min(lengths, length - start) for start in starts]
-    if sum(lengths) != length:
-        raise ValueError(f"split: {list(lengths)} do not add up to axis {dim} of {tensor.shape}")
+    if sum(lengths) != length or min(lengths, default=0) < 0:
+        raise ValueError(
+            f"split: {list(lengths)} are not lengths that add up to axis {dim} of {tensor.shape}"
+        )
     ends = np.cumsum(lengths).tolist()
     before = (slice(None),) * dim
     return tuple(
@@ -502,9 +510,9 @@ def repeat(input: Tensor, *repeats: int) -> Tensor:
     """Copies of the input side by side, `repeats` of them along each axis; new axes come first.
 
     Raises:
-        ValueError: fewer numbers than axes.
+        ValueError: fewer numbers than axes, or one is negative.
     """
-    counts = sizes("repeat", repeats)
+    counts = lengths("repeat", repeats)
     lead = len(counts) - input.ndim
     if lead < 0:
         raise ValueError(f"repeat: {len(counts)} numbers for a tensor of {input.ndim} axes")

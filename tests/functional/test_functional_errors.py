@@ -45,6 +45,9 @@ def test_what_pytorch_has_and_this_has_not_is_named(number):
 
 IMAGE, WEIGHT = (2, 4, 5, 5), (6, 4, 3, 3)
 WRONG = [
+    (lambda: t(2, 6).reshape(-3, 6), ValueError, r"reshape: .* negative length: \(-3, 6\)"),
+    (lambda: t(2, 6).repeat(-1, 1), ValueError, r"repeat: .* negative length: \(-1, 1\)"),
+    (lambda: minigen.split(t(3), [-1, 4]), ValueError, r"split: \[-1, 4\] are not lengths"),
     (lambda: minigen.conv2d(t(5, 5), t(*WEIGHT)), ValueError, r"expected input \(N, C, H, W\)"),
     (lambda: minigen.conv2d(t(2, 3, 5, 5), t(*WEIGHT)), ValueError, "takes 4 channels.* has 3"),
     (lambda: minigen.conv2d(t(*IMAGE), t(*WEIGHT), groups=2), ValueError, "groups=2 takes 8"),
