@@ -201,7 +201,7 @@ def _nll(
 def _mean_of(total: Array, count: Array) -> Array:
     """total / count; of nothing NaN, which asks no weight to change: the gradient is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return total / count
+        return total / count * (count / count)  # infinite totals too
 
 
 def _class_axis(
