@@ -75,6 +75,17 @@ def test_it_is_saved_resumed_and_copied_to_another_network():
         optim.ExponentialMovingAverage(net, 1.5)
 
 
+def test_averages_of_float16_are_kept_in_float32():
+    w = nn.Parameter(np.zeros(2, np.float16))
+    average = optim.ExponentialMovingAverage([w], 0.999)
+    w.data = np.ones(2, np.float16)
+    for _ in range(1000):  # in float16 a step of less than 1/2000 of the average is lost
+        average.update()
+    average.copy_to()
+    assert w.dtype == np.float16  # whose rounding is 2⁻¹¹, that of 1000 steps in float32 1e-4
+    np.testing.assert_allclose(w.numpy(), 1 - 0.999**1000, rtol=1e-3)
+
+
 @pytest.mark.engine
 def test_parameters_alone_and_the_tape_notices():
     w = nn.Parameter(np.zeros(2))

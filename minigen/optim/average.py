@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array, as_array, device_of, require_writable, to_device
-from minigen.optim.optimizer import Update, like, require_alike, run
+from minigen.optim.optimizer import Update, exact, like, require_alike, run
 from minigen.tensor import Tensor, increment_version
 
 
@@ -38,7 +38,9 @@ class ExponentialMovingAverage:
             raise ValueError(f"ExponentialMovingAverage: decay must be in [0, 1], not {decay}")
         self.decay, self.use_buffers = decay, use_buffers
         self._source = source if hasattr(source, "named_parameters") else list(source)
-        self._averages = {n: like(t.array, t.array) for n, t in _tensors(self._source).items()}
+        self._averages = {
+            n: like(t.array, t.array, exact(t.dtype)) for n, t in _tensors(self._source).items()
+        }
 
     def update(self) -> None:
         """Take the present values into the average."""
@@ -46,8 +48,9 @@ class ExponentialMovingAverage:
         copied = self._copied()
         for name, tensor, average in self._pairs(self._source):
             value = tensor.array
-            if average.dtype != value.dtype or device_of(average) != device_of(value):
-                average = self._averages[name] = like(value, average)
+            dtype = exact(value.dtype)
+            if average.dtype != dtype or device_of(average) != device_of(value):
+                average = self._averages[name] = like(value, average, dtype)
             if value.dtype.kind == "f" and name not in copied:
                 updates.append((self._move, [average, value]))
             else:
@@ -65,7 +68,7 @@ class ExponentialMovingAverage:
 
     def _move(self, average: Array, value: Array, share: Array, _: Array) -> None:
         average *= self.decay
-        average += np.multiply(value, 1 - self.decay, out=share)
+        average += np.multiply(value, 1 - self.decay, out=share, dtype=share.dtype)
 
     def copy_to(self, module: Any = None) -> None:
         """Write the averages into a module of the same kind (or into parameters as many; default:

@@ -225,7 +225,7 @@ class Optimizer:
                     problems.append(f"{who} has done {value} steps")
                 else:
                     state[p][name] = (
-                        int(value) if name == "step" else like(p.array, value, _exact(p.dtype))
+                        int(value) if name == "step" else like(p.array, value, exact(p.dtype))
                     )
         self._misfit(problems)
         for own, option in zip(self.param_groups, options, strict=True):
@@ -296,12 +296,12 @@ class Optimizer:
             array = state.get(name)
             if array is None:
                 try:
-                    array = state[name] = np.zeros_like(data, _exact(data.dtype))
+                    array = state[name] = np.zeros_like(data, exact(data.dtype))
                 except MemoryError as error:
                     what = f"{type(self).__name__}: {name} of a parameter {data.dtype} {data.shape}"
                     raise out_of_memory(what, error) from error
-            elif array.dtype != _exact(data.dtype) or device_of(array) != device_of(data):
-                array = state[name] = like(data, array, _exact(data.dtype))
+            elif array.dtype != exact(data.dtype) or device_of(array) != device_of(data):
+                array = state[name] = like(data, array, exact(data.dtype))
             arrays.append(array)
         return arrays
 
@@ -348,7 +348,7 @@ def run(updates: Iterable[Update]) -> None:
 
 
 def _apply(formula: Callable[..., None], pieces: Sequence[Array]) -> None:
-    given, dtype = pieces, _exact(pieces[0].dtype)
+    given, dtype = pieces, exact(pieces[0].dtype)
     if dtype != pieces[0].dtype:
         pieces = [x.astype(dtype) for x in pieces]
     formula(*pieces, *scratch("two", (2, *pieces[0].shape), dtype))
@@ -357,7 +357,7 @@ def _apply(formula: Callable[..., None], pieces: Sequence[Array]) -> None:
             x[...] = y
 
 
-def _exact(dtype: np.dtype) -> np.dtype:
+def exact(dtype: np.dtype) -> np.dtype:
     """What is remembered of parameters of this dtype, and calculated in: the squares of most
     gradients in float16 would be 0 there."""
     return FLOAT32 if dtype == FLOAT16 else dtype
