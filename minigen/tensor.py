@@ -80,6 +80,8 @@ class Tensor(Protocols):
         if self._node is not None and (given.shape, given.dtype) != (self.shape, self.dtype):
             if not self.is_leaf:
                 raise RuntimeError("data of another shape or dtype can only be given to a leaf")
+            if given.dtype.kind != "f":
+                raise RuntimeError(f"data of {given.dtype} cannot require a gradient")
             hooks, self._node = self._node.hooks, Leaf(given)
             self._node.tensor, self._node.hooks = weakref.ref(self), hooks
         self._array, self._version = given._array, None

@@ -1,12 +1,14 @@
 """What comes in where arrays are given: made plain, or refused in a line that says what to do."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
-from minigen import Tensor, data, nn, optim
+from minigen import Tensor, data, metrics, nn, optim
 from minigen.sparse import SparseRows
 
 DTYPES = ["bool", "int8", "uint16", "int32", "int64", "float16", "float32", "float64"]
@@ -158,6 +160,47 @@ def test_a_torch_tensor_given_by_mistake():
     assert Tensor(torch.ones(2, dtype=torch.float64)).dtype == np.float64
     with pytest.raises(TypeError, match=r"detach\(\).numpy\(\).* \(made of a torch.Tensor\)"):
         Tensor(torch.ones(2, requires_grad=True))
+
+
+MASKED = np.ma.array([[0, 1], [2, 3], [4, 6]], mask=[[0, 1], [0, 0], [0, 0]])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a: metrics.frechet_distance(a, a),
+        lambda a: metrics.wasserstein(a, a.filled(0)),
+        lambda a: metrics.class_coverage(a[0], 8),
+        lambda a: metrics.jensen_shannon(a[0], a[1], [0, 1]),
+        lambda a: metrics.optimal_plan(a[0], [0, 1], np.zeros((2, 2))),
+        lambda a: mg.zeros(9)[a[0]],
+        lambda a: mg.zeros(9)[:, None][a[0], 0],
+        lambda a: mg.zeros(9).__setitem__(a[0], 1),
+    ],
+)
+def test_what_is_masked_is_no_number_for_a_metric_or_an_index(f):
+    with pytest.raises(TypeError, match="1 entries of this array are masked"):
+        f(MASKED)
+    with contextlib.suppress(ValueError):  # these are no two distributions
+        f(np.ma.array(MASKED.data))
+
+
+def test_an_array_that_was_an_index_may_change():
+    for key in np.array([1, 1, 2]), np.array([False, True, True, False]):
+        x = Tensor(np.arange(4.0), requires_grad=True)
+        y, expected = x[key], np.bincount(np.arange(4)[key], minlength=4)
+        key[...] = 0
+        y.sum().backward()
+        np.testing.assert_array_equal(x.grad.numpy(), expected)
+
+
+def test_data_that_require_a_gradient_are_floats_and_what_is_refused_changes_nothing():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    for tensor, wrong in (x, np.ones(2, int)), (y, np.ones(3, np.float32)):
+        with pytest.raises(RuntimeError, match="data of"):
+            tensor.data = wrong
+        assert tensor.dtype == np.float32 and tensor.shape == (2,)
 
 
 def test_a_gradient_fits_its_tensor():

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigen.metrics.points import as_numbers
+
 
 class Classes(NamedTuple):
     """What `class_coverage` returns."""
@@ -31,7 +33,7 @@ def class_coverage(labels: Any, count: int, least: float = 0.01) -> Classes:
     Raises:
         ValueError: no labels, or labels of no class.
     """
-    labels = np.asarray(labels.numpy() if hasattr(labels, "numpy") else labels)
+    labels = as_numbers(labels, None)
     if labels.ndim != 1 or not labels.size or labels.dtype.kind not in "iu":
         raise ValueError(
             f"class_coverage: expected whole numbers (N,), got {labels.dtype} {labels.shape}"

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.special import rel_entr, xlogy
 
+from minigen.metrics.points import as_numbers
+
 
 def jensen_shannon(p: Any, q: Any, x: Any) -> float:
     """JSD(p, q) = ½·KL(p ‖ m) + ½·KL(q ‖ m) with m = (p + q) / 2, in nats: 0 of equals, log 2 where
@@ -35,14 +37,14 @@ def discriminator_value(p: Any, q: Any, x: Any, d: Any) -> float:
         ValueError: as `jensen_shannon`, or values outside [0, 1].
     """
     p, q, x = _densities(p, q, x)
-    d = np.asarray(d, np.float64)
+    d = as_numbers(d)
     if d.shape != x.shape or not ((d >= 0) & (d <= 1)).all():
         raise ValueError(f"d: expected {x.shape} probabilities, got {d.shape}: {d}")
     return float(np.trapezoid(xlogy(p, d) + xlogy(q, 1 - d), x))
 
 
 def _densities(p: Any, q: Any, x: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    p, q, x = (np.asarray(a, np.float64) for a in (p, q, x))
+    p, q, x = map(as_numbers, (p, q, x))
     if x.ndim != 1 or p.shape != x.shape or q.shape != x.shape or not (np.diff(x) > 0).all():
         raise ValueError(
             f"expected densities at ascending places (n,), got {p.shape}, {q.shape} at {x.shape}"

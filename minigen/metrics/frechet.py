@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigen.kernels.threads import single_threaded_blas
-from minigen.metrics.points import as_pair
+from minigen.metrics.points import as_numbers, as_pair
 
 
 @single_threaded_blas()
@@ -46,14 +46,14 @@ def gaussian_frechet_distance(mean1: Any, cov1: Any, mean2: Any, cov2: Any) -> f
     """
     root1, root2 = _root(cov1), _root(cov2)
     cross = np.linalg.svd(root1 @ root2, compute_uv=False).sum()
-    apart = np.sum((np.asarray(mean1) - mean2) ** 2)
+    apart = np.sum((as_numbers(mean1) - as_numbers(mean2)) ** 2)
     distance = apart + np.trace(cov1) + np.trace(cov2) - 2 * cross
     return max(float(distance), 0.0)  # rounding can push 0 below it
 
 
 def _root(cov: Any) -> np.ndarray:
     """The symmetric square root of a covariance."""
-    values, vectors = np.linalg.eigh(np.asarray(cov, np.float64))
+    values, vectors = np.linalg.eigh(as_numbers(cov))
     if values[0] < -1e-8 * max(values[-1], 0):
         raise ValueError(f"this is no covariance: it has the eigenvalue {values[0]:.3g}")
     return vectors * np.sqrt(values.clip(0)) @ vectors.T

@@ -6,6 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from minigen.backend import FLOAT64, as_array
+
+
+def as_numbers(values: Any, dtype: Any = FLOAT64) -> np.ndarray:
+    """A tensor, an array or numbers as a plain array.
+
+    Raises:
+        TypeError: they are no real numbers, or masked.
+    """
+    return as_array(values.numpy() if hasattr(values, "numpy") else values, dtype)
+
 
 def as_points(name: str, points: Any, least: int = 1) -> np.ndarray:
     """A tensor or array of points, (N, d), as float64.
@@ -16,8 +27,9 @@ def as_points(name: str, points: Any, least: int = 1) -> np.ndarray:
 
     Raises:
         ValueError: another shape, fewer points, or values that are not finite.
+        TypeError: as `as_numbers`.
     """
-    array = np.asarray(points.numpy() if hasattr(points, "numpy") else points, np.float64)
+    array = as_numbers(points)
     if array.ndim != 2 or not array.shape[1]:
         raise ValueError(f"{name}: expected points (N, d), got shape {array.shape}")
     if len(array) < least:

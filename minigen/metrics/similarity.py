@@ -22,6 +22,7 @@ from minigen.data.vectors import Vectors
 from minigen.files import StrPath
 from minigen.kernels.product import matmul
 from minigen.kernels.threads import single_threaded_blas
+from minigen.metrics.points import as_numbers
 
 QUESTIONS_AT_ONCE = 256  # their scores against 68,000 words take 70 MB
 
@@ -53,7 +54,7 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
 
     NaN where one of the two is constant, or there are fewer than two values.
     """
-    a, b = (_ranks(np.asarray(x, np.float64)) for x in (a, b))
+    a, b = (_ranks(as_numbers(x)) for x in (a, b))
     if len(a) < 2:
         return float("nan")
     a, b = a - a.mean(), b - b.mean()

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment, linprog
 from scipy.sparse import eye_array, hstack, kron
 from scipy.spatial.distance import cdist
 
-from minigen.metrics.points import as_pair
+from minigen.metrics.points import as_numbers, as_pair
 
 
 def wasserstein(real: Any, generated: Any) -> float:
@@ -99,7 +99,7 @@ def optimal_prices(p: Any, q: Any, cost: Any) -> Prices:
 
 
 def _problem(p: Any, q: Any, cost: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    p, q, cost = (np.asarray(x, np.float64) for x in (p, q, cost))
+    p, q, cost = map(as_numbers, (p, q, cost))
     if p.ndim != 1 or q.ndim != 1 or cost.shape != (len(p), len(q)) or not np.isfinite(cost).all():
         raise ValueError(
             f"expected p (n,), q (m,) and finite costs (n, m), got {p.shape}, {q.shape} and "
