@@ -72,6 +72,9 @@ what went out as an array does not share the count of changes | engine_versions
 -         held_outside(self)
 -         return self._array
 +         return self._array
+whole numbers may require a gradient by way of data | doors
+-             if given.dtype.kind != "f":
++             if False:
 any gradient is taken as a tensor's own | doors
 -             if given != (self.shape, self.dtype, self.device):
 +             if given[0] != self.shape:
@@ -211,6 +214,11 @@ a copied module shares its hooks | copies
 buffers are averaged | optim_average
 -         if not self.use_buffers:
 +         if False:
+averages of float16 are kept in float16 | optim_average
+- like(t.array, t.array, exact(t.dtype))
++ like(t.array, t.array)
+-             dtype = exact(value.dtype)
++             dtype = value.dtype
 unit vectors are averaged | optim_average
 -         return {f"{path}.{n}".lstrip(".") for path, m in modules for n in m._unaveraged}
 +         return set()
@@ -294,6 +302,15 @@ each half of a product gets its own factor, not the other's | prod
 - others = cat([others * b, others * a], dim)
 + others = cat([others * a, others * b], dim)
 # functional/shape.py
+any negative length is worked out | functional_errors
+-     if y._data.shape != to and min(to) < -1:
++     if False:
+a piece may have a negative length | functional_errors
+- or min(lengths, default=0) < 0:
++ or False:
+an array as an index is not copied | doors
+-             k = as_array(k).copy()
++             k = as_array(k)
 places count from the end | functional_extremes
 - not 0 <= index.min() <= index.max() < length
 + not -length <= index.min() <= index.max() < length
@@ -377,6 +394,9 @@ the batch's spread is held fixed | batch_norm training
 running statistics change unnoticed | functional_values
 -             increment_version(running)
 # functional/loss.py
+a mean of nothing is infinite | functional_extremes
+-         return total / count * (count / count)
++         return total / count
 a mean of nothing makes the weights NaN | functional_extremes
 - g / where(count == 0, math.inf, count)
 + g / count
@@ -408,6 +428,9 @@ x[i] = y is not counted as a change | tensor
 -     array[copies or ...] = _raw("setitem", value, array.dtype)
 -     increment_version(self)
 +     array[copies or ...] = _raw("setitem", value, array.dtype)
+an array of nothing counts as one number in memory | nn_layers
+-     if array.size and any(
++     if any(
 one number in memory is written several times | functional_extremes
 - step == 0 and n > 1 for
 + False for
@@ -587,10 +610,14 @@ what is drawn depends on its neighbours | gan
 packs are made of points that are all alike | gan
 - images.reshape(len(images) // count, count * images.shape[1], *images.shape[2:])
 + F.cat([images[::count]] * count, 1)
+# metrics/points.py
+what is masked counts in a metric | doors
+- as_array(values.numpy() if hasattr(values, "numpy") else values, dtype)
++ np.asarray(values.numpy() if hasattr(values, "numpy") else values, dtype)
 # metrics/frechet.py
 the distance of means is not squared | metrics_frechet
-- np.sum((np.asarray(mean1) - mean2) ** 2)
-+ np.sum((np.asarray(mean1) - mean2) ** 2) ** 0.5
+- np.sum((as_numbers(mean1) - as_numbers(mean2)) ** 2)
++ np.sum((as_numbers(mean1) - as_numbers(mean2)) ** 2) ** 0.5
 # metrics/neighbours.py
 a point counts as its own neighbour | metrics_neighbours
 - k, axis=1)[:, k]

@@ -30,7 +30,7 @@ def reshape(input: Tensor, *shape: int) -> Tensor:
     """
     to = sizes("reshape", shape)
     y = _reshape(input, to=to)
-    if y._data.shape != to and min(to) < -1:  # NumPy takes any negative number for −1
+    if y.shape != to and min(to) < -1:  # NumPy takes any negative number for −1
         raise ValueError(f"reshape: an axis cannot have a negative length: {to}")
     return y
 
