@@ -90,6 +90,7 @@ LOSSES = [
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @pytest.mark.parametrize(("name", "args", "kwargs", "shape"), LAYERS)
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_layers_agree_with_pytorch(name, args, kwargs, shape):
     torch = pytest.importorskip("torch")
     ours = getattr(nn, name)(*args, **kwargs)
