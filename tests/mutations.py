@@ -215,8 +215,6 @@ buffers are averaged | optim_average
 -         if not self.use_buffers:
 +         if False:
 averages of float16 are kept in float16 | optim_average
-- like(t.array, t.array, exact(t.dtype))
-+ like(t.array, t.array)
 -             dtype = exact(value.dtype)
 +             dtype = value.dtype
 unit vectors are averaged | optim_average
@@ -303,7 +301,7 @@ each half of a product gets its own factor, not the other's | prod
 + others = cat([others * a, others * b], dim)
 # functional/shape.py
 any negative length is worked out | functional_errors
--     if y._data.shape != to and min(to) < -1:
+-     if y.shape != to and min(to) < -1:
 +     if False:
 a piece may have a negative length | functional_errors
 - or min(lengths, default=0) < 0:
