@@ -42,10 +42,15 @@ REPEATED = ("unset", "Haswell")
 SEEDS = range(1, 6)
 # Warnings of other packages, which are not ours to mend: matplotlib 3.9 calls names of pyparsing
 # that a later version has renamed.
-OTHERS = (
-    "ignore::DeprecationWarning:matplotlib._fontconfig_pattern",
-    "ignore::DeprecationWarning:matplotlib._mathtext",
-)
+OTHERS = [
+    f"ignore::DeprecationWarning:{module}"
+    for module in (
+        "matplotlib._fontconfig_pattern",
+        "matplotlib._mathtext",
+        "pyparsing.core",
+        "pyparsing.util",
+    )
+]
 
 Cell = dict[str, str]
 

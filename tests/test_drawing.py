@@ -79,7 +79,8 @@ def test_every_format_is_written_whole_and_after_backward_too(tmp_path, ending, 
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
     content = path.read_bytes()
     if ending == "png":
-        width, height = Image.open(path).size
+        with Image.open(path) as image:
+            width, height = image.size
         assert 300 < width < height < 1200
     else:
         assert content.startswith({"svg": b"<?xml", "pdf": b"%PDF", "dot": b"digraph"}[ending])
@@ -95,7 +96,8 @@ def test_a_deep_graph_and_one_with_a_shared_leaf_need_no_recursion(tmp_path):
     for _ in range(60):
         y = y.sin() + x
     draw_graph(y, tmp_path / "graph.png")
-    width, height = Image.open(tmp_path / "graph.png").size
+    with Image.open(tmp_path / "graph.png") as image:
+        width, height = image.size
     assert width < 1000 < height < 30_000
 
 

@@ -26,6 +26,7 @@ import sysconfig
 import tempfile
 import unicodedata
 import warnings
+import weakref
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -138,6 +139,7 @@ class Corpus:
         # From here to the next comment all words have numbers in the order of first occurrence.
         try:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+            weakref.finalize(self, self._file.close)
             for piece in pieces:
                 found = tokenise(piece)
                 rows = np.fromiter(map(numbers.__getitem__, found), np.int32, len(found))

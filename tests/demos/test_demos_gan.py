@@ -36,7 +36,8 @@ def test_wgan_resumed_is_wgan_uninterrupted(tmp_path, pictures):
     run("wgan.py", "--resume", parts, "--steps", 4)
     a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
     np.testing.assert_equal(a, b)  # bit for bit, whatever is nested inside
-    assert Image.open(parts / "samples" / "000004.png").mode == "RGB"
+    with Image.open(parts / "samples" / "000004.png") as image:
+        assert image.mode == "RGB"
 
 
 def scores_of(folder):
@@ -86,7 +87,8 @@ def test_points_in_the_plane_are_drawn_and_measured(tmp_path):
     for score, (demo, *flags) in kinds.items():
         run(demo, *flags, "--quick", "--steps", 6, "--out", tmp_path / score)
         assert (tmp_path / score / "samples.gif").stat().st_size > 1000
-    assert Image.open(tmp_path / "covered" / "samples.png").width > 800  # four frames
+    with Image.open(tmp_path / "covered" / "samples.png") as image:
+        assert image.width > 800  # four frames
     run("evaluate.py", *(tmp_path / score for score in kinds))
     assert all(score in scores_of(tmp_path / score) for score in kinds)
 

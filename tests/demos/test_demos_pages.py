@@ -82,7 +82,8 @@ def test_a_gan_of_one_page_trains_and_draws(tmp_path, monkeypatch, capsys):
     main.__globals__.update(STEPS=3, BATCH=16)
     before = [p.numpy().copy() for p in names["generator"].parameters()]
     main()
-    assert Image.open("gan.png").size == (16 * 28, 8 * 28)
+    with Image.open("gan.png") as image:
+        assert image.size == (16 * 28, 8 * 28)
     after = [p.numpy() for p in names["generator"].parameters()]
     assert all((a != b).any() for a, b in zip(before, after, strict=True))
     assert "training" not in (DEMOS / "gan_in_a_page.py").read_text("utf-8")

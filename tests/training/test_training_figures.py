@@ -75,7 +75,8 @@ pictures = st.tuples(st.integers(1, 6), st.integers(1, 6), st.sampled_from([(), 
 def test_a_png_holds_each_pixel_as_a_square(tmp_path_factory, picture, scale):
     path = tmp_path_factory.getbasetemp() / "picture.png"
     save_image(path, picture, scale)
-    back = np.asarray(Image.open(path))
+    with Image.open(path) as image:
+        back = np.asarray(image)
     np.testing.assert_array_equal(back, picture.repeat(scale, 0).repeat(scale, 1))
 
 
@@ -148,7 +149,8 @@ RECORDS = [{"step": step, "a": 0.5, "b": float(step % 7)} for step in range(20, 
 
 def coloured(path, rgb):
     """Number of pixels of exactly this colour."""
-    return int((np.asarray(Image.open(path).convert("RGB")) == rgb).all(-1).sum())
+    with Image.open(path) as image:
+        return int((np.asarray(image.convert("RGB")) == rgb).all(-1).sum())
 
 
 def test_curves_are_drawn_without_pyplot_and_alike_each_time(tmp_path, monkeypatch):

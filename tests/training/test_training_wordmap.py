@@ -33,4 +33,5 @@ def test_few_words_and_words_that_are_alike(tmp_path, count):
         assert places.shape == (count, 2) and np.isfinite(places).all()
     words = ["$x$", "日", "<b>", "_", "a" * 99, "\ud800"][:count]
     save_word_map(tmp_path / "map.png", words, np.eye(6)[:count])
-    assert Image.open(tmp_path / "map.png").size == (1320, 990)
+    with Image.open(tmp_path / "map.png") as image:
+        assert image.size == (1320, 990)
