@@ -426,7 +426,7 @@ x[i] = y is not counted as a change | tensor
 -     array[copies or ...] = _raw("setitem", value, array.dtype)
 -     increment_version(self)
 +     array[copies or ...] = _raw("setitem", value, array.dtype)
-an array of nothing counts as one number in memory | nn_layers
+an array of nothing counts as one number in memory | nn_module
 -     if array.size and any(
 +     if any(
 one number in memory is written several times | functional_extremes

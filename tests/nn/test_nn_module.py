@@ -165,3 +165,12 @@ def test_containers():
         layers[3]
     with pytest.raises(TypeError, match="0 is ReLU, a class: call it"):
         nn.Sequential(nn.ReLU)
+
+
+def test_layers_of_nothing_can_be_made_and_give_their_bias():
+    assert nn.Linear(3, 0)(mg.ones(2, 3)).shape == (2, 0)
+    linear, convolution = nn.Linear(0, 3), nn.Conv2d(0, 3, 2)
+    y, z = linear(mg.ones(2, 0)), convolution(mg.ones(2, 0, 4, 4))
+    np.testing.assert_array_equal(y.numpy(), np.tile(linear.bias.numpy(), (2, 1)))
+    bias = convolution.bias.numpy()[:, None, None]
+    np.testing.assert_array_equal(z.numpy(), np.broadcast_to(bias, (2, 3, 3, 3)))
