@@ -426,6 +426,9 @@ x[i] = y is not counted as a change | tensor
 -     array[copies or ...] = _raw("setitem", value, array.dtype)
 -     increment_version(self)
 +     array[copies or ...] = _raw("setitem", value, array.dtype)
+what an integer cannot hold is told in terms of casts | functional_errors
+-             raise TypeError(f"{name}: {array.dtype} cannot hold the result") from error
++             raise
 an array of nothing counts as one number in memory | nn_module
 -     if array.size and any(
 +     if any(

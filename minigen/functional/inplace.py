@@ -94,14 +94,17 @@ def _in_place(name: str, symbol: str, function: Callable[..., Tensor]) -> Any:
             if not np.can_cast(y.dtype, self.dtype, "same_kind"):
                 raise TypeError(f"{name}: {self.dtype} cannot hold the result, {y.dtype}")
             return copy_(self, y)
-        if symbol == "+":
-            array += value
-        elif symbol == "-":
-            array -= value
-        elif symbol == "*":
-            array *= value
-        else:
-            array /= value
+        try:
+            if symbol == "+":
+                array += value
+            elif symbol == "-":
+                array -= value
+            elif symbol == "*":
+                array *= value
+            else:
+                array /= value
+        except TypeError as error:  # NumPy's speaks of casting rules
+            raise TypeError(f"{name}: {array.dtype} cannot hold the result") from error
         increment_version(self)
         return self
 
