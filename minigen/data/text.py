@@ -261,22 +261,22 @@ def _pieces(file: Any, encoding: str = "utf-8") -> Iterator[str]:
     an end the beginning is kept, for a corpus keeps no more. So neither the words depend on how the
     file is read, nor the time on where white space stands.
     """
-    text = io.TextIOWrapper(file, encoding=encoding, errors="replace")
-    rest = ""
-    while piece := text.read(PIECE - len(rest)):
-        piece = rest + piece.replace(_ORDER_MARK, "")
-        end = len(piece)
-        if piece and not piece[-1].isspace():
-            end -= len(piece.rsplit(None, 1)[-1])
-        if not end and len(piece) == PIECE:
-            end = PIECE - _patterns()[1].match(piece[::-1]).end()
-            if PIECE - end > BEGINNING:
-                piece = piece[: end + BEGINNING]
-            else:
-                end = end or PIECE
-        yield piece[:end]
-        rest = piece[end:]
-    yield rest
+    with io.TextIOWrapper(file, encoding=encoding, errors="replace") as text:
+        rest = ""
+        while piece := text.read(PIECE - len(rest)):
+            piece = rest + piece.replace(_ORDER_MARK, "")
+            end = len(piece)
+            if piece and not piece[-1].isspace():
+                end -= len(piece.rsplit(None, 1)[-1])
+            if not end and len(piece) == PIECE:
+                end = PIECE - _patterns()[1].match(piece[::-1]).end()
+                if PIECE - end > BEGINNING:
+                    piece = piece[: end + BEGINNING]
+                else:
+                    end = end or PIECE
+            yield piece[:end]
+            rest = piece[end:]
+        yield rest
 
 
 def text8() -> Iterator[str]:
