@@ -52,12 +52,16 @@ def program(tmp_path_factory):
 
 
 def test_a_script_trains_to_its_end_whatever_it_is_shown_on(tmp_path, program):
+    ways = dict(WAYS)
+    alone = ["bash", "-c", WAYS["all closed"][0], "bash", sys.executable, "-c", "import scipy.ndimage"]
+    if subprocess.run(alone).returncode:  # SciPy 1.13 and NumPy 2.0 need a stderr
+        del ways["all closed"]
     started = {
         way: subprocess.Popen(
             ["bash", "-c", line, "bash", sys.executable, program, str(tmp_path / way)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **changes},
         )
-        for way, (line, changes) in WAYS.items()
+        for way, (line, changes) in ways.items()
     }  # fmt: skip
     for way, process in started.items():
         out, err = process.communicate(timeout=120)

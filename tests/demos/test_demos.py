@@ -50,7 +50,7 @@ def test_classifier_prints_its_test_accuracy(tmp_path):
 @pytest.mark.parametrize("flags, reason, status", [
     (("--resume", "nowhere"), "no such folder", 1),
     (("--data", "cats", "--quick"), "cats", 2),
-    (("--out", "README.md/run", "--quick"), "README.md", 1),
+    (("--out", "README.md/run", "--quick", "--data", "digits"), "README.md", 1),
     (("--device", "cuda", "--quick", "--data", "digits"), "cuda", 1),
 ])  # fmt: skip
 def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, flags, reason, status):
