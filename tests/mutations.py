@@ -73,14 +73,14 @@ what went out as an array does not share the count of changes | engine_versions
 -         return self._array
 +         return self._array
 whole numbers may require a gradient by way of data | doors
--             if given.dtype.kind != "f":
-+             if False:
+-         if self.requires_grad and given.dtype.kind != "f":
++         if False:
 any gradient is taken as a tensor's own | doors
 -             if given != (self.shape, self.dtype, self.device):
 +             if given[0] != self.shape:
 a leaf of another shape loses its hooks | ownership
--             self._node.tensor, self._node.hooks = weakref.ref(self), hooks
-+             self._node.tensor = weakref.ref(self)
+-             self._node.hooks = hooks
++             pass
 data is a copy | ownership
 -         return self.detach()
 +         return Tensor(self._array.copy())
