@@ -148,21 +148,10 @@ def _covector(output: Tensor, gradient: Any, who: str) -> Tensor:
     return gradient
 
 
-class Gradients(Sums):
-    """Sums of tensors. Those that are row-sparse stay so until they meet others, or an operation's
-    pullbacks."""
-
-    def spread(self, node: Node, gradient: Tensor | SparseRows, wanted: set[Node]) -> None:
-        """Add what the operation's pullbacks make of the gradient of its output."""
-        if isinstance(gradient, SparseRows):
-            gradient = wrap(gradient.to_dense())
-        super().spread(node, gradient, wanted)
-
-
 @Seam
-def empty_sums() -> Gradients:
-    """What a walk back begins with."""
-    return Gradients(plus)
+def empty_sums() -> Sums:
+    """What a walk back begins with: no sum of gradients, which are tensors or row-sparse."""
+    return Sums(plus)
 
 
 @Seam

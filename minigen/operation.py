@@ -141,8 +141,9 @@ class Operation:
         """The inputs' names, or places if one name stands for all."""
         return range(len(inputs)) if self.variadic else self.inputs
 
-    def pull(self, node: Node, g: Tensor, wanted: set[Node]) -> list[tuple[Node, Any]]:
+    def pull(self, node: Node, g: Any, wanted: set[Node]) -> list[tuple[Node, Any]]:
         """The wanted ones among the inputs' nodes, each with what its pullback makes of g."""
+        g = wrap(g.to_dense()) if isinstance(g, SparseRows) else g
         names = self.restored(node)
         if self.joint:
             names["needs"] = [parent in wanted for parent in node.inputs]

@@ -55,7 +55,7 @@ class Leaf(Node):
 
     def __init__(self, tensor: Any):
         super().__init__(None, (), {}, {}, tensor)
-        self.tensor = weakref.ref(tensor)
+        self.tensor, self.hooks = weakref.ref(tensor), []
 
 
 class Sums(dict):

@@ -6,7 +6,6 @@ This file knows no operation: `minigen.operation` makes them of functions on arr
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -77,15 +76,16 @@ class Tensor(Protocols):
     @data.setter
     def data(self, data: Any) -> None:
         given = data if isinstance(data, Tensor) else Tensor(data)
-        if self._node is not None and (given.shape, given.dtype) != (self.shape, self.dtype):
-            if not self.is_leaf:
-                raise RuntimeError("data of another shape or dtype can only be given to a leaf")
-            if given.dtype.kind != "f":
-                raise RuntimeError(f"data of {given.dtype} cannot require a gradient")
-            hooks, self._node = self._node.hooks, Leaf(given)
-            self._node.tensor, self._node.hooks = weakref.ref(self), hooks
+        fits = (given.shape, given.dtype) == (self.shape, self.dtype)
+        if not (fits or self.is_leaf):
+            raise RuntimeError("data of another shape or dtype can only be given to a leaf")
+        if self.requires_grad and given.dtype.kind != "f":
+            raise RuntimeError(f"data of {given.dtype} cannot require a gradient")
         self._array, self._version = given._array, None
         same_memory(self, given)
+        if self.requires_grad and not fits:
+            hooks, self._node = self._node.hooks, Leaf(self)
+            self._node.hooks = hooks
 
     @property
     def grad(self) -> Tensor | SparseRows | None:

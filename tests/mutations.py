@@ -73,14 +73,14 @@ what went out as an array does not share the count of changes | engine_versions
 -         return self._array
 +         return self._array
 whole numbers may require a gradient by way of data | doors
--             if given.dtype.kind != "f":
-+             if False:
+-         if self.requires_grad and given.dtype.kind != "f":
++         if False:
 any gradient is taken as a tensor's own | doors
 -             if given != (self.shape, self.dtype, self.device):
 +             if given[0] != self.shape:
 a leaf of another shape loses its hooks | ownership
--             self._node.tensor, self._node.hooks = weakref.ref(self), hooks
-+             self._node.tensor = weakref.ref(self)
+-             self._node.hooks = hooks
++             pass
 data is a copy | ownership
 -         return self.detach()
 +         return Tensor(self._array.copy())
@@ -158,14 +158,14 @@ a kept output is a constant in the second derivative, in the engine | exp, softm
 +                 x._node = None if name == "y" else node.inputs[op.inputs.index(name)]
 # engine/written.py
 a view does not share the count of changes | tensor
--             f"        _y._version = {names[0]}._version or _cell_of({names[0]})",
-+             "        pass",
+-         f"        _y._version = {name}._version or _cell_of({name})",
++         "        pass",
 dtypes that differ are not brought together | engine_written
--             lines += [f"    if _d{i} is not _d and _d{i} is not None:", f"        {otherwise}"]
-+             pass
+-     if others:
++     if False:
 float16 is computed as it comes | engine_written
--             if not op.exact:
-+             if False:
+-         if not op.exact:
++         if False:
 an input is kept though no pullback needs it | tensor
 -     users = [i for i in recorded if name in op.needed([op.inputs[i]])]
 +     users = recorded

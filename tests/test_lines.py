@@ -9,7 +9,15 @@ PACKAGE = Path(__file__).parents[1] / "minigen"
 ROOMS = {
     "tape operation": 270,
     "tape operation tensor differentiation": 500,
-    "engine": 500,
+    "engine": 520,
+    "kernels": 2300,
+    "functional": 2750,
+    "nn": 1500,
+    "optim": 750,
+    "models": 1200,
+    "training": 1500,
+    "metrics": 420,
+    "data": 1200,
 }
 
 

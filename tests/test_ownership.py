@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigen
@@ -66,12 +66,12 @@ class Program:
 
     def record(self):
         x = self.tensor
-        self.graphs.append(((x * x).sum(), self.memory, self.changes[id(self.memory)], x._node))
+        self.graphs.append(((x * x).sum(), self.memory, self.changes[id(self.memory)]))
 
     def backward(self):
         if not self.graphs:
             return
-        y, memory, changes, node = self.graphs.pop()
+        y, memory, changes = self.graphs.pop()
         hooks = len(self.seen) + self.hooks
         if COUNTS and changes != self.changes[id(memory)]:
             with pytest.raises(RuntimeError, match="changed in place"):
@@ -85,7 +85,7 @@ class Program:
         y.backward()
         before = 0.0 if self.expected is None else self.expected
         self.expected = before + 2 * memory
-        assert len(self.seen) == hooks and (node is self.tensor._node or node.hooks)
+        assert len(self.seen) == hooks
 
     def check(self):
         x = self.tensor
@@ -104,6 +104,7 @@ class Program:
 STEPS = [name for name in vars(Program) if not name.startswith("_") and name != "check"]
 
 
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(sorted(STEPS)), max_size=20))
 def test_data_versions_hooks_and_gradients_go_where_the_table_says(steps):
     program = Program()

@@ -19,7 +19,7 @@ from minigen.kernels.memory import held_alone
 from minigen.kernels.threads import Task, offer
 from minigen.operation import Operation
 from minigen.sparse import SparseRows, plus
-from minigen.tape import Leaf, Node, is_grad_enabled, recording
+from minigen.tape import Leaf, Node, Sums, is_grad_enabled, recording
 from minigen.tensor import Tensor, wrap
 
 # Multiply-adds for which another thread is left to compute the gradient of a leaf: fewer are not
@@ -29,7 +29,7 @@ SMALL = 1024  # numbers in a gradient, of which nothing that takes so long is ma
 LATE = 2  # such gradients at a time: each holds in memory what it is made of
 
 
-class Gradients(differentiation.Gradients):
+class Gradients(Sums):
     """The same sums. A leaf's gradient is needed by nothing else: another thread may compute it
     while the walk goes on. It is a `Task` then, and whatever comes for the same leaf waits in line
     behind it, so that the sum is that of the plain walk to the last bit."""

@@ -73,20 +73,22 @@ def _of_many(op: Operation) -> Callable[..., Tensor]:
     def apply(*inputs: Any, **options: Any) -> Tensor:
         if onlookers or cuda_in_use:
             return told(op, inputs, options)
-        if not usual or not all(isinstance(x, Tensor) for x in inputs):
+        if not usual:
             return op(*inputs, **options)
-        arrays = [x._array for x in inputs]
-        if not op.exact and FLOAT16 in [a.dtype for a in arrays]:
-            return op(*inputs, **options)
+        arrays, nodes, recorded = [], [], False
+        for x in inputs:
+            if not isinstance(x, Tensor) or (x._array.dtype is FLOAT16 and not op.exact):
+                return op(*inputs, **options)
+            arrays.append(x._array)
+            nodes.append(x._node)
+            recorded = recorded or x._node is not None
         try:
             y = wrap(value(*arrays, **options))
         except Exception as error:
             raise explained(op, error, arrays, options) from error
-        if mode.get()[0]:
-            nodes = [x._node for x in inputs]
-            if nodes.count(None) < len(nodes):
-                kept = {i: save(x) for i, x in enumerate(inputs)} if keeps_inputs else {}
-                y._node = Node(op, nodes, kept, options, y._array)
+        if recorded and mode.get()[0]:
+            kept = {i: save(x) for i, x in enumerate(inputs)} if keeps_inputs else {}
+            y._node = Node(op, nodes, kept, options, y._array)
         return y
 
     return apply
@@ -97,52 +99,19 @@ def _tuple(names: Sequence[str]) -> str:
 
 
 def _text(op: Operation) -> str:
-    """The function's source."""
-    names, indices = op.inputs, range(len(op.inputs))
+    """The function's source. Of input number 2, `_a2` is the array, `_n2` the node, `_d2` the
+    dtype; `_result` is the value, `_y` its tensor."""
     parameters = [
         name if p.default is p.empty else f"{name}=_defaults[{i}]"
         for i, (name, p) in enumerate(op.signature.parameters.items())
     ]
-    all_inputs = ", ".join(names)
-    arrays, nodes = (_tuple([f"_{x}{i}" for i in indices]) for x in "an")
-    otherwise = f"return _op({all_inputs}, **_options)"
+    arrays = _tuple([f"_a{i}" for i in range(len(op.inputs))])
     lines = [
         f"def {_name(op)}({', '.join(parameters)}, **_options):",
         "    if _onlookers or _cuda_in_use:",
-        f"        return _told(_op, {_tuple(names)}, _options)",
-    ]
-    for i, name in enumerate(names):
-        lines += [
-            f"    if isinstance({name}, _Tensor):",
-            f"        _a{i}, _n{i} = {name}._array, {name}._node",
-        ]
-        if op.elementwise and op.differentiable(i):
-            lines += [
-                f"        _d{i} = _a{i}.dtype",
-                f"    elif type({name}) is float or type({name}) is int:",
-                f"        _a{i}, _n{i}, _d{i} = {name}, None, None",
-                "    else:",
-                f"        {otherwise}",
-            ]
-        else:
-            if not op.exact:
-                lines += [f"        if _a{i}.dtype is _FLOAT16:", f"            {otherwise}"]
-            lines += [
-                f"    elif isinstance({name}, _generic) or _is_array({name}):",
-                f"        {otherwise}",
-                "    else:",
-                f"        _a{i}, _n{i} = {name}, None",
-            ]
-        if not op.differentiable(i):
-            lines += [f"    _n{i} = None"]
-    recorded = [i for i in indices if op.differentiable(i)]
-    if op.elementwise:
-        first = "".join(f"_d{i} if _d{i} is not None else " for i in recorded[:-1])
-        lines += [f"    _d = {first}_d{recorded[-1]}"]
-        lines += ["    if _d is not _FLOAT32 and _d is not _FLOAT64:", f"        {otherwise}"]
-        for i in recorded if len(recorded) > 1 else ():
-            lines += [f"    if _d{i} is not _d and _d{i} is not None:", f"        {otherwise}"]
-    lines += [
+        f"        return _told(_op, {_tuple(op.inputs)}, _options)",
+        *[line for place in range(len(op.inputs)) for line in _taking(op, place)],
+        *(_agreeing(op) if op.elementwise else []),
         "    try:",
         f"        _result = _value({arrays[1:-1].rstrip(',')}, **_options)",
         "    except Exception as error:",
@@ -150,28 +119,87 @@ def _text(op: Operation) -> str:
         "    _y = _new(_Tensor)",
         "    _y._array = _result = _result if type(_result) is _ndarray else _as_result(_result)",
         "    _y._node = _y._version = _y._grad = None",
+        *(_viewing(op.inputs[0]) if op.view else []),
+        *_recording(op),
+        "    return _y",
     ]
-    if op.view:
+    return "\n".join([*lines, ""])
+
+
+def _otherwise(op: Operation) -> str:
+    return f"return _op({', '.join(op.inputs)}, **_options)"
+
+
+def _recorded(op: Operation) -> list[int]:
+    return [i for i in range(len(op.inputs)) if op.differentiable(i)]
+
+
+def _taking(op: Operation, i: int) -> list[str]:
+    """The lines that take the array and the node of an input."""
+    name = op.inputs[i]
+    lines = [f"if isinstance({name}, _Tensor):", f"    _a{i}, _n{i} = {name}._array, {name}._node"]
+    if op.elementwise:
         lines += [
-            "    _base = _result.base",
-            "    if _result is _a0 or (_base is not None and (_base is _a0 or _base is _a0.base)):",
-            f"        _y._version = {names[0]}._version or _cell_of({names[0]})",
-            "    else:",
-            f"        _share_count(_y, {names[0]})",
+            f"    _d{i} = _a{i}.dtype",
+            f"elif type({name}) is float or type({name}) is int:",
+            f"    _a{i}, _n{i}, _d{i} = {name}, None, None",
+            "else:",
+            f"    {_otherwise(op)}",
         ]
-    if recorded:
-        some = " or ".join(f"_n{i} is not None" for i in recorded)
-        lines += [f"    if ({some}) and _mode()[0]:", "        _kept = {}"]
-        for i, name in enumerate(names):
-            lines += _keeping(op, name, name, f"_a{i}", f"_n{i}", recorded)
-        lines += _keeping(op, "y", "_y", "_result", "_y", recorded)
-        lines += [f"        _y._node = _Node(_op, {nodes}, _kept, _options, _result)"]
-    return "\n".join([*lines, "    return _y", ""])
+    else:
+        if not op.exact:
+            lines += [f"    if _a{i}.dtype is _FLOAT16:", f"        {_otherwise(op)}"]
+        lines += [
+            f"elif isinstance({name}, _generic) or _is_array({name}):",
+            f"    {_otherwise(op)}",
+            "else:",
+            f"    _a{i}, _n{i} = {name}, None",
+        ]
+    if not op.differentiable(i):
+        lines += [f"_n{i} = None"]
+    return [f"    {line}" for line in lines]
 
 
-def _keeping(
-    op: Operation, name: str, x: str, array: str, node: str, recorded: list[int]
-) -> list[str]:
+def _agreeing(op: Operation) -> list[str]:
+    """The lines that make sure that inputs are of one dtype, float32 or float64."""
+    *others, last = _recorded(op)
+    lines = [
+        "    _d = " + "".join(f"_d{i} if _d{i} is not None else " for i in others) + f"_d{last}"
+    ]
+    unusual = ["_d is not _FLOAT32 and _d is not _FLOAT64"]
+    if others:
+        unusual += [f"_d{i} is not _d and _d{i} is not None" for i in (*others, last)]
+    for condition in unusual:
+        lines += [f"    if {condition}:", f"        {_otherwise(op)}"]
+    return lines
+
+
+def _viewing(name: str) -> list[str]:
+    """The lines that let a view share the count of changes of the first input."""
+    return [
+        "    _base = _result.base",
+        "    if _result is _a0 or (_base is not None and (_base is _a0 or _base is _a0.base)):",
+        f"        _y._version = {name}._version or _cell_of({name})",
+        "    else:",
+        f"        _share_count(_y, {name})",
+    ]
+
+
+def _recording(op: Operation) -> list[str]:
+    """The lines that make the node, if an input has one."""
+    recorded = _recorded(op)
+    if not recorded:
+        return []
+    some = " or ".join(f"_n{i} is not None" for i in recorded)
+    lines = [f"    if ({some}) and _mode()[0]:", "        _kept = {}"]
+    for i, name in enumerate(op.inputs):
+        lines += _keeping(op, name, name, f"_a{i}", recorded)
+    lines += _keeping(op, "y", "_y", "_result", recorded)
+    nodes = _tuple([f"_n{i}" for i in range(len(op.inputs))])
+    return [*lines, f"        _y._node = _Node(_op, {nodes}, _kept, _options, _result)"]
+
+
+def _keeping(op: Operation, name: str, x: str, array: str, recorded: list[int]) -> list[str]:
     """The lines that keep an input, or the output, if a pullback that will run names it."""
     users = [i for i in recorded if name in op.needed([op.inputs[i]])]
     if not users:

@@ -132,7 +132,8 @@ class Optimizer:
             if isinstance(p.grad, SparseRows):
                 self._update_rows(p.array, p.grad, group, state)
             else:
-                updates += self._update(p.array, p.grad.array, group, state)
+                # Not its `array`: nobody else comes to hold it, and there is none to look for.
+                updates += self._update(p.array, p.grad._array, group, state)
         run(updates)
         for p, _ in given:
             increment_version(p)
