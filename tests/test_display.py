@@ -53,8 +53,9 @@ def program(tmp_path_factory):
 
 def test_a_script_trains_to_its_end_whatever_it_is_shown_on(tmp_path, program):
     ways = dict(WAYS)
-    alone = ["bash", "-c", WAYS["all closed"][0], "bash", sys.executable, "-c", "import scipy.ndimage"]
-    if subprocess.run(alone).returncode:  # SciPy 1.13 and NumPy 2.0 need a stderr
+    shell = ["bash", "-c", WAYS["all closed"][0], "bash"]
+    if subprocess.run([*shell, sys.executable, "-c", "import scipy.ndimage"]).returncode:
+        # SciPy 1.13 and NumPy 2.0 need a stderr.
         del ways["all closed"]
     started = {
         way: subprocess.Popen(
