@@ -98,7 +98,9 @@ class Run:
         try:
             config = read_json(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
-            reason = f"it has no {CONFIG}" if path.parent.is_dir() else "there is no such folder"
+            reason = "there is no such folder"
+            if path.parent.exists():
+                reason = f"it has no {CONFIG}" if path.parent.is_dir() else "it is a file"
             raise RunError(
                 f"{folder} holds no run, for {reason}: pass the folder of an earlier run"
             ) from None
@@ -299,10 +301,11 @@ def free_folder(parent: StrPath, name: str) -> Path:
 
 def _never_began(folder: Path) -> bool:
     """Whether nothing of a run is there but its settings, and nobody is about to begin it."""
-    if not folder.is_dir():
+    try:
+        seen = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+        return seen == [CONFIG] and is_free(folder)
+    except OSError:  # it is a file, or another user's
         return False
-    seen = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-    return seen == [CONFIG] and is_free(folder)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +60,17 @@ def test_free_folder_never_gives_one_that_exists(tmp_path):
     assert free_folder(tmp_path / "new" / "runs", "vae").is_dir()
 
 
+def test_a_name_that_cannot_be_looked_into_is_taken(tmp_path, monkeypatch):
+    (tmp_path / "gan").write_text("a file")
+    (tmp_path / "gan-2").mkdir()
+
+    def iterdir(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)  # root may look into every folder
+    assert free_folder(tmp_path, "gan").name == "gan-3"
+
+
 def test_no_writing_below_a_file(tmp_path):
     (tmp_path / "file").write_text("")
     for make in (
@@ -92,6 +104,9 @@ def test_a_broken_config_is_refused_by_name(tmp_path, content, message):
 
 
 def test_a_missing_folder_is_refused_by_name(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="file holds no run, for it is a file"):
+        Run.resume(tmp_path / "file")
     with pytest.raises(RunError, match="gone holds no run, for there is no such folder"):
         Run.resume(tmp_path / "gone")
 
