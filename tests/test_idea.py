@@ -1,4 +1,8 @@
-"""The idea alone: without minigen/engine its tests pass, and no bit is another."""
+"""The idea alone: without minigen/engine its tests pass, and no bit is another.
+
+All tests of what stands on the idea, which takes minutes: MINIGEN_ENGINE=0 python -m pytest
+-m "not engine" tests/functional tests/nn tests/test_optim*.py tests/test_tensor.py
+"""
 
 import hashlib
 import os

@@ -279,6 +279,7 @@ def test_statistics_that_change_spoil_no_graph():
         assert g is not None and np.isfinite(g.array).all()
 
 
+@pytest.mark.engine
 def test_statistics_that_move_are_noticed_where_they_are_needed():
     mean, var = Tensor(np.zeros(2)), Tensor(np.ones(2))
     w = Tensor(np.ones(2), requires_grad=True)
