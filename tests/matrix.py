@@ -153,7 +153,7 @@ def run(name: str, cell: Cell, python: Path, work: Path) -> tuple[bool, str]:
         environ["OPENBLAS_CORETYPE"] = cell["blas"]
     if cell["warnings"] == "error":
         environ["PYTHONWARNINGS"] = ",".join(("error", *OTHERS))
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [python, "-m", "pytest", "-p", "no:cacheprovider"]
     if "seed" in cell:
         command += ["-m", "hypothesis", f"--hypothesis-seed={cell['seed']}"]
         environ["MINIGEN_EXAMPLES"] = "5"
