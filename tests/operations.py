@@ -563,9 +563,9 @@ def shuffled(draw, back):
 
 
 @call
-def surrounded(draw):
+def surrounded(draw, crops=True):
     x, mode = picture(draw), one_of(draw, "constant", "reflect", "replicate", "circular")
-    low, high = (-1, 3) if mode == "constant" else (-1, 1)
+    low, high = -1 if crops else 0, 3 if mode == "constant" else 1
     sizes = tuple(whole(draw, low, high) for _ in range(4))
     assume(all(n + sizes[i] + sizes[i + 1] > 0 for n, i in zip(x.shape[2:], (2, 0), strict=True)))
     return x, sizes, {"mode": mode, "value": 1.5 if mode == "constant" else None}
