@@ -105,7 +105,7 @@ def _columns(section: Section) -> str:
 def _files_at_hand() -> list[Path]:
     folders = [cache_folder() / "word-eval"]
     if given := os.environ.get("MINIGEN_DATA"):
-        folders.insert(0, Path(given).expanduser() / "word-eval")
+        folders.insert(0, Path(os.path.expanduser(given)) / "word-eval")
     for folder in folders:
         found = [p for p in sorted(folder.glob("*.txt")) if not p.name.startswith("LICENSE")]
         if found:

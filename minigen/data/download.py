@@ -65,14 +65,14 @@ def find(name: str, split: str, download: bool = True) -> tuple[Path, Path]:
 def cache_folder() -> Path:
     """Return the folder that downloads are kept in; it need not exist."""
     if chosen := os.environ.get("MINIGEN_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "minigen"
+        return Path(os.path.expanduser(chosen))
+    return Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "minigen"
 
 
 def _find(name: str, file: str, md5: str, download: bool) -> Path:
     cached = cache_folder() / name / file
     given = os.environ.get("MINIGEN_DATA")
-    places = [Path(given).expanduser() / name / file, cached] if given else [cached]
+    places = [Path(os.path.expanduser(given)) / name / file, cached] if given else [cached]
     for place in places:
         if os.path.exists(place):
             _check(place, md5)

@@ -55,12 +55,14 @@ def folder(
 
     Raises:
         DataError: no such folder, or no pictures in it that can be read.
-        ValueError: a side below 1.
+        ValueError: a side below 1, or another split.
     """
     path = Path(path)
     if side < 1:
         raise ValueError(f"folder: expected a side of 1 pixel or more, got {side}")
-    if not path.is_dir():
+    if split not in (None, "train", "test"):
+        raise ValueError(f"folder: expected the split train or test, or None, got {split!r}")
+    if not os.path.isdir(path):  # Path's own raises, of names too long
         raise DataError(f"{path}: there is no such folder of pictures")
     images, kinds, broken = [], [], []
     for file in sorted(_files(path, broken), key=lambda file: file.parts):
@@ -72,7 +74,7 @@ def folder(
             kinds.append(_kind(file.parent, path))
     if broken:
         more = f"\n  and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        names = "\n  ".join(map(_printable, broken[:SHOWN]))
+        names = "\n  ".join(map(_on_a_line, broken[:SHOWN]))
         print(f"skipped {len(broken)} unreadable pictures:\n  {names}{more}", file=sys.stderr)
     if not images:
         raise DataError(
@@ -129,6 +131,11 @@ def _kind(path: Path, root: Path) -> str:
 def _printable(text: str) -> str:
     """With escapes where the file system has names that are not in its own encoding."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _on_a_line(text: str) -> str:
+    """With escapes for what a terminal would obey, such as line feeds."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _square(file: Path, side: int) -> np.ndarray:

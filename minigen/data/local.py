@@ -100,7 +100,7 @@ def cifar10(split: str) -> Images:
 
 def _places(name: str) -> list[Path]:
     given = os.environ.get("MINIGEN_DATA")
-    return [*([Path(given).expanduser() / name] if given else []), cache_folder() / name]
+    return [*([Path(os.path.expanduser(given)) / name] if given else []), cache_folder() / name]
 
 
 def _missing(name: str, file: str) -> DataError:

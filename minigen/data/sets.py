@@ -1,6 +1,6 @@
 """Loading a data set by name."""
 
-from pathlib import Path
+import os
 
 from minigen.data.digits import digits
 from minigen.data.download import find
@@ -55,7 +55,7 @@ def load(
     Raises ValueError for arguments out of range, and DataError where files are missing, damaged or
     cannot be downloaded.
     """
-    own = name not in NAMES and Path(name).is_dir()
+    own = name not in NAMES and os.path.isdir(name)
     if name not in NAMES and not own:
         raise DataError(f"load: expected {', '.join(NAMES)} or a folder of pictures, got {name!r}")
     if split not in SPLITS:

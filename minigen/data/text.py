@@ -298,7 +298,7 @@ def _text8_zip() -> Path:
     cached = download.cache_folder() / "text8" / TEXT8
     places = [cached]
     if given := os.environ.get("MINIGEN_DATA"):
-        places.insert(0, Path(given).expanduser() / "text8" / TEXT8)
+        places.insert(0, Path(os.path.expanduser(given)) / "text8" / TEXT8)
     for path in places:
         if path.exists():
             if complaint := _complaint_about_text8(path):

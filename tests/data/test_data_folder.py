@@ -215,3 +215,20 @@ def test_what_is_no_folder_of_pictures_is_refused(tmp_path):
         folder(tmp_path, side=0)
     with pytest.raises(DataError, match="or a folder of pictures, got 'cats'"):
         load("cats")
+
+
+def test_arguments_out_of_range_and_names_too_long_are_refused(tmp_path):
+    save(tmp_path / "a.png", flat(8, 8, (0, 0, 0)))
+    with pytest.raises(ValueError, match="train or test"):
+        folder(tmp_path, split="val")
+    for read in folder, load:
+        with pytest.raises(DataError):
+            read("x" * 5000)
+
+
+def test_names_that_a_terminal_would_obey_are_shown_with_escapes(tmp_path, capsys):
+    save(tmp_path / "a.png", flat(8, 8, (0, 0, 0)))
+    (tmp_path / "b\nskipped 3\x1b[31m.png").write_bytes(b"none")
+    folder(tmp_path)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 2 and "b\\nskipped 3\\x1b[31m.png" in said

@@ -80,3 +80,14 @@ def test_the_published_files(name, count, shape, mean):
     images = load(name, "test")
     assert images.images.shape == (count, *shape)
     assert images.images.mean() / 255 == pytest.approx(mean, abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["MINIGEN_DATA", "MINIGEN_CACHE", "XDG_CACHE_HOME"])
+@pytest.mark.parametrize("data_set", ["mnist", "cifar-10"])
+def test_the_home_of_nobody_holds_no_files(monkeypatch, tmp_path, name, data_set):
+    for variable in "MINIGEN_DATA", "MINIGEN_CACHE":
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(name, "~nobody-of-this-name/data")
+    with pytest.raises(DataError, match="there is no"):
+        load(data_set, download=False)
