@@ -41,6 +41,7 @@ from minigen.files import written_whole
 from minigen.models.autoencoder import DiagonalGaussian
 from minigen.models.features import Judge, feature_classifier, read
 from minigen.models.vae import evaluate as evaluate_vae
+from minigen.training.common import short
 from minigen.training.flags import device, path, whole
 from minigen.training.run import CHECKPOINT
 
@@ -400,7 +401,7 @@ def main() -> None:
         if demo not in (*SCORES, "word2vec"):
             known = ", ".join([*SCORES, "word2vec"])
             raise training.RunError(
-                f"{run.folder}: expected a run of {known}, but its config.json says {demo!r}"
+                f"{run.folder}: expected a run of {known}, but its config.json says {short(demo)}"
             )
     for name, with_effect in (
         ("samples", "vae" in demos),

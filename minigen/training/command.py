@@ -18,6 +18,7 @@ from minigen.data import DataError, resolved
 from minigen.display import Screen, forgiving_streams
 from minigen.training import loop as loops
 from minigen.training.checkpoint import CheckpointError
+from minigen.training.common import short
 from minigen.training.flags import (
     Flags,
     Settings,
@@ -123,7 +124,7 @@ class Parser(Flags):
         """
         config, assumed = run.config, {}
         if config.get("demo", self.name) != self.name:
-            raise RunError(f"{run.folder} is a run of {config['demo']}, not of {self.name}")
+            raise RunError(f"{run.folder} is a run of {short(config['demo'])}, not of {self.name}")
         found = {name: flag.default for name, flag in self.flags.items()}
         for name in found.keys() - OF_THIS_CALL:
             if name not in config:

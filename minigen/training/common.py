@@ -26,6 +26,10 @@ def read_json(content: bytes) -> Any:
         return json.loads(content)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except ValueError as error:  # Python's own advice is for programmers
+        if "sys.set_int_max_str_digits" in str(error):
+            raise ValueError("a number in it has thousands of digits") from None
+        raise
 
 
 def is_step(value: Any) -> bool:

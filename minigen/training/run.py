@@ -313,6 +313,11 @@ def writing_in(folder: StrPath) -> Iterator[None]:
     """Turn the OSError of a block that writes into a RunError that names the folder."""
     try:
         yield
+    except IsADirectoryError as error:
+        raise RunError(
+            f"{error.filename} is a folder where a run keeps a file: remove it, or pass --out with"
+            " another folder"
+        ) from error
     except OSError as error:
         raise RunError(
             f"cannot write to the run folder {folder}: {error.strerror}; free the disk or allow"

@@ -156,7 +156,7 @@ def test_what_would_make_another_run_is_refused_on_resuming(capsys, tmp_path):
 
 def test_another_demos_run_is_refused(tmp_path):
     train("--out", str(tmp_path / "run"))
-    with pytest.raises(RunError, match="is a run of counter, not of other"):
+    with pytest.raises(RunError, match="is a run of 'counter', not of other"):
         parser("other").open_run(["--resume", str(tmp_path / "run")])
 
 
@@ -206,3 +206,10 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     _, run = train("--out", str(tmp_path / "run"))
     with pytest.raises(CheckpointError, match="does not fit"):
         Loop(Run.resume(run.folder), steps=9, state={"other": Counter()})
+
+
+def test_what_a_run_calls_itself_is_shown_on_a_line(tmp_path):
+    parser = Parser("", name="gan", quick={})
+    with pytest.raises(RunError) as refused:
+        parser.settings_of(Run(tmp_path, {"demo": "a\nb" * 1000}))
+    assert len(said := str(refused.value).removeprefix(str(tmp_path))) < 100 and "\n" not in said

@@ -176,3 +176,16 @@ def test_a_broken_line_in_the_middle_is_named(run, line):
     with pytest.raises(RunError, match=r"metrics.jsonl, line 2") as caught:
         run.metrics()
     assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [".lock", "config.json"])
+def test_a_folder_in_place_of_a_file_is_called_one(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(RunError, match="is a folder where a run keeps a file"):
+        Run.create(tmp_path, {})
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_the_users_words(tmp_path):
+    (tmp_path / "config.json").write_text(f'{{"seed": {"9" * 5000}}}')
+    with pytest.raises(RunError, match=r"\(a number in it has thousands of digits\): mend it"):
+        Run.read(tmp_path)
