@@ -58,6 +58,8 @@ ENCODINGS = {  # by the mark that a file begins with; UTF-32's begins with UTF-1
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
+# The others are control characters: a byte of 11 in what is compressed, hardly any in a text.
+SEEN = bytes({*range(256)} - {*range(9), *range(14, 27), 127})
 _ASCII = {i: chr(i).lower() if chr(i).isalpha() else " " for i in range(128)}
 _ORDER_MARK = "\ufeff"
 # Not shown and part of no word: soft hyphens, directions of writing, byte-order marks.
@@ -242,6 +244,15 @@ def text_pieces(path: StrPath) -> Iterator[str]:
                 raise DataError(
                     f"{path}: every fourth byte or more is zero, as in UTF-16 or in no text at all:"
                     " save it as UTF-8"
+                )
+            if (
+                not encoding
+                and len(head) >= LONGEST
+                and 20 * len(head.translate(None, SEEN)) > (len(head))
+            ):
+                raise DataError(
+                    f"{path}: has the control characters of no text: unpack it, if it is packed,"
+                    " or save it as UTF-8"
                 )
             yield from _pieces(file, encoding or "utf-8")
     except FileNotFoundError as error:

@@ -1,5 +1,6 @@
 """Corpora: vocabulary, streaming, and files as they come."""
 
+import bz2
 import collections
 import gzip
 import io
@@ -265,3 +266,13 @@ def test_the_documentation_leaves_out_tests(tmp_path, monkeypatch):
     monkeypatch.setattr(T, "DOCUMENTED", ())
     found = [text for text in T.documentation() if text.startswith("in ")]
     assert found == ["in a.py", "in deep/c.py"]
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lambda text: gzip.compress(gzip.compress(text))])
+def test_what_is_packed_otherwise_or_twice_is_no_text(tmp_path, pack):
+    letters = np.random.default_rng(0).integers(97, 123, 9000).astype(np.uint8).tobytes()
+    (tmp_path / "text").write_bytes(pack(letters))
+    with pytest.raises(DataError, match="control characters of no text: unpack it"):
+        corpus(tmp_path / "text", 1)
+    (tmp_path / "text").write_bytes(("Größe café\n\t" * 500).encode("latin-1"))
+    assert corpus(tmp_path / "text", 1).words  # of another encoding, yet a text
