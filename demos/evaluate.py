@@ -145,6 +145,11 @@ def restore(item: Any, state: Mapping[str, Any], name: str, scores: Scores) -> N
     Raises:
         CheckpointError: it has none, or of another model than config.json describes.
     """
+    if _has_nan(state.get(name)):
+        raise training.CheckpointError(
+            f"{scores.run.folder}: the checkpoint's {name} holds NaN or infinity, for its training"
+            " has diverged: start a new run, with a smaller learning rate for example"
+        )
     try:
         item.load_state_dict(state[name])
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
@@ -152,6 +157,12 @@ def restore(item: Any, state: Mapping[str, Any], name: str, scores: Scores) -> N
             f"{scores.run.folder}: the checkpoint's {name} is not of the model that config.json"
             f" describes: {' '.join(str(error).split())}"
         ) from error
+
+
+def _has_nan(state: Any) -> bool:
+    if isinstance(state, dict | list):
+        return any(map(_has_nan, state.values() if isinstance(state, dict) else state))
+    return getattr(state, "dtype", np.dtype(int)).kind == "f" and not np.isfinite(state).all()
 
 
 def require_same(train: data.Images, state: Mapping[str, Any], scores: Scores) -> None:
@@ -350,7 +361,12 @@ def evaluate(run: training.Run, flags: argparse.Namespace) -> tuple[str, Scores]
         args.device = flags.device
         if not (run.folder / CHECKPOINT).exists():
             raise training.RunError(f"{run.folder} holds no checkpoint, for its run never began")
-        state = training.load_checkpoint(run.folder / CHECKPOINT)["state"]
+        saved = training.load_checkpoint(run.folder / CHECKPOINT)
+        if not (isinstance(state := saved.get("state"), dict) and "step" in saved):
+            raise training.CheckpointError(
+                f"{run.folder / CHECKPOINT} is no checkpoint of a training loop: expected step and"
+                f" state, got {short(', '.join(saved))}"
+            )
         try:
             score(args, state, scores)
         except data.DataError as error:

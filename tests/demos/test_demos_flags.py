@@ -3,8 +3,11 @@
 import importlib
 import pathlib
 
+import numpy as np
 import pytest
 from in_process import DEMOS, run
+
+from minigen import training
 
 ABSURD = ("0", "-1", "nan", "inf", "-inf", "1e400", "", "x", str(10**30), "1e300", "9" * 5000)
 # Where 0 is no nonsense: a beginning, a weight, a share, a class.
@@ -99,3 +102,15 @@ def test_batches_larger_than_the_data_are_refused_before_there_is_a_step(tmp_pat
     huge = ("--batch-size", 4, "--network", "conv", "--width", 10**6)
     assert "out of memory: " in run("vae.py", *digits, *huge, status=1)
     assert not list(pathlib.Path("runs").glob("*/checkpoint.npz"))
+
+
+def test_a_checkpoint_that_cannot_be_scored_is_said_in_a_line(tmp_path):
+    run("mixture_gan.py", "--quick", "--steps", 1, "--out", tmp_path / "run")
+    path = tmp_path / "run" / "checkpoint.npz"
+    saved = training.load_checkpoint(path)
+    training.save_checkpoint(path, {"step": 1})
+    said = run("evaluate.py", path.parent, status=1)
+    assert "no checkpoint of a training loop: expected step and state, got 'step'" in said
+    saved["state"]["gan"]["generator"]["0.weight"] *= np.float32(np.nan)
+    training.save_checkpoint(path, saved)
+    assert "gan holds NaN or infinity" in run("evaluate.py", path.parent, status=1)
