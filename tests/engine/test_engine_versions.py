@@ -55,6 +55,12 @@ def after_torch(array):
     return torch.from_numpy(array).numpy() if torch else taken_back(array)
 
 
+def by_dlpack(array):
+    """NumPy 2.0 lends it only to be read, and takes none that is read alone."""
+    lent = np.from_dlpack(array) if array.flags.writeable else array
+    return lent if lent.flags.writeable else array
+
+
 MEMORIES = [own, in_a_buffer, in_a_file, memmap, *([torchs] if torch else [])]
 WAYS = {
     "the same": lambda a: a,
@@ -65,7 +71,7 @@ WAYS = {
     "a buffer": taken_back,
     "part of a buffer": lambda a: taken_back(a)[2:],
     "a lent one": after_torch,
-    "dlpack": lambda a: np.from_dlpack(a) if a.flags.writeable else a,
+    "dlpack": by_dlpack,
     "a tensor's array": lambda a: Tensor(a).numpy()[1:],
     "a result's array": lambda a: Tensor(a)[1:].reshape(-1, 1).numpy(),
     "a detached one": lambda a: Tensor(a).detach(),
