@@ -24,7 +24,7 @@ import minigen
 from minigen import Generator, Tensor, data, nn, optim, training
 from minigen.models import autoencoder as A
 from minigen.models.gan import mlp
-from minigen.training.flags import data_set, is_folder, number, rate, units, whole
+from minigen.training.flags import data_set, number, rate, refuse_odd_sides, units, whole
 from minigen.training.plane import frame
 
 COLUMNS = 10  # of the grids
@@ -187,10 +187,7 @@ def flags() -> training.Parser:
         lambda args: args.data == "spiral" and args.batch_size > (args.limit or SPIRAL),
         "--batch-size {batch_size} is more than there are points to train with",
     )
-    parser.refuse(
-        lambda args: args.network == "conv" and is_folder(args) and args.size % 4 > 0,
-        "--size: convolutions take multiples of 4, not {size}",
-    )
+    refuse_odd_sides(parser)
     return parser
 
 

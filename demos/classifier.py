@@ -10,7 +10,7 @@ import ctrl_c  # noqa: F401 - first
 import minigen
 from minigen import Tensor, data, nn, optim, training
 from minigen.models.classifier import Classifier, evaluate, step
-from minigen.training.flags import is_folder, rate, units, whole
+from minigen.training.flags import rate, refuse_odd_sides, units, whole
 
 
 def flags() -> training.Parser:
@@ -21,10 +21,7 @@ def flags() -> training.Parser:
     parser.add_images(batch_size={"help": "images a step"})
     add("--width", type=units, default=20, help="channels after the first convolution")
     add("--lr", type=rate, default=2e-3, help="learning rate of Adam; falls to 0 in a line")
-    parser.refuse(
-        lambda args: is_folder(args) and args.size % 4 > 0,
-        "--size: the convolutions take multiples of 4, not {size}",
-    )
+    refuse_odd_sides(parser)
     return parser
 
 

@@ -25,7 +25,7 @@ from minigen.models.gan import (
     MLPDiscriminator,
     MLPGenerator,
 )
-from minigen.training.flags import decay, is_folder, number, rate, units, whole
+from minigen.training.flags import decay, number, rate, refuse_odd_sides, units, whole
 
 NOISE = 100
 
@@ -90,10 +90,7 @@ def flags() -> training.Parser:
         lambda args: args.conditional and args.auxiliary,
         "--conditional and --auxiliary are two kinds of GAN: leave one of them out",
     )
-    parser.refuse(
-        lambda args: args.network == "conv" and is_folder(args) and args.size % 4 > 0,
-        "--size: convolutions take multiples of 4, not {size}",
-    )
+    refuse_odd_sides(parser)
     return parser
 
 

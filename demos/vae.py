@@ -32,9 +32,9 @@ from minigen.models.autoencoder import checked_images
 from minigen.models.gan import glorot
 from minigen.training.flags import (
     decay,
-    is_folder,
     number,
     rate,
+    refuse_odd_sides,
     share,
     units,
     weight,
@@ -163,10 +163,7 @@ def flags() -> training.Parser:
     add("--fall", type=share, default=0.3, help="share of the steps in which it falls to 0")
     add("--average", type=decay, default=0.0, help="decay of the weights' average that is tested")
     add("--every", type=whole(1, 10**6), default=1, help="epochs between two tests and pictures")
-    parser.refuse(
-        lambda args: args.network == "conv" and is_folder(args) and args.size % 4 > 0,
-        "--size: convolutions take multiples of 4, not {size}",
-    )
+    refuse_odd_sides(parser)
     parser.refuse(
         lambda args: args.binarise and args.likelihood == "gaussian",
         "--binarise makes pixels black or white, for --likelihood bernoulli: leave one of them out",

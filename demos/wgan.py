@@ -21,7 +21,7 @@ import minigen
 from minigen import data, optim, training
 from minigen.models.gan import Conditional, DenseConvGenerator, DenseConvJudge
 from minigen.models.wgan import WGAN, critic_steps
-from minigen.training.flags import decay, is_folder, number, rate, units, whole
+from minigen.training.flags import decay, number, rate, refuse_odd_sides, units, whole
 
 NOISE = 100
 
@@ -69,10 +69,7 @@ def flags() -> training.Parser:
     add("--width", type=units, default=16, help="channels of both networks")
     add("--lr", type=rate, default=1e-3, help="learning rate")
     add("--decay", type=decay, default=0.995, help="of the average of G's weights that is drawn")
-    parser.refuse(
-        lambda args: is_folder(args) and args.size % 4 > 0,
-        "--size: convolutions take multiples of 4, not {size}",
-    )
+    refuse_odd_sides(parser)
     return parser
 
 

@@ -124,8 +124,9 @@ class Optimizer:
                     f"{device} does not fit its parameter {p.dtype} {p.shape} on {p.device}; "
                     "call zero_grad() after converting or moving a parameter"
                 )
+        who = f"{type(self).__name__}: a parameter"
         for p, _ in given:
-            require_writable(f"{type(self).__name__}: a parameter", p.array)
+            require_writable(who, p.array)
         updates: list[Update] = []
         for p, group in given:
             state = self.state.setdefault(p, {})

@@ -265,3 +265,14 @@ class Flags(argparse.ArgumentParser):
 
     def _called(self, name: str) -> str:
         return "/".join(self.flags[name].option_strings)
+
+
+def refuse_odd_sides(parser: Flags) -> None:
+    """Refuse pictures of a --size that convolutions, the only networks if there is no --network,
+    cannot halve twice."""
+    parser.refuse(
+        lambda args: (
+            getattr(args, "network", "conv") == "conv" and is_folder(args) and args.size % 4 > 0
+        ),
+        "--size: convolutions take multiples of 4, not {size}",
+    )
