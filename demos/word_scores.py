@@ -16,7 +16,7 @@ from pathlib import Path
 
 from minigen import training
 from minigen.data import DataError
-from minigen.data.download import cache_folder
+from minigen.data.download import places
 from minigen.data.vectors import Vectors
 from minigen.metrics.similarity import Section, analogies, total, word_similarity
 from minigen.training import Run
@@ -103,9 +103,7 @@ def _columns(section: Section) -> str:
 
 
 def _files_at_hand() -> list[Path]:
-    folders = [cache_folder() / "word-eval"]
-    if given := os.environ.get("MINIGEN_DATA"):
-        folders.insert(0, Path(os.path.expanduser(given)) / "word-eval")
+    folders = places("word-eval")
     for folder in folders:
         found = [p for p in sorted(folder.glob("*.txt")) if not p.name.startswith("LICENSE")]
         if found:

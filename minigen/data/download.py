@@ -1,4 +1,4 @@
-"""Finding the files of MNIST and Fashion-MNIST, and downloading those that are not at hand.
+"""Finding the files of data sets, and downloading those that are not at hand.
 
 A file is looked for in `$MINIGEN_DATA/<name>/`, then in `<cache>/<name>/`, where the cache is
 `$MINIGEN_CACHE`, else `$XDG_CACHE_HOME/minigen`, else `~/.cache/minigen`. One that is in neither is
@@ -7,9 +7,12 @@ downloaded to the cache. Its checksum decides, wherever it comes from.
 
 import hashlib
 import http.client
+import io
 import os
 import urllib.request
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from minigen.data.images import DataError
 from minigen.display import Bar
@@ -58,7 +61,10 @@ def find(name: str, split: str, download: bool = True) -> tuple[Path, Path]:
     `name` and `split` are keys of FILES. Raises DataError where a file at hand has another
     checksum, or where one is missing and cannot be downloaded or may not be.
     """
-    images, labels = (_find(name, file, md5, download) for file, md5 in FILES[name][split].items())
+    images, labels = (
+        obtained(name, file, MIRRORS[name], lambda content, md5=md5: _other(content, md5), download)
+        for file, md5 in FILES[name][split].items()
+    )
     return images, labels
 
 
@@ -69,50 +75,59 @@ def cache_folder() -> Path:
     return Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "minigen"
 
 
-def _find(name: str, file: str, md5: str, download: bool) -> Path:
-    cached = cache_folder() / name / file
+def places(name: str) -> list[Path]:
+    """Return the folders in which the files of a set are looked for, the cache's last; they need
+    not exist."""
     given = os.environ.get("MINIGEN_DATA")
-    places = [Path(os.path.expanduser(given)) / name / file, cached] if given else [cached]
-    for place in places:
-        if os.path.exists(place):
-            _check(place, md5)
-            return place
+    folders = [Path(os.path.expanduser(given)), cache_folder()] if given else [cache_folder()]
+    return [folder / name for folder in folders]
+
+
+def obtained(
+    name: str,
+    file: str,
+    mirrors: Sequence[str],
+    complaint: Callable[[BinaryIO], str | None],
+    download: bool = True,
+) -> Path:
+    """Return where a file of a set lies; one that is not at hand is downloaded to the cache.
+
+    `mirrors` are folders on the web, tried in turn. `complaint` says what is wrong with a content,
+    if anything; it is asked wherever a file comes from. Raises DataError as `find`.
+    """
+    paths = [folder / file for folder in places(name)]
+    for path in paths:
+        if os.path.exists(path):
+            try:
+                with open(path, "rb") as content:
+                    wrong = complaint(content)
+            except OSError as error:
+                raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+            if wrong:
+                raise DataError(
+                    f"{path}: {wrong}: the file is damaged or another one. Delete it, to have it "
+                    "downloaded again."
+                )
+            return path
     if not download:
         raise DataError(
-            f"{name}: {file} is missing: there is no {' and no '.join(map(str, places))}. "
+            f"{name}: {file} is missing: there is no {' and no '.join(map(str, paths))}. "
             f"Put it there, or allow the download."
         )
-    _write(cached, _download(name, file, md5))
-    return cached
-
-
-def _check(path: Path, md5: str) -> None:
-    try:
-        came = _md5(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    if came != md5:
-        raise DataError(
-            f"{path}: expected the MD5 checksum {md5}, got {came}: the file is damaged or another "
-            f"one. Delete it, to have it downloaded again."
-        )
-
-
-def _download(name: str, file: str, md5: str) -> bytes:
-    """Return the file from the first mirror that hands it out whole."""
     failures = []
-    for mirror in MIRRORS[name]:
+    for mirror in mirrors:
         try:
             data = _fetch(mirror + file)
+            wrong = complaint(io.BytesIO(data))
         except (OSError, http.client.HTTPException) as error:
-            failures.append(f"{mirror}: {str(error) or type(error).__name__}")
-            continue
-        if _md5(data) == md5:
-            return data
-        failures.append(f"{mirror}: expected the MD5 checksum {md5}, got {_md5(data)}")
+            wrong = str(error) or type(error).__name__
+        if not wrong:
+            _write(paths[-1], data)
+            return paths[-1]
+        failures.append(f"{mirror}: {wrong}")
     raise DataError(
         f"{name}: {file} is not at hand and could not be downloaded ({'; '.join(failures)}). "
-        f"Try again, or put it into {cache_folder() / name}."
+        f"Try again, or put {file} into {paths[-1].parent}."
     )
 
 
@@ -142,5 +157,7 @@ def _write(path: Path, data: bytes) -> None:
         ) from error
 
 
-def _md5(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+def _other(content: BinaryIO, md5: str) -> str | None:
+    """What is wrong with a file that should have this checksum, if anything."""
+    came = hashlib.md5(content.read(), usedforsecurity=False).hexdigest()
+    return None if came == md5 else f"expected the MD5 checksum {md5}, got {came}"

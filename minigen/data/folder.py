@@ -64,18 +64,7 @@ def folder(
         raise ValueError(f"folder: expected the split train or test, or None, got {split!r}")
     if not os.path.isdir(path):  # Path's own raises, of names too long
         raise DataError(f"{path}: there is no such folder of pictures")
-    images, kinds, broken = [], [], []
-    for file in sorted(_files(path, broken), key=lambda file: file.parts):
-        try:
-            images.append(_square(file, side))
-        except Exception as error:  # Pillow raises all kinds, of damaged files
-            broken.append(f"{file} ({error or type(error).__name__})")
-        else:
-            kinds.append(_kind(file.parent, path))
-    if broken:
-        more = f"\n  and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        names = "\n  ".join(map(_on_a_line, broken[:SHOWN]))
-        print(f"skipped {len(broken)} unreadable pictures:\n  {names}{more}", file=sys.stderr)
+    images, kinds = _read(path, side)
     if not images:
         raise DataError(
             f"{path}: expected pictures ({', '.join(sorted(ENDINGS))}), found none that can be read"
@@ -84,14 +73,30 @@ def folder(
         weights = np.array([299, 587, 114])  # thousandths, of ITU-R BT.601, as Pillow's
         images = [((image @ weights + 500) // 1000).astype(np.uint8)[..., None] for image in images]
     pixels = np.stack(images).transpose(0, 3, 1, 2)  # (N, C, side, side)
-    classes = sorted(set(kinds))
-    labels = np.array([classes.index(kind) for kind in kinds], np.int64)
+    classes, labels = np.unique(kinds, return_inverse=True)
     tenth = np.arange(len(labels)) % 10 == 9
     taken = np.flatnonzero({None: tenth | True, "train": ~tenth, "test": tenth}[split])
     if not len(taken):
         raise DataError(f"{path}: expected 1 or more pictures to {split} with, got 0")
     taken = taken[:size]
-    return Images(str(path), pixels[taken], labels[taken], tuple(classes))
+    return Images(str(path), pixels[taken], labels[taken].astype(np.int64), tuple(classes.tolist()))
+
+
+def _read(root: Path, side: int) -> tuple[list[np.ndarray], list[str]]:
+    """The pictures and the class of each; what cannot be read is named on stderr."""
+    images, kinds, broken = [], [], []
+    for file in sorted(_files(root, broken), key=lambda file: file.parts):
+        try:
+            images.append(_square(file, side))
+        except Exception as error:  # Pillow raises all kinds, of damaged files
+            broken.append(f"{file} ({error or type(error).__name__})")
+        else:
+            kinds.append(_kind(file.parent, root))
+    if broken:
+        more = f"\n  and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
+        names = "\n  ".join(map(_on_a_line, broken[:SHOWN]))
+        print(f"skipped {len(broken)} unreadable pictures:\n  {names}{more}", file=sys.stderr)
+    return images, kinds
 
 
 def _files(root: Path, broken: list[str]) -> Iterator[Path]:

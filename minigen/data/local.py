@@ -10,12 +10,10 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
-import os
-from pathlib import Path
 
 import numpy as np
 
-from minigen.data.download import cache_folder
+from minigen.data.download import places
 from minigen.data.images import DataError, Images
 
 # The published files of each split; the first that is there is read, of CIFAR-10's training
@@ -98,13 +96,8 @@ def cifar10(split: str) -> Images:
     return Images(name, records[:, 1:].reshape(-1, 3, SIDE, SIDE), labels, CIFAR_CLASSES)
 
 
-def _places(name: str) -> list[Path]:
-    given = os.environ.get("MINIGEN_DATA")
-    return [*([Path(os.path.expanduser(given)) / name] if given else []), cache_folder() / name]
-
-
 def _missing(name: str, file: str) -> DataError:
-    folders = " and no ".join(str(place / file) for place in _places(name))
+    folders = " and no ".join(str(place / file) for place in places(name))
     return DataError(
         f"{name}: there is no {folders}, nor one with .xz: get it from {SOURCES[name]} and put it"
         " there"
@@ -113,7 +106,7 @@ def _missing(name: str, file: str) -> DataError:
 
 def _read(name: str, file: str) -> bytes | None:
     """A file's uncompressed bytes, None where it is nowhere."""
-    for path in (p / end for p in _places(name) for end in (file, f"{file}.xz")):
+    for path in (p / end for p in places(name) for end in (file, f"{file}.xz")):
         try:
             data = path.read_bytes()
             if path.suffix == ".xz":

@@ -15,11 +15,9 @@ import codecs
 import gc
 import gzip
 import hashlib
-import http.client
 import importlib.util
 import io
 import lzma
-import os
 import re
 import sys
 import sysconfig
@@ -32,11 +30,11 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from minigen.data import download
+from minigen.data.download import obtained
 from minigen.data.images import DataError
 from minigen.files import StrPath
 
@@ -45,7 +43,7 @@ LONGEST = 1000  # characters of a word; in UTF-8 they fit into a file of vectors
 BEGINNING = 4 * LONGEST  # characters that make as many, with marks of their own
 
 TEXT8 = "text8.zip"
-TEXT8_URL = "http://mattmahoney.net/dc/text8.zip"
+TEXT8_MIRRORS = ("http://mattmahoney.net/dc/",)
 TEXT8_SIZE, TEXT8_MD5 = 100_000_000, "3bea1919949baf155f99411df5fada7e"  # of the unpacked file
 
 DOCUMENTED = ("numpy", "scipy", "matplotlib")
@@ -135,10 +133,42 @@ class Corpus:
         for what, value in (("min_count", min_count), ("limit", 1 if limit is None else limit)):
             if value < 1:
                 raise DataError(f"{name}: {what} must be 1 or more, not {value}")
-        numbers = _Numbers()
-        counts = np.zeros(1 << 10, np.int64)
+        self.name, self.min_count = name, min_count
+        numbers, counts = self._stored(pieces, tokenise)
+        self.types = len(numbers)
+        order = np.argsort(-counts, kind="stable")
+        order = order[: int((counts >= min_count).sum())][:limit]
+        if not len(order):
+            raise DataError(
+                f"{name}: none of its {self._length:,} words occurs {min_count} times or more:"
+                " give more text, or a smaller --min-count"
+            )
+        # The row of each word in the vocabulary; −1 is a word that is left out.
+        self._rows = np.full(len(numbers), -1, np.int32)
+        self._rows[order] = np.arange(len(order), dtype=np.int32)
+        self.counts = counts[order]
+        words = list(numbers)
+        self.words = [words[number] for number in order.tolist()]
+
+    def __len__(self) -> int:
+        """How many words the text has, those included that are not in the vocabulary."""
+        return self._length
+
+    def read(self, first: int, count: int) -> np.ndarray:
+        """The rows, int32, of those among the words first, …, first + count − 1 of the text that
+        are in the vocabulary."""
+        self._file.seek(4 * first)
+        data = self._file.read(4 * max(0, min(count, self._length - first)))
+        rows = self._rows[np.frombuffer(data, np.int32)]
+        return rows[rows >= 0]
+
+    def _stored(
+        self, pieces: Iterable[str], tokenise: Callable[[str], list[str]]
+    ) -> tuple[_Numbers, np.ndarray]:
+        """Write the text to the file as numbers of its words; gives these numbers, which are in the
+        order of first occurrence, and how often each word occurs."""
+        numbers, counts = _Numbers(), np.zeros(1 << 10, np.int64)
         self._length = 0
-        # From here to the next comment all words have numbers in the order of first occurrence.
         try:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
             weakref.finalize(self, self._file.close)
@@ -154,39 +184,10 @@ class Corpus:
             self._file.flush()
         except OSError as error:
             raise DataError(
-                f"{name}: the words cannot be kept in {tempfile.gettempdir()}: {error.strerror}."
-                " Set TMPDIR to a folder with space for 4 bytes a word"
+                f"{self.name}: the words cannot be kept in {tempfile.gettempdir()}:"
+                f" {error.strerror}. Set TMPDIR to a folder with space for 4 bytes a word"
             ) from error
-        self.name, self.types, self.min_count = name, len(numbers), min_count
-        counts = counts[: len(numbers)]
-        order = np.argsort(-counts, kind="stable")
-        order = order[: int((counts >= min_count).sum())][:limit]
-        if not len(order):
-            raise DataError(
-                f"{name}: none of its {self._length:,} words occurs {min_count} times or more:"
-                " give more text, or a smaller --min-count"
-            )
-        # Rows of the vocabulary from here on; −1 is a word that is left out.
-        self._rows = np.full(len(numbers), -1, np.int32)
-        self._rows[order] = np.arange(len(order), dtype=np.int32)
-        self.counts = counts[order]
-        words: list[str] = [""] * len(order)
-        for word, row in zip(numbers, self._rows.tolist(), strict=True):
-            if row >= 0:
-                words[row] = word
-        self.words = words
-
-    def __len__(self) -> int:
-        """How many words the text has, those included that are not in the vocabulary."""
-        return self._length
-
-    def read(self, first: int, count: int) -> np.ndarray:
-        """The rows, int32, of those among the words first, …, first + count − 1 of the text that
-        are in the vocabulary."""
-        self._file.seek(4 * first)
-        data = self._file.read(4 * max(0, min(count, self._length - first)))
-        rows = self._rows[np.frombuffer(data, np.int32)]
-        return rows[rows >= 0]
+        return numbers, counts[: len(numbers)]
 
 
 class _Numbers(dict):
@@ -300,46 +301,22 @@ def text8() -> Iterator[str]:
     Raises:
         DataError: it is damaged, or cannot be downloaded.
     """
-    path = _text8_zip()
+    path = obtained("text8", TEXT8, TEXT8_MIRRORS, _complaint_about_text8)
     with zipfile.ZipFile(path) as archive, archive.open("text8") as file:
         yield from _pieces(file)
 
 
-def _text8_zip() -> Path:
-    cached = download.cache_folder() / "text8" / TEXT8
-    places = [cached]
-    if given := os.environ.get("MINIGEN_DATA"):
-        places.insert(0, Path(os.path.expanduser(given)) / "text8" / TEXT8)
-    for path in places:
-        if path.exists():
-            if complaint := _complaint_about_text8(path):
-                raise DataError(f"{path}: {complaint}. Delete it, to have it downloaded again")
-            return path
-    try:
-        data = download._fetch(TEXT8_URL)
-        complaint = _complaint_about_text8(io.BytesIO(data))
-    except (OSError, http.client.HTTPException) as error:
-        complaint = str(error) or type(error).__name__
-    if complaint:
-        raise DataError(
-            f"text8 is not at hand and could not be downloaded ({TEXT8_URL}: {complaint}). Try"
-            f" again, or put {TEXT8} into {cached.parent}"
-        )
-    download._write(cached, data)
-    return cached
-
-
-def _complaint_about_text8(source: Path | io.BytesIO) -> str | None:
+def _complaint_about_text8(content: BinaryIO) -> str | None:
     """What is wrong with text8.zip, if anything."""
     md5 = hashlib.md5(usedforsecurity=False)
     size = 0
     try:
-        with zipfile.ZipFile(source) as archive, archive.open("text8") as file:
+        with zipfile.ZipFile(content) as archive, archive.open("text8") as file:
             while (piece := file.read(PIECE)) and size <= TEXT8_SIZE:
                 md5.update(piece)
                 size += len(piece)
     except Exception as error:  # zipfile raises all kinds
-        return f"is damaged ({error})"
+        return f"no whole zip file ({error})"
     if size != TEXT8_SIZE or md5.hexdigest() != TEXT8_MD5:
         return f"expected {TEXT8_SIZE} bytes with the MD5 checksum {TEXT8_MD5}, got another file"
     return None
