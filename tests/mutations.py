@@ -250,6 +250,10 @@ what has no weight still spoils the sum | functional_extremes
 the derivative of a constant is a product with 0 | functional_extremes
 -     return namespace(input).zeros_like(input)
 +     return input * 0
+a bound of NaN bounds nothing | functional_values
+- where((input < min) | _is_nan(min), min, input)
++ where(input < min, min, input)
+# functional/arithmetic.py
 alpha is left to the first operand's dtype | functional_values
 -     return converted(other, dtype) * alpha
 +     return other * alpha
@@ -259,9 +263,6 @@ alpha is forgotten in the gradient | add scaled, sub scaled
 integers are rounded down, not to 0 | functional_values
 - input - np.fmod(input, other), other
 + input, other
-a bound of NaN bounds nothing | functional_values
-- where((input < min) | _is_nan(min), min, input)
-+ where(input < min, min, input)
 # functional/activation.py
 integers leave hardtanh as floats | functional_values
 -     if input.dtype.kind in "iu":
@@ -312,9 +313,6 @@ an array as an index is not copied | doors
 places count from the end | functional_extremes
 - not 0 <= index.min() <= index.max() < length
 + not -length <= index.min() <= index.max() < length
-what is flipped is a view | functional_extremes
-- input[tuple(turned)].copy(order="K")
-+ input[tuple(turned)]
 a gather of fewer rows is a fault | functional_values
 - n > m and i != dim for
 + n != m and i != dim for
@@ -324,6 +322,7 @@ an axis of no length is one piece | functional_values
 what is left of an axis is told by NumPy | functional_values
 - and (known := -math.prod(sizes)) > 0:
 + and (known := -math.prod(sizes)) < 0:
+# functional/moves.py
 a permutation for its inverse | permute
 - tuple(sorted(range(len(dims)), key=dims.__getitem__))
 + dims
@@ -333,6 +332,9 @@ each part of a cat gets the first piece | cat, stack
 an element that is taken twice counts once | index, index_select
 - xp.add.at(y, key, input)
 + y[key] = input
+what is flipped is a view | functional_extremes
+- input[tuple(turned)].copy(order="K")
++ input[tuple(turned)]
 rolled on, not back | roll
 - -s for s in shifts
 + s for s in shifts
@@ -392,6 +394,10 @@ the batch's spread is held fixed | batch_norm training
 running statistics change unnoticed | functional_values
 -             increment_version(running)
 # functional/loss.py
+a loss takes a private name | names
+- from minigen.functional import moves
++ from minigen.functional import moves
++ from minigen.functional.activation import _relu
 a mean of nothing is infinite | functional_extremes
 -         return total / count * (count / count)
 +         return total / count

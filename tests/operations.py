@@ -92,7 +92,13 @@ class Entry:
     def on(self, *libraries: Any) -> Callable:
         """The function in the first of these modules or classes that has it."""
         name = self.name.partition(" ")[0]  # what follows says how it is called
-        return self.function or next(getattr(m, name) for m in libraries if hasattr(m, name))
+        found = [getattr(m, name) for m in libraries if hasattr(m, name)]
+        if not (self.function or found):
+            raise AttributeError(
+                f"no function or method {name}: here its name stands in `__all__` of its file in "
+                "minigen/functional, and a method's in METHODS of methods.py"
+            )
+        return self.function or found[0]
 
 
 # Domains: keyword arguments of `arrays`.

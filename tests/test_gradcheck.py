@@ -6,7 +6,7 @@ import pytest
 import minigen
 from minigen import GradcheckError, Tensor, gradcheck, is_grad_enabled, no_grad, operation
 from minigen.differentiation import grad
-from minigen.functional.shape import _index_add
+from minigen.functional.moves import index_add
 from minigen.gradcheck import gradient_errors
 
 
@@ -60,7 +60,7 @@ RIGHT = {
     "product": (product(lambda g, other: g @ other.T, lambda g, input: input.T @ g), [SQUARE] * 2),
     "softmax": (softmax(lambda g, y: y * (g - (g * y).sum(-1, keepdim=True))), [SQUARE]),
     "broadcast": (add_row(lambda g: g.sum(0)), [SQUARE, ROW]),
-    "repeated": (twice(lambda g: _index_add(g, key=np.array([0, 0, 2]), size=(4,))), [VECTOR]),
+    "repeated": (twice(lambda g: index_add(g, key=np.array([0, 0, 2]), size=(4,))), [VECTOR]),
     "cube": (cube(lambda g, input: g * 6 * input), [VECTOR]),
 }
 WRONG = {  # at order 1

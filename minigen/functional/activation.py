@@ -15,6 +15,11 @@ from minigen.kernels import elementwise
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
+__all__ = [
+    "elu", "gelu", "hardtanh", "leaky_relu", "log_softmax", "logsigmoid", "relu", "selu", "silu",
+    "softmax", "softplus",
+]  # fmt: skip
+
 
 @operation(
     elementwise=True,

@@ -14,14 +14,16 @@ from __future__ import annotations
 from typing import Any
 
 from minigen.backend import Array
+from minigen.functional import moves
 from minigen.functional.arguments import pair
 from minigen.functional.image import batched, pad, pooled_size
 from minigen.functional.linear import same_dtype
-from minigen.functional.shape import _gather
 from minigen.kernels import convolution as kernels
 from minigen.kernels import pooling
 from minigen.operation import operation
 from minigen.tensor import Tensor
+
+__all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "max_pool2d"]
 
 Pair = int | tuple[int, int]
 Geometry = tuple  # stride, padding, dilation (pairs) and groups
@@ -287,6 +289,6 @@ def max_pool2d(
     # A pixel is a row: (N, H·W, C), from which rows are taken channel by channel.
     pixels = input.permute(0, 2, 3, 1).reshape(n, h * w, c)
     flat = places.transpose(0, 2, 3, 1).reshape(n, size[0] * size[1], c)
-    y = _gather(pixels, flat, dim=1).reshape(n, *size, c).permute(0, 3, 1, 2)
+    y = moves.gather(pixels, flat, dim=1).reshape(n, *size, c).permute(0, 3, 1, 2)
     y = y.squeeze(0) if single else y
     return (y, Tensor(places[0] if single else places)) if return_indices else y

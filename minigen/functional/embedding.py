@@ -7,12 +7,14 @@ import math
 import numpy as np
 
 from minigen.backend import Array, namespace, on_host
+from minigen.functional import moves
 from minigen.functional.arguments import refuse
-from minigen.functional.shape import _index_add
 from minigen.operation import operation
 from minigen.sparse import SparseRows
 from minigen.tape import is_grad_enabled
 from minigen.tensor import Tensor
+
+__all__ = ["embedding", "one_hot"]
 
 
 def _embedding_pullback(g: Tensor, rows: Array, shape, padding_idx, sparse) -> Tensor | SparseRows:
@@ -22,7 +24,7 @@ def _embedding_pullback(g: Tensor, rows: Array, shape, padding_idx, sparse) -> T
         real = rows != padding_idx
         rows, g = rows[real], g[real]
     if not sparse:
-        return _index_add(g, key=rows, size=shape)
+        return moves.index_add(g, key=rows, size=shape)
     if is_grad_enabled():
         raise NotImplementedError(
             "embedding: sparse=True has gradients of first order only; leave it out where a "

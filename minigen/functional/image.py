@@ -10,12 +10,17 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array, namespace, require_fit
+from minigen.functional import moves
 from minigen.functional.arguments import pair, refuse, require_floating
-from minigen.functional.shape import _in_rows, _index
 from minigen.halves import in_float32
 from minigen.kernels import windows
 from minigen.operation import operation
 from minigen.tensor import Tensor
+
+__all__ = [
+    "adaptive_avg_pool2d", "avg_pool2d", "fold", "interpolate", "pad", "pixel_shuffle",
+    "pixel_unshuffle", "unfold",
+]  # fmt: skip
 
 Pair = int | tuple[int, int]
 
@@ -219,7 +224,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     if r < 1 or c % (r * r):
         raise ValueError(f"pixel_shuffle: {c} channels do not divide by {r}² (shape {input.shape})")
     x = input.reshape(math.prod(lead), c // (r * r), r, r, h, w).permute(0, 1, 4, 2, 5, 3)
-    return _in_rows(x).reshape(*lead, c // (r * r), h * r, w * r)
+    return moves.in_rows(x).reshape(*lead, c // (r * r), h * r, w * r)
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -232,7 +237,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     if r < 1 or h % r or w % r:
         raise ValueError(f"pixel_unshuffle: {h}×{w} pixels do not divide by {r}")
     x = input.reshape(math.prod(lead), c, h // r, r, w // r, r).permute(0, 1, 3, 5, 2, 4)
-    return _in_rows(x).reshape(*lead, c * r * r, h // r, w // r)
+    return moves.in_rows(x).reshape(*lead, c * r * r, h // r, w // r)
 
 
 def _placed_back(g: Tensor, before: list[int], after: list[int]) -> Tensor:
@@ -288,7 +293,7 @@ def pad(
         else:  # what was cropped does not come round again
             first, last = max(-b, 0), n - max(-a, 0)
             entries = first + (entries - first) % max(last - first, 1)
-        input = _index(input, key=(*(slice(None),) * axis, entries))
+        input = moves.index(input, key=(*(slice(None),) * axis, entries))
     return input.clone() if input is source else input
 
 

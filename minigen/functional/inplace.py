@@ -20,7 +20,8 @@ from minigen.backend import (
     require_writable,
     to_device,
 )
-from minigen.functional.pointwise import add, div, mul, sub
+from minigen.functional.arithmetic import add, div, sub
+from minigen.functional.pointwise import mul
 from minigen.functional.shape import split_key
 from minigen.modes import no_grad
 from minigen.tape import is_grad_enabled

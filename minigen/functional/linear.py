@@ -9,18 +9,20 @@ import string
 import numpy as np
 
 from minigen.backend import INT64, Array, namespace
+from minigen.functional import moves
 from minigen.functional.arguments import refuse
 from minigen.functional.pointwise import converted
-from minigen.functional.shape import _transpose
 from minigen.kernels import product
 from minigen.kernels.threads import single_threaded_blas
 from minigen.operands import result_type
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
+__all__ = ["bilinear", "bmm", "einsum", "linear", "matmul"]
+
 
 def _t(x: Tensor) -> Tensor:
-    return _transpose(x, dim0=-1, dim1=-2)
+    return moves.transpose(x, dim0=-1, dim1=-2)
 
 
 # Axes before the last two broadcast, as elementwise operands do; the pullback sums over them.

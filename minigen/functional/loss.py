@@ -7,15 +7,20 @@ import math
 import numpy as np
 
 from minigen.backend import Array, namespace, on_host
+from minigen.functional import moves
 from minigen.functional.activation import log_softmax, softplus
 from minigen.functional.arguments import refuse, require_floating
 from minigen.functional.pointwise import abs, clamp, exp, log, log1p, sigmoid, weighted, where
 from minigen.functional.random import ones
-from minigen.functional.shape import _gather
 from minigen.halves import in_float32
 from minigen.kernels.elementwise import spread
 from minigen.operation import operation
 from minigen.tensor import Tensor
+
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
+    "gaussian_nll_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss",
+]  # fmt: skip
 
 
 def _reduced(name: str, loss: Tensor, reduction: str) -> Tensor:
@@ -182,8 +187,8 @@ def _nll(
     place = index.reshape(*expected[:dim], 1, *expected[dim:])
     valid = counts = Tensor(counts)
     if weight is not None:
-        counts = _gather(scale.expand(*log_p.shape), place, dim=dim).reshape(expected) * counts
-    picked = _gather(log_p, place, dim=dim).reshape(expected)
+        counts = moves.gather(scale.expand(*log_p.shape), place, dim=dim).reshape(expected) * counts
+    picked = moves.gather(log_p, place, dim=dim).reshape(expected)
     loss = weighted(counts * (label_smoothing - 1.0), picked)
     if label_smoothing:
         every = (log_p if weight is None else weighted(scale, log_p)).sum(dim)

@@ -19,6 +19,8 @@ from minigen.operation import operation
 from minigen.tape import is_grad_enabled
 from minigen.tensor import Tensor, increment_version
 
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize"]
+
 
 def _other_axes(ndim: int) -> tuple[int, ...]:
     """All axes but that of the channels."""

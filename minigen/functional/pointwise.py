@@ -18,52 +18,31 @@ from minigen.backend import (
     as_dtype,
     is_array,
     namespace,
-    on_host,
     require_fit,
     special,
 )
 from minigen.kernels.elementwise import spread
-from minigen.operands import result_type
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
+__all__ = [
+    "abs", "bitwise_and", "bitwise_not", "bitwise_or", "clamp", "clone", "cos", "eq", "erf", "exp",
+    "ge", "gt", "isfinite", "le", "log", "log1p", "logical_and", "logical_not", "logical_or", "lt",
+    "maximum", "minimum", "mul", "ne", "neg", "pow", "rsqrt", "sigmoid", "sign", "sin", "sqrt",
+    "tanh", "where",
+]  # fmt: skip
+
 
 @operation(elementwise=True, input=lambda g: g, other=lambda g: g)
-def _add(input: Array, other: Array) -> Array:
+def add(input: Array, other: Array) -> Array:
+    """input + other"""
     return input + other
 
 
 @operation(elementwise=True, input=lambda g: g, other=lambda g: -g)
-def _sub(input: Array, other: Array) -> Array:
+def sub(input: Array, other: Array) -> Array:
+    """input − other"""
     return input - other
-
-
-def add(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
-    """input + alpha · other
-
-    Raises:
-        TypeError: whole numbers, and an alpha that is none.
-    """
-    return _add(input, scaled("add", input, other, alpha))
-
-
-def sub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
-    """input − alpha · other
-
-    Raises:
-        TypeError: whole numbers, and an alpha that is none.
-    """
-    return _sub(input, scaled("sub", input, other, alpha))
-
-
-def scaled(name: str, input: Any, other: Any, alpha: float) -> Any:
-    """alpha · other, in the dtype that it has beside `input`."""
-    if alpha == 1:
-        return other
-    dtype = result_type(input, other)
-    if dtype.kind != "f" and not isinstance(alpha, int):
-        raise TypeError(f"{name}: alpha={alpha} is no whole number, and the tensors are {dtype}")
-    return converted(other, dtype) * alpha if isinstance(other, Tensor) else other * alpha
 
 
 @operation(elementwise=True, input=lambda g, other: g * other, other=lambda g, input: g * input)
@@ -78,40 +57,9 @@ def mul(input: Array, other: Array) -> Array:
     input=lambda g, other: g / other,
     other=lambda g, other, y: -g * y / other,
 )
-def _div(input: Array, other: Array) -> Array:
+def div(input: Array, other: Array) -> Array:
+    """input / other; integers become float32 first."""
     return input / other
-
-
-@operation(elementwise=True, input=lambda g: g * 0, other=lambda g: g * 0)
-def _div_rounded(input: Array, other: Array, *, down: bool) -> Array:
-    """How often `other` goes into `input`, rounded down or towards 0; its derivative is 0."""
-    kind = (input if is_array(input) else other).dtype.kind
-    if kind == "b":
-        raise TypeError("div: truth values have no quotient to round")
-    if kind != "f" and (on_host(other) or not is_array(other)) and not np.all(other):
-        raise ZeroDivisionError("div: an integer divided by 0 cannot be rounded")
-    if down:
-        return np.floor_divide(input, other)
-    if kind == "f":
-        return np.trunc(input / other)
-    return np.floor_divide(input - np.fmod(input, other), other)
-
-
-def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = None) -> Tensor:
-    """input / other; integers become float32 first. With rounding_mode "floor" or "trunc" the
-    quotient is rounded down or towards 0, integers stay integers, and the derivative is 0.
-
-    Raises:
-        ValueError: another rounding mode.
-        ZeroDivisionError: an integer divided by 0 and rounded.
-    """
-    if rounding_mode is None:
-        return _div(input, other)
-    if rounding_mode not in ("floor", "trunc"):
-        raise ValueError(
-            f"div: rounding_mode must be None, 'floor' or 'trunc', not {rounding_mode!r}"
-        )
-    return _div_rounded(input, other, down=rounding_mode == "floor")
 
 
 @operation(elementwise=True, input=lambda g: -g)

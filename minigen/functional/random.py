@@ -17,6 +17,11 @@ from minigen.kernels.cuda import random as cuda_random
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
+__all__ = [
+    "arange", "dropout", "dropout2d", "eye", "full", "full_like", "ones", "ones_like", "rand",
+    "rand_like", "randn", "randn_like", "tensor", "zeros", "zeros_like",
+]  # fmt: skip
+
 
 def tensor(
     data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False

@@ -11,13 +11,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigen.backend import FLOAT32, INT64, Array, namespace, on_host
+from minigen.functional import moves
 from minigen.functional.arguments import Dims, axes, axis, refuse, require_floating, sizes
 from minigen.functional.pointwise import abs, converted, exp, maximum, minimum, sign, where
-from minigen.functional.shape import _index, _reshape, cat, take_along_dim
+from minigen.functional.shape import cat, take_along_dim
 from minigen.halves import in_float32
 from minigen.kernels import elementwise, pixels
 from minigen.operation import operation
 from minigen.tensor import Tensor
+
+__all__ = [
+    "amax", "amin", "argmax", "argmin", "broadcast_to", "cumsum", "expand", "logsumexp", "max",
+    "mean", "min", "norm", "prod", "std", "sum", "sum_to_size", "var",
+]  # fmt: skip
 
 LARGE = 1 << 14  # elements
 
@@ -65,7 +71,7 @@ def _kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
 def _with_kept(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...]) -> Tensor:
     """g with the axes of length 1 that a sum over `dims` dropped, or has kept already."""
     kept = _kept(shape, dims)
-    return g if g.shape == kept else _reshape(g, to=kept)
+    return g if g.shape == kept else moves.reshape(g, to=kept)
 
 
 def sum(
@@ -138,7 +144,7 @@ def sum_to_size(input: Tensor, *size: int) -> Tensor:
         if n != lengths[i]:
             dims.append(i)
     total = _sum(input, dims=tuple(dims), keepdim=not lead)
-    return total if total.shape == shape else _reshape(total, to=shape)
+    return total if total.shape == shape else moves.reshape(total, to=shape)
 
 
 def broadcast_to(input: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -394,8 +400,8 @@ def _halves(input: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor | None]:
     n, before = input.shape[dim], (slice(None),) * dim
     half = n // 2
     parts = (slice(0, half), slice(half, 2 * half))
-    a, b = (_index(input, key=(*before, part, ...)) for part in parts)
-    return a, b, _index(input, key=(*before, slice(2 * half, n), ...)) if n % 2 else None
+    a, b = (moves.index(input, key=(*before, part, ...)) for part in parts)
+    return a, b, moves.index(input, key=(*before, slice(2 * half, n), ...)) if n % 2 else None
 
 
 def _prod_pullback(g: Tensor, input: Tensor, shape: tuple[int, ...], dim: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Moving elements about: each operation's pullback moves them back."""
+"""Shapes and places, as users name them; `moves.py` has the operations."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import Array, as_array, is_array, namespace, on_host, to_device
+from minigen.backend import Array, as_array, is_array, on_host, to_device
+from minigen.functional import moves
 from minigen.functional.arguments import axis, lengths, refuse, sizes
 from minigen.halves import in_float32
 from minigen.operands import result_type
-from minigen.operation import operation
 from minigen.tensor import Tensor
 
-
-@operation(input=lambda g, shape: _reshape(g, to=shape), view=True)
-def _reshape(input: Array, *, to: tuple[int, ...]) -> Array:
-    return input.reshape(to)
+__all__ = [
+    "cat", "chunk", "flatten", "flip", "gather", "index", "index_add", "index_select", "permute",
+    "repeat", "reshape", "roll", "split", "squeeze", "stack", "take_along_dim", "transpose",
+    "unflatten", "unsqueeze",
+]  # fmt: skip
 
 
 def reshape(input: Tensor, *shape: int) -> Tensor:
@@ -29,7 +30,7 @@ def reshape(input: Tensor, *shape: int) -> Tensor:
         ValueError: the number of elements would change, or a length is below −1.
     """
     to = sizes("reshape", shape)
-    y = _reshape(input, to=to)
+    y = moves.reshape(input, to=to)
     if y.shape != to and min(to) < -1:  # NumPy takes any negative number for −1
         raise ValueError(f"reshape: an axis cannot have a negative length: {to}")
     return y
@@ -47,7 +48,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if first > last:
         raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
     merged = math.prod(input.shape[first : last + 1])
-    return _reshape(input, to=(*input.shape[:first], merged, *input.shape[last + 1 :]))
+    return moves.reshape(input, to=(*input.shape[:first], merged, *input.shape[last + 1 :]))
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
@@ -64,14 +65,14 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
         raise ValueError(
             f"unflatten: {tuple(sizes)} do not multiply to axis {dim} of {input.shape}"
         )
-    return _reshape(input, to=(*input.shape[:dim], *sizes, *input.shape[dim + 1 :]))
+    return moves.reshape(input, to=(*input.shape[:dim], *sizes, *input.shape[dim + 1 :]))
 
 
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Drop the axes of length 1, all or those in `dim`."""
     dims = range(input.ndim) if dim is None else dim if isinstance(dim, Sequence) else [dim]
     dims = {axis("squeeze", d, input.ndim) for d in dims}
-    return _reshape(
+    return moves.reshape(
         input, to=tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in dims)
     )
 
@@ -80,15 +81,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """Insert an axis of length 1 at `dim`."""
     shape = input.shape
     dim = axis("unsqueeze", dim, len(shape) + 1)
-    return _reshape(input, to=(*shape[:dim], 1, *shape[dim:]))
-
-
-@operation(
-    input=lambda g, dims: _permute(g, dims=tuple(sorted(range(len(dims)), key=dims.__getitem__))),
-    view=True,
-)
-def _permute(input: Array, *, dims: tuple[int, ...]) -> Array:
-    return input.transpose(dims)
+    return moves.reshape(input, to=(*shape[:dim], 1, *shape[dim:]))
 
 
 def permute(input: Tensor, *dims: int) -> Tensor:
@@ -101,12 +94,7 @@ def permute(input: Tensor, *dims: int) -> Tensor:
     order = tuple([axis("permute", d, ndim) for d in sizes("permute", dims)])
     if len(order) != ndim or len(set(order)) != ndim:
         raise ValueError(f"permute: dims {dims} must name each of {ndim} axes once")
-    return _permute(input, dims=order)
-
-
-@operation(input=lambda g, dim0, dim1: _transpose(g, dim0=dim0, dim1=dim1), view=True)
-def _transpose(input: Array, *, dim0: int, dim1: int) -> Array:
-    return input.swapaxes(dim0, dim1)
+    return moves.permute(input, dims=order)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -117,25 +105,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """
     ndim = input.ndim
     dim0, dim1 = axis("transpose", dim0, ndim), axis("transpose", dim1, ndim)
-    return _transpose(input, dim0=dim0, dim1=dim1) if ndim else _permute(input, dims=())
-
-
-def _cat_pullback(g: Tensor, dim: int, lengths: list[int], needs: list[bool]) -> list[Any]:
-    ends = np.cumsum(lengths).tolist()
-    before = (slice(None),) * dim
-    return [
-        _index(g, key=(*before, slice(end - length, end))) if need else None
-        for end, length, need in zip(ends, lengths, needs, strict=True)
-    ]
-
-
-@operation(joint=_cat_pullback, exact=True)
-def _cat(*tensors: Array, dim: int, lengths: list[int]) -> Array:
-    if tensors[0].ndim == 4 and not on_host(tensors[0]):
-        # NumPy keeps images channels-last; CuPy would return them in row-major order.
-        pixels = np.concatenate([x.transpose(0, 2, 3, 1) for x in tensors], (0, 3, 1, 2)[dim])
-        return pixels.transpose(0, 3, 1, 2)
-    return np.concatenate(tensors, axis=dim)
+    return moves.transpose(input, dim0=dim0, dim1=dim1) if ndim else moves.permute(input, dims=())
 
 
 def _of_one_dtype(name: str, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -172,18 +142,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
     except IndexError:
         shapes = [t.shape for t in tensors]
         raise ValueError(f"cat: shapes {shapes} do not all have an axis {dim}") from None
-    return _cat(*tensors, dim=dim, lengths=lengths)
-
-
-def _stack_pullback(g: Tensor, dim: int, needs: list[bool]) -> list[Any]:
-    before = (slice(None),) * dim
-    return [_index(g, key=(*before, i, ...)) if need else None for i, need in enumerate(needs)]
-
-
-@operation(joint=_stack_pullback, exact=True)
-def _stack(*tensors: Array, dim: int) -> Array:
-    key = (*(slice(None),) * dim, None)
-    return np.concatenate([x[key] for x in tensors], axis=dim)  # np.stack takes twice as long
+    return moves.cat(*tensors, dim=dim, lengths=lengths)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
@@ -197,25 +156,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tenso
     if not len(tensors):
         raise ValueError("stack: expected at least one tensor, got none")
     tensors = _of_one_dtype("stack", tensors)
-    return _stack(*tensors, dim=axis("stack", dim, tensors[0].ndim + 1))
-
-
-@operation(input=lambda g, key, shape: _index_add(g, key=key, size=shape), view=True)
-def _index(input: Array, *, key: Any) -> Array:
-    return input[key]
-
-
-@operation(input=lambda g, key: _index(g, key=key))
-def _index_add(input: Array, *, key: Any, size: tuple[int, ...]) -> Array:
-    """Zeros of `size` to which the input is added at `key`; where places repeat it adds up."""
-    xp = namespace(input)
-    y = xp.zeros(size, input.dtype)
-    parts = key if isinstance(key, tuple) else (key,)
-    if any(hasattr(k, "dtype") for k in parts):
-        xp.add.at(y, key, input)
-    else:
-        y[key] = input
-    return y
+    return moves.stack(*tensors, dim=axis("stack", dim, tensors[0].ndim + 1))
 
 
 def split_key(key: Any, device: str) -> tuple[tuple, tuple]:
@@ -255,39 +196,11 @@ def index(input: Tensor, key: Any) -> Tensor:
         TypeError: something else than these is in the index.
     """
     if type(key) is slice or type(key) is int:
-        return _index(input, key=(key, ...))
+        return moves.index(input, key=(key, ...))
     views, copies = split_key(key, input.device)
     if not copies or any(k not in (slice(None), ...) for k in views):
-        input = _index(input, key=views)
-    return _index(input, key=copies) if copies else input
-
-
-@operation(
-    input=lambda g, index, shape, dim: _scatter_add(g, index, dim=dim, size=shape), exact=True
-)
-def _gather(input: Array, index: Array, *, dim: int) -> Array:
-    return input[_places(index, dim)]
-
-
-def _places(index: Array, dim: int) -> tuple[Array, ...]:
-    """An index for each axis, which broadcast: `index` along `dim`, and elsewhere its own place."""
-    count = namespace(index).arange
-    last = index.ndim - 1
-    return tuple([
-        index if i == dim else count(n).reshape(n, *(1,) * (last - i))
-        for i, n in enumerate(index.shape)
-    ])  # fmt: skip
-
-
-@operation(input=lambda g, index, dim: _gather(g, index, dim=dim))
-def _scatter_add(input: Array, index: Array, *, dim: int, size: tuple[int, ...]) -> Array:
-    xp = namespace(input)
-    y = xp.zeros(size, input.dtype)
-    if index.shape[dim] == 1:  # nothing is named twice
-        y[_places(index, dim)] = input
-    else:
-        xp.add.at(y, _places(index, dim), input)
-    return y
+        input = moves.index(input, key=views)
+    return moves.index(input, key=copies) if copies else input
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
@@ -307,10 +220,12 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         raise TypeError(f"gather: index must hold integers, not {index.dtype}")
     dim = axis("gather", dim, input.ndim)
     if not index.numel():
-        return _reshape(_index(_reshape(input, to=(-1,)), key=slice(0)), to=index.shape)
+        return moves.reshape(
+            moves.index(moves.reshape(input, to=(-1,)), key=slice(0)), to=index.shape
+        )
     if not input.ndim or not index.ndim:  # no axes count as one of length 1
-        pair = [_reshape(x, to=x.shape or (1,)) for x in (input, index)]
-        return _reshape(gather(pair[0], dim, pair[1]), to=index.shape)
+        pair = [moves.reshape(x, to=x.shape or (1,)) for x in (input, index)]
+        return moves.reshape(gather(pair[0], dim, pair[1]), to=index.shape)
     if input.ndim != index.ndim or any(
         n > m and i != dim for i, (n, m) in enumerate(zip(index.shape, input.shape, strict=True))
     ):
@@ -319,7 +234,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
             f"{input.shape}, or less"
         )
     require_places("gather", index.array, input.shape[dim] if input.ndim else 1)
-    return _gather(input, index, dim=dim)
+    return moves.gather(input, index, dim=dim)
 
 
 def require_places(name: str, index: Array, length: int) -> None:
@@ -334,16 +249,6 @@ def require_places(name: str, index: Array, length: int) -> None:
             f"{name}: {index.min()} to {index.max()} is out of bounds for an axis of length "
             f"{length}; places count from 0 here"
         )
-
-
-def contiguous(input: Tensor) -> Tensor:
-    """The input itself where its memory is in row-major order, else a copy that is."""
-    return _contiguous(input)
-
-
-@operation(input=lambda g: g, view=True)
-def _contiguous(input: Array) -> Array:
-    return input if input.flags.c_contiguous else input.copy()
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -368,7 +273,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         input.expand(*[n for n, _ in lengths]),
         indices.expand(*[m for _, m in lengths]),
     )
-    return _gather(input, indices, dim=dim)
+    return moves.gather(input, indices, dim=dim)
 
 
 def index_select(input: Tensor, dim: int, index: Tensor, *, out: None = None) -> Tensor:
@@ -386,8 +291,8 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: None = None) ->
     if not input.ndim:  # one element, of which one is taken
         if len(entries) != 1:
             raise ValueError(f"index_select: one entry of a tensor without axes, not {index.shape}")
-        return _reshape(_index(_reshape(input, to=(1,)), key=entries), to=())
-    return _index(input, key=(*(slice(None),) * dim, entries))
+        return moves.reshape(moves.index(moves.reshape(input, to=(1,)), key=entries), to=())
+    return moves.index(input, key=(*(slice(None),) * dim, entries))
 
 
 @in_float32
@@ -405,13 +310,15 @@ def index_add(
     refuse("index_add", out=out)
     dim = axis("index_add", dim, input.ndim)
     if not (input.ndim or source.ndim):
-        pair = [_reshape(x, to=(1,)) for x in (input, source)]
-        return _reshape(index_add(pair[0], 0, index, pair[1], alpha=alpha), to=())
+        pair = [moves.reshape(x, to=(1,)) for x in (input, source)]
+        return moves.reshape(index_add(pair[0], 0, index, pair[1], alpha=alpha), to=())
     key = (*(slice(None),) * dim, _entries("index_add", index, input, dim))
     expected = (*input.shape[:dim], len(key[-1]), *input.shape[dim + 1 :])
     if source.shape != expected:
         raise ValueError(f"index_add: source must be {expected}, not {source.shape}")
-    return input + _index_add(source if alpha == 1 else source * alpha, key=key, size=input.shape)
+    return input + moves.index_add(
+        source if alpha == 1 else source * alpha, key=key, size=input.shape
+    )
 
 
 def _entries(name: str, index: Tensor, input: Tensor, dim: int) -> Array:
@@ -444,7 +351,7 @@ def split(
     ends = np.cumsum(lengths).tolist()
     before = (slice(None),) * dim
     return tuple(
-        _index(tensor, key=(*before, slice(end - n, end)))
+        moves.index(tensor, key=(*before, slice(end - n, end)))
         for end, n in zip(ends, lengths, strict=True)
     )
 
@@ -461,23 +368,9 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, -(-length // chunks) or [0] * chunks, dim)
 
 
-@operation(input=lambda g, dims: _flip(g, dims=dims), exact=True)
-def _flip(input: Array, *, dims: tuple[int, ...]) -> Array:
-    turned = [slice(None, None, -1 if d in dims else 1) for d in range(input.ndim)]
-    # The axes keep their order in memory.
-    return input[tuple(turned)].copy(order="K")
-
-
 def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
     """The elements in reverse order along the axes `dims`."""
-    return _flip(input, dims=tuple(axis("flip", d, input.ndim) for d in sizes("flip", [dims])))
-
-
-@operation(
-    input=lambda g, shifts, dims: _roll(g, shifts=tuple(-s for s in shifts), dims=dims),
-)
-def _roll(input: Array, *, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
-    return np.roll(input, shifts, dims)
+    return moves.flip(input, dims=tuple(axis("flip", d, input.ndim) for d in sizes("flip", [dims])))
 
 
 def roll(
@@ -493,17 +386,11 @@ def roll(
     if dims is None or dims == ():
         if len(shifts) != 1:
             raise ValueError(f"roll: {len(shifts)} shifts for the flattened input; expected one")
-        return _roll(input.reshape(-1), shifts=shifts, dims=(0,)).reshape(input.shape)
+        return moves.roll(input.reshape(-1), shifts=shifts, dims=(0,)).reshape(input.shape)
     dims = tuple(dims) if isinstance(dims, Sequence) else (dims,)
     if len(shifts) != len(dims):
         raise ValueError(f"roll: {len(shifts)} shifts for {len(dims)} axes")
-    return _roll(input, shifts=shifts, dims=tuple(axis("roll", d, input.ndim) for d in dims))
-
-
-@operation(input=lambda g: g, exact=True)
-def _in_rows(input: Array) -> Array:
-    """A copy in row-major order, which `reshape` need not copy again."""
-    return input.copy()
+    return moves.roll(input, shifts=shifts, dims=tuple(axis("roll", d, input.ndim) for d in dims))
 
 
 def repeat(input: Tensor, *repeats: int) -> Tensor:
@@ -521,4 +408,4 @@ def repeat(input: Tensor, *repeats: int) -> Tensor:
     paired = [length for n in shape for length in (1, n)]
     wide = [length for n, count in zip(shape, counts, strict=True) for length in (count, n)]
     merged = [n * count for n, count in zip(shape, counts, strict=True)]
-    return _reshape(_in_rows(input.reshape(paired).expand(*wide)), to=tuple(merged))
+    return moves.reshape(moves.in_rows(input.reshape(paired).expand(*wide)), to=tuple(merged))

@@ -1,0 +1,133 @@
+"""Moving elements about: the operations, each of whose pullbacks moves them back.
+
+Their arguments are right: axes count from 0, indices are arrays. `shape.py` sees to that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigen.backend import Array, namespace, on_host
+from minigen.operation import operation
+from minigen.tensor import Tensor
+
+
+@operation(input=lambda g, shape: reshape(g, to=shape), view=True)
+def reshape(input: Array, *, to: tuple[int, ...]) -> Array:
+    return input.reshape(to)
+
+
+@operation(
+    input=lambda g, dims: permute(g, dims=tuple(sorted(range(len(dims)), key=dims.__getitem__))),
+    view=True,
+)
+def permute(input: Array, *, dims: tuple[int, ...]) -> Array:
+    return input.transpose(dims)
+
+
+@operation(input=lambda g, dim0, dim1: transpose(g, dim0=dim0, dim1=dim1), view=True)
+def transpose(input: Array, *, dim0: int, dim1: int) -> Array:
+    return input.swapaxes(dim0, dim1)
+
+
+@operation(input=lambda g, key, shape: index_add(g, key=key, size=shape), view=True)
+def index(input: Array, *, key: Any) -> Array:
+    return input[key]
+
+
+@operation(input=lambda g, key: index(g, key=key))
+def index_add(input: Array, *, key: Any, size: tuple[int, ...]) -> Array:
+    """Zeros of `size` to which the input is added at `key`; where places repeat it adds up."""
+    xp = namespace(input)
+    y = xp.zeros(size, input.dtype)
+    parts = key if isinstance(key, tuple) else (key,)
+    if any(hasattr(k, "dtype") for k in parts):
+        xp.add.at(y, key, input)
+    else:
+        y[key] = input
+    return y
+
+
+@operation(
+    input=lambda g, index, shape, dim: scatter_add(g, index, dim=dim, size=shape), exact=True
+)
+def gather(input: Array, index: Array, *, dim: int) -> Array:
+    return input[_places(index, dim)]
+
+
+def _places(index: Array, dim: int) -> tuple[Array, ...]:
+    """An index for each axis, which broadcast: `index` along `dim`, and elsewhere its own place."""
+    count = namespace(index).arange
+    last = index.ndim - 1
+    return tuple([
+        index if i == dim else count(n).reshape(n, *(1,) * (last - i))
+        for i, n in enumerate(index.shape)
+    ])  # fmt: skip
+
+
+@operation(input=lambda g, index, dim: gather(g, index, dim=dim))
+def scatter_add(input: Array, index: Array, *, dim: int, size: tuple[int, ...]) -> Array:
+    xp = namespace(input)
+    y = xp.zeros(size, input.dtype)
+    if index.shape[dim] == 1:  # nothing is named twice
+        y[_places(index, dim)] = input
+    else:
+        xp.add.at(y, _places(index, dim), input)
+    return y
+
+
+def _cat_pullback(g: Tensor, dim: int, lengths: list[int], needs: list[bool]) -> list[Any]:
+    ends = np.cumsum(lengths).tolist()
+    before = (slice(None),) * dim
+    return [
+        index(g, key=(*before, slice(end - length, end))) if need else None
+        for end, length, need in zip(ends, lengths, needs, strict=True)
+    ]
+
+
+@operation(joint=_cat_pullback, exact=True)
+def cat(*tensors: Array, dim: int, lengths: list[int]) -> Array:
+    if tensors[0].ndim == 4 and not on_host(tensors[0]):
+        # NumPy keeps images channels-last; CuPy would return them in row-major order.
+        pixels = np.concatenate([x.transpose(0, 2, 3, 1) for x in tensors], (0, 3, 1, 2)[dim])
+        return pixels.transpose(0, 3, 1, 2)
+    return np.concatenate(tensors, axis=dim)
+
+
+def _stack_pullback(g: Tensor, dim: int, needs: list[bool]) -> list[Any]:
+    before = (slice(None),) * dim
+    return [index(g, key=(*before, i, ...)) if need else None for i, need in enumerate(needs)]
+
+
+@operation(joint=_stack_pullback, exact=True)
+def stack(*tensors: Array, dim: int) -> Array:
+    key = (*(slice(None),) * dim, None)
+    return np.concatenate([x[key] for x in tensors], axis=dim)  # np.stack takes twice as long
+
+
+@operation(input=lambda g, dims: flip(g, dims=dims), exact=True)
+def flip(input: Array, *, dims: tuple[int, ...]) -> Array:
+    turned = [slice(None, None, -1 if d in dims else 1) for d in range(input.ndim)]
+    # The axes keep their order in memory.
+    return input[tuple(turned)].copy(order="K")
+
+
+@operation(
+    input=lambda g, shifts, dims: roll(g, shifts=tuple(-s for s in shifts), dims=dims), exact=True
+)
+def roll(input: Array, *, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
+    return np.roll(input, shifts, dims)
+
+
+@operation(input=lambda g: g, view=True)
+def contiguous(input: Array) -> Array:
+    """The input itself where its memory is in row-major order, else a copy that is."""
+    return input if input.flags.c_contiguous else input.copy()
+
+
+@operation(input=lambda g: g, exact=True)
+def in_rows(input: Array) -> Array:
+    """A copy in row-major order, which `reshape` need not copy again."""
+    return input.copy()
