@@ -40,6 +40,7 @@ class Operation:
         pullbacks: for each input that has one, by name: the pullback and what it takes after g.
         signature: of the inputs.
         joint: instead of `pullbacks`, one for all inputs, and what it takes.
+        flops: what counts them, and what it takes after y.
         elementwise, each, floating, view, exact: see `operation`.
     """
 
@@ -48,6 +49,7 @@ class Operation:
         value: Callable,
         pullbacks: dict[str, Callable],
         joint: Callable | None = None,
+        flops: Callable | None = None,
         elementwise: bool = False,
         each: bool = False,
         floating: bool = False,
@@ -71,14 +73,14 @@ class Operation:
         for name in pullbacks.keys() - {*self.inputs}:
             raise TypeError(f"{self.name}: a pullback for {name!r}, which is no input of the value")
         self.pullbacks = {n: (f, self._names(f)) for n, f in pullbacks.items()}
-        self.joint = (joint, self._names(joint)) if joint else None
+        self.joint, self.flops = [f and (f, self._names(f)) for f in (joint, flops)]
 
     def _names(self, pullback: Callable) -> list[str]:
-        """What a pullback takes after g."""
+        """What a pullback takes after g, or flops after y."""
         names = list(inspect.signature(pullback).parameters)[1:]
         for name in set(names) - {*self.inputs, *self.options, *RESERVED}:
             raise TypeError(
-                f"{self.name}: a pullback takes {name!r}; it can take the inputs "
+                f"{self.name}: a pullback (or flops) takes {name!r}; it can take the inputs "
                 f"{self.inputs}, the options {self.options}, y, shape and dtype (needs, if joint)"
             )
         return names
@@ -186,7 +188,7 @@ class Operation:
         if h.shape != parent.shape or h.dtype != parent.dtype:
             raise RuntimeError(
                 f"{self.name}: a pullback returned {h.dtype} {h.shape} for an input of "
-                f"{parent.dtype} {parent.shape}; they must agree"
+                f"{parent.dtype} {parent.shape}; if inputs may broadcast, say elementwise=True"
             )
         return h
 
@@ -224,6 +226,7 @@ def operation(
     view: bool = False,
     exact: bool = False,
     joint: Callable | None = None,
+    flops: Callable | None = None,
     **pullbacks: Callable,
 ) -> Callable[[Callable], Callable[..., Tensor]]:
     """Make an operation on tensors of a function on arrays.
@@ -239,6 +242,9 @@ def operation(
             may be computed in another thread.
         joint: instead, one function that returns a gradient (or None) for every input, where they
             share work; `needs` tells it which are wanted.
+        flops: for `minigen.profile` a function `(y, …) -> int` of the output's array and the
+            inputs and options that it names: how many multiplications and additions. Without it
+            one counts for each element of the largest array, and none if `exact`.
         elementwise: inputs broadcast and promote as in PyTorch; gradients are summed over the
             axes along which an input was broadcast.
         each: the value works on each element by itself, as it does if `elementwise`.
@@ -253,7 +259,7 @@ def operation(
     """
 
     def define(value: Callable) -> Callable[..., Tensor]:
-        op = Operation(value, pullbacks, joint, elementwise, each, floating, view, exact)
+        op = Operation(value, pullbacks, joint, flops, elementwise, each, floating, view, exact)
         apply = functools.wraps(value)(callable_of(op))
         apply.operation = op
         return apply

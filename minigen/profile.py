@@ -416,60 +416,16 @@ def work(operation: Operation, inputs: Sequence[Any], options: dict, y: Array) -
     """The FLOPs of an operation on arrays that gave the array `y`, and the bytes that it moved.
 
     A multiplication and an addition are two. What is added as bias is not counted, what meets
-    padding is. Of an elementwise operation or a reduction each element of the largest array
-    counts as one. A view moves nothing; what picks elements reads only those.
+    padding is. A view moves nothing; what picks elements reads only those.
     """
     arrays = [x for x in inputs if is_array(x)]
     if arrays and not operation.elementwise and namespace(y).may_share_memory(arrays[0], y):
         return 0, 0
-    picks = operation.name in PICKS
-    moved = sum(x.nbytes for x in arrays[picks:]) + y.nbytes * (1 + picks)
-    if not operation.value.__module__.startswith("minigen."):
-        formula = None  # somebody's own operation, which may have one of these names
-    elif operation.name in MOVES:
-        return 0, moved
-    else:
-        formula = PRODUCTS.get(operation.name)
-    if formula is not None:
-        return formula(inputs, options, y), moved
-    return max([y.size, *(x.size for x in arrays)]), moved
-
-
-def _einsum(inputs: Sequence[Array], options: dict, y: Array) -> int:
-    """Two for each pair of elements that meet, product by product, in the order that is taken."""
-    terms, result = list(options["terms"]), options["result"]
-    lengths = {
-        c: n for t, x in zip(terms, inputs, strict=True) for c, n in zip(t, x.shape, strict=True)
-    }
-    if len(terms) == 1:
-        return inputs[0].size
-    order = "greedy" if len(terms) > 2 else False
-    path = np.einsum_path(f"{','.join(terms)}->{result}", *inputs, optimize=order)[0][1:]
-    flops = 0
-    for places in path:
-        taken = [terms.pop(i) for i in sorted(places, reverse=True)]
-        letters = set("".join(taken))
-        left = letters & set(result + "".join(terms))
-        flops += len(taken) * math.prod(lengths[c] for c in letters)
-        terms.append("".join(sorted(left)))
-    return flops
-
-
-# What multiplies and adds more than once for each element, by name: (inputs, options, output).
-PRODUCTS: dict[str, Callable[[Sequence[Array], dict, Array], int]] = {
-    # (N, O, H, W) each of C/groups·R·S products, the weight being (O, C/groups, R, S)
-    "conv2d": lambda a, o, y: 2 * y.size * math.prod(a[1].shape[1:]),
-    "conv2d_input": lambda a, o, y: 2 * a[0].size * math.prod(a[1].shape[1:]),
-    "conv2d_weight": lambda a, o, y: 2 * a[1].size * math.prod(y.shape[1:]),
-    "matmul": lambda a, o, y: 2 * y.size * a[0].shape[-1],
-    "linear": lambda a, o, y: 2 * y.size * a[1].shape[1],
-    "einsum": _einsum,
-    "sum_windows": lambda a, o, y: y.size * math.prod(o["how"][0]),
-    "spread_windows": lambda a, o, y: a[0].size * math.prod(o["how"][0]),
-}
-# What calculates nothing.
-MOVES = {
-    "cast", "cat", "clone", "contiguous", "embedding", "expand", "flip", "gather", "index",
-    "patches", "permute", "place", "reshape", "stack",
-}  # fmt: skip
-PICKS = {"embedding", "gather", "index"}  # of these, what is read is as large as the output
+    moved = sum(x.nbytes for x in arrays) + y.nbytes
+    if operation.exact:
+        return 0, moved - max(arrays[0].size - y.size, 0) * arrays[0].itemsize
+    if operation.flops is None:
+        return max([y.size, *(x.size for x in arrays)]), moved
+    count, names = operation.flops
+    given = dict(zip(operation.inputs, [inputs] if operation.variadic else inputs, strict=True))
+    return count(y, *[(given | options)[name] for name in names]), moved

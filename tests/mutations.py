@@ -125,6 +125,22 @@ an input may have a name that means something else | operation
 gradients are not summed where an input was broadcast | idea
 -         if h.shape != parent.shape and self.elementwise:
 +         if False:
+what broadcasts is told nothing | operation
+- ; if inputs may broadcast, say elementwise=True
++ .
+what FLOPs are made of is not checked | operation
+-         for name in set(names) - {*self.inputs, *self.options, *RESERVED}:
++         for name in set(names) - {*self.inputs, *self.options, *RESERVED, "weight"}:
+# profile.py
+what is moved counts as arithmetic | profile
+-     if operation.exact:
++     if False:
+what an operation says that it computes is not heard | profile
+-     if operation.flops is None:
++     if True:
+the whole table is read for a row of it | profile
+- moved - max(arrays[0].size - y.size, 0) * arrays[0].itemsize
++ moved
 # engine/versions.py
 the first change in place is overlooked | tensor
 -     if cell is not None and cell[0] != before:

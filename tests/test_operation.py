@@ -24,11 +24,29 @@ def test_a_pullback_for_what_is_not_there_is_refused_when_it_is_defined():
         def cube(input):
             return input**3
 
-    with pytest.raises(TypeError, match=r"cube: a pullback takes 'z'; it can take .*'input'.*'p'"):
+    with pytest.raises(
+        TypeError, match=r"cube: a pullback .*takes 'z'; it can take .*'input'.*'p'"
+    ):
 
         @operation(input=lambda g, z: g)
         def cube(input, *, p):  # noqa: F811
             return input**p
+
+    with pytest.raises(TypeError, match="cube: .*flops.* takes 'weight'; it can"):
+
+        @operation(flops=lambda y, weight: y.size)
+        def cube(input):  # noqa: F811
+            return input**3
+
+
+def test_an_operation_that_should_have_said_that_it_broadcasts_is_told_what_to_write():
+    @operation(input=lambda g, other: g * other, other=lambda g, input: g * input)
+    def times(input, other):
+        return input * other
+
+    x, w = (Tensor(np.ones(shape), requires_grad=True) for shape in ((3, 2), (2,)))
+    with pytest.raises(RuntimeError, match=r"times: .*\(3, 2\) for .*\(2,\); .* elementwise=True"):
+        times(x, w).sum().backward()
 
 
 @pytest.mark.parametrize("name", ["y", "shape", "dtype", "needs"])

@@ -264,6 +264,40 @@ def test_an_operation_made_of_operations_counts_what_it_calls():
     assert sum(part.seconds for part in row.parts.values()) <= row.seconds
 
 
+def test_an_operation_says_how_much_it_computes():
+    @minigen.operation(
+        input=lambda g, weight: g @ weight,
+        flops=lambda y, weight, times: 2 * times * y.size * weight.shape[1],
+    )
+    def matmul(input, weight, *, times):
+        return times * (input @ weight.T)
+
+    @minigen.operation(input=lambda g: g, exact=True)
+    def linear(input):
+        return input[::-1].copy()
+
+    with minigen.profile() as p:
+        linear(matmul(normal(6, 5), normal(4, 5), times=3))
+    assert p.flops == 2 * 3 * 6 * 4 * 5  # whatever ours of that name would
+
+
+def test_what_is_only_moved_costs_no_arithmetic_and_what_picks_reads_no_more():
+    table, rows = normal(1000, 8), Tensor(np.array([3, 5, 3]))
+    cases = [
+        (lambda: F.embedding(rows, table), 3 * 8 + 3 * 8 + 2 * 3),
+        (lambda: table[np.array([1, 2])], 2 * 8 + 2 * 8),
+        (lambda: table.gather(0, Tensor(np.zeros((2, 8), np.int64))), 2 * 16 + 2 * 16),
+        (lambda: table.roll(1, 0), 2 * 8000),
+        (lambda: F.unfold(normal(1, 1, 4, 4), 2), 16 + 4 * 9),
+        (lambda: F.pad(normal(3), (1, 2)), 3 + 6),
+        (lambda: minigen.cat([normal(3), normal(4)]), 2 * 7),
+    ]
+    for f, numbers in cases:
+        with minigen.profile() as p:
+            f()
+        assert (p.flops, p.bytes) == (0, 4 * numbers)
+
+
 def test_the_table_in_any_order():
     x = normal(64, 64, requires_grad=True)
     with minigen.profile() as p:

@@ -11,6 +11,7 @@ convolution. Three kernels serve gradients of every order.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigen.backend import Array
@@ -37,6 +38,7 @@ def _bias_gradient(g: Tensor) -> Tensor:
     input=lambda g, weight, shape, how: _conv2d_input(g, weight, None, size=shape[2:], how=how),
     weight=lambda g, input, shape, how: _conv2d_weight(input, g, kernel=shape[2:], how=how),
     bias=_bias_gradient,
+    flops=lambda y, weight: 2 * y.size * math.prod(weight.shape[1:]),
 )
 def _conv2d(
     input: Array, weight: Array, bias: Array | None, *, size: tuple, how: Geometry
@@ -48,6 +50,7 @@ def _conv2d(
     g=lambda h, weight, shape, how: _conv2d(h, weight, None, size=shape[2:], how=how),
     weight=lambda h, g, shape, how: _conv2d_weight(h, g, kernel=shape[2:], how=how),
     bias=_bias_gradient,
+    flops=lambda y, g, weight: 2 * g.size * math.prod(weight.shape[1:]),
 )
 def _conv2d_input(
     g: Array, weight: Array, bias: Array | None, *, size: tuple, how: Geometry
@@ -58,6 +61,7 @@ def _conv2d_input(
 @operation(
     input=lambda v, g, shape, how: _conv2d_input(g, v, None, size=shape[2:], how=how),
     g=lambda v, input, shape, how: _conv2d(input, v, None, size=shape[2:], how=how),
+    flops=lambda y, g: 2 * g.size * math.prod(y.shape[1:]),
 )
 def _conv2d_weight(input: Array, g: Array, *, kernel: tuple, how: Geometry) -> Array:
     return kernels.conv2d_weight(input, g, kernel, *how)

@@ -25,12 +25,18 @@ __all__ = [
 Pair = int | tuple[int, int]
 
 
-@operation(input=lambda g, shape, how: _spread_windows(g, size=shape[2:], how=how))
+@operation(
+    input=lambda g, shape, how: _spread_windows(g, size=shape[2:], how=how),
+    flops=lambda y, how: y.size * math.prod(how[0]),
+)
 def _sum_windows(input: Array, *, size: tuple, how: tuple) -> Array:
     return windows.sum_windows(input, size, *how)
 
 
-@operation(g=lambda h, shape, how: _sum_windows(h, size=shape[2:], how=how))
+@operation(
+    g=lambda h, shape, how: _sum_windows(h, size=shape[2:], how=how),
+    flops=lambda y, g, how: g.size * math.prod(how[0]),
+)
 def _spread_windows(g: Array, *, size: tuple, how: tuple) -> Array:
     return windows.spread_windows(g, size, *how)
 
@@ -297,7 +303,10 @@ def pad(
     return input.clone() if input is source else input
 
 
-@operation(input=lambda g, shape, size, how: _add_patches(g, shape_=shape[2:], size=size, how=how))
+@operation(
+    input=lambda g, shape, size, how: _add_patches(g, shape_=shape[2:], size=size, how=how),
+    exact=True,
+)
 def _patches(input: Array, *, size: tuple, how: tuple) -> Array:
     return windows.patches(input, size, *how)
 

@@ -29,6 +29,7 @@ def _t(x: Tensor) -> Tensor:
 @operation(
     input=lambda g, other, shape: (g @ _t(other)).sum_to_size(shape),
     other=lambda g, input, shape: (_t(input) @ g).sum_to_size(shape),
+    flops=lambda y, input: 2 * y.size * input.shape[-1],
 )
 def _matmul(input: Array, other: Array) -> Array:
     return product.matmul(input, other)
@@ -96,7 +97,24 @@ def _einsum_pullback(
     return gradients
 
 
-@operation(joint=_einsum_pullback)
+def _einsum_flops(y: Array, operands: tuple, terms: list[str], result: str) -> int:
+    """As many for each set of elements that meet as there are operands, product by product in the
+    order that is taken."""
+    if len(terms) == 1:
+        return operands[0].size
+    lengths = dict(zip("".join(terms), [n for x in operands for n in x.shape], strict=True))
+    order = "greedy" if len(terms) > 2 else False
+    path = np.einsum_path(f"{','.join(terms)}->{result}", *operands, optimize=order)[0][1:]
+    flops, left = 0, list(terms)
+    for places in path:
+        taken = [left.pop(i) for i in sorted(places, reverse=True)]
+        met = set("".join(taken))
+        flops += len(taken) * math.prod(lengths[c] for c in met)
+        left.append("".join(sorted(met & set(result + "".join(left)))))
+    return flops
+
+
+@operation(joint=_einsum_pullback, flops=_einsum_flops)
 def _einsum(*operands: Array, terms: list[str], result: str) -> Array:
     # A copy, since NumPy returns views where nothing is summed.
     with single_threaded_blas():
@@ -187,6 +205,7 @@ def _rows(x: Tensor) -> Tensor:
     input=lambda g, weight: g @ weight,
     weight=lambda g, input: _t(_rows(g)) @ _rows(input),  # (out, rows) @ (rows, in)
     bias=lambda g, shape: g.sum_to_size(shape),
+    flops=lambda y, weight: 2 * y.size * weight.shape[1],
 )
 def _linear(input: Array, weight: Array, bias: Array | None) -> Array:
     return product.matmul(input, weight.T, bias)  # (…, in) @ (in, out)
