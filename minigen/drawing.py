@@ -163,13 +163,21 @@ class _Layout:
     Attributes:
         layers: the places in each layer from left to right; the first layer is the lowest.
         routes: for each edge, the places from the input down to the node that uses it.
-        x: the middle of each place, in the unit of the widths.
+        x: the middle of each place, in inches, as the widths are.
     """
 
     widths: list[float]
     layers: list[list[int]] = field(default_factory=list)
     routes: list[list[int]] = field(default_factory=list)
     x: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def y(self) -> np.ndarray:
+        """The middle of each place, from below."""
+        y = np.zeros(len(self.widths))
+        for level, layer in enumerate(self.layers):
+            y[layer] = MARGIN + CAPTION + HEIGHT / 2 + level * (HEIGHT + BETWEEN)
+        return y
 
 
 def _layout(widths: Sequence[float], edges: Sequence[tuple[int, int]]) -> _Layout:
@@ -279,8 +287,6 @@ def _figure(order: Sequence[Node], names: Mapping[str, Tensor] | None) -> tuple[
     """The drawn figure, and the resolution for a PNG."""
     # Here, since importing matplotlib takes longer than importing all of minigen.
     from matplotlib.figure import Figure
-    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-    from matplotlib.path import Path as Curve
 
     boxes = _boxes(order, names)
     widths = [
@@ -292,15 +298,24 @@ def _figure(order: Sequence[Node], names: Mapping[str, Tensor] | None) -> tuple[
     right = float((layout.x + np.array(layout.widths) / 2).max())
     across = max(right, _width(caption, DETAIL_SIZE)) + 2 * MARGIN
     up = len(layout.layers) * (HEIGHT + BETWEEN) - BETWEEN + 2 * MARGIN + CAPTION
-    x = layout.x + (across - right) / 2
-    y = np.zeros(len(layout.widths))
-    for level, layer in enumerate(layout.layers):
-        y[layer] = MARGIN + CAPTION + HEIGHT / 2 + level * (HEIGHT + BETWEEN)
-
+    layout.x += (across - right) / 2
     figure = Figure(figsize=(across, up), facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, across), ylim=(0, up))
     axes.axis("off")
+    write = {"ha": "center", "va": "center", "zorder": 3, "parse_math": False}
+    _draw_arrows(axes, layout)
+    _draw_boxes(axes, layout, boxes, write)
+    axes.text(across / 2, MARGIN, caption, size=DETAIL_SIZE, color=GREY, **write)
+    return figure, min(DPI, MOST_PIXELS / max(across, up))
+
+
+def _draw_arrows(axes: Any, layout: _Layout) -> None:
+    """The routes, side by side where several arrive at one box."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path as Curve
+
+    x, y = layout.x, layout.y
     arrivals: dict[int, list[int]] = {}
     for route in layout.routes:
         arrivals.setdefault(route[-1], []).append(route[-2])
@@ -317,35 +332,28 @@ def _figure(order: Sequence[Node], names: Mapping[str, Tensor] | None) -> tuple[
             if v != child:
                 vertices.append((end[0], y[v] - HEIGHT / 2))
                 codes.append(Curve.LINETO)
-        arrow = FancyArrowPatch(
-            path=Curve(vertices, codes),
-            arrowstyle="-|>,head_length=3.5,head_width=1.8",
-            mutation_scale=1,
-            color=LINE,
-            linewidth=0.9,
-            zorder=1,
-        )
-        axes.add_patch(arrow)
+        style = {"arrowstyle": "-|>,head_length=3.5,head_width=1.8", "mutation_scale": 1}
+        path = Curve(vertices, codes)
+        axes.add_patch(FancyArrowPatch(path=path, color=LINE, linewidth=0.9, zorder=1, **style))
+
+
+def _draw_boxes(axes: Any, layout: _Layout, boxes: Sequence[_Box], write: dict[str, Any]) -> None:
+    """The nodes, written about with the options `write`: the darker, the more they keep."""
+    from matplotlib.patches import FancyBboxPatch
+
     most = max(box.kept for box in boxes if not box.leaf)
-    for i, box in enumerate(boxes):
+    places = zip(boxes, layout.x, layout.y, layout.widths, strict=False)  # without the bends
+    for i, (box, x, y, width) in enumerate(places):
         fill, edge = _blend(OPERATION, FULL, box.kept / most if most else 0.0), LINE
         if box.leaf:
             fill, edge = LEAF, LEAF_EDGE
         elif i == 0:
             fill, edge = OUTPUT, OUTPUT_EDGE
-        rounding = HEIGHT / 2 if box.leaf else 0.07
-        corner = (x[i] - layout.widths[i] / 2, y[i] - HEIGHT / 2)
-        style = f"round,pad=0,rounding_size={rounding}"
-        axes.add_patch(
-            FancyBboxPatch(
-                corner, layout.widths[i], HEIGHT, style, fc=fill, ec=edge, lw=0.9, zorder=2
-            )
-        )
-        write = {"ha": "center", "va": "center", "zorder": 3, "parse_math": False}
-        axes.text(x[i], y[i] + 0.085, box.name, size=NAME_SIZE, weight="bold", color=INK, **write)
-        axes.text(x[i], y[i] - 0.095, box.details, size=DETAIL_SIZE, color=GREY, **write)
-    axes.text(across / 2, MARGIN, caption, size=DETAIL_SIZE, color=GREY, ha="center", va="center")
-    return figure, min(DPI, MOST_PIXELS / max(across, up))
+        style = f"round,pad=0,rounding_size={HEIGHT / 2 if box.leaf else 0.07}"
+        corner, colours = (x - width / 2, y - HEIGHT / 2), {"fc": fill, "ec": edge}
+        axes.add_patch(FancyBboxPatch(corner, width, HEIGHT, style, lw=0.9, zorder=2, **colours))
+        axes.text(x, y + 0.085, box.name, size=NAME_SIZE, weight="bold", color=INK, **write)
+        axes.text(x, y - 0.095, box.details, size=DETAIL_SIZE, color=GREY, **write)
 
 
 def _caption(boxes: Sequence[_Box]) -> str:

@@ -408,7 +408,7 @@ the batch's spread is held fixed | batch_norm training
 - g - d_bias / m - normal * (d_weight / m)
 + g - d_bias / m
 running statistics change unnoticed | functional_values
--             increment_version(running)
+-             increment_version(seen)
 # functional/loss.py
 a loss takes a private name | names
 - from minigen.functional import moves

@@ -193,31 +193,30 @@ def interpolate(
         raise ValueError(f"{name}: align_corners does not go with mode 'nearest'")
     if (size is None) == (scale_factor is None):
         raise ValueError(f"{name}: give either size or scale_factor")
-    lengths = input.shape[2:]
     if mode != "nearest":
         require_floating(name, input)
+    lengths = input.shape[2:]
+    sizes, ratios = _new_lengths(name, lengths, size, scale_factor)
+    if recompute_scale_factor:
+        ratios = [Fraction(n, out) for n, out in zip(lengths, sizes, strict=True)]
+    each = zip(sizes, lengths, ratios, strict=True)
+    return _mixed(input, [windows.resizing(*one, mode, bool(align_corners)) for one in each])
 
-    def each(value: Any) -> list:
-        return list(value) if isinstance(value, Sequence) else [value] * len(lengths)
 
-    if size is not None:
-        sizes = each(size)
-    else:
-        scales = each(scale_factor)
-        sizes = [int(np.floor(n * scale)) for n, scale in zip(lengths, scales, strict=True)]
+def _new_lengths(
+    name: str, lengths: Sequence[int], size: Any, scale_factor: Any
+) -> tuple[list[int], list[Fraction]]:
+    """The lengths of the axes of pixels, and how many old pixels go into a new one."""
+    given = scale_factor if size is None else size
+    given = list(given) if isinstance(given, Sequence) else [given] * len(lengths)
+    sizes = given
+    if size is None:
+        sizes = [int(np.floor(n * scale)) for n, scale in zip(lengths, given, strict=True)]
     if min(sizes) < 1 or min(lengths) < 1:
         raise ValueError(f"{name}: cannot make {tuple(sizes)} pixels of {tuple(lengths)}")
-    if size is not None or recompute_scale_factor:
-        ratios = [Fraction(n, out) for n, out in zip(lengths, sizes, strict=True)]
-    else:  # the simple fraction that the number was, such as 2/3, or as good as the number
-        ratios = [1 / Fraction(scale).limit_denominator(1 << 20) for scale in scales]
-    return _mixed(
-        input,
-        [
-            windows.resizing(out, n, ratio, mode, bool(align_corners))
-            for out, n, ratio in zip(sizes, lengths, ratios, strict=True)
-        ],
-    )
+    if size is None:  # the simple fraction that the number was, such as 2/3, or as good as it
+        return sizes, [1 / Fraction(scale).limit_denominator(1 << 20) for scale in given]
+    return sizes, [Fraction(n, out) for n, out in zip(lengths, sizes, strict=True)]
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:

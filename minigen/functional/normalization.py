@@ -35,9 +35,17 @@ def _channels(values: Tensor, ndim: int) -> Tensor:
 def _batch_norm_pullback(
     g: Tensor, input: Tensor, weight: Tensor | None, mean: Array, rstd: Array, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """With x̂ = (x − mean)·rstd over m elements a channel, and γ the weight:
+    """With x̂ = (x − mean)·rstd over m elements a channel, y = γ·x̂ + b and rstd = (var + ε)^−½:
 
     ∂b = Σ g,   ∂γ = Σ g·x̂,   ∂x = γ·rstd·(g − ∂b/m − x̂·∂γ/m)
+
+    The first two are read off y. When x changes by dx, its spread changes too, by
+    d var = 2·mean((x − mean)·dx), and so d rstd = −½·rstd³·d var = −rstd²·mean(x̂·dx). In all
+
+    dx̂ = rstd·(dx − mean dx) + (x − mean)·d rstd = rstd·(dx − mean dx − x̂·mean(x̂·dx)).
+
+    As a matrix this is symmetric. So its transpose, which takes γ·g to ∂x, is the same formula with
+    γ·g for dx, and its means are ∂b/m and ∂γ/m.
     """
     if not is_grad_enabled():
         arrays = kernels.batch_norm_gradients(
@@ -82,28 +90,15 @@ def batch_norm(
 
     When training, mean and variance are the batch's own, and the running ones move towards them
     in place by the share `momentum` (towards the unbiased variance, as in PyTorch); an empty batch
-    leaves them as they are. Otherwise the
-    running ones are used.
+    leaves them as they are. Otherwise the running ones are used.
 
     Raises:
         ValueError: shapes do not fit; a single value for each channel when training; no running
             statistics when not training.
         TypeError: dtypes differ, or are not of floating-point numbers.
     """
-    if input.ndim < 2:
-        raise ValueError(f"batch_norm: expected input (N, C, …), got {input.shape}")
-    c = input.shape[1]
-    named = {
-        "running_mean": running_mean,
-        "running_var": running_var,
-        "weight": weight,
-        "bias": bias,
-    }
-    for name, t in named.items():
-        if t is not None and t.shape != (c,):
-            raise ValueError(f"batch_norm: expected {name} {(c,)}, got {t.shape}")
-    require_floating("batch_norm", input)
-    same_dtype("batch_norm", input=input, **named)
+    running = {"running_mean": running_mean, "running_var": running_var}
+    _, c = _examples_and_channels("batch_norm", input, weight, bias, **running)
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError(
@@ -120,12 +115,12 @@ def batch_norm(
         )
     data = input.array
     mean, var = kernels.moments(data.astype(FLOAT32) if data.dtype == FLOAT16 else data)
-    for running, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
-        if running is not None:
-            kept = running.array
+    for seen, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
+        if seen is not None:
+            kept = seen.array
             kept *= 1 - momentum
             kept += momentum * batch
-            increment_version(running)
+            increment_version(seen)
     rstd = 1 / np.sqrt(var + eps)
     return _batch_norm(input, weight, bias, mean=mean, rstd=rstd, eps=eps)
 
@@ -146,7 +141,7 @@ def _with_running(
 
 
 def _standardize_pullback(g: Tensor, input: Tensor, y: Tensor, dims, eps) -> Tensor:
-    """rstd·(g − mean g − y·mean(g·y)), where rstd is a function of the input too."""
+    """rstd·(g − mean g − y·mean(g·y)), as for batch norm, where rstd is a function of the input."""
     centred = input - input.mean(dims, keepdim=True)
     rstd = ((centred * centred).mean(dims, keepdim=True) + eps) ** -0.5
     return rstd * (g - g.mean(dims, keepdim=True) - y * (g * y).mean(dims, keepdim=True))
