@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 Dims = int | Sequence[int] | None
+Pair = int | tuple[int, int]
 SEQUENCES = (tuple, list)  # to make `tuple | list` anew takes as long as the rest of `sizes`
 
 
@@ -97,6 +98,12 @@ def lengths(name: str, arguments: Sequence[Any]) -> tuple[int, ...]:
     if min(shape, default=0) < 0:
         raise ValueError(f"{name}: an axis cannot have a negative length: {shape}")
     return shape
+
+
+def windows_along(n: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """At how many places a window fits on an axis of length n:
+    ⌊(n + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1."""
+    return (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
 def pair(name: str, argument: str, value: Any, least: int) -> tuple[int, int]:

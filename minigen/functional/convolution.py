@@ -16,7 +16,7 @@ from typing import Any
 
 from minigen.backend import Array
 from minigen.functional import moves
-from minigen.functional.arguments import pair
+from minigen.functional.arguments import Pair, pair, windows_along
 from minigen.functional.image import batched, pad, pooled_size
 from minigen.functional.linear import same_dtype
 from minigen.kernels import convolution as kernels
@@ -26,7 +26,6 @@ from minigen.tensor import Tensor
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "max_pool2d"]
 
-Pair = int | tuple[int, int]
 Geometry = tuple  # stride, padding, dilation (pairs) and groups
 
 
@@ -125,8 +124,7 @@ def conv2d(
         pair("conv2d", "padding", padding, 0),
         pair("conv2d", "dilation", dilation, 1),
     )
-    spans = zip(input.shape[2:], weight.shape[2:], *how, strict=True)
-    size = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in spans)
+    size = tuple(map(windows_along, input.shape[2:], weight.shape[2:], *how))
     if min(size) < 1:
         raise ValueError(
             f"conv2d: the filter {weight.shape[2:]} with dilation {how[2]} is larger than the "

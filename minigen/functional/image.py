@@ -11,7 +11,7 @@ import numpy as np
 
 from minigen.backend import Array, namespace, require_fit
 from minigen.functional import moves
-from minigen.functional.arguments import pair, refuse, require_floating
+from minigen.functional.arguments import Pair, pair, refuse, require_floating, windows_along
 from minigen.halves import in_float32
 from minigen.kernels import windows
 from minigen.operation import operation
@@ -21,8 +21,6 @@ __all__ = [
     "adaptive_avg_pool2d", "avg_pool2d", "fold", "interpolate", "pad", "pixel_shuffle",
     "pixel_unshuffle", "unfold",
 ]  # fmt: skip
-
-Pair = int | tuple[int, int]
 
 
 @operation(
@@ -65,8 +63,7 @@ def pooled_size(
         raise ValueError(f"{name}: padding {padding} is more than half of the window {kernel}")
     size = []
     for n, k, s, p, d in zip(shape, kernel, stride, padding, dilation, strict=True):
-        span = n + 2 * p - d * (k - 1) - 1
-        out = (-(-span // s) if ceil_mode else span // s) + 1
+        out = windows_along(n + (s - 1 if ceil_mode else 0), k, s, p, d)
         if ceil_mode and (out - 1) * s >= n + p:  # would start in the padding on the right
             out -= 1
         size.append(out)
@@ -325,7 +322,7 @@ def _patch_geometry(
         pair(name, "stride", stride, 1),
     )
     spans = zip(shape, *how, strict=True)
-    size = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in spans)
+    size = tuple(windows_along(n, k, s, p, d) for n, k, d, p, s in spans)
     if min(size) < 1:
         raise ValueError(f"{name}: the window {how[0]} is larger than the image {tuple(shape)}")
     return size, how

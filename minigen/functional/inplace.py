@@ -3,6 +3,7 @@ memory changed, and a pullback that still needs the old values refuses."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -85,7 +86,7 @@ def zero_(self: Tensor) -> Tensor:
     return fill_(self, 0)
 
 
-def _in_place(name: str, symbol: str, function: Callable[..., Tensor]) -> Any:
+def _in_place(name: str, write: Callable, function: Callable[..., Tensor]) -> Any:
     def method(self: Tensor, other: Any, **options: Any) -> Tensor:
         array = _single(name, _writable(name, self, other))
         value = _raw(name, other, array.dtype if array.dtype.kind in "iu" else None)
@@ -96,14 +97,7 @@ def _in_place(name: str, symbol: str, function: Callable[..., Tensor]) -> Any:
                 raise TypeError(f"{name}: {self.dtype} cannot hold the result, {y.dtype}")
             return copy_(self, y)
         try:
-            if symbol == "+":
-                array += value
-            elif symbol == "-":
-                array -= value
-            elif symbol == "*":
-                array *= value
-            else:
-                array /= value
+            write(array, value)
         except TypeError as error:  # NumPy's speaks of casting rules
             raise TypeError(f"{name}: {array.dtype} cannot hold the result") from error
         increment_version(self)
@@ -111,14 +105,13 @@ def _in_place(name: str, symbol: str, function: Callable[..., Tensor]) -> Any:
 
     method.__name__ = name
     method.__doc__ = (
-        f"self {symbol}= other, in the tensor's own memory; not recorded. Options are those of "
-        f"`{function.__name__}`."
+        f"`{function.__name__}` in the tensor's own memory, with its options; not recorded."
     )
     return method
 
 
-add_, sub_ = _in_place("add_", "+", add), _in_place("sub_", "-", sub)
-mul_, div_ = _in_place("mul_", "*", mul), _in_place("div_", "/", div)
+add_, sub_ = _in_place("add_", operator.iadd, add), _in_place("sub_", operator.isub, sub)
+mul_, div_ = _in_place("mul_", operator.imul, mul), _in_place("div_", operator.itruediv, div)
 
 
 def normal_(

@@ -23,9 +23,13 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _reduced(name: str, loss: Tensor, reduction: str) -> Tensor:
+def _require_reduction(name: str, reduction: str) -> None:
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+
+
+def _reduced(name: str, loss: Tensor, reduction: str) -> Tensor:
+    _require_reduction(name, reduction)
     return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
 
@@ -213,8 +217,7 @@ def _class_axis(
     name: str, input: Tensor, weight: Tensor | None, reduction: str
 ) -> tuple[int, int, Tensor | float]:
     """The axis of classes, how many there are, and their weights shaped to meet the input."""
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+    _require_reduction(name, reduction)
     dim = 0 if input.ndim == 1 else 1
     if input.ndim == 0 or (weight is not None and weight.shape != input.shape[dim : dim + 1]):
         raise ValueError(f"{name}: expected input (N, C, …) and weight (C,), got {input.shape}")

@@ -100,10 +100,7 @@ def batch_norm(
     running = {"running_mean": running_mean, "running_var": running_var}
     _, c = _examples_and_channels("batch_norm", input, weight, bias, **running)
     if not training:
-        if running_mean is None or running_var is None:
-            raise ValueError(
-                "batch_norm: without training, running_mean and running_var are needed"
-            )
+        _require_running("batch_norm", "training", running)
         return _with_running(input, running_mean, running_var, weight, bias, eps)
     if not input.numel():
         return _channelwise(input, weight, bias)
@@ -125,14 +122,14 @@ def batch_norm(
     return _batch_norm(input, weight, bias, mean=mean, rstd=rstd, eps=eps)
 
 
+def _require_running(name: str, otherwise: str, running: dict[str, Tensor | None]) -> None:
+    if any(t is None for t in running.values()):
+        raise ValueError(f"{name}: without {otherwise}, {' and '.join(running)} are needed")
+
+
 @in_float32
 def _with_running(
-    input: Tensor,
-    mean: Tensor,
-    var: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    eps: float,
+    input: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
     scale = (var + eps) ** -0.5
     scale = scale if weight is None else scale * weight
@@ -240,11 +237,8 @@ def instance_norm(
     name, running = "instance_norm", {"running_mean": running_mean, "running_var": running_var}
     _examples_and_channels(name, input, weight, bias, **running)
     if not use_input_stats:
-        if running_mean is None or running_var is None:
-            raise ValueError(
-                f"{name}: without use_input_stats, running_mean and running_var are needed"
-            )
-        return batch_norm(input, running_mean, running_var, weight, bias, eps=eps)
+        _require_running(name, "use_input_stats", running)
+        return _with_running(input, running_mean, running_var, weight, bias, eps)
     axes, pixels = tuple(range(2, input.ndim)), math.prod(input.shape[2:])
     if pixels == 1:
         raise ValueError(f"{name}: more than one pixel is needed, not {input.shape}")

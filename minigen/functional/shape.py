@@ -269,10 +269,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         ) from None
     if indices.dtype.kind not in "iu":
         raise TypeError(f"take_along_dim: indices must hold integers, not {indices.dtype}")
-    input, indices = (
-        input.expand(*[n for n, _ in lengths]),
-        indices.expand(*[m for _, m in lengths]),
-    )
+    input = input.expand(*[n for n, _ in lengths])
+    indices = indices.expand(*[m for _, m in lengths])
     return moves.gather(input, indices, dim=dim)
 
 
@@ -284,10 +282,8 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: None = None) ->
         IndexError: an entry is negative or out of range.
     """
     refuse("index_select", out=out)
-    dim, entries = (
-        axis("index_select", dim, input.ndim),
-        _entries("index_select", index, input, dim),
-    )
+    dim = axis("index_select", dim, input.ndim)
+    entries = _entries("index_select", index, input, dim)
     if not input.ndim:  # one element, of which one is taken
         if len(entries) != 1:
             raise ValueError(f"index_select: one entry of a tensor without axes, not {index.shape}")

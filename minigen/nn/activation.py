@@ -7,27 +7,37 @@ from minigen.functional.arguments import refuse
 from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
+__all__ = [
+    "ELU", "GELU", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "ReLU", "SELU", "SiLU",
+    "Sigmoid", "Softmax", "Softplus", "Tanh",
+]  # fmt: skip
 
-class ReLU(Module):
-    """max(0, input)"""
+
+class _NotInPlace(Module):
+    """What PyTorch can also write over its input. Here the result is a new tensor.
+
+    Raises:
+        NotImplementedError: it is to be written in place.
+    """
 
     def __init__(self, inplace: bool = False):
         super().__init__()
-        refuse("ReLU", inplace=inplace)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """See `functional.relu`."""
-        return F.relu(input)
+        refuse(type(self).__name__, inplace=inplace)
 
 
-class LeakyReLU(Module):
+class ReLU(_NotInPlace):
+    """max(0, input)"""
+
+    forward = staticmethod(F.relu)
+
+
+class LeakyReLU(_NotInPlace):
     """input where it is positive, else negative_slope · input (Maas et al. 2013)"""
 
     _shown = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False):
-        super().__init__()
-        refuse("LeakyReLU", inplace=inplace)
+        super().__init__(inplace)
         self.negative_slope = negative_slope
 
     def forward(self, input: Tensor) -> Tensor:
@@ -38,17 +48,13 @@ class LeakyReLU(Module):
 class Tanh(Module):
     """The hyperbolic tangent"""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """See `functional.tanh`."""
-        return F.tanh(input)
+    forward = staticmethod(F.tanh)
 
 
 class Sigmoid(Module):
     """1 / (1 + e^−input)"""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """See `functional.sigmoid`."""
-        return F.sigmoid(input)
+    forward = staticmethod(F.sigmoid)
 
 
 class Softplus(Module):
@@ -65,14 +71,13 @@ class Softplus(Module):
         return F.softplus(input, self.beta, self.threshold)
 
 
-class ELU(Module):
+class ELU(_NotInPlace):
     """input where it is positive, else alpha · (e^input − 1) (Clevert et al. 2016)"""
 
     _shown = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False):
-        super().__init__()
-        refuse("ELU", inplace=inplace)
+        super().__init__(inplace)
         self.alpha = alpha
 
     def forward(self, input: Tensor) -> Tensor:
@@ -80,28 +85,16 @@ class ELU(Module):
         return F.elu(input, self.alpha)
 
 
-class SELU(Module):
+class SELU(_NotInPlace):
     """ELU, scaled so that mean 0 and variance 1 are kept (Klambauer et al. 2017)"""
 
-    def __init__(self, inplace: bool = False):
-        super().__init__()
-        refuse("SELU", inplace=inplace)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """See `functional.selu`."""
-        return F.selu(input)
+    forward = staticmethod(F.selu)
 
 
-class SiLU(Module):
+class SiLU(_NotInPlace):
     """input · σ(input), also called swish (Elfwing et al. 2017)"""
 
-    def __init__(self, inplace: bool = False):
-        super().__init__()
-        refuse("SiLU", inplace=inplace)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """See `functional.silu`."""
-        return F.silu(input)
+    forward = staticmethod(F.silu)
 
 
 class GELU(Module):
@@ -119,14 +112,13 @@ class GELU(Module):
         return F.gelu(input, self.approximate)
 
 
-class Hardtanh(Module):
+class Hardtanh(_NotInPlace):
     """The input, but at least min_val and at most max_val"""
 
     _shown = ("min_val", "max_val")
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False):
-        super().__init__()
-        refuse("Hardtanh", inplace=inplace)
+        super().__init__(inplace)
         self.min_val, self.max_val = min_val, max_val
 
     def forward(self, input: Tensor) -> Tensor:
@@ -137,9 +129,7 @@ class Hardtanh(Module):
 class LogSigmoid(Module):
     """log(1 / (1 + e^−input))"""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """See `functional.logsigmoid`."""
-        return F.logsigmoid(input)
+    forward = staticmethod(F.logsigmoid)
 
 
 class Softmax(Module):

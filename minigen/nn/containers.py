@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from minigen.nn.module import Module
 
+__all__ = ["ModuleList", "Sequential"]
+
 
 class _Ordered(Module):
     """Modules by position. One that is held twice counts twice here, though its parameters are

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigen import functional as F
-from minigen.functional.arguments import pair, refuse
+from minigen.functional.arguments import Pair, pair, refuse
 from minigen.nn import init
 from minigen.nn.module import Module, blank_parameter
 from minigen.tensor import Tensor
 
-Pair = int | tuple[int, int]
+__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
 
 
 class _Convolution(Module):

@@ -7,6 +7,8 @@ from minigen.functional.arguments import refuse
 from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
+__all__ = ["Dropout", "Dropout2d"]
+
 
 class Dropout(Module):
     """When training, each element set to 0 with probability p and the others divided by 1 − p

@@ -11,6 +11,8 @@ from minigen.nn import init
 from minigen.nn.module import Module, blank_parameter
 from minigen.tensor import Tensor
 
+__all__ = ["Embedding"]
+
 
 class Embedding(Module):
     """Rows of a table, from N(0, 1) at first.

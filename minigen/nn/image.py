@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minigen import functional as F
+from minigen.functional.arguments import Pair
 from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
-Pair = int | tuple[int, int]
+__all__ = [
+    "Fold", "PixelShuffle", "PixelUnshuffle", "ReflectionPad2d", "ReplicationPad2d", "Unfold",
+    "Upsample", "ZeroPad2d",
+]  # fmt: skip
 
 
 class Upsample(Module):

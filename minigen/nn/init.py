@@ -22,20 +22,14 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     Raises:
         ValueError: an unknown name.
     """
-    if nonlinearity in ("linear", "conv2d", "conv_transpose2d", "sigmoid"):
-        return 1.0
-    if nonlinearity == "tanh":
-        return 5 / 3
-    if nonlinearity == "relu":
-        return math.sqrt(2)
-    if nonlinearity == "leaky_relu":
-        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
-    if nonlinearity == "selu":
-        return 3 / 4
-    raise ValueError(
-        "nonlinearity must be 'linear', 'conv2d', 'conv_transpose2d', 'sigmoid', 'tanh', 'relu', "
-        f"'leaky_relu' or 'selu', not {nonlinearity!r}"
-    )
+    slope = 0.01 if param is None else param
+    gains = dict.fromkeys(("linear", "conv2d", "conv_transpose2d", "sigmoid"), 1.0)
+    gains |= {"tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
+    gains["leaky_relu"] = math.sqrt(2 / (1 + slope**2))
+    if nonlinearity not in gains:
+        known = ", ".join(map(repr, gains))
+        raise ValueError(f"nonlinearity must be one of {known}, not {nonlinearity!r}")
+    return gains[nonlinearity]
 
 
 @no_grad()

@@ -10,6 +10,8 @@ from minigen.nn import init
 from minigen.nn.module import Module, blank_parameter
 from minigen.tensor import Tensor
 
+__all__ = ["Bilinear", "Identity", "Linear"]
+
 
 class Linear(Module):
     """input · weightᵀ + bias, both from U(±1/√in_features) at first.
@@ -17,6 +19,8 @@ class Linear(Module):
     Shapes: (…, in_features) -> (…, out_features); weight (out_features, in_features), bias
     (out_features,).
     """
+
+    _shown = ("in_features", "out_features", "bias")
 
     def __init__(
         self,
@@ -40,13 +44,6 @@ class Linear(Module):
         """(…, in_features) -> (…, out_features)"""
         return F.linear(input, self.weight, self.bias)
 
-    def extra_repr(self) -> str:
-        """The sizes."""
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, "
-            f"bias={self.bias is not None}"
-        )
-
 
 class Bilinear(Module):
     """Output o is input1ᵀ · weight[o] · input2 + bias[o], both from U(±1/√in1_features) at first.
@@ -54,6 +51,8 @@ class Bilinear(Module):
     Shapes: (…, in1_features) and (…, in2_features) -> (…, out_features); weight (out_features,
     in1_features, in2_features), bias (out_features,).
     """
+
+    _shown = ("in1_features", "in2_features", "out_features", "bias")
 
     def __init__(
         self,
@@ -81,13 +80,6 @@ class Bilinear(Module):
     def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
         """(…, in1_features) and (…, in2_features) -> (…, out_features)"""
         return F.bilinear(input1, input2, self.weight, self.bias)
-
-    def extra_repr(self) -> str:
-        """The sizes."""
-        return (
-            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
-            f"out_features={self.out_features}, bias={self.bias is not None}"
-        )
 
 
 class Identity(Module):

@@ -7,6 +7,11 @@ from minigen.functional.arguments import refuse
 from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
+__all__ = [
+    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "GaussianNLLLoss", "KLDivLoss", "L1Loss",
+    "MSELoss", "NLLLoss", "SmoothL1Loss",
+]  # fmt: skip
+
 
 class _Loss(Module):
     """What all losses share: their values are reduced by `mean`, `sum` or not at all (`none`)."""

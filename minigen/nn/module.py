@@ -17,6 +17,8 @@ from minigen.modes import no_grad
 from minigen.sparse import SparseRows
 from minigen.tensor import Tensor
 
+__all__ = ["Module", "Parameter"]
+
 
 class Parameter(Tensor):
     """A tensor that a module owns and an optimiser changes.
@@ -66,7 +68,8 @@ class Module:
 
     training: bool
     _hooks: tuple[list[Callable], list[Callable]] | None = None  # before and after forward
-    _shown: tuple[str, ...] = ()  # names of the options that stand in the module's line
+    _shown: tuple[str, ...] = ()  # names of the options that stand in the module's line,
+    _unnamed = 0  # the first so many of them without their names
     _unaveraged: tuple[str, ...] = ()  # buffers that a mean of several would not be one of
 
     def __init__(self):
@@ -419,7 +422,11 @@ class Module:
 
     def extra_repr(self) -> str:
         """What stands in the parentheses of this module's line."""
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
+        values = {name: getattr(self, name) for name in self._shown}
+        if "bias" in values:
+            values["bias"] = self.bias is not None
+        alone = self._shown[: self._unnamed]
+        return ", ".join(f"{v!r}" if n in alone else f"{n}={v!r}" for n, v in values.items())
 
     def __repr__(self) -> str:
         lines = self.extra_repr().split("\n") if self.extra_repr() else []

@@ -13,9 +13,13 @@ from minigen.nn import init
 from minigen.nn.module import Module, blank_parameter
 from minigen.tensor import Tensor
 
+__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d", "LayerNorm"]
+
 
 class _Affine(Module):
     """What all of them share: a weight and a bias, or none."""
+
+    _unnamed = 1
 
     def _own(
         self, shape: tuple[int, ...], affine: bool, bias: bool, device: str | None, dtype: Any
@@ -53,6 +57,7 @@ class BatchNorm2d(_Affine):
         bias: whether there is a bias, if `affine`.
     """
 
+    _shown = ("num_features", "eps", "momentum", "affine", "bias", "track_running_stats")
     _shapes = {4: "(N, {}, H, W)"}
 
     def __init__(
@@ -110,13 +115,6 @@ class BatchNorm2d(_Affine):
             input, *running, self.weight, self.bias, use_batch, momentum or 0.0, self.eps
         )
 
-    def extra_repr(self) -> str:
-        """The options."""
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
-        )
-
 
 class BatchNorm1d(BatchNorm2d):
     """Each feature of a batch of vectors, or channel of a batch of sequences, normalised as by
@@ -138,6 +136,8 @@ class InstanceNorm2d(_Affine):
     Raises:
         NotImplementedError: track_running_stats.
     """
+
+    _shown = BatchNorm2d._shown
 
     def __init__(
         self,
@@ -169,8 +169,6 @@ class InstanceNorm2d(_Affine):
         y = F.instance_norm(images, weight=self.weight, bias=self.bias, eps=self.eps)
         return y.squeeze(0) if input.ndim == 3 else y
 
-    extra_repr = BatchNorm2d.extra_repr
-
 
 class LayerNorm(_Affine):
     """The last axes of each example shifted and scaled to mean 0 and variance 1, then by weight
@@ -178,6 +176,8 @@ class LayerNorm(_Affine):
 
     Shapes: (…, *normalized_shape) -> the same; weight and bias normalized_shape.
     """
+
+    _shown = ("normalized_shape", "eps", "elementwise_affine", "bias")
 
     def __init__(
         self,
@@ -199,13 +199,6 @@ class LayerNorm(_Affine):
         """The shape stays."""
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
-    def extra_repr(self) -> str:
-        """The options."""
-        return (
-            f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
-        )
-
 
 class GroupNorm(_Affine):
     """The channels of each example in groups, each shifted and scaled to mean 0 and variance 1,
@@ -216,6 +209,8 @@ class GroupNorm(_Affine):
     Raises:
         ValueError: num_groups does not divide num_channels.
     """
+
+    _shown, _unnamed = ("num_groups", "num_channels", "eps", "affine", "bias"), 2
 
     def __init__(
         self,
@@ -241,10 +236,3 @@ class GroupNorm(_Affine):
     def forward(self, input: Tensor) -> Tensor:
         """The shape stays."""
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
-
-    def extra_repr(self) -> str:
-        """The options."""
-        return (
-            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
-            f"bias={self.bias is not None}"
-        )

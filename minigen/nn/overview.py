@@ -12,6 +12,8 @@ from minigen.modes import no_grad
 from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
+__all__ = ["summary"]
+
 BATCH = 2  # batch norm without running statistics needs more than one image
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from minigen import functional as F
+from minigen.functional.arguments import Pair
 from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
-Pair = int | tuple[int, int]
+__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"]
 
 
 class MaxPool2d(Module):

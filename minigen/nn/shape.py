@@ -8,6 +8,8 @@ from minigen import functional as F
 from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
+__all__ = ["Flatten", "Unflatten"]
+
 
 class Flatten(Module):
     """The axes from start_dim to end_dim merged into one: (N, C, H, W) -> (N, C·H·W)."""
