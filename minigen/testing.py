@@ -5,22 +5,18 @@ They need `hypothesis`, which `pip install minigen[test]` brings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 
 from minigen.tensor import Tensor
-
-Shape = tuple[int, ...]
 
 
 def shapes(min_dims: int = 0, max_dims: int = 4, min_side: int = 1, max_side: int = 4) -> Any:
     """Shapes, as tuples."""
-    return st.lists(st.integers(min_side, max_side), min_size=min_dims, max_size=max_dims).map(
-        tuple
-    )
+    return array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=max_side)
 
 
 @st.composite
@@ -74,14 +70,7 @@ def tensors(shape: Any = None, *, requires_grad: bool = True, **options: Any) ->
     return arrays(shape, **options).map(lambda a: Tensor(a, requires_grad=requires_grad))
 
 
-@st.composite
-def broadcastable(
-    draw: Any, count: int = 2, max_dims: int = 3, max_side: int = 3
-) -> Sequence[Shape]:
-    """Shapes that broadcast against each other."""
-    full = draw(shapes(0, max_dims, 1, max_side))
-    result = []
-    for _ in range(count):
-        lead = draw(st.integers(0, len(full)))
-        result.append(tuple(draw(st.sampled_from([1, n])) for n in full[lead:]))
-    return tuple(result)
+def broadcastable(count: int = 2, max_dims: int = 3, max_side: int = 3) -> Any:
+    """Tuples of shapes that broadcast against each other."""
+    found = mutually_broadcastable_shapes(num_shapes=count, max_dims=max_dims, max_side=max_side)
+    return found.map(lambda shapes: shapes.input_shapes)

@@ -1,4 +1,9 @@
-"""Pooling by averages, resizing, padding and patches: linear maps, and their mirror images."""
+"""Pooling by averages, resizing, padding and patches: linear maps, and their mirror images.
+
+Shapes are PyTorch's, (N, C, H, W), but in memory the order is N, H, W, C: a pixel is a row of its
+channels, so that a convolution is a matrix product of rows (`kernels/convolution.py`) and what
+reads pixels side by side, as all of these do, moves whole rows.
+"""
 
 from __future__ import annotations
 

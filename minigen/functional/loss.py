@@ -120,7 +120,8 @@ def binary_cross_entropy_with_logits(
     if pos_weight is None:
         loss = _bernoulli_nll(input, target)
     else:
-        # −log σ(x) = log(1 + e⁻ˣ) and −log(1 − σ(x)) = x + log(1 + e⁻ˣ)
+        # σ(x) = 1 / (1 + e⁻ˣ), so −log σ(x) = log(1 + e⁻ˣ) = softplus(−x), without the overflow
+        # of a σ(x) that is rounded to 0. And 1 − σ(x) is e⁻ˣ·σ(x), so −log of it is x more.
         share = 1 + (pos_weight - 1) * target
         loss = (1 - target) * input + share * softplus(-input, threshold=float("inf"))
     return _reduced(name, loss if weight is None else loss * weight, reduction)
