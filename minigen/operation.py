@@ -65,10 +65,10 @@ class Operation:
         self.inputs = [p.name for p in positional]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in positional)
         self.signature = inspect.Signature(positional)
-        for name in RESERVED & {*self.inputs}:
+        for name in (RESERVED | operation.__kwdefaults__.keys()) & {*self.inputs}:
             raise TypeError(
-                f"{self.name}: an input cannot be called {name!r}, since a pullback that names "
-                f"{name!r} means another thing; give the input another name"
+                f"{self.name}: an input cannot be called {name!r}, which means another thing to "
+                "its pullbacks or to `operation`; give the input another name"
             )
         for name in pullbacks.keys() - {*self.inputs}:
             raise TypeError(f"{self.name}: a pullback for {name!r}, which is no input of the value")

@@ -244,6 +244,9 @@ a row that is named twice counts once | functional_values
 width and height for height and width | functional_values
 - return values if len(values) == 2
 + return values[::-1] if len(values) == 2
+the last place is one too many | functional_values
+- <= places.max() < length
++ <= places.max() <= length
 # functional/pointwise.py
 a sign: the second input of a difference | sub
 - other=lambda g: -g)
@@ -327,8 +330,8 @@ an array as an index is not copied | doors
 -             k = as_array(k).copy()
 +             k = as_array(k)
 places count from the end | functional_extremes
-- not 0 <= index.min() <= index.max() < length
-+ not -length <= index.min() <= index.max() < length
+- if out_of_range(index, length):
++ if out_of_range(index % length, length):
 a gather of fewer rows is a fault | functional_values
 - n > m and i != dim for
 + n != m and i != dim for

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import valid_tuple_axes
 
 import minigen
 from minigen import Tensor
@@ -153,8 +154,7 @@ def a_dim(draw: Any, ndim: int) -> int:
 
 def some_dims(draw: Any, ndim: int, *names_of_all: Any) -> Any:
     """One axis, several, or one of the ways to say all."""
-    several = draw(st.lists(st.sampled_from(range(max(ndim, 1))), unique=True, min_size=1))
-    several = tuple(d - max(ndim, 1) if one_of(draw, True, False) else d for d in several)
+    several = draw(valid_tuple_axes(max(ndim, 1), min_size=1))
     return one_of(draw, *names_of_all, a_dim(draw, ndim), several)
 
 
@@ -285,14 +285,14 @@ def pieces(draw, sections):
 @call
 def turned(draw):
     x = draw(arrays(shapes(1)))
-    return x, tuple(draw(st.lists(st.sampled_from(range(x.ndim)), unique=True, min_size=1)))
+    return x, draw(valid_tuple_axes(x.ndim, min_size=1))
 
 
 @call
 def rolled(draw):
     x = draw(arrays(shapes(1)))
-    dims = draw(st.lists(st.sampled_from(range(x.ndim)), unique=True, min_size=1))
-    several = (tuple(whole(draw, -5, 5) for _ in dims), tuple(dims))
+    dims = draw(valid_tuple_axes(x.ndim, min_size=1))
+    several = (tuple(whole(draw, -5, 5) for _ in dims), dims)
     return x, *one_of(draw, (whole(draw, -5, 5),), (whole(draw, -5, 5), dims[0]), several)
 
 

@@ -49,7 +49,7 @@ def test_an_operation_that_should_have_said_that_it_broadcasts_is_told_what_to_w
         times(x, w).sum().backward()
 
 
-@pytest.mark.parametrize("name", ["y", "shape", "dtype", "needs"])
+@pytest.mark.parametrize("name", ["y", "shape", "dtype", "needs", "view", "joint", "flops"])
 def test_a_name_that_means_something_else_in_a_pullback_is_refused(name):
     value = eval(f"lambda {name}: {name}")
     with pytest.raises(TypeError, match=f"an input cannot be called '{name}'.* another name"):

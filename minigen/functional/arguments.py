@@ -6,6 +6,8 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from minigen.backend import Array, on_host
+
 Dims = int | Sequence[int] | None
 Pair = int | tuple[int, int]
 SEQUENCES = (tuple, list)  # to make `tuple | list` anew takes as long as the rest of `sizes`
@@ -34,6 +36,24 @@ def require_floating(name: str, input: Any) -> None:
         raise TypeError(
             f"{name}: needs floating-point numbers, not {input.dtype}; convert with to()"
         )
+
+
+def require_integers(name: str, **tensors: Any) -> None:
+    """Refuse tensors of other numbers, given by what they are called.
+
+    Raises:
+        TypeError: names the first.
+    """
+    for what, x in tensors.items():
+        if x.dtype.kind not in "iu":
+            raise TypeError(f"{name}: {what} must hold integers, not {x.dtype}")
+
+
+def out_of_range(places: Array, length: int) -> bool:
+    """Whether one is no place on an axis of that length, counted from 0. On a GPU, where looking
+    would mean waiting, nobody looks."""
+    some = on_host(places) and places.size
+    return bool(some and not 0 <= places.min() <= places.max() < length)
 
 
 def axis(name: str, dim: int, ndim: int) -> int:

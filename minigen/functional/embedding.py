@@ -8,7 +8,7 @@ import numpy as np
 
 from minigen.backend import Array, namespace, on_host
 from minigen.functional import moves
-from minigen.functional.arguments import refuse
+from minigen.functional.arguments import out_of_range, refuse, require_integers
 from minigen.operation import operation
 from minigen.sparse import SparseRows
 from minigen.tape import is_grad_enabled
@@ -64,12 +64,11 @@ def embedding(
         IndexError: there is no such row. On a GPU, where looking would mean waiting, it is NaN.
     """
     refuse("embedding", max_norm=max_norm, scale_grad_by_freq=scale_grad_by_freq)
-    if input.dtype.kind not in "iu":
-        raise TypeError(f"embedding: input must hold integers, not {input.dtype}")
+    require_integers("embedding", input=input)
     if weight.ndim != 2:
         raise ValueError(f"embedding: expected weight (rows, dim), got {weight.shape}")
     count, rows = weight.shape[0], input.array
-    if on_host(rows) and rows.size and (rows.min() < 0 or rows.max() >= count):
+    if out_of_range(rows, count):
         raise IndexError(f"embedding: rows {rows.min()} to {rows.max()} of a table of {count}")
     if padding_idx is not None:
         if not -count <= padding_idx < count:
@@ -86,15 +85,13 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         TypeError: the tensor holds no integers.
         ValueError: one is negative or no class, or the number of classes cannot be told.
     """
-    if tensor.dtype.kind not in "iu":
-        raise TypeError(f"one_hot: needs integers, not {tensor.dtype}")
+    require_integers("one_hot", tensor=tensor)
     data = tensor.array
     if num_classes == -1:
         if not data.size:
             raise ValueError("one_hot: num_classes must be given for an empty tensor")
         num_classes = int(data.max()) + 1
-    # On a GPU, where looking would mean waiting, what is no class is a vector of zeros.
-    if on_host(data) and data.size and (data.min() < 0 or data.max() >= num_classes):
+    if out_of_range(data, num_classes):  # on a GPU what is no class is a vector of zeros
         raise ValueError(f"one_hot: {data.min()} to {data.max()}, but {num_classes} classes")
     xp = namespace(data)
     return Tensor((data[..., None] == xp.arange(num_classes)).astype(np.int64))

@@ -9,7 +9,7 @@ import numpy as np
 from minigen.backend import Array, namespace, on_host
 from minigen.functional import moves
 from minigen.functional.activation import log_softmax, softplus
-from minigen.functional.arguments import refuse, require_floating
+from minigen.functional.arguments import out_of_range, refuse, require_floating
 from minigen.functional.pointwise import abs, clamp, exp, log, log1p, sigmoid, weighted, where
 from minigen.functional.random import ones
 from minigen.halves import in_float32
@@ -187,7 +187,7 @@ def _nll(
     counts = valid.astype(log_p.dtype)
     if not on_host(index):
         counts[(index < 0) | (index >= classes)] = math.nan
-    elif index.size and (index.min() < 0 or index.max() >= classes):
+    elif out_of_range(index, classes):
         raise IndexError(f"{name}: targets must be classes from 0 to {classes - 1}")
     place = index.reshape(*expected[:dim], 1, *expected[dim:])
     valid = counts = Tensor(counts)

@@ -9,9 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import Array, as_array, is_array, on_host, to_device
+from minigen.backend import Array, as_array, is_array, to_device
 from minigen.functional import moves
-from minigen.functional.arguments import axis, lengths, refuse, sizes
+from minigen.functional.arguments import (
+    axis,
+    lengths,
+    out_of_range,
+    refuse,
+    require_integers,
+    sizes,
+)
 from minigen.halves import in_float32
 from minigen.operands import result_type
 from minigen.tensor import Tensor
@@ -216,8 +223,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
             waiting.
     """
     refuse("gather", sparse_grad=sparse_grad)
-    if index.dtype.kind not in "iu":
-        raise TypeError(f"gather: index must hold integers, not {index.dtype}")
+    require_integers("gather", index=index)
     dim = axis("gather", dim, input.ndim)
     if not index.numel():
         return moves.reshape(
@@ -238,13 +244,12 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 
 def require_places(name: str, index: Array, length: int) -> None:
-    """Refuse what is no place on an axis of that length: unlike `x[…]`, these operations do not
-    count from the end. On a GPU, where looking would mean waiting, nobody looks.
+    """Refuse what is `out_of_range`: unlike `x[…]`, these operations do not count from the end.
 
     Raises:
         IndexError: names the operation.
     """
-    if on_host(index) and index.size and not 0 <= index.min() <= index.max() < length:
+    if out_of_range(index, length):
         raise IndexError(
             f"{name}: {index.min()} to {index.max()} is out of bounds for an axis of length "
             f"{length}; places count from 0 here"
@@ -267,8 +272,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             f"take_along_dim: indices {indices.shape} do not broadcast to {input.shape} but for "
             f"axis {dim}"
         ) from None
-    if indices.dtype.kind not in "iu":
-        raise TypeError(f"take_along_dim: indices must hold integers, not {indices.dtype}")
+    require_integers("take_along_dim", indices=indices)
     input = input.expand(*[n for n, _ in lengths])
     indices = indices.expand(*[m for _, m in lengths])
     return moves.gather(input, indices, dim=dim)

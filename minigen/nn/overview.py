@@ -92,23 +92,15 @@ def _call(module: Module, inputs: Sequence[Tensor]) -> dict[Module, str]:
     """Call the module and see what each one inside it returns; leave everything as it was."""
     outputs: dict[Module, str] = {}
     modules = list(module.modules())
-    before = [(m, m.training, vars(m).get("forward")) for m in modules]
+    flags = [m.training for m in modules]
     stream = backend.default_generator.state_dict()
 
-    def observed(m: Module) -> Any:
-        forward = m.forward
+    def see(m: Module, args: tuple, output: Any) -> None:
+        outputs[m] = _shapes(output)
 
-        def observe(*args: Any, **kwargs: Any) -> Any:
-            output = forward(*args, **kwargs)
-            outputs[m] = _shapes(output)
-            return output
-
-        return observe
-
+    handles = [m.register_forward_hook(see) for m in modules]
     try:
         module.eval()
-        for m in modules:  # an attribute of the object hides the method of its class
-            vars(m)["forward"] = observed(m)
         with no_grad():
             module(*inputs)
     except Exception as error:
@@ -116,11 +108,9 @@ def _call(module: Module, inputs: Sequence[Tensor]) -> dict[Module, str]:
         error.add_note(f"summary called {type(module).__name__} with zeros: {shapes}")
         raise
     finally:
-        for m, training, forward in before:
+        for m, training, handle in zip(modules, flags, handles, strict=True):
             m.training = training
-            vars(m).pop("forward", None)
-            if forward is not None:
-                vars(m)["forward"] = forward
+            handle.remove()
         backend.default_generator.load_state_dict(stream)
     return outputs
 
