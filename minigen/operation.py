@@ -241,19 +241,17 @@ def operation(
             output `y`, or the `shape` and `dtype` that its result must have. The gradient of a leaf
             may be computed in another thread.
         joint: instead, one function that returns a gradient (or None) for every input, where they
-            share work (batch norm's sums over a channel) or one name stands for all inputs
-            (`*tensors` of `cat`); `needs` tells it which are wanted.
+            share work or one name stands for all, as `*tensors` of `cat`; `needs` tells it which
+            are wanted.
         flops: for `minigen.profile` a function `(y, …) -> int` of the output's array and the
             inputs and options that it names: how many multiplications and additions. Without it
             one counts for each element of the largest array, and none if `exact`.
-        elementwise: inputs broadcast and promote as in PyTorch. Where an input was repeated along
-            an axis, each copy has a gradient, and they are summed: so the pullbacks may be
-            formulas of a single number. It is not implied by `input * other` in the value.
+        elementwise: inputs broadcast and promote as in PyTorch; gradients are summed over the
+            axes along which an input was broadcast. That the value can do it is not enough.
         each: the value works on each element by itself, as it does if `elementwise`: on a GPU its
             result then lies in memory as its inputs do. For what has no pullback, such as `==`.
-        floating: integers become float32 first, for values that are no integers (`exp`).
-        view: the output may share memory with the first input, as `reshape`'s does. Changes in
-            place are then counted for both, so that no pullback takes new values for old.
+        floating: integers become float32 first.
+        view: the output may share memory with the first input.
         exact: the value only moves or chooses elements, as a view does. Any other operation on
             float16 computes in float32, value and pullbacks.
 
