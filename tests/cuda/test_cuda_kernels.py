@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigen
-from minigen.backend import Generator
 from minigen.kernels import normalization as on_numpy
 from minigen.kernels import random as masks
 from minigen.kernels.cuda import launch, normalization, optim, random
@@ -39,47 +38,31 @@ def compiled():
         yield
 
 
-def generator(seed, draw):
-    stream = Generator(seed)
-    stream.draws = draw
-    return stream
-
-
 # ---- random numbers: the very bits of the CPU's --------------------------------------------------
 
 
-@given(KEYS, DRAWS, st.sampled_from([(), (1,), (9,), (3, 700), (0, 2)]), st.integers(0, 10))
-def test_bernoulli(seed, draw, shape, tenths):
-    with checked.device():
-        ours = random.bernoulli(shape, tenths / 10, seed, draw).get()
-    np.testing.assert_array_equal(ours, masks.bernoulli(shape, tenths / 10, seed, draw))
-
-
-@given(KEYS, DRAWS, st.sampled_from([(), (1,), (9,), (3, 700)]), DTYPES)
-def test_uniform(seed, draw, shape, dtype):
-    with checked.device():
-        ours = random.uniform(shape, dtype, seed, draw).get()
-    np.testing.assert_array_equal(ours, generator(seed, draw).uniform(shape, dtype))
-
-
-@given(KEYS, DRAWS, st.sampled_from([(9,), (3, 700), (2, 5, 3, 4)]), DTYPES, SEEDS)
-def test_dropout(seed, draw, shape, dtype, numbers):
+@given(
+    KEYS, DRAWS, st.sampled_from([(), (1,), (9,), (3, 700), (0, 2), (2, 5, 3, 4)]), DTYPES, SEEDS,
+    st.integers(0, 10),
+)  # fmt: skip
+def test_dropout(seed, draw, shape, dtype, numbers, tenths):
     """The mask of `minigen.dropout`, images pixel by pixel; and the same memory layout."""
+    p = tenths / 10
     x = np.random.default_rng(numbers).standard_normal(shape).astype(dtype)
     images = len(shape) == 4
     last = x.transpose(0, 2, 3, 1) if images else x
-    mask = masks.bernoulli(last.shape, 0.7, seed, draw)
+    mask = masks.bernoulli(last.shape, p, seed, draw)
     with checked.device() as cupy:
-        ours = random.dropout(cupy.asarray(x), 0.7, 1 / 0.7, seed, draw)
+        ours = random.dropout(cupy.asarray(x), p, 1.5, seed, draw)
         assert (ours.transpose(0, 2, 3, 1) if images else ours).flags.c_contiguous
-    expected = last * mask * dtype(1 / 0.7)
+    expected = last * mask * dtype(1.5)
     expected = expected.transpose(0, 3, 1, 2) if images else expected
     np.testing.assert_array_equal(ours.get(), expected)
 
 
 def test_a_draw_beyond_the_counter():
-    with checked.device(), pytest.raises(ValueError, match="2\\^64"):
-        random.uniform((2,), np.float32, 0, 2**64)
+    with checked.device() as cupy, pytest.raises(ValueError, match="2\\^64"):
+        random.dropout(cupy.zeros(2, np.float32), 0.5, 2.0, 0, 2**64)
 
 
 # ---- batch norm ----------------------------------------------------------------------------------
@@ -143,14 +126,14 @@ def test_sums_have_the_same_bits_every_time():
 @settings(max_examples=15)
 @given(
     st.sampled_from([(1,), (7, 300), (3, 2, 3, 3)]), DTYPES, SEEDS, st.booleans(),
-    st.sampled_from([0.0, 0.1]), st.sampled_from([minigen.optim.Adam, minigen.optim.AdamW]),
+    st.sampled_from([0.0, 0.1]),
 )  # fmt: skip
-def test_adam(shape, dtype, numbers, maximize, decay, kind):
+def test_adam(shape, dtype, numbers, maximize, decay):
     """Three steps of the optimiser on NumPy; then the fourth on both."""
     rng = np.random.default_rng(numbers)
     p = minigen.Tensor(rng.standard_normal(shape).astype(dtype), requires_grad=True)
     options = {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3}
-    optimizer = kind([p], **options, weight_decay=decay, maximize=maximize)
+    optimizer = minigen.optim.Adam([p], **options, weight_decay=decay, maximize=maximize)
     for step in range(4):
         p.grad = minigen.Tensor(rng.standard_normal(shape).astype(dtype))
         if step == 3:
@@ -160,13 +143,9 @@ def test_adam(shape, dtype, numbers, maximize, decay, kind):
         optimizer.step()
     root = np.sqrt(1 - 0.9**4)
     rate, eps = 0.1 * root / (1 - 0.8**4), 1e-3 * root
-    decayed = kind is minigen.optim.AdamW
     with checked.device() as cupy:
         ours = list(map(cupy.asarray, before))
-        optim.adam(
-            *ours, rate, options["betas"], eps, 0.0 if decayed else decay,
-            1 - 0.1 * decay if decayed else 1.0, maximize,
-        )  # fmt: skip
+        optim.adam(*ours, rate, options["betas"], eps, decay, maximize)
         for a, b in zip(
             (ours[0], *ours[2:]), (p.array, state["exp_avg"], state["exp_avg_sq"]), strict=True
         ):

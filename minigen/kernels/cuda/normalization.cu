@@ -42,7 +42,7 @@ __global__ void moments_of_pieces(const T* __restrict__ x,  // (rows, width)
   const int last = min(first + piece, rows);
   Moments<T> own = {0, 0, 0};
   if (col < width && first + (int)threadIdx.y < last) {
-    // Deviations from a first number, which is near the mean or the spread is not small.
+    // Deviations from a first number, which is near the mean unless they are large.
     const T origin = x[(size_t)(first + threadIdx.y) * width + col];
     T sum = 0, squares = 0, n = 0;
 #pragma unroll 4

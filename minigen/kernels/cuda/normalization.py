@@ -58,7 +58,7 @@ def _pieces(rows: Array) -> tuple[int, int]:
     return ceil_div(height, piece), piece
 
 
-def _spread(rows: Array) -> tuple[int, int]:
+def _grid(rows: Array) -> tuple[int, int]:
     """The grid of a pass that writes as much as it reads: four rows a thread."""
     height, width = rows.shape
     return ceil_div(width, COLUMNS), min(ceil_div(height, 4 * ROWS), 65535)
@@ -84,7 +84,7 @@ def affine(x: Array, scale: Array, shift: Array) -> Array:
     y = xp.empty(x.shape, x.dtype)
     scale, shift = contiguous(scale), contiguous(shift)
     if x.size:
-        _run("affine", x, _spread(x), x, scale, shift, y, *x.shape, shape[1])
+        _run("affine", x, _grid(x), x, scale, shift, y, *x.shape, shape[1])
     return _images(y, shape)
 
 
@@ -109,5 +109,5 @@ def batch_norm_gradients(
     grid = (ceil_div(channels, COLUMNS), 2)
     _run("gradient_of_channels", x, grid, parts, rstd, d_weight, d_bias, count, width, channels)
     args = (g, x, mean, rstd, weight, d_weight, d_bias, dx, height, width, channels)
-    _run("gradient_of_input", x, _spread(x), *args)
+    _run("gradient_of_input", x, _grid(x), *args)
     return _images(dx, shape), d_weight, d_bias

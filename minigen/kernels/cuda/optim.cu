@@ -11,16 +11,15 @@ template <class T>
 __global__ void adam(T* __restrict__ p, const T* __restrict__ g, T* __restrict__ m,
                      T* __restrict__ v, long long size, T beta1_rest, T beta2, T beta2_rest,
                      T rate, T eps,          // with both corrections in them
-                     T weight_decay, T kept, int maximize) {
+                     T weight_decay, int maximize) {
   const long long step = (long long)gridDim.x * blockDim.x;
 #pragma unroll 2
   for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < size; i += step) {
-    const T value = p[i] * kept;             // AdamW's decay; 1 for Adam
-    const T d = (maximize ? -g[i] : g[i]) + weight_decay * value;
+    const T d = (maximize ? -g[i] : g[i]) + weight_decay * p[i];
     const T mean = m[i] + beta1_rest * (d - m[i]), square = v[i] * beta2 + beta2_rest * (d * d);
     m[i] = mean;
     v[i] = square;
-    p[i] = value - rate * (mean / (sqrt(square) + eps));
+    p[i] -= rate * (mean / (sqrt(square) + eps));
   }
 }
 

@@ -45,9 +45,9 @@ def _run(name: str, like: Array, blocks: int, *args: Any) -> None:
 
 def adam(
     p: Array, g: Array, m: Array, v: Array, rate: float, betas: tuple[float, float], eps: float,
-    weight_decay: float = 0.0, kept: float = 1.0, maximize: bool = False,
+    weight_decay: float = 0.0, maximize: bool = False,
 ) -> None:  # fmt: skip
-    """One step: p is multiplied by `kept`, then g ← ±g + weight_decay·p, and
+    """One step: g ← ±g + weight_decay·p, and
 
     m ← β₁·m + (1 − β₁)·g,   v ← β₂·v + (1 − β₂)·g²,   p ← p − rate·m / (√v + eps)
 
@@ -59,7 +59,7 @@ def adam(
     """
     _in_place("Adam", p, m, v)
     real = p.dtype.type
-    numbers = (1 - betas[0], betas[1], 1 - betas[1], rate, eps, weight_decay, kept)
+    numbers = (1 - betas[0], betas[1], 1 - betas[1], rate, eps, weight_decay)
     args = (np.int64(p.size), *map(real, numbers), np.int32(maximize))
     # Enough threads to keep the card busy; they come back for the rest.
     blocks = min(ceil_div(p.size, 2 * THREADS), 16 * multiprocessors(p.device.id))

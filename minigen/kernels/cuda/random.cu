@@ -8,11 +8,11 @@
 // minigen.backend.Generator is the stream of counters (1, d, 0, 0), (2, d, 0, 0), … and thread i owns
 // counter (i + 1, d, 0, 0):
 //
-//     elements    0 1 2 3 4 5 6 7 │ 8 9 …            8 numbers of 32 bits (low half first),
-//     thread      0               │ 1                or 4 of 64, from one counter
+//     elements    0 1 2 3 4 5 6 7 │ 8 9 …            8 numbers of 32 bits, low half first,
+//     thread      0               │ 1                from one counter
 //
-// FLOPs: about 80 integer operations for each counter. Bytes: those of the arrays; the mask of
-// dropout need not be kept, since it can be had again.
+// FLOPs: about 80 integer operations for each counter. Bytes: x is read and y written; the mask is
+// not stored, since it can be had again.
 struct Philox {
   unsigned long long words[4];
 
@@ -36,56 +36,19 @@ struct Philox {
   __device__ unsigned half(int j) const { return (unsigned)(words[j / 2] >> (j % 2 * 32)); }
 };
 
-__device__ inline long long thread_number() {
-  return (long long)blockIdx.x * blockDim.x + threadIdx.x;
-}
-
-// Each element true with probability threshold / 2³².
-__global__ void bernoulli(bool* __restrict__ y, long long size, unsigned long long threshold,
-                          unsigned long long key0, unsigned long long key1, unsigned long long draw) {
-  const long long block = thread_number();
-  if (block * 8 >= size) return;
-  const Philox random(key0, key1, draw, block);
-#pragma unroll
-  for (int j = 0; j < 8; j++)
-    if (block * 8 + j < size) y[block * 8 + j] = random.half(j) < threshold;
-}
-
-// Each element kept, times scale, where `bernoulli` is true; else 0. Of the gradient as of the value.
+// Each element times scale with probability threshold / 2³², else times 0: the gradient as the value.
 template <class T>
 __global__ void dropout(const T* __restrict__ x, T* __restrict__ y, long long size,
                         unsigned long long threshold, unsigned long long key0,
                         unsigned long long key1, unsigned long long draw, T scale) {
-  const long long block = thread_number();
+  const long long block = (long long)blockIdx.x * blockDim.x + threadIdx.x;
   if (block * 8 >= size) return;
   const Philox random(key0, key1, draw, block);
 #pragma unroll
   for (int j = 0; j < 8; j++)
     if (block * 8 + j < size) {
       // Times 0, not replaced by 0: as on the CPU, infinity gives NaN there.
-      T kept = random.half(j) < threshold ? T(1) : T(0);
-      y[block * 8 + j] = x[block * 8 + j] * kept * scale;
+      const T mask = random.half(j) < threshold ? T(1) : T(0);
+      y[block * 8 + j] = x[block * 8 + j] * mask * scale;
     }
-}
-
-// U[0, 1): the upper 24 of 32 bits.
-__global__ void uniform_float(float* __restrict__ y, long long size, unsigned long long key0,
-                              unsigned long long key1, unsigned long long draw) {
-  const long long block = thread_number();
-  if (block * 8 >= size) return;
-  const Philox random(key0, key1, draw, block);
-#pragma unroll
-  for (int j = 0; j < 8; j++)
-    if (block * 8 + j < size) y[block * 8 + j] = (random.half(j) >> 8) * (1.0f / 16777216);
-}
-
-// U[0, 1): the upper 53 of 64 bits.
-__global__ void uniform_double(double* __restrict__ y, long long size, unsigned long long key0,
-                               unsigned long long key1, unsigned long long draw) {
-  const long long block = thread_number();
-  if (block * 4 >= size) return;
-  const Philox random(key0, key1, draw, block);
-#pragma unroll
-  for (int j = 0; j < 4; j++)
-    if (block * 4 + j < size) y[block * 4 + j] = (random.words[j] >> 11) * (1.0 / 9007199254740992.0);
 }
