@@ -483,6 +483,32 @@ the margin multiplies a filter that is not finite | kernels_convolution
 taps in the margin are left out of a filter that is not finite | kernels_convolution
 - (not any(padding) or is_finite(np.ascontiguousarray(w)))
 + True
+# kernels/cuda/geometry.cuh
+a transposed convolution counts its taps upward | cuda_convolution
+-           tap, -a.tap_step, (tap + a.tap_step) / a.tap_step,
++           tap, a.tap_step, (tap + a.tap_step) / a.tap_step,
+later taps meet earlier inputs | cuda_convolution
+- 1, a.tap_step * a.dilation / a.stride};
++ 1, -a.tap_step * a.dilation / a.stride};
+# kernels/cuda/tile.cuh
+the loader's taps stand still where its pixels move | cuda_convolution
+- met(x, p, part, own[i] + moving));
++ met(x, p, part, own[i]));
+the loader reads weights beyond the last tap | cuda_convolution
+-     const int columns = b_walk.done(part) ? 0 : p.K;
++     const int columns = p.K;
+# kernels/cuda/product.cuh
+the last slice is not fetched | cuda_convolution
+-       if (BUFFERS == 2 && k0 + BK < depth) load.fetch();
++       if (BUFFERS == 2 && k0 + 2 * BK < depth) load.fetch();
+# kernels/cuda/conv2d_weight.cu
+a transposed gradient for the weight is not turned round | cuda_convolution
+- * taps + taps - 1 - tap :
++ * taps + tap :
+# kernels/cuda/convolution.py
+taps of a phase lie a stride apart, whatever the dilation | cuda_convolution
+-     return stride // math.gcd(stride, dilation) if transposed else 1
++     return stride if transposed else 1
 # kernels/scatter.py
 the margin is added to the few pixels that there are | kernels_convolution
 - inner[...] = total[:, low[0] : low[0] + size[0], low[1] : low[1] + size[1]]

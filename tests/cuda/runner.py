@@ -153,6 +153,7 @@ class Kernel:
         return value
 
 
+@functools.cache
 def compiled(code: str, names: tuple[str, ...], options: tuple[str, ...], check: bool) -> Path:
     """The shared library with these kernels, compiled once for each source.
 
@@ -175,7 +176,7 @@ def compiled(code: str, names: tuple[str, ...], options: tuple[str, ...], check:
         _run("g++", *flags, "-include", HEADER, "-c", folder / "kernel.cpp", "-o", made)
         _run("g++", "-shared", "-o", out, made, _runtime())  # without the flags: no libtsan
 
-    return _once("kernel.so", [code, HEADER.read_text(), RUNTIME.read_text(), *flags], build)
+    return once("kernel.so", [code, HEADER.read_text(), RUNTIME.read_text(), *flags], build)
 
 
 def compile_all(jobs: Iterable[tuple[str, tuple[str, ...], tuple[str, ...], bool]]) -> None:
@@ -194,7 +195,7 @@ def _runtime() -> Path:
     def build(folder: Path, out: Path) -> None:
         _run("g++", *flags, "-c", RUNTIME, "-o", out)
 
-    return _once("runtime.o", [HEADER.read_text(), RUNTIME.read_text(), *flags], build)
+    return once("runtime.o", [HEADER.read_text(), RUNTIME.read_text(), *flags], build)
 
 
 def _run(*command: Any) -> str:
@@ -206,7 +207,7 @@ def _run(*command: Any) -> str:
     return done.stderr
 
 
-def _once(name: str, ingredients: Sequence[str], build: Callable[[Path, Path], None]) -> Path:
+def once(name: str, ingredients: Sequence[str], build: Callable[[Path, Path], None]) -> Path:
     """The file that `build(folder, out)` makes of these ingredients, kept between runs."""
     key = hashlib.sha256("\0".join(ingredients).encode()).hexdigest()[:24]
     out = cache() / f"{key}-{name}"

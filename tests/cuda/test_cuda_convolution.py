@@ -6,10 +6,12 @@ import types
 import checked
 import numpy as np
 import pytest
+import runner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen.kernels import simple
+from minigen.kernels.convolution import forward_phases, transposed_phases
 from minigen.kernels.cuda import convolution, launch
 
 pytestmark = [checked.needs_compiler, pytest.mark.usefixtures("compiled")]
@@ -24,7 +26,7 @@ def compiled():
 
 @st.composite
 def problems(draw, c, k, dtype=FLOAT32, largest=7):
-    """x, w, g, a bias for either map, how they meet, and a slope. Channels of a group come from the
+    """x, w, g, a bias for either map, and how they meet. Channels of a group come from the
     strategies c and k."""
     whole = lambda low, high: draw(st.integers(low, high))
     pair = lambda low, high: (whole(low, high), whole(low, high))
@@ -42,11 +44,7 @@ def problems(draw, c, k, dtype=FLOAT32, largest=7):
     n, how = whole(1, 3), (stride, padding, dilation, groups)
     shapes = (n, c * groups, *size), (k * groups, c, *taps), (n, k * groups, *out)
     arrays = [rng.standard_normal(s).astype(dtype) for s in (*shapes, k * groups, c * groups)]
-    return *arrays, how, draw(st.sampled_from([1.0, 0.2]))
-
-
-def leaky(y, slope):
-    return np.where(y > 0, y, slope * y)
+    return *arrays, how
 
 
 def as_tf32(x):
@@ -57,25 +55,23 @@ def as_tf32(x):
 
 def check(cupy, problem, map):
     """One of the three maps against float64."""
-    x, w, g, bias, bias_of_x, how, slope = problem
+    x, w, g, bias, bias_of_x, how = problem
     exact = [a.astype(np.float64) for a in (x, w, g)]
     x, w, g, bias, bias_of_x = map_all(cupy.asarray, (x, w, g, bias, bias_of_x))
     if map == "forward":
-        ours = convolution.conv2d(x, w, bias, g.shape[2:], *how, slope=slope)
+        ours = convolution.conv2d(x, w, bias, g.shape[2:], *how)
         formula = lambda x, w, g: simple.conv2d(x, w, g.shape[2:], *how)
         plus = bias.get()[:, None, None]
     elif map == "input":
-        ours = convolution.conv2d_input(g, w, bias_of_x, x.shape[2:], *how, slope=slope)
+        ours = convolution.conv2d_input(g, w, bias_of_x, x.shape[2:], *how)
         formula = lambda x, w, g: simple.conv2d_input(g, w, x.shape[2:], *how)
         plus = bias_of_x.get()[:, None, None]
     else:
         ours = convolution.conv2d_weight(x, g, w.shape[2:], *how)
         formula = lambda x, w, g: simple.conv2d_weight(x, g, w.shape[2:], *how)
-        plus, slope = 0.0, 1.0
+        plus = 0.0
         assert ours.flags.c_contiguous  # as optimisers want it
-    checked.close(
-        ours, leaky(formula(*exact) + plus, slope), formula(*map_all(np.abs, exact)) + np.abs(plus)
-    )
+    checked.close(ours, formula(*exact) + plus, formula(*map_all(np.abs, exact)) + np.abs(plus))
 
 
 def map_all(f, arrays):
@@ -107,19 +103,47 @@ FEW = [
     ]
 ]  # fmt: skip
 SIMPLE = convolution.Tile("conv2d_simple.cu", "conv2d_simple<float>", 1, 1, 256, 1, 1.0)
-TILES = [*convolution.GATHER, *convolution.GATHER_TF32, *FEW, SIMPLE]
+TILES = [checked.STEP_2, *convolution.GATHER, *convolution.GATHER_TF32, *FEW, SIMPLE]
+WEIGHT = [checked.WEIGHT_STEP_2, *convolution.WEIGHT, *convolution.WEIGHT_TF32]
 
 
 def test_no_instance_is_left_out():
-    tested = {t.name for t in (*TILES, *convolution.WEIGHT, *convolution.WEIGHT_TF32)}
+    tested = {t.name for t in (*TILES, *WEIGHT)}
     tested |= {"conv2d_weight_sum", "conv2d_simple<double>", "conv2d_weight_simple<double>"}
     files = [f for f in launch.KERNELS if f.startswith("conv2d")]
     assert {name for f in files for name in launch.KERNELS[f]} == tested
 
 
+PHASES = """
+__global__ void all_phases(Axis axis, int transposed, int* found) {
+  for (int i = 0; i < phases(axis, transposed); i++)
+    ((Phase*)found)[i] = phase_of(axis, transposed, i);
+}"""
+
+
+@settings(max_examples=100)
+@given(*[st.integers(1, n) for n in (9, 5, 4)], st.integers(0, 4), st.integers(1, 4))
+def test_the_phases_of_an_axis_are_those_of_numpy(out, taps, stride, padding, dilation):
+    """In the same order and with the same signs: a tap beyond the first is met by a later input."""
+    code = launch.source("geometry.cuh") + PHASES
+    run = runner.RawModule(code=code, name_expressions=["all_phases"]).get_function("all_phases")
+    how = (taps, stride, padding, dilation)
+    for transposed, phases in enumerate((forward_phases(out, *how), transposed_phases(out, *how))):
+        step = convolution.tap_step(stride, dilation, transposed)
+        axis = np.array((1, out, *how, step), convolution.AXIS)
+        found = np.zeros((stride if transposed else 1, 9), np.int32)
+        run((1,), (1,), (axis, np.int32(transposed), found))
+        expected = [
+            (p.first, p.every, p.count, t.start, t.step, len(t), p.start, p.hop, p.skip)
+            for p in phases
+            for t in [p.taps]
+        ]
+        assert [tuple(phase) for phase in found.tolist() if phase[5]] == expected
+
+
 @pytest.mark.parametrize("tile", TILES, ids=lambda t: t.name)
 def test_gather(tile, monkeypatch):
-    monkeypatch.setattr(convolution, "_gather_tile", lambda *_: tile)
+    monkeypatch.setattr(convolution, "gather_tile", lambda *_: tile)
 
     c, k = channels(tile)  # of the image that is read, and of the one that is made
 
@@ -135,9 +159,7 @@ def test_gather(tile, monkeypatch):
     run()
 
 
-@pytest.mark.parametrize(
-    "tile", [*convolution.WEIGHT, *convolution.WEIGHT_TF32], ids=lambda t: t.name
-)
+@pytest.mark.parametrize("tile", WEIGHT, ids=lambda t: t.name)
 def test_weight_gradient(tile, monkeypatch):
     """Cut into several pieces, the last one shorter, and with few outputs, sides swapped."""
 
@@ -150,7 +172,7 @@ def test_weight_gradient(tile, monkeypatch):
         def plan(c, k, depth, pixels, *_):
             return tile, -(-pixels // piece), piece
 
-        monkeypatch.setattr(convolution, "_weight_plan", plan)
+        monkeypatch.setattr(convolution, "weight_plan", plan)
         with checked.device(seed) as cupy:
             check(cupy, problem, "weight")
 
@@ -192,13 +214,13 @@ def test_one_pixel_grows_to_the_size_of_the_filter(n, o, c, rows, cols):
 @pytest.mark.parametrize(
     ("shape", "weight", "cards", "tf32", "capability", "name"),
     [
-        ((64, 128, 28, 28), (128, 128, 3, 3), 16, False, 90, "conv2d_tile<128, 128, 8, 8, 8, 4>"),
-        ((64, 64, 28, 28), (64, 64, 3, 3), 16, False, 90, "conv2d_tile<128, 64, 16, 8, 4, 4>"),
-        ((2, 64, 8, 8), (64, 64, 3, 3), 132, False, 90, "conv2d_tile<64, 64, 16, 4, 4, 4>"),
-        ((2, 62, 8, 8), (62, 62, 3, 3), 132, False, 90, "conv2d_tile<64, 64, 16, 4, 4, 1>"),
+        ((64, 128, 28, 28), (128, 128, 3, 3), 8, False, 90, "conv2d_tile<128, 128, 8, 8, 8, 4, 2>"),
+        ((64, 64, 28, 28), (64, 64, 3, 3), 16, False, 90, "conv2d_tile<128, 64, 16, 8, 4, 4, 2>"),
+        ((2, 64, 8, 8), (64, 64, 3, 3), 132, False, 90, "conv2d_tile<64, 64, 16, 4, 4, 4, 2>"),
+        ((2, 62, 8, 8), (62, 62, 3, 3), 132, False, 90, "conv2d_tile<64, 64, 16, 4, 4, 1, 2>"),
         ((64, 128, 28, 28), (128, 128, 3, 3), 16, True, 90, "conv2d_tf32<128, 128, 64, 32, 3>"),
         ((2, 64, 8, 8), (64, 64, 3, 3), 132, True, 80, "conv2d_tf32<64, 64, 32, 32, 3>"),
-        ((2, 64, 8, 8), (64, 64, 3, 3), 132, True, 75, "conv2d_tile<64, 64, 16, 4, 4, 4>"),
+        ((2, 64, 8, 8), (64, 64, 3, 3), 132, True, 75, "conv2d_tile<64, 64, 16, 4, 4, 4, 2>"),
         ((2, 128, 8, 8), (3, 128, 7, 7), 132, True, 90, "conv2d_few_outputs<3, 8, 4>"),
         ((2, 128, 8, 8), (2, 128, 7, 7), 132, True, 90, "conv2d_few_outputs<3, 8, 1>"),
         ((2, 33, 8, 8), (1, 33, 7, 7), 132, True, 90, "conv2d_few_outputs<1, 8, 1>"),

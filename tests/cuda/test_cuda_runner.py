@@ -26,7 +26,7 @@ def gather(tile, c=12, k=20, padding=1, bias=True):
     """A convolution by one kernel: several tiles, and edges in all of them."""
 
     def work(cupy, patch):
-        patch.setattr(convolution, "_gather_tile", lambda *_: tile)
+        patch.setattr(convolution, "gather_tile", lambda *_: tile)
         x, w = image(cupy, 3, c, 7, 7), image(cupy, k, c, 3, 3)
         how = ((1, 1), (padding, padding), (1, 1), 1)
         size = (5 + 2 * padding,) * 2
@@ -38,7 +38,7 @@ def gather(tile, c=12, k=20, padding=1, bias=True):
 def correlation(tile, piece=50):
     def work(cupy, patch):
         plan = lambda c, k, depth, pixels, *_: (tile, -(-pixels // piece), piece)
-        patch.setattr(convolution, "_weight_plan", plan)
+        patch.setattr(convolution, "weight_plan", plan)
         x, g = image(cupy, 3, 12, 7, 7), image(cupy, 3, 20, 7, 7)
         convolution.conv2d_weight(x, g, (3, 3), (1, 1), (1, 1), (1, 1), 1)
 
@@ -68,8 +68,8 @@ def repeated(cupy, patch):
     optim.sum_rows(image(cupy, 4, 3), cupy.asarray(np.array([1, 0, 1, 1])), 2)
 
 
-BIG, _, SMALL, SCALAR = convolution.GATHER
-WEIGHT = convolution.WEIGHT[1]
+BIG, _, SMALL, _ = convolution.GATHER
+STEP_2, WEIGHT = checked.STEP_2, convolution.WEIGHT[1]
 TENSOR = convolution.GATHER_TF32[1]
 TENSOR_WEIGHT = convolution.WEIGHT_TF32[1]
 FEW_OUTPUTS = convolution.Tile("conv2d_few.cu", "conv2d_few_outputs<3, 8, 1>", 64, 3, 256, 1, 1.0)
@@ -108,30 +108,35 @@ OUT = "out of bounds"
 MISTAKES = [
     *mistakes(
         gather(BIG), BIG.file, BIG.name,
-        ("missing barrier", "store(buffer ^ 1);                     // read last before the "
-         "previous barrier\n      __syncthreads();", "store(buffer ^ 1);", "race|uninitialised"),
-        ("overwritten tile", "store(buffer ^ 1);", "store(buffer);", "race"),
-        ("no barrier after the first tile", "store(0);\n  __syncthreads();", "store(0);",
+        ("missing barrier", "__syncthreads();                       // this one is there", "",
          "race|uninitialised"),
-        ("a pixel too many is read", "m < part.pixels ?", "m <= part.pixels ?", OUT),
-        ("a pixel too many is written", "if (m >= part.pixels) continue;",
-         "if (m > part.pixels) continue;", f"{OUT}|race"),
-        ("padding forgotten", "(unsigned)r < (unsigned)p.rows.in", "true", OUT),
-        ("a row too many", "(unsigned)r < (unsigned)p.rows.in",
-         "(unsigned)r <= (unsigned)p.rows.in", OUT),
-        ("weights past the end", "!b_walk.done(part) && n < p.K", "n < p.K", OUT),
-        ("channels past the end are written", "if (n < p.K) *(float4*)", "*(float4*)",
+        ("one buffer for both", "now = BUFFERS - 1 - now", "now = 0", "race"),
+        ("a pixel too many is read and written", "return m >= end;", "return m > end;", OUT),
+        ("padding forgotten", "(unsigned)at.row >= (unsigned)p.rows.in ||", "", OUT),
+        ("a row too many", "(unsigned)at.row >= (unsigned)p.rows.in",
+         "(unsigned)at.row > (unsigned)p.rows.in", OUT),
+        ("weights past the end", "b_walk.done(part) ? 0 : p.K", "p.K", OUT),
+        ("channels past the end are read", "n0 + B::m(i) < columns ?", "columns ?", OUT),
+        ("channels past the end are written", "if (n < K) *(float4*)", "*(float4*)",
          f"{OUT}|race"),
-        ("a part of the tile is not stored", "for (int i = 0; i < B_LOADS; i++)\n#pragma unroll\n"
-         "      for (int j = 0; j < VEC; j++) B", "for (int j = 0; j < VEC - 1; j++)\n"
-         "        for (int i = 0; i < B_LOADS; i++) B", "uninitialised"),
-        ("a row past the tile", "A[buffer][a_k + j]", "A[buffer][a_k + j + 1]", "out of bounds"),
-        ("part read before it is there", "part = part_of(p, blockIdx.z);\n  __syncthreads();",
-         "part = part_of(p, blockIdx.z);", "race|uninitialised"),
-        ("write to an input", "float* out = y +", "float* out = (float*)x +",
+        ("a part of the tile is not stored", "to_b[B::k()]", "if (j) to_b[B::k()]",
+         "uninitialised"),
+        ("a row past the tile", "to_a[A::k() + (GATHER ? j : 0)]", "to_a[A::k() + j + 1]", OUT),
+        ("slices copied along the other side", "Product::THREADS, VEC, GATHER>",
+         "Product::THREADS, VEC, !GATHER>", f"{OUT}|misaligned|race|uninitialised"),
+        ("part read before it is there", "part = part_of(p, z);\n  __syncthreads();",
+         "part = part_of(p, z);", "race|uninitialised"),
+        ("write to an input", "nullptr : y + pixel", "nullptr : (float*)x + pixel",
          "read-only array|out of bounds"),
-        ("barrier for some", "store(0);\n  __syncthreads();",
-         "store(0);\n  if (t >= 32) __syncthreads();", "divergent barrier|race|uninitialised"),
+        ("barrier for some", "__syncthreads();                       // this one is there",
+         "if (threadIdx.x >= 32) __syncthreads();", "divergent barrier|race|uninitialised"),
+    ),
+    *mistakes(
+        gather(STEP_2), STEP_2.file, STEP_2.name,
+        ("one barrier for one buffer", "__syncthreads();                     // the slice before",
+         "//", "race"),
+        ("no second barrier", "__syncthreads();                       // this one is there", "",
+         "race|uninitialised"),
     ),
     *mistakes(
         gather(SMALL, 10, 10), SMALL.file, SMALL.name,
@@ -145,43 +150,42 @@ MISTAKES = [
         gather(FEW_OUTPUTS, 20, 3), FEW_OUTPUTS.file, FEW_OUTPUTS.name,
         ("lanes leave before a shuffle", "if (m0 >= part.pixels) return; ",
          "if (m0 + lane >= part.pixels) return; ", "divergent barrier"),
-        ("a lane too many writes", "m < part.pixels && k < p.K", "k < p.K", OUT),
+        ("a lane too many writes", "!at.done(part) && k < p.K", "k < p.K", OUT),
     ),
     *mistakes(
         gather(FEW_INPUTS, 3, 20), FEW_INPUTS.file, FEW_INPUTS.name,
-        ("missing barrier", "part.group * p.C + walk.c] : 0.0f;\n  }\n  __syncthreads();",
-         "part.group * p.C + walk.c] : 0.0f;\n  }", "race|uninitialised"),
+        ("missing barrier", "pixel + tap.offset(p, part)));\n  __syncthreads();",
+         "pixel + tap.offset(p, part)));", "race|uninitialised"),
         ("more depth than shared memory", "k < part.depth; k += 4", "k < part.depth + 4; k += 4",
          OUT),
     ),
     *mistakes(
         gather(TENSOR), TENSOR.file, TENSOR.name,
-        ("missing wait", "copies_wait<STAGES - 2>();               //", "//", EARLY),
+        ("missing wait", "copies_wait<STAGES - 2>();             //", "//", EARLY),
         ("a wait too short", "copies_wait<STAGES - 2>();", "copies_wait<STAGES - 1>();", EARLY),
-        ("missing barrier", "__syncthreads();                         // everybody's", "//",
+        ("missing barrier", "__syncthreads();                       // everybody's", "//",
          f"race|{EARLY}|uninitialised"),
-        ("barrier before the wait", "copies_wait<STAGES - 2>();               // my copies of tile"
-         " i are here\n    __syncthreads();  ", "__syncthreads(); copies_wait<STAGES - 2>();",
-         f"race|{EARLY}"),
-        ("a stage too early", "load((i + STAGES - 1) % STAGES)", "load((i + STAGES) % STAGES)",
+        ("barrier before the wait", "copies_wait<STAGES - 2>();             // my copies of "
+         "slice i are here\n      __syncthreads();  ", "__syncthreads();\n"
+         "      copies_wait<STAGES - 2>();", f"race|{EARLY}"),
+        ("a stage too early", "stage = slice % STAGES", "stage = (slice + 1) % STAGES",
          f"race|{EARLY}|uninitialised"),
-        ("no empty group", "copies_commit();                         // a group each time",
-         "if (i + STAGES - 1 < tiles) copies_commit(); //", f"{EARLY}|uninitialised"),
+        ("no empty group", "\n      copies_commit();", "\n if (slice < slices) copies_commit();",
+         f"{EARLY}|uninitialised"),
     ),
     *mistakes(
         correlation(WEIGHT), WEIGHT.file, (WEIGHT.name, "conv2d_weight_sum"),
         ("pieces overlap", "dw += (size_t)blockIdx.z * part.depth * p.K;", "", "race"),
-        ("the last piece is too long", "count = min(piece, part.pixels - first)", "count = piece",
-         OUT),
+        ("the last piece is too long", "last = min(first + piece, part.pixels)",
+         "last = first + piece", OUT),
         ("a number too many", "if (i >= size) return;", "if (i > size) return;", OUT),
-        ("weights past the end", "if (m < part.depth && n < p.K) dw", "if (n < p.K) dw",
-         f"{OUT}|race"),
+        ("weights past the end", "return m0 + m < part.depth ?", "return true ?", f"{OUT}|race"),
     ),
     *mistakes(
         correlation(TENSOR_WEIGHT), TENSOR_WEIGHT.file, TENSOR_WEIGHT.name,
-        ("missing wait", "copies_wait<STAGES - 2>();\n", "\n", EARLY),
-        ("missing barrier", "copies_wait<STAGES - 2>();\n    __syncthreads();",
-         "copies_wait<STAGES - 2>();", f"race|{EARLY}|uninitialised"),
+        ("missing wait", "copies_wait<STAGES - 2>();             //", "//", EARLY),
+        ("missing barrier", "__syncthreads();                       // everybody's", "//",
+         f"race|{EARLY}|uninitialised"),
     ),
     *mistakes(
         batch_norm, normalization.FILE, [f"{name}<float>" for name in normalization.NAMES],

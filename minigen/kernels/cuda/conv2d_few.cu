@@ -21,42 +21,27 @@ conv2d_few_outputs(const float* __restrict__ x,     // (images, rows.in, cols.in
                    const float* __restrict__ w,     // (groups, taps, taps, C, K)
                    const float* __restrict__ bias,  // (groups·K) or null
                    float* __restrict__ y,           // (images, rows.out, cols.out, groups·K)
-                   Conv p, float slope) {
+                   Conv p) {
   static_assert(PIXELS * K <= 32, "a lane writes one result");
-  __shared__ Part part;
-  if (threadIdx.x == 0) part = part_of(p, blockIdx.z);
-  __syncthreads();
+  const Part& part = shared_part(p, blockIdx.z);
   const int lane = threadIdx.x % 32, m0 = (blockIdx.x * 8 + threadIdx.x / 32) * PIXELS;
   if (m0 >= part.pixels) return;             // the whole warp
-  int image[PIXELS], row[PIXELS], col[PIXELS];
+  Offset pixel[PIXELS];
 #pragma unroll
-  for (int i = 0; i < PIXELS; i++) {
-    Pixel at = pixel_of(part, m0 + i);
-    image[i] = at.image * p.rows.in;
-    row[i] = m0 + i < part.pixels ? at.row * part.rows.hop + part.rows.start : -(1 << 30);
-    col[i] = at.col * part.cols.hop + part.cols.start;
-  }
+  for (int i = 0; i < PIXELS; i++) pixel[i] = Pixel(part, m0 + i, part.pixels).offset(p, part);
 
   float sum[PIXELS][K] = {};
-  for (Walk walk(p, part, lane * VEC); !walk.done(part); walk.advance(p, part, 32 * VEC)) {
-    const float* line = w + walk.weight_at(p, part);
+  for (Tap tap(p, part, lane * VEC); !tap.done(part); tap.advance(p, part, 32 * VEC)) {
+    const float* line = w + tap.line_at(p, part);
     float weight[VEC * K];
-    if constexpr (VEC == 4) {
 #pragma unroll
-      for (int k = 0; k < 4 * K; k += 4) *(float4*)&weight[k] = *(const float4*)(line + k);
-    } else {
-#pragma unroll
-      for (int k = 0; k < K; k++) weight[k] = k < p.K ? line[k] : 0.0f;
-    }
+    for (int k = 0; k < VEC * K; k += VEC) read_piece<VEC>(&weight[k], VEC == 4 || k < p.K ? line + k : nullptr);
 #pragma unroll
     for (int i = 0; i < PIXELS; i++) {
-      int r = row[i] + walk.row * part.rows.skip, c = col[i] + walk.col * part.cols.skip;
-      if ((unsigned)r >= (unsigned)p.rows.in || (unsigned)c >= (unsigned)p.cols.in) continue;
-      size_t pixel = (size_t)(image[i] + r) * p.cols.in + c;
-      const float* from = x + pixel * (p.groups * p.C) + part.group * p.C + walk.c;
+      const float* from = met(x, p, part, pixel[i] + tap.offset(p, part));
+      if (!from) continue;
       float value[VEC];
-      if constexpr (VEC == 4) *(float4*)value = *(const float4*)from;
-      else value[0] = *from;
+      read_piece<VEC>(value, from);
 #pragma unroll
       for (int j = 0; j < VEC; j++)
 #pragma unroll
@@ -74,16 +59,15 @@ conv2d_few_outputs(const float* __restrict__ x,     // (images, rows.in, cols.in
         sum[i][k] += __shfl_xor_sync(0xffffffffu, sum[i][k], apart);
       if (lane == i * K + k) own = sum[i][k];
     }
-  const int m = m0 + lane / K, k = lane % K;
-  if (lane < PIXELS * K && m < part.pixels && k < p.K) {
-    float shift = bias ? bias[part.group * p.K + k] : 0.0f;
-    y[output_at(p, part, pixel_of(part, m)) + k] = finished(own, shift, slope);
-  }
+  const Pixel at(part, m0 + lane / K, part.pixels);
+  const int k = lane % K;
+  if (lane < PIXELS * K && !at.done(part) && k < p.K)
+    y[at.output_at(p, part) + k] = own + (bias ? bias[part.group * p.K + k] : 0.0f);
 }
 
 // ---- 1 to 4 inputs: the whole sum in one go ------------------------------------------------------
 //
-// With so few channels a sum is short (3·7·7 = 147 products), so all of A (see conv2d_tile.cu) for 64
+// With so few channels a sum is short (3·7·7 = 147 products), so all of A (see tile.cuh) for 64
 // pixels fits in shared memory: one load, one barrier, one loop, no slices.
 //
 //              depth                 64 channels of y
@@ -95,40 +79,28 @@ conv2d_few_outputs(const float* __restrict__ x,     // (images, rows.in, cols.in
 template <int VEC>                           // 4 where channels of y are multiples of 4
 __global__ void __launch_bounds__(256)
 conv2d_few_inputs(const float* __restrict__ x, const float* __restrict__ w,
-                  const float* __restrict__ bias, float* __restrict__ y, Conv p, float slope) {
+                  const float* __restrict__ bias, float* __restrict__ y, Conv p) {
   extern __shared__ float4 shared[];
   float (*A)[64] = (float (*)[64])shared;    // depth rows
-  __shared__ Part part;
-  const int t = threadIdx.x, m0 = blockIdx.x * 64, n0 = blockIdx.y * 64;
-  if (t == 0) part = part_of(p, blockIdx.z);
-  __syncthreads();
+  const Part& part = shared_part(p, blockIdx.z);
+  const int t = threadIdx.x, m0 = blockIdx.x * 64;
   if (m0 >= part.pixels) return;
 
-  const Pixel at = pixel_of(part, m0 + t % 64);                // a thread loads for one pixel
-  const int row = at.row * part.rows.hop + part.rows.start, col = at.col * part.cols.hop + part.cols.start;
-  Walk walk(p, part, t / 64);
-  for (int k = t / 64; k < part.depth; k += 4, walk.advance(p, part, 4)) {
-    int r = row + walk.row * part.rows.skip, c = col + walk.col * part.cols.skip;
-    bool inside = m0 + t % 64 < part.pixels && (unsigned)r < (unsigned)p.rows.in &&
-                  (unsigned)c < (unsigned)p.cols.in;
-    size_t pixel = (size_t)(at.image * p.rows.in + r) * p.cols.in + c;
-    A[k][t % 64] = inside ? x[pixel * (p.groups * p.C) + part.group * p.C + walk.c] : 0.0f;
-  }
+  const Offset pixel = Pixel(part, m0 + t % 64, part.pixels).offset(p, part);  // a thread loads for one
+  Tap tap(p, part, t / 64);
+  for (int k = t / 64; k < part.depth; k += 4, tap.advance(p, part, 4))
+    read_piece<1>(&A[k][t % 64], met(x, p, part, pixel + tap.offset(p, part)));
   __syncthreads();
 
-  const int tx = n0 + t % 16 * 4, ty = t / 16 * 4;
+  const int n = blockIdx.y * 64 + t % 16 * 4, ty = t / 16 * 4;
   float sum[4][4] = {};
-  Walk line(p, part, 0);
+  Tap line(p, part, 0);
   for (int k = 0; k < part.depth; k++, line.advance(p, part, 1)) {
-    const float* from = w + line.weight_at(p, part) + tx;
+    const float* from = w + line.line_at(p, part) + n;
     float a[4], b[4];
     *(float4*)a = *(float4*)&A[k][ty];
-    if constexpr (VEC == 4) {
-      *(float4*)b = tx < p.K ? *(const float4*)from : make_float4(0, 0, 0, 0);
-    } else {
 #pragma unroll
-      for (int j = 0; j < 4; j++) b[j] = tx + j < p.K ? from[j] : 0.0f;
-    }
+    for (int j = 0; j < 4; j += VEC) read_piece<VEC>(&b[j], n + j < p.K ? from + j : nullptr);
 #pragma unroll
     for (int i = 0; i < 4; i++)
 #pragma unroll
@@ -136,20 +108,8 @@ conv2d_few_inputs(const float* __restrict__ x, const float* __restrict__ w,
   }
 #pragma unroll
   for (int i = 0; i < 4; i++) {
-    const int m = m0 + ty + i;
-    if (m >= part.pixels) continue;
-    float* out = y + output_at(p, part, pixel_of(part, m)) + tx;
-    const float* shift = bias ? bias + part.group * p.K + tx : nullptr;
-    float v[4];
-#pragma unroll
-    for (int j = 0; j < 4; j++)
-      v[j] = tx + j < p.K ? finished(sum[i][j], shift ? shift[j] : 0.0f, slope) : 0.0f;
-    if constexpr (VEC == 4) {
-      if (tx < p.K) *(float4*)out = make_float4(v[0], v[1], v[2], v[3]);
-    } else {
-#pragma unroll
-      for (int j = 0; j < 4; j++)
-        if (tx + j < p.K) out[j] = v[j];
-    }
+    const Pixel at(part, m0 + ty + i, part.pixels);
+    if (at.done(part)) continue;
+    write_piece<VEC>(y + at.output_at(p, part), n, p.K, sum[i], bias ? bias + part.group * p.K : nullptr);
   }
 }

@@ -1,6 +1,6 @@
 """The convolution triangle on a GPU: which kernel, which tile, how many blocks.
 
-Every map is a gather (conv2d_tile.cu draws it) or a correlation (conv2d_weight.cu):
+Every map is a gather or a correlation (tile.cuh draws both):
 
     conv2d         gather                     conv2d_simple.cu    float64, and the oracle
     conv2d_input   gather, s² phases          conv2d_tile.cu      fp32
@@ -70,7 +70,7 @@ class Tile:
 def _tiles(file: str, base: str, *tiles: tuple) -> tuple[Tile, ...]:
     made = []
     for (bm, bn, bk, tm, tn, vector), speed in tiles:
-        name = f"{base}<{bm}, {bn}, {bk}, {tm}, {tn}, {vector}>"
+        name = f"{base}<{bm}, {bn}, {bk}, {tm}, {tn}, {vector}, 2>"  # two buffers
         made.append(Tile(file, name, bm, bn, bm // tm * (bn // tn), vector, speed))
     return tuple(made)
 
@@ -124,10 +124,9 @@ KERNELS["conv2d_few.cu"] = (
 )
 
 
-def _axis(into: Any, size: int, out: int, taps: int, stride: int, padding: int, dilation: int,
-          transposed: bool) -> None:  # fmt: skip
-    step = stride // math.gcd(stride, dilation) if transposed else 1
-    into[...] = (size, out, taps, stride, padding, dilation, step)
+def tap_step(stride: int, dilation: int, transposed: bool) -> int:
+    """How many taps apart those of one phase are."""
+    return stride // math.gcd(stride, dilation) if transposed else 1
 
 
 def _conv(
@@ -138,9 +137,9 @@ def _conv(
     p = np.zeros((), CONV)
     p["images"], p["groups"], p["transposed"] = x.shape[0], groups, transposed
     p["C"], p["K"] = x.shape[3] // groups, channels // groups
-    axes = zip(x.shape[1:3], size, taps, stride, padding, dilation, strict=True)
-    for name, axis in zip(("rows", "cols"), axes, strict=True):
-        _axis(p[name], *axis, transposed)
+    steps = [tap_step(*each, transposed) for each in zip(stride, dilation, strict=True)]
+    axes = zip(x.shape[1:3], size, taps, stride, padding, dilation, steps, strict=True)
+    p["rows"], p["cols"] = axes
     return p
 
 
@@ -176,7 +175,6 @@ def _gather(
     size: Pair,
     how: tuple,  # stride, padding, dilation, groups
     transposed: bool,
-    slope: float,
 ) -> Array:
     """y (N, *size, K): each output pixel collects what its taps meet."""
     groups, rows, cols, _, per_group = w.shape
@@ -189,13 +187,13 @@ def _gather(
     parts = groups * math.prod(min(s, n) for s, n in zip(steps, size, strict=True))
     # The first phase has the most pixels.
     pixels = x.shape[0] * math.prod(ceil_div(n, s) for s, n in zip(steps, size, strict=True))
-    tile = _gather_tile(p, (rows, cols), pixels, parts, x)
+    tile = gather_tile(p, (rows, cols), pixels, parts, x)
     if tile.file == "conv2d_simple.cu":  # pixels and channels are counted as one
         grid = (ceil_div(pixels * per_group, THREADS), 1, parts)
     else:
         grid = (ceil_div(pixels, tile.height), ceil_div(per_group, tile.width), parts)
     bias = None if bias is None else contiguous(bias)
-    _launch(tile, grid, (x, w, bias, y, p, x.dtype.type(slope)))
+    _launch(tile, grid, (x, w, bias, y, p))
     return y
 
 
@@ -208,7 +206,7 @@ def _launch(tile: Tile, grid: tuple[int, int, int], args: tuple) -> None:
     run(grid, (tile.threads,), args, shared_mem=tile.shared)
 
 
-def _gather_tile(p: Any, taps: Pair, pixels: int, parts: int, x: Array) -> Tile:
+def gather_tile(p: Any, taps: Pair, pixels: int, parts: int, x: Array) -> Tile:
     """The kernel for a gather, as the tile that a block of it makes."""
     c, k, device = int(p["C"]), int(p["K"]), x.device.id
     vector = 1 if c % 4 or k % 4 else 4
@@ -234,33 +232,32 @@ def _gather_tile(p: Any, taps: Pair, pixels: int, parts: int, x: Array) -> Tile:
 
 def conv2d(
     x: Array, w: Array, bias: Array | None, size: Pair, stride: Pair, padding: Pair, dilation: Pair,
-    groups: int, slope: float = 1.0,
+    groups: int,
 ) -> Array:  # fmt: skip
-    """Convolution of x (N, C, H, W) with w (O, C/G, R, S), plus bias (O,), to `size`; values below
-    0 are multiplied by `slope` (LeakyReLU)."""
+    """Convolution of x (N, C, H, W) with w (O, C/G, R, S), plus bias (O,), to `size`."""
     # (O, C/G, R, S) -> (G, R, S, C/G, O/G)
     grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
     packed = grouped.transpose(0, 3, 4, 2, 1)
     how = (stride, padding, dilation, groups)
-    return as_images(_gather(_nhwc(x), contiguous(packed), bias, size, how, False, slope))
+    return as_images(_gather(_nhwc(x), contiguous(packed), bias, size, how, False))
 
 
 def conv2d_input(
     g: Array, w: Array, bias: Array | None, size: Pair, stride: Pair, padding: Pair, dilation: Pair,
-    groups: int, slope: float = 1.0,
+    groups: int,
 ) -> Array:  # fmt: skip
     """Transposed convolution of g (N, O, OH, OW) with w (O, C/G, R, S), plus bias (C,), to
-    `size`, and LeakyReLU: the gradient of `conv2d` for its input."""
+    `size`: the gradient of `conv2d` for its input."""
     if groups == 1 and g.shape[2:] == (1, 1) and padding == (0, 0) and size == w.shape[2:]:
-        return as_images(_from_one_pixel(g, w, bias, slope))
+        return as_images(_from_one_pixel(g, w, bias))
     # (O, C/G, R, S) -> (G, R, S, O/G, C/G)
     grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
     packed = grouped.transpose(0, 3, 4, 1, 2)
     how = (stride, padding, dilation, groups)
-    return as_images(_gather(_nhwc(g), contiguous(packed), bias, size, how, True, slope))
+    return as_images(_gather(_nhwc(g), contiguous(packed), bias, size, how, True))
 
 
-def _from_one_pixel(g: Array, w: Array, bias: Array | None, slope: float) -> Array:
+def _from_one_pixel(g: Array, w: Array, bias: Array | None) -> Array:
     """One pixel grows to the size of the filter, the first layer of a DCGAN: a 1×1 filter with
     R·S·C outputs, where a gather would find 1 of R·S taps inside the image."""
     n, (o, c, rows, cols) = g.shape[0], w.shape
@@ -268,7 +265,7 @@ def _from_one_pixel(g: Array, w: Array, bias: Array | None, slope: float) -> Arr
     if bias is not None:
         bias = contiguous(namespace(bias).broadcast_to(bias, (rows * cols, c))).reshape(-1)
     none = ((1, 1), (0, 0), (1, 1), 1)
-    y = _gather(contiguous(g).reshape(n, 1, 1, o), packed, bias, (1, 1), none, False, slope)
+    y = _gather(contiguous(g).reshape(n, 1, 1, o), packed, bias, (1, 1), none, False)
     return y.reshape(n, rows, cols, c)
 
 
@@ -303,7 +300,7 @@ def _correlate(x: Array, dy: Array, taps: Pair, how: tuple, swapped: bool) -> Ar
         run((ceil_div(depth * k, THREADS), 1, groups), (THREADS,), (x, dy, w, p))
         return contiguous(w.transpose(0, 4, 3, 1, 2)).reshape(groups * k, c, *taps)
     cards = multiprocessors(x.device.id)
-    tile, pieces, piece = _weight_plan(c, k, depth, pixels, groups, cards, x.device.id)
+    tile, pieces, piece = weight_plan(c, k, depth, pixels, groups, cards, x.device.id)
     sums = xp.empty((pieces, groups, *taps, c, k), x.dtype)
     grid = (ceil_div(depth, tile.height), ceil_div(k, tile.width), pieces * groups)
     args = (x, dy, sums, p, np.int32(piece))
@@ -316,7 +313,7 @@ def _correlate(x: Array, dy: Array, taps: Pair, how: tuple, swapped: bool) -> Ar
     return w
 
 
-def _weight_plan(
+def weight_plan(
     c: int, k: int, depth: int, pixels: int, groups: int, cards: int, device: int
 ) -> tuple[Tile, int, int]:
     """The tile, how many pieces the pixels are cut into, and the pixels in a piece."""
