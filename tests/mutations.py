@@ -1113,7 +1113,7 @@ def main() -> None:
         for m, (test, seconds) in zip(chosen, pool.map(timed, chosen), strict=True):
             survivors += not test
             verdict = f"caught by {test}" if test else "SURVIVED"
-            print(f"{m.file:29}{m.what:59}{seconds:5.1f} s  {verdict}", flush=True)
+            print(f"{m.file:31}{m.what:59}{seconds:5.1f} s  {verdict}", flush=True)
     print(f"{len(chosen)} mistakes: {len(chosen) - survivors} caught, {survivors} survived")
     sys.exit(survivors > 0)
 

@@ -25,13 +25,13 @@ def compiled():
 
 
 @st.composite
-def problems(draw, c, k, dtype=FLOAT32, largest=7):
+def problems(draw, c, k, dtype=FLOAT32, largest=7, strides=3):
     """x, w, g, a bias for either map, and how they meet. Channels of a group come from the
     strategies c and k."""
     whole = lambda low, high: draw(st.integers(low, high))
     pair = lambda low, high: (whole(low, high), whole(low, high))
     groups, c, k = draw(st.sampled_from([1, 1, 2])), draw(c), draw(k)
-    taps, stride, padding, dilation = pair(1, 4), pair(1, 3), pair(0, 3), pair(1, 3)
+    taps, stride, padding, dilation = pair(1, 4), pair(1, strides), pair(0, 3), pair(1, 3)
     spans = zip(pair(1, largest), taps, stride, padding, dilation, strict=True)
     # Some rows and columns at the end may meet no tap, as with output_padding.
     size = tuple(
@@ -161,7 +161,7 @@ def test_gather(tile, monkeypatch):
 
 @pytest.mark.parametrize("tile", WEIGHT, ids=lambda t: t.name)
 def test_weight_gradient(tile, monkeypatch):
-    """Cut into several pieces, the last one shorter, and with few outputs, sides swapped."""
+    """Cut into several pieces, the last one shorter."""
 
     @settings(max_examples=15)
     @given(problems(*channels(tile)), st.integers(0, 1000), st.integers(1, 60))
@@ -177,6 +177,14 @@ def test_weight_gradient(tile, monkeypatch):
             check(cupy, problem, "weight")
 
     run()
+
+
+@settings(max_examples=15)
+@given(problems(st.sampled_from([9, 12]), st.integers(1, 4), largest=5, strides=1))
+def test_weight_gradient_of_few_outputs(problem):
+    """Windows of g times the pixels of x: the taps of a transposed convolution, the last first."""
+    with checked.device() as cupy:
+        check(cupy, problem, "weight")
 
 
 @settings(max_examples=15)
