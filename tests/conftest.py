@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,7 +10,10 @@ from hypothesis import HealthCheck, settings
 if os.environ.get("MINIGEN_ENGINE") == "0":  # tests/test_idea.py; run with -m "not engine"
     sys.modules["minigen.engine"] = None  # importing it fails
 
+os.environ.pop("MINIGEN_LIMITS", None)  # the shipped ones
+
 from minigen import backend
+from minigen.kernels import limits
 
 TIMES = int(os.environ.get("MINIGEN_EXAMPLES", "1"))  # tests/matrix.py asks for more
 
@@ -33,6 +37,13 @@ def limit_restored():
     before = backend.threads()
     yield
     backend.limit_threads(before)
+
+
+@pytest.fixture
+def limits_set():
+    """A function that sets limits by name until the test ends."""
+    with ExitStack() as until_then:
+        yield lambda **others: until_then.enter_context(limits.use(**others))
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ shares of a leaf overtake a late one | engine_gradients
 -         if type(gradient) is Task or (self._line and node in [n for n, _ in self._line]):
 +         if type(gradient) is Task:
 the walk waits for another thread | engine_gradients
--             if len(self._line) > LATE:
+-             if len(self._line) > limits.now.late_at_once:
 +             if True:
 another thread records what it computes | engine_gradients
 -     with recording(False):
@@ -366,11 +366,11 @@ the bias is seen by the last row alone | linear
 + bias=lambda g, shape: g.reshape(-1, *shape)[-1]
 # functional/convolution.py
 the bias of a transposed convolution is forgotten | functional_values
-- _conv2d_input(input, weight, bias, size=size, how=(*how, groups))
-+ _conv2d_input(input, weight, None, size=size, how=(*how, groups))
+- _conv2d_input(input, weight, bias, problem=problem)
++ _conv2d_input(input, weight, None, problem=problem)
 the weight's gradient is a constant in the input | conv2d
-- weight=lambda g, input, shape, how: _conv2d_weight(input, g,
-+ weight=lambda g, input, shape, how: _conv2d_weight(input.detach(), g,
+- weight=lambda g, input, problem: _conv2d_weight(input, g,
++ weight=lambda g, input, problem: _conv2d_weight(input.detach(), g,
 the odd zero of padding="same" is on the left | functional_values
 - (0, total[1] % 2, 0, total[0] % 2)
 + (total[1] % 2, 0, total[0] % 2, 0)
@@ -464,13 +464,31 @@ one number in memory is written several times | functional_extremes
 what dropout keeps is not scaled on the way back | dropout
 - _dropout(g, mask, scale=scale)
 + _dropout(g, mask, scale=1.0)
-# kernels/convolution.py
+# kernels/phases.py
 a wrong phase: padding moves the other way | kernels_convolution
 - if (first + padding - r * dilation) % stride == 0
 + if (first - padding - r * dilation) % stride == 0
+# kernels/problem.py
 a filter of few outputs runs backwards | kernels_convolution
-- range(p, p - k * d, -d)
-+ range(p - (k - 1) * d, p + 1, d)
+- tuple(range(-sign * p, sign * (k * d - p), sign * d) for
++ tuple(range(-sign * p, sign * (k * d - p), sign * d)[::sign] for
+pixels are added where the padding is not | kernels_convolution
+- sign * (k * d - p), sign * d)
++ sign * k * d - p, sign * d)
+# kernels/ways.py
+the dearest way is taken | kernels_convolution
+- key=lambda way: way.cost(what)
++ key=lambda way: -way.cost(what)
+what a way refuses is a result | kernels_convolution
+-         if y is not None:
++         if True:
+a way is asked for what it cannot | kernels_convolution
+- (w for w in ways if w.can(what))
++ ways
+a preference outlives its block | kernels_convolution
+-         _preferred.remove(name)
++         pass
+# kernels/direct.py
 pixels that meet no tap get no bias | kernels_convolution
 - y[...] = 0 if bias is None else bias
 + y[...] = 0
@@ -478,11 +496,11 @@ the last chunk of images is the whole weight gradient | kernels_convolution
 -                 total += share
 +                 total = share
 the margin multiplies a filter that is not finite | kernels_convolution
-- if is_finite(min(y, w, key=np.size)) or is_finite(w):
-+ if True:
-taps in the margin are left out of a filter that is not finite | kernels_convolution
-- (not any(padding) or is_finite(np.ascontiguousarray(w)))
-+ True
+- not (is_finite(min(y, w, key=np.size)) or is_finite(w)):
++ False:
+windows of the smaller image jump where those of the other do | kernels_convolution
+- what.forward.plain and what.stride == (1, 1)
++ what.forward.plain
 # kernels/cuda/geometry.cuh
 a transposed convolution counts its taps upward | cuda_convolution
 -           tap, -a.tap_step, (tap + a.tap_step) / a.tap_step,
@@ -510,9 +528,15 @@ taps of a phase lie a stride apart, whatever the dilation | cuda_convolution
 -     return stride // math.gcd(stride, dilation) if transposed else 1
 +     return stride if transposed else 1
 # kernels/scatter.py
+taps in the margin are left out of a filter that is not finite | kernels_convolution
+- if margin and not is_finite(np.ascontiguousarray(w)):
++ if False:
+a pixel adds to an output for each tap, whatever the stride | kernels_convolution
+- (what.transposed or what.problem.stride == (1, 1))
++ True
 the margin is added to the few pixels that there are | kernels_convolution
-- inner[...] = total[:, low[0] : low[0] + size[0], low[1] : low[1] + size[1]]
-+ inner[...] = total[:, : size[0], : size[1]]
+- inner[...] = total[:, top, left]
++ inner[...] = total[:, : what.size[0], : what.size[1]]
 # kernels/winograd.py
 a sum is taken for a difference | kernels_convolution
 - b=((1, 0, -1, 0), (0, 1, 1, 0)
@@ -532,6 +556,16 @@ an infinite pixel spoils its tile | kernels_convolution
 a gradient that an infinite pixel spoils is taken | kernels_convolution
 - return w if is_finite(w) else None
 + return w
+outputs that no tap meets are in no tile | kernels_convolution
+-     if not (what.plain and what.covered):
++     if not what.plain:
+# kernels/limits.py
+limits outlive their block | kernels_limits
+-         now = before
++         pass
+a limit may be no number at all | kernels_limits
+-             if not (good and
++             if not (True and
 # kernels/blas.py
 the rows that fill no piece are left out | kernels_convolution
 - if whole < length:

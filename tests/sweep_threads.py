@@ -18,15 +18,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import numpy as np
 
 import minigen
 from minigen import Tensor, backend
 from minigen import functional as F
-from minigen.functional import reduction
-from minigen.kernels import convolution, pixels, scatter, simple, threads, winograd
+from minigen.kernels import convolution, limits, simple
+from minigen.kernels.problem import Problem
+from minigen.kernels.ways import preferred
 
 try:
     import torch
@@ -35,6 +35,7 @@ except ImportError:
 
 BATCHES = (0, 1, 2, 3, 5)
 THREADS = (1, 2, 3, 4, 8, 16, 64)
+WAYS = sorted({way.name for way in (*convolution.IMAGES, *convolution.WEIGHTS)})
 MOST = 4e6  # multiply-adds of a convolution, more often than not
 Results = list[np.ndarray]
 
@@ -57,19 +58,22 @@ class Case(NamedTuple):
 
 @contextmanager
 def shared_out(rng: np.random.Generator, count: int) -> Iterator[None]:
-    """So many threads; half of the time for work of any size, and then in small buffers too."""
+    """So many threads; half of the time for work of any size, and then in small buffers and any
+    way of the convolutions too."""
     before = backend.threads()
-    with ExitStack() as patches:
-        patches.callback(backend.limit_threads, before)
+    with ExitStack() as until_then:
+        until_then.callback(backend.limit_threads, before)
         backend.limit_threads(count)
         if rng.random() < 0.5:
-            values = [(threads, "ALONE", 0), (threads, "PIECE", int(rng.integers(5, 500)))]
-            values += [(reduction, "LARGE", 0), (pixels, "LARGE", int(rng.choice([0, 1 << 16])))]
-            values += [(winograd, "ADDITION", int(rng.choice([0, 45])))]
             buffer = int(rng.choice([1, 5000, 1 << 21]))
-            values += [(module, "BUFFER", buffer) for module in (convolution, scatter, winograd)]
-            for module, name, value in values:
-                patches.enter_context(patch.object(module, name, value))
+            until_then.enter_context(
+                limits.use(
+                    alone=0, piece=int(rng.integers(5, 500)), by_pieces=1,
+                    by_ones=int(rng.choice([1, 1 << 16])), windows_at_a_time=buffer,
+                    products_at_a_time=buffer, tiles_at_a_time=buffer,
+                )
+            )  # fmt: skip
+            until_then.enter_context(preferred(str(rng.choice(WAYS))))
         yield
 
 
@@ -79,7 +83,7 @@ def alone() -> Iterator[None]:
     before = backend.threads()
     try:
         backend.limit_threads(1)
-        with patch.object(threads, "PIECE", 1 << 62):
+        with limits.use(piece=1 << 62):
             yield
     finally:
         backend.limit_threads(before)
@@ -156,28 +160,31 @@ def convolutions(rng: np.random.Generator, n: int) -> Case:
         to = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in spans]
         name = f"conv2d of {x.shape} and {w.shape}, {how}"
         call = lambda library, x, w, b=None: library.conv2d(x, w, b, *how)
-    return Case(name, call, arrays, lambda: plain(arrays, how, to, transposed), second=True)
+    return Case(name, call, arrays, lambda: plain(arrays, how, tuple(to), transposed), second=True)
 
 
-def plain(arrays: Results, how: tuple, size: list[int], transposed: bool) -> Results:
+def plain(arrays: Results, how: tuple, size: tuple[int, ...], transposed: bool) -> Results:
     """What `derived` finds of a convolution, by the simple kernels."""
     if min(size) < (0 if transposed and not len(arrays[0]) else 1):
         raise ValueError("the filter is too large")
-    (x, w, *bias), rng, kernel, near = arrays, covectors(), arrays[1].shape[2:], arrays[0].shape[2:]
+    (x, w, *bias), rng = arrays, covectors()
+    ends = [x.shape, (len(x), w.shape[1] * how[3], *size)]
     forth, back, weight = simple.conv2d, simple.conv2d_input, simple.conv2d_weight
     if transposed:
-        forth, back, weight = back, forth, lambda x, g, *rest: simple.conv2d_weight(g, x, *rest)
-    y = forth(x, w, size, *how)
+        forth, back, weight = back, forth, lambda x, g, problem: simple.conv2d_weight(g, x, problem)
+        ends.reverse()
+    problem = Problem.of(ends[0], w.shape, ends[1][2:], *how)
+    y = forth(x, w, problem)
     g, u, v, *t = (whole(rng, *a.shape, dtype=x.dtype) for a in (y, *arrays))
     return [
         y + sum(b[:, None, None] for b in bias),
-        back(g, w, near, *how),
-        weight(x, g, kernel, *how),
+        back(g, w, problem),
+        weight(x, g, problem),
         *(g.sum((0, 2, 3)) for _ in bias),
-        back(g, v, near, *how),
-        weight(u, g, kernel, *how),
+        back(g, v, problem),
+        weight(u, g, problem),
         *(np.zeros_like(b) for b in bias),
-        forth(u, w, size, *how) + forth(x, v, size, *how) + sum(b[:, None, None] for b in t),
+        forth(u, w, problem) + forth(x, v, problem) + sum(b[:, None, None] for b in t),
     ]
 
 

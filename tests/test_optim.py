@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import minigen as mg
 from minigen import backend, nn, optim
-from minigen.kernels import threads
+from minigen.kernels import limits
 
 SHAPES = [(3, 4), (), (5,), (2, 3, 2, 2)]
 
@@ -59,8 +59,7 @@ def give_gradients(params, rng):
 def in_small_pieces(patch):
     """Three threads, and pieces of 7 numbers."""
     patch.setattr(optim.optimizer, "BUFFER", 7)
-    patch.setattr(optim.optimizer, "PIECE", 7)
-    patch.setattr(threads, "ALONE", 0)
+    patch.setattr(limits, "now", limits.changed({"piece": 7, "alone": 0}))
     patch.setattr(backend, "threads", lambda: 3)
 
 

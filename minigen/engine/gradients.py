@@ -15,18 +15,13 @@ from minigen import differentiation
 from minigen.backend import cuda_in_use, threads
 from minigen.engine.calls import observed_by_all, onlookers, tell
 from minigen.engine.versions import restore_unchanged
+from minigen.kernels import limits
 from minigen.kernels.memory import held_alone
 from minigen.kernels.threads import Task, offer
 from minigen.operation import Operation
 from minigen.sparse import SparseRows, plus
 from minigen.tape import Leaf, Node, Sums, is_grad_enabled, recording
 from minigen.tensor import Tensor, wrap
-
-# Multiply-adds for which another thread is left to compute the gradient of a leaf: fewer are not
-# worth waking it, more are better shared out among all threads.
-LEAST_LATE, MOST_LATE = 4e6, 2e8
-SMALL = 1024  # numbers in a gradient, of which nothing that takes so long is made
-LATE = 2  # such gradients at a time: each holds in memory what it is made of
 
 
 class Gradients(Sums):
@@ -44,7 +39,7 @@ class Gradients(Sums):
         """One more."""
         if type(gradient) is Task or (self._line and node in [n for n, _ in self._line]):
             self._line.append((node, gradient))
-            if len(self._line) > LATE:
+            if len(self._line) > limits.now.late_at_once:
                 self._next()
         else:
             before = self.get(node)
@@ -87,7 +82,7 @@ class Gradients(Sums):
             x = names[name] = restore_unchanged(saved, op, name)
             if recorded and saved[1]:
                 x._node = node if name == "y" else node.inputs[op.inputs.index(name)]
-        may_wait = self._may_wait and g._array.size >= SMALL
+        may_wait = self._may_wait and g._array.size >= limits.now.late_numbers
         for name, parent in zip(op.inputs, node.inputs, strict=True):
             if parent not in wanted:
                 continue
@@ -117,7 +112,7 @@ def _worth_it(leaf: Leaf, g: Tensor) -> bool:
     """Whether another thread should compute the leaf's share of g."""
     # As many as for the weight (outputs, inputs, …) of a layer whose output g belongs to.
     cost = g._array.size * math.prod(leaf.shape[1:])
-    return LEAST_LATE <= cost <= MOST_LATE and type(g._array) is np.ndarray
+    return limits.now.late_from <= cost <= limits.now.late_to and type(g._array) is np.ndarray
 
 
 def _late_share(op: Operation, leaf: Leaf, pullback: Callable, g: Tensor, *arguments: Any) -> Any:

@@ -5,8 +5,8 @@ Convolution is linear in its input and in its weight. So the three maps
     conv2d(x, w) = y        its input gradient (g, w) -> x        its weight gradient (x, g) -> w
 
 are each bilinear, ⟨conv2d(x, w), g⟩ is the same number seen from all three sides, and the
-pullbacks of each are the other two. The input gradient is what is called a transposed
-convolution. Three kernels serve gradients of every order.
+pullbacks of each are the other two, of the same problem. The input gradient is what is called a
+transposed convolution. Three kernels serve gradients of every order.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from minigen.functional.image import batched, pad, pooled_size
 from minigen.functional.linear import same_dtype
 from minigen.kernels import convolution as kernels
 from minigen.kernels import pooling
+from minigen.kernels.problem import Problem
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "max_pool2d"]
-
-Geometry = tuple  # stride, padding, dilation (pairs) and groups
 
 
 def _bias_gradient(g: Tensor) -> Tensor:
@@ -34,36 +33,32 @@ def _bias_gradient(g: Tensor) -> Tensor:
 
 
 @operation(
-    input=lambda g, weight, shape, how: _conv2d_input(g, weight, None, size=shape[2:], how=how),
-    weight=lambda g, input, shape, how: _conv2d_weight(input, g, kernel=shape[2:], how=how),
+    input=lambda g, weight, problem: _conv2d_input(g, weight, None, problem=problem),
+    weight=lambda g, input, problem: _conv2d_weight(input, g, problem=problem),
     bias=_bias_gradient,
     flops=lambda y, weight: 2 * y.size * math.prod(weight.shape[1:]),
 )
-def _conv2d(
-    input: Array, weight: Array, bias: Array | None, *, size: tuple, how: Geometry
-) -> Array:
-    return kernels.conv2d(input, weight, bias, size, *how)
+def _conv2d(input: Array, weight: Array, bias: Array | None, *, problem: Problem) -> Array:
+    return kernels.conv2d(input, weight, bias, problem)
 
 
 @operation(
-    g=lambda h, weight, shape, how: _conv2d(h, weight, None, size=shape[2:], how=how),
-    weight=lambda h, g, shape, how: _conv2d_weight(h, g, kernel=shape[2:], how=how),
+    g=lambda h, weight, problem: _conv2d(h, weight, None, problem=problem),
+    weight=lambda h, g, problem: _conv2d_weight(h, g, problem=problem),
     bias=_bias_gradient,
     flops=lambda y, g, weight: 2 * g.size * math.prod(weight.shape[1:]),
 )
-def _conv2d_input(
-    g: Array, weight: Array, bias: Array | None, *, size: tuple, how: Geometry
-) -> Array:
-    return kernels.conv2d_input(g, weight, bias, size, *how)
+def _conv2d_input(g: Array, weight: Array, bias: Array | None, *, problem: Problem) -> Array:
+    return kernels.conv2d_input(g, weight, bias, problem)
 
 
 @operation(
-    input=lambda v, g, shape, how: _conv2d_input(g, v, None, size=shape[2:], how=how),
-    g=lambda v, input, shape, how: _conv2d(input, v, None, size=shape[2:], how=how),
+    input=lambda v, g, problem: _conv2d_input(g, v, None, problem=problem),
+    g=lambda v, input, problem: _conv2d(input, v, None, problem=problem),
     flops=lambda y, g: 2 * g.size * math.prod(y.shape[1:]),
 )
-def _conv2d_weight(input: Array, g: Array, *, kernel: tuple, how: Geometry) -> Array:
-    return kernels.conv2d_weight(input, g, kernel, *how)
+def _conv2d_weight(input: Array, g: Array, *, problem: Problem) -> Array:
+    return kernels.conv2d_weight(input, g, problem)
 
 
 def _check(
@@ -130,7 +125,8 @@ def conv2d(
             f"conv2d: the filter {weight.shape[2:]} with dilation {how[2]} is larger than the "
             f"input {input.shape[2:]} with padding {how[1]}"
         )
-    y = _conv2d(input, weight, bias, size=size, how=(*how, groups))
+    problem = Problem.of(input.shape, weight.shape, size, *how, groups)
+    y = _conv2d(input, weight, bias, problem=problem)
     return y.squeeze(0) if single else y
 
 
@@ -250,7 +246,9 @@ def conv_transpose2d(
             )
     if min(size) < (1 if len(input) else 0):  # of no image nothing may be left, as in PyTorch
         raise ValueError(f"{name}: padding {how[1]} leaves nothing of the output: {size}")
-    y = _conv2d_input(input, weight, bias, size=size, how=(*how, groups))
+    of = (len(input), weight.shape[1] * groups, *size)
+    problem = Problem.of(of, weight.shape, input.shape[2:], *how, groups)
+    y = _conv2d_input(input, weight, bias, problem=problem)
     return y.squeeze(0) if single else y
 
 

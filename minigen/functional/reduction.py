@@ -16,7 +16,7 @@ from minigen.functional.arguments import Dims, axes, axis, refuse, require_float
 from minigen.functional.pointwise import abs, converted, exp, maximum, minimum, sign, where
 from minigen.functional.shape import cat, take_along_dim
 from minigen.halves import in_float32
-from minigen.kernels import elementwise, pixels
+from minigen.kernels import elementwise, limits, pixels
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -25,12 +25,11 @@ __all__ = [
     "mean", "min", "norm", "prod", "std", "sum", "sum_to_size", "var",
 ]  # fmt: skip
 
-LARGE = 1 << 14  # elements
-
 
 @operation(input=lambda g, shape, dims: _expand(_with_kept(g, shape, dims), shape=shape))
 def _sum(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
-    if input.size >= LARGE and on_host(input) and input.dtype.kind == "f" and not keepdim:
+    large = input.size >= limits.now.by_pieces and on_host(input)
+    if large and input.dtype.kind == "f" and not keepdim:
         if dims == (0, 2, 3) and input.ndim == 4:  # the gradient of a bias
             return pixels.sum_over(input)
         if len(dims) == input.ndim:

@@ -15,12 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from minigen.backend import Array
+from minigen.kernels import limits
 from minigen.kernels.threads import blas_libraries, single_threaded_blas
 
-SMALL = 10**6  # multiply-adds
-ROWS = 24  # of a piece, or a multiple: those that the kernels take at a time
-TURNED = 1024  # numbers in a piece of the product, if the second factor lies column by column
-SHORT = 64  # sums of fewer products are not worth a piece
 KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
 
 
@@ -30,28 +27,33 @@ def takes_pieces() -> bool:
     return any(getattr(lib, "architecture", None) in KERNELS for lib in blas_libraries())
 
 
-def pays(m: int, k: int, n: int, turned: bool) -> bool:
+def in_pieces_pays(m: int, k: int, n: int, turned: bool) -> bool:
     """Whether a product (m, k) @ (k, n) takes less time in pieces: where a factor is so narrow that
     to copy it is much of the work."""
     if not takes_pieces():
         return False
     if turned:
-        return m <= 32 or m <= 128 and 256 <= k <= 1024
-    return n <= 64 or n % 64 == 0 and k <= 512
+        few = limits.now.turned_rows
+        return m <= few or m <= 4 * few and 8 * few <= k <= 32 * few
+    some = limits.now.piece_columns
+    return n <= some or n % some == 0 and k <= limits.now.piece_most
 
 
 def pieces(m: int, k: int, n: int, turned: bool) -> tuple[int, int, int]:
     """How much of m, k and n the pieces of a product (m, k) @ (k, n) have, if k is worth splitting;
     `turned` says that the second factor lies column by column."""
+    at = limits.now
+    some, most, columns = at.piece_rows, at.piece_products, at.piece_columns
     if turned:
-        rows = m if m <= ROWS else 16
-        width = min(n, max(1, TURNED // rows))
+        rows = m if m <= some else at.turned_rows // 2 or 1
+        width = min(n, max(1, at.turned_numbers // rows))
     else:
-        rows = m if m <= 2 * ROWS else ROWS
-        width = n if n <= 64 else 64 if rows * 64 * k <= SMALL else 32
-    inner = max(1, k // max(1, -(-rows * k * width // SMALL)))
+        rows = m if m <= 2 * some else some
+        whole = n <= columns or rows * columns * k <= most
+        width = min(n, columns if whole else columns // 2 or 1)
+    inner = max(1, k // max(1, -(-rows * k * width // most)))
     if not turned:
-        rows = min(m, max(rows, SMALL // (inner * width) // ROWS * ROWS))
+        rows = min(m, max(rows, most // (inner * width) // some * some))
     return rows, inner, width
 
 
@@ -60,13 +62,17 @@ def multiply(a: Array, b: Array, out: Array) -> None:
     """out (…, m, n) ← a (…, m, k) @ b (…, k, n), by one thread."""
     (m, k), n = a.shape[-2:], b.shape[-1]
     turned = b.strides[-1] != b.itemsize
-    ordered = not turned or (b.strides[-2] == b.itemsize and k >= SHORT)
+    ordered = not turned or (b.strides[-2] == b.itemsize and k >= limits.now.piece_depth)
     # Each piece costs some of NumPy's time.
-    if m * k * n <= 3 * SMALL or not ordered or not pays(m, k, n, turned):
+    if (
+        m * k * n <= 3 * limits.now.piece_products
+        or not ordered
+        or not in_pieces_pays(m, k, n, turned)
+    ):
         np.matmul(a, b, out=out)
         return
     rows, inner, width = pieces(m, k, n, turned)
-    if inner < min(k, SHORT):
+    if inner < min(k, limits.now.piece_depth):
         np.matmul(a, b, out=out)
         return
     lead, parts = out.shape[:-2], k // inner

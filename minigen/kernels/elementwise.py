@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array, memory_order
-from minigen.kernels import memory, threads
-
-SHORT = 2048  # elements, of which a call costs more than the loop
+from minigen.kernels import limits, memory, threads
 
 
 def spread(value: Callable[..., Array]) -> Callable[..., Array]:
@@ -30,7 +28,7 @@ def spread(value: Callable[..., Array]) -> Callable[..., Array]:
     @functools.wraps(value)
     def apply(*arrays: Array, **options: Any) -> Array:
         like = arrays[-1]
-        if not isinstance(like, np.ndarray) or like.size <= threads.PIECE:
+        if not isinstance(like, np.ndarray) or like.size <= limits.now.piece:
             return value(*arrays, **options)
         if any(np.shape(a) != like.shape for a in arrays):
             return value(*arrays, **options)  # something is broadcast
@@ -54,11 +52,13 @@ def _in_pieces(formula: Callable[..., None], *arrays: Array) -> Array:
         formula(*arrays, y)
         return y
     y = memory.empty_like(like, dtype)
-    if y.size <= threads.PIECE and all(a.strides == like.strides for a in arrays[:-1]):
+    if y.size <= limits.now.piece and all(a.strides == like.strides for a in arrays[:-1]):
         formula(*arrays, y)
         return y
     flat = [_flat(a, y) for a in (*arrays, y)]
-    threads.in_pieces(lambda i, j: formula(*[a[i:j] for a in flat]), y.size, 1, 16.0 * y.size)
+    threads.in_pieces(
+        lambda i, j: formula(*[a[i:j] for a in flat]), y.size, 1, limits.now.of_a_pass * y.size
+    )
     return y
 
 
@@ -79,13 +79,15 @@ def total(x: Array) -> Array:
     if not (x.size and x.transpose(memory_order(x.strides)).flags.c_contiguous):
         return x.sum()
     flat = x.ravel(order="K")
-    sums = threads.in_pieces(lambda i, j: np.add.reduce(flat[i:j]), x.size, 1, 8.0 * x.size)
+    sums = threads.in_pieces(
+        lambda i, j: np.add.reduce(flat[i:j]), x.size, 1, limits.now.of_a_sum * x.size
+    )
     return np.add.reduce(sums)
 
 
 def relu(x: Array) -> Array:
     """x where it is positive, else 0."""
-    if x.dtype.kind != "f" or x.size < SHORT:
+    if x.dtype.kind != "f" or x.size < limits.now.clipped:
         return np.maximum(x, 0)
     return x.clip(0.0, math.inf)  # NumPy's loop for this one takes a third of the time
 
@@ -96,7 +98,7 @@ def leaky_relu(x: Array, slope: float) -> Array:
     if slope == 0:  # 0 times infinity is none
         return relu(x)
     choose = np.maximum if slope <= 1 else np.minimum
-    if x.size <= threads.PIECE:
+    if x.size <= limits.now.piece:
         return choose(x, x * slope)
 
     def formula(x: Array, y: Array) -> None:

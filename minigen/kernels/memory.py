@@ -23,10 +23,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import memory_order
-
-SMALLEST = 1 << 20  # bytes; below, the C library recycles memory by itself
-PATIENCE = 256  # a buffer that so many requests have passed by goes back to the system
-KEPT = 64 << 20  # bytes of freed memory that the C library may keep, by default 128 KB
+from minigen.kernels import limits
 
 
 def _keep_freed_memory() -> None:
@@ -37,8 +34,8 @@ def _keep_freed_memory() -> None:
         return
     with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(mmap_threshold, KEPT // 2)  # the most that it takes
-        mallopt(trim_threshold, KEPT)
+        mallopt(mmap_threshold, limits.now.kept_freed // 2)  # the most that it takes
+        mallopt(trim_threshold, limits.now.kept_freed)
 
 
 _keep_freed_memory()
@@ -70,7 +67,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     global _requests
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
-    if size < SMALLEST:
+    if size < limits.now.recycled:
         return np.empty(shape, dtype)
     with _lock:
         _requests += 1
@@ -86,14 +83,14 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
             tell(buffer.memory)
         buffer.used = _requests
         for b in free:
-            if b.used < _requests - PATIENCE:
+            if b.used < _requests - limits.now.patience:
                 _buffers.remove(b)
         return buffer.memory[:size].view(dtype).reshape(shape)
 
 
 def empty_like(array: np.ndarray, dtype: Any = None) -> np.ndarray:
     """The same for an array's shape and the order of its axes in memory."""
-    if array.nbytes < SMALLEST:
+    if array.nbytes < limits.now.recycled:
         return np.empty_like(array, dtype)
     order = memory_order(array.strides)
     y = empty(tuple(array.shape[i] for i in order), dtype or array.dtype)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels import memory
+from minigen.kernels import limits, memory
 from minigen.kernels.cuda import normalization as cuda
 from minigen.kernels.pixels import as_images, of_images, repeated, rows, sum_of
 from minigen.kernels.threads import in_pieces, scratch
@@ -102,4 +102,5 @@ def batch_norm_gradients(
 def _over_blocks(work: Callable, *arrays: Array) -> list[Any]:
     """`work` on matching blocks of rows; its results in order."""
     rows, width = arrays[0].shape
-    return in_pieces(lambda i, j: work(*[a[i:j] for a in arrays]), rows, width, 16.0 * rows * width)
+    cost = limits.now.of_a_pass * rows * width
+    return in_pieces(lambda i, j: work(*[a[i:j] for a in arrays]), rows, width, cost)

@@ -11,10 +11,8 @@ import math
 import numpy as np
 
 from minigen.backend import Array
+from minigen.kernels import limits
 from minigen.kernels.threads import in_pieces, single_threaded_blas
-
-TOGETHER = 64
-LARGE = 1 << 16  # elements, for which a product takes less time than a sum
 
 
 def of_images(x: Array) -> Array:
@@ -31,7 +29,7 @@ def rows(pixels: Array) -> Array:
     """(…, C) as a matrix of rows, each of up to 64 pixels with their channels: a view, if it can
     be one."""
     count = math.prod(pixels.shape[:-1])
-    together = math.gcd(count, TOGETHER)
+    together = math.gcd(count, limits.now.together)
     return pixels.reshape(count // together, together * pixels.shape[-1])
 
 
@@ -43,7 +41,7 @@ def repeated(values: Array, row: int) -> Array:
 def sum_of(block: Array, channels: int) -> Array:
     """(C,), over the pixels of rows: a product with ones if they are many, since BLAS adds several
     rows at a time."""
-    if block.size < LARGE:
+    if block.size < limits.now.by_ones:
         row = np.add.reduce(block, axis=0)
     else:
         with single_threaded_blas():
@@ -57,9 +55,8 @@ def sum_over(images: Array) -> Array:
     if not images.size:
         return np.zeros(channels, images.dtype)
     pixels = rows(of_images(images))
-    sums = in_pieces(
-        lambda i, j: sum_of(pixels[i:j], channels), *pixels.shape, cost=16.0 * images.size
-    )
+    cost = limits.now.of_a_pass * images.size
+    sums = in_pieces(lambda i, j: sum_of(pixels[i:j], channels), *pixels.shape, cost)
     return np.add.reduce(sums)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from minigen.backend import Array, namespace, on_host
-
-Pair = tuple[int, int]
+from minigen.kernels.phases import Pair
 
 
 def argmax_of_windows(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels import memory, threads
+from minigen.kernels import limits, memory, threads
 from minigen.kernels.blas import multiply
 
 _one_thread = threads.single_threaded_blas()  # which keeps nothing
@@ -21,7 +21,7 @@ def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
     cost = float(a.size) * b.shape[-1]
     if not isinstance(a, np.ndarray):
         return _at_once(a, b, bias)
-    if cost < threads.ALONE or a.shape[-1] != b.shape[-2]:
+    if cost < limits.now.alone or a.shape[-1] != b.shape[-2]:
         with _one_thread:
             return _at_once(a, b, bias)
     lead = () if a.ndim == b.ndim == 2 else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels import memory, threads
+from minigen.kernels import limits, memory, threads
 
 
 def bernoulli(shape: tuple[int, ...], p: float, seed: int, draw: int) -> Array:
@@ -28,5 +28,5 @@ def bernoulli(shape: tuple[int, ...], p: float, seed: int, draw: int) -> Array:
         piece = true[8 * first : 8 * last]
         np.less(bits[: len(piece)], np.uint32(threshold), out=piece)
 
-    threads.in_pieces(work, -(-size // 8), 8, 32.0 * size)
+    threads.in_pieces(work, -(-size // 8), 8, limits.now.of_a_draw * size)
     return true.reshape(shape)

@@ -12,30 +12,44 @@ from collections.abc import Iterator
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels import memory
-from minigen.kernels.simple import Pair
+from minigen.kernels import limits, memory
+from minigen.kernels.blas import is_finite
+from minigen.kernels.phases import Pair
+from minigen.kernels.problem import Map, Problem
 from minigen.kernels.threads import over_images, scratch, single_threaded_blas
+from minigen.kernels.ways import Way
 
-BUFFER = 1 << 19  # bytes of products at a time
+
+def few_outputs(what: Map | Problem) -> bool:
+    """Whether a product with a window for each row is too narrow to be worth copying windows."""
+    return what.outputs <= limits.now.few < what.inputs
+
+
+def few_pixels(what: Map) -> bool:
+    """Whether the filters of a transposed convolution, for one tap, are larger than the images."""
+    return what.transposed and what.plain and what.pixels < what.inputs
 
 
 def scatter(
-    x: Array,  # (N, H, W, C)
-    w: Array,  # (R, S, C, O)
-    size: Pair,
-    stride: Pair,
-    offsets: tuple[range, range],
+    what: Map,
+    x: Array,  # (N, H, W, I)
+    w: Array,  # (O, I, R, S), or for a transposed convolution (I, O, R, S)
     bias: Array | None,
-) -> Array:
-    """y (N, *size, O): input pixel p adds its product with tap r to p·stride + offsets[r]."""
-    n, height, width, channels = x.shape
-    taps_y, taps_x, _, outputs = w.shape
-    w2 = np.ascontiguousarray(w.transpose(0, 1, 3, 2)).reshape(taps_y * taps_x * outputs, channels)
-    y = memory.empty((n, *size, outputs), x.dtype)
-    low, frame = _frame(size, (height, width), stride, offsets)
+) -> Array | None:
+    """y (N, *size, O): input pixel p adds its product with tap r to p·stride + offsets[r]. None
+    for filters of `conv2d` that are not finite: what they would make of the margin is left out."""
+    margin = not what.transposed and any(what.problem.padding)
+    if margin and not is_finite(np.ascontiguousarray(w)):
+        return None
+    (n, height, width, channels), outputs, (taps_y, taps_x) = x.shape, what.outputs, w.shape[2:]
+    by_tap = w.transpose((2, 3, 1, 0) if what.transposed else (2, 3, 0, 1))  # (R, S, O, I)
+    w2 = np.ascontiguousarray(by_tap).reshape(taps_y * taps_x * outputs, channels)
+    y = memory.empty((n, *what.size, outputs), x.dtype)
+    low, frame = _frame(what)
+    top, left = (slice(lo, lo + length) for lo, length in zip(low, what.size, strict=True))
 
     # Small images go several at a time: a call of NumPy's costs more than adding a small plane.
-    together = max(1, BUFFER // (len(w2) * height * width * x.itemsize))
+    together = max(1, limits.now.products_at_a_time // (len(w2) * height * width * x.itemsize))
 
     @single_threaded_blas()
     def work(_: int, first: int, last: int) -> None:
@@ -43,84 +57,99 @@ def scatter(
             hi = min(last, lo + together)
             planes = scratch("windows", (taps_y, taps_x, outputs, hi - lo, height, width), x.dtype)
             total = scratch("frame", (outputs, hi - lo, *frame), x.dtype)
-            # (R·S·O, C) @ (C, images·H·W)
+            # (R·S·O, I) @ (I, images·H·W)
             pixels = x[lo:hi].reshape((hi - lo) * height * width, channels)
             np.matmul(w2, pixels.T, out=planes.reshape(len(w2), len(pixels)))
             total[...] = 0 if bias is None else bias[:, None, None, None]
-            for r, s, rows, columns in _places(low, (height, width), stride, offsets):
+            for r, s, rows, columns in _places(what, low):
                 at = total[:, :, rows, columns]
                 np.add(at, planes[r, s], out=at)
-            inner = total[:, :, low[0] : low[0] + size[0], low[1] : low[1] + size[1]]
-            y[lo:hi] = inner.transpose(1, 2, 3, 0)
+            y[lo:hi] = total[:, :, top, left].transpose(1, 2, 3, 0)
 
     over_images(work, n, x.size * len(w2))
     return y
 
 
 def scatter_pixels(
-    x: Array,  # (N, H, W, C)
-    w: Array,  # (C, O, R, S)
-    size: Pair,
-    stride: Pair,
-    offsets: tuple[range, range],
+    what: Map,
+    x: Array,  # (N, H, W, I)
+    w: Array,  # (I, O, R, S)
     bias: Array | None,
 ) -> Array:
     """y (N, *size, O), as `scatter`, of few pixels to many channels: the filters, which are larger
     than the images, are taken as they are, and threads share them out."""
     n, height, width, channels = x.shape
-    outputs = w.shape[1]
-    taps = w.shape[2:]
-    y = memory.empty((n, *size, outputs), x.dtype)
-    low, frame = _frame(size, (height, width), stride, offsets)
+    outputs, taps = w.shape[1], w.shape[2:]
+    y = memory.empty((n, *what.size, outputs), x.dtype)
+    low, frame = _frame(what)
+    top, left = (slice(lo, lo + length) for lo, length in zip(low, what.size, strict=True))
     pixels = x.reshape(n * height * width, channels)
 
     @single_threaded_blas()
     def work(_: int, first: int, last: int) -> None:
         some = w[:, first:last].reshape(channels, (last - first) * math.prod(taps))
         planes = scratch("windows", (n, height, width, last - first, *taps), x.dtype)
-        # (pixels, C) @ (C, O·R·S); BLAS takes ten times as long as a product of C = 1 needs
+        # (pixels, I) @ (I, O·R·S); BLAS takes ten times as long as a product of I = 1 needs
         times = np.multiply if channels == 1 else np.matmul
         times(pixels, some, out=planes.reshape(len(pixels), some.shape[1]))
         inner = y[..., first:last]
         total = inner
-        if frame != size:
+        if frame != what.size:
             total = scratch("frame", (n, *frame, last - first), x.dtype)
         total[...] = 0 if bias is None else bias[first:last]
         if height == width == 1:  # each tap has an output of its own
             rows, columns = (
-                slice(lo + o.start, lo + o.stop, o.step) for lo, o in zip(low, offsets, strict=True)
+                slice(lo + o.start, lo + o.stop, o.step)
+                for lo, o in zip(low, what.offsets, strict=True)
             )
             total[:, rows, columns] += planes[:, 0, 0].transpose(0, 2, 3, 1)
         else:
-            for r, s, rows, columns in _places(low, (height, width), stride, offsets):
+            for r, s, rows, columns in _places(what, low):
                 at = total[:, rows, columns]
                 np.add(at, planes[..., r, s], out=at)
         if total is not inner:
-            inner[...] = total[:, low[0] : low[0] + size[0], low[1] : low[1] + size[1]]
+            inner[...] = total[:, top, left]
 
     over_images(work, outputs, x.size * outputs * math.prod(taps))
     return y
 
 
-def _frame(
-    size: Pair, shape: Pair, stride: Pair, offsets: tuple[range, range]
-) -> tuple[Pair, Pair]:
+def _frame(what: Map) -> tuple[Pair, Pair]:
     """The margin before the output, and the size with margins, of all that pixels are added to."""
     low, frame = [], []
-    for out, length, step, o in zip(size, shape, stride, offsets, strict=True):
-        low.append(max(0, -min(o)))
-        frame.append(low[-1] + max(out, max(o) + (length - 1) * step + 1))
+    axes = zip(what.size, what.source, what.problem.stride, what.offsets, strict=True)
+    for out, length, step, offsets in axes:
+        low.append(max(0, -min(offsets)))
+        frame.append(low[-1] + max(out, max(offsets) + (length - 1) * step + 1))
     return tuple(low), tuple(frame)
 
 
-def _places(
-    low: Pair, shape: Pair, stride: Pair, offsets: tuple[range, range]
-) -> Iterator[tuple[int, int, slice, slice]]:
+def _places(what: Map, low: Pair) -> Iterator[tuple[int, int, slice, slice]]:
     """For each tap, where in the frame the pixels of an image are added."""
-    for r, oy in enumerate(offsets[0]):
-        for s, ox in enumerate(offsets[1]):
+    for r, oy in enumerate(what.offsets[0]):
+        for s, ox in enumerate(what.offsets[1]):
+            axes = zip(low, (oy, ox), what.source, what.problem.stride, strict=True)
             rows, columns = (
                 slice(lo + o, lo + o + (length - 1) * step + 1, step)
-                for lo, o, length, step in zip(low, (oy, ox), shape, stride, strict=True)
+                for lo, o, length, step in axes
             )
             yield r, s, rows, columns
+
+
+FEW_OUTPUTS = Way(
+    "few outputs",
+    can=lambda what: what.plain and (what.transposed or what.problem.stride == (1, 1)),
+    # Of many outputs each plane would be large.
+    cost=lambda what: (
+        min(what.collected, what.scattered) * (1 if few_outputs(what) else limits.now.many_planes)
+    ),
+    run=scatter,
+)
+FEW_PIXELS = Way(
+    "few pixels",
+    # In filters (I, O, R, S) what one pixel gives lies in a row.
+    can=lambda what: what.plain and what.transposed,
+    # Where pixels are not few, adding what they give takes as long as the product.
+    cost=lambda what: what.scattered * (1 if few_pixels(what) else limits.now.many_pixels),
+    run=scatter_pixels,
+)

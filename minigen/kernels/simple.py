@@ -8,8 +8,8 @@ input pixel p·stride − padding + r·dilation; all three functions below only 
 from __future__ import annotations
 
 from minigen.backend import Array, namespace
-
-Pair = tuple[int, int]
+from minigen.kernels.phases import Pair
+from minigen.kernels.problem import Problem
 
 
 def _padded(x: Array, padding: Pair) -> Array:
@@ -31,17 +31,14 @@ def taps(size: Pair, kernel: Pair, stride: Pair, dilation: Pair):
             yield r, s, rows, columns
 
 
-def conv2d(
-    x: Array, w: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
+def conv2d(x: Array, w: Array, problem: Problem) -> Array:
     """y[n, o, p] = Σ_c Σ_r x[n, c, p·stride − padding + r·dilation] · w[o, c, r]"""
-    n, c = x.shape[:2]
-    o = w.shape[0]
-    xp = _padded(x, padding)
+    (n, c), o, size, groups = x.shape[:2], w.shape[0], problem.out, problem.groups
+    xp = _padded(x, problem.padding)
     xp = xp.reshape(n, groups, c // groups, *xp.shape[2:])
     wg = w.reshape(groups, o // groups, *w.shape[1:])
     y = namespace(x).zeros((n, groups, o // groups, *size), x.dtype)
-    for r, s, rows, columns in taps(size, w.shape[2:], stride, dilation):
+    for r, s, rows, columns in taps(size, w.shape[2:], problem.stride, problem.dilation):
         for g in range(groups):
             pixels = xp[:, g, :, rows, columns].reshape(n, c // groups, size[0] * size[1])
             # (O/G, C/G) @ (N, C/G, OH·OW)
@@ -49,39 +46,35 @@ def conv2d(
     return y.reshape(n, o, *size)
 
 
-def conv2d_input(
-    g: Array, w: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
-    """x[n, c, p·stride − padding + r·dilation] += Σ_o g[n, o, p] · w[o, c, r], for x of `size`.
+def conv2d_input(g: Array, w: Array, problem: Problem) -> Array:
+    """x[n, c, p·stride − padding + r·dilation] += Σ_o g[n, o, p] · w[o, c, r]
 
     Where windows overlap their shares are added.
     """
-    n, o, *pixels = g.shape
+    (n, o, *pixels), size, groups = g.shape, problem.size, problem.groups
     c = w.shape[1] * groups
     gg = g.reshape(n, groups, o // groups, pixels[0] * pixels[1])
     wg = w.reshape(groups, o // groups, *w.shape[1:])
-    xp = _padded(namespace(g).zeros((n, c, *size), g.dtype), padding)
+    xp = _padded(namespace(g).zeros((n, c, *size), g.dtype), problem.padding)
     xg = xp.reshape(n, groups, c // groups, *xp.shape[2:])
-    for r, s, rows, columns in taps(g.shape[2:], w.shape[2:], stride, dilation):
+    for r, s, rows, columns in taps(pixels, w.shape[2:], problem.stride, problem.dilation):
         for i in range(groups):
             # (C/G, O/G) @ (N, O/G, OH·OW)
             share = wg[i, :, :, r, s].T @ gg[:, i]
             xg[:, i, :, rows, columns] += share.reshape(n, c // groups, *pixels)
-    (h, w_), (height, width) = padding, size
-    return xp[:, :, h : h + height, w_ : w_ + width]
+    (top, left), (height, width) = problem.padding, size
+    return xp[:, :, top : top + height, left : left + width]
 
 
-def conv2d_weight(
-    x: Array, g: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
+def conv2d_weight(x: Array, g: Array, problem: Problem) -> Array:
     """w[o, c, r] = Σ_n Σ_p x[n, c, p·stride − padding + r·dilation] · g[n, o, p]"""
-    n, c = x.shape[:2]
-    o, pixels = g.shape[1], g.shape[2] * g.shape[3]
-    xp = _padded(x, padding)
+    (n, c), (o, *size), groups = x.shape[:2], g.shape[1:], problem.groups
+    kernel, pixels = problem.kernel, size[0] * size[1]
+    xp = _padded(x, problem.padding)
     xp = xp.reshape(n, groups, c // groups, *xp.shape[2:])
     gg = g.reshape(n, groups, o // groups, pixels)
     w = namespace(x).zeros((groups, o // groups, c // groups, *kernel), x.dtype)
-    for r, s, rows, columns in taps(g.shape[2:], kernel, stride, dilation):
+    for r, s, rows, columns in taps(size, kernel, problem.stride, problem.dilation):
         for i in range(groups):
             # Σ_n (O/G, OH·OW) @ (OH·OW, C/G)
             window = xp[:, i, :, rows, columns].reshape(n, c // groups, pixels)

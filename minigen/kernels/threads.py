@@ -25,6 +25,7 @@ import numpy as np
 from threadpoolctl import LibController, ThreadpoolController
 
 from minigen import backend
+from minigen.kernels import limits
 
 
 @functools.cache  # looking for them takes 200 µs
@@ -254,10 +255,6 @@ class _Worker(threading.Thread):
             del task  # it may hold an error, which holds arrays
 
 
-ALONE = 4e6  # multiply-adds that are not worth waking another thread for: 80 µs
-AHEAD = 2.5e6  # multiply-adds that the caller does while the others wake up: 50 µs
-
-
 def over_images(work: Callable[[int, int, int], None], count: int, cost: float) -> None:
     """Call `work(part, first, last)` on consecutive ranges of `count` images, one range a thread:
     equal ones, but for what the caller does before the others have begun. Each range has an image
@@ -270,11 +267,11 @@ def over_images(work: Callable[[int, int, int], None], count: int, cost: float) 
         cost: multiply-adds in all.
     """
     parts = min(backend.threads(), count)
-    if parts <= 1 or cost < ALONE:
+    if parts <= 1 or cost < limits.now.alone:
         if count:
             work(0, 0, count)
         return
-    bounds = _bounds(count, parts, AHEAD / max(cost, 2 * AHEAD))
+    bounds = _bounds(count, parts, min(0.5, limits.now.ahead / max(cost, 1.0)))
     tasks = [Task(work, i, bounds[i], bounds[i + 1]) for i in range(parts)]
     with single_threaded_blas():  # so that the products within only count
         offer(tasks[1:])
@@ -295,7 +292,16 @@ def _bounds(count: int, parts: int, ahead: float) -> list[int]:
     return [0, *(i + round((count - parts) * s) for i, s in enumerate(shares, start=1)), count]
 
 
-PIECE = 1 << 18  # elements: some arrays of float32 fit the cache, and threads seldom meet
+def sum_over_images(work: Callable[[int, int], Any], count: int, cost: float) -> Any:
+    """The sum of the arrays `work(first, last)` for ranges as those of `over_images`, added in the
+    order of the ranges."""
+    shares: dict[int, Any] = {}
+
+    def some(part: int, first: int, last: int) -> None:
+        shares[part] = work(first, last)
+
+    over_images(some, count, cost)
+    return functools.reduce(np.add, [shares[part] for part in sorted(shares)])
 
 
 def in_pieces(work: Callable[[int, int], Any], count: int, width: int, cost: float) -> list[Any]:
@@ -307,8 +313,8 @@ def in_pieces(work: Callable[[int, int], Any], count: int, width: int, cost: flo
     """
     if not count:
         return []
-    parts = min(backend.threads(), count) if cost >= ALONE else 1
-    total = min(count, parts * max(1, -(-count * width // (parts * PIECE))))
+    parts = min(backend.threads(), count) if cost >= limits.now.alone else 1
+    total = min(count, parts * max(1, -(-count * width // (parts * limits.now.piece))))
     results: list[Any] = [None] * total
 
     def some(_: int, first: int, last: int) -> None:

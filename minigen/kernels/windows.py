@@ -9,7 +9,9 @@ from fractions import Fraction
 import numpy as np
 
 from minigen.backend import Array, namespace, on_host
-from minigen.kernels.simple import Pair, taps
+from minigen.kernels import limits
+from minigen.kernels.phases import Pair
+from minigen.kernels.simple import taps
 from minigen.kernels.threads import in_pieces
 
 
@@ -173,7 +175,7 @@ def mix(x: Array, axis: int, by: Mixture) -> Array:
                 out[:, rows] += part  # each row is named once
 
     if lead and on_host(x):
-        in_pieces(some, lead, count * width, 8.0 * y.size)
+        in_pieces(some, lead, count * width, limits.now.of_a_sum * y.size)
     elif lead:
         some(0, lead)
     y = y.reshape(*before, count, *after)

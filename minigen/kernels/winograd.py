@@ -17,6 +17,11 @@ second row, added up: strands. Transposed, it has four phases of 2×2 taps.
 The sums and differences round, too: errors are about twice those of the direct way. And a pixel
 that is infinite or NaN spoils all of its tile, as a sum may that overflows: then neither map gives
 a result, and the direct way is taken.
+
+What it costs: the products for the places of all tiles, and the sums for B, G and A. A product does
+dozens of multiply-adds in the time that a sum takes to read two numbers from the cache and write
+one. So the sums decide: they grow with channels, products with their square, and few channels, or
+few tiles for many filters, do not pay.
 """
 
 from __future__ import annotations
@@ -25,22 +30,17 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minigen import backend
 from minigen.backend import Array
-from minigen.kernels import memory
+from minigen.kernels import limits, memory
 from minigen.kernels.blas import is_finite, multiply
-from minigen.kernels.threads import over_images, scratch, single_threaded_blas
-
-if TYPE_CHECKING:
-    from minigen.kernels.convolution import Phase
-    from minigen.kernels.simple import Pair
-
-BUFFER = 1 << 21  # bytes of transformed tiles at a time: about a core's share of the cache
-ADDITION = 45  # multiply-adds of a product that take as long as one addition outside of one
+from minigen.kernels.phases import Pair, Phase
+from minigen.kernels.problem import Map, Problem
+from minigen.kernels.threads import over_images, scratch, single_threaded_blas, sum_over_images
+from minigen.kernels.ways import Way
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -90,34 +90,33 @@ def strands(phase: Phase) -> tuple[Strand, ...]:
     )
 
 
-def pays(
-    shape: tuple[int, ...],
-    outputs: int,
-    size: Pair,
-    rows: tuple[Phase, ...],
-    columns: tuple[Phase, ...],
-) -> bool:
-    """Whether a convolution from images of `shape` (N, H, W, C) to `size`, of so many channels, is
-    faster this way."""
-    n, channels = shape[0], shape[3]
-    if n < backend.threads() or not outputs:
+def fits(what: Map) -> bool:
+    """Whether all phases along an axis have strands, and these are alike but for where they
+    begin."""
+    if not (what.plain and what.covered):
         return False
-    direct, tiles, places, taps, many = n * channels * outputs, n, [], [], 1
-    for axis, length in (rows, size[0]), (columns, size[1]):
+    for axis in (what.rows, what.columns):
         kinds = {(len(s), len(s[0].taps) if s else 0) for s in map(strands, axis)}
-        if len(kinds) != 1 or kinds == {(0, 0)} or sum(p.count for p in axis) != length:
+        if len(kinds) != 1 or kinds == {(0, 0)}:
             return False
-        ((strands_each, taps_each),) = kinds
-        direct *= length * strands_each * taps_each
-        tiles *= sum((p.count + 1) // 2 for p in axis)
-        many *= strands_each
-        taps.append(taps_each)
-        places.append(len(SCHEMES[taps_each].b))
-    y, x = places
-    filters = y * x * many * channels * outputs
-    sums = (2 * y + y * x) * many * channels + (2 * x * (taps[0] - 1) + 4 * (taps[1] - 1)) * outputs
-    sums = tiles * sums + len(rows) * len(columns) * filters
-    return tiles * filters + ADDITION * sums < direct
+    return True
+
+
+def cost(what: Map) -> float:
+    """Of a map that fits, and of its weight gradient."""
+    strands_of = [strands(axis[0]) for axis in (what.rows, what.columns)]
+    taps = [len(s[0].taps) for s in strands_of]
+    y, x = (len(SCHEMES[t].b) for t in taps)
+    inputs = math.prod(map(len, strands_of)) * what.inputs
+    tiles = what.problem.images * math.prod(
+        sum((p.count + 1) // 2 for p in axis) for axis in (what.rows, what.columns)
+    )
+    filters = y * x * inputs * what.outputs
+    sums = (2 * y + y * x) * inputs + (2 * x * (taps[0] - 1) + 4 * (taps[1] - 1)) * what.outputs
+    sums = tiles * sums + len(what.rows) * len(what.columns) * filters
+    # Threads take whole images: where there are fewer, count as if one thread took them all.
+    busy = what.problem.images >= backend.threads()
+    return (tiles * filters + limits.now.addition * sums) * (1 if busy else backend.threads())
 
 
 def combine(coefficients: Sequence[float], terms: Sequence[Array], out: Array) -> None:
@@ -173,7 +172,9 @@ class Tiles:
         numbers = math.prod(self.places) * (self.per_tile + extra)
         bytes_per_row = self.count[1] * numbers * image.itemsize
         # BLAS copies the filters once for each product: large ones should meet many tiles.
-        together = max(1, max(BUFFER, filters) // bytes_per_row)  # rows of tiles
+        together = max(
+            1, max(limits.now.tiles_at_a_time, filters) // bytes_per_row
+        )  # rows of tiles
         self.images = max(1, together // self.count[0])
         self.bands = -(-self.count[0] // together)
 
@@ -249,25 +250,13 @@ def _to_tiles(rows: Phase, columns: Phase, kernel: Pair, dtype: np.dtype) -> Arr
     return whole.reshape(-1, kernel[0] * kernel[1]).astype(dtype)
 
 
-def gather(
-    x: Array,  # (N, H, W, I)
-    w: Array,  # (O, I, R, S), or for a transposed convolution (I, O, R, S)
-    size: Pair,
-    rows: tuple[Phase, ...],
-    columns: tuple[Phase, ...],
-    bias: Array | None,
-    transposed: bool,
-) -> Array | None:
-    """y (N, *size, O), as `convolution.gather`, or None where not all of it is finite. The phases
-    of a transposed convolution have one strand each."""
-    n, inputs = x.shape[0], x.shape[3]
-    outputs = w.shape[1 if transposed else 0]
-    y = memory.empty((n, *size, outputs), x.dtype)
-    phases = [(a, b) for a in rows for b in columns]
+def transformed_filters(what: Map, w: Array) -> Array:
+    """G·g·Gᵀ of filters w (O, I, R, S), or (I, O, R, S) for a transposed convolution, whose phases
+    have one strand each: (phases, places, strands·I, O)."""
+    phases = [(a, b) for a in what.rows for b in what.columns]
     # (phases·places·strands, R·S)
     to_tiles = np.concatenate([_to_tiles(a, b, w.shape[2:], w.dtype) for a, b in phases])
-    taps = math.prod(w.shape[2:])
-    flat = w.reshape(*w.shape[:2], taps).swapaxes(1, 2)  # (O, R·S, I), or (I, R·S, O)
+    flat = w.reshape(*w.shape[:2], math.prod(w.shape[2:])).swapaxes(1, 2)
     filters = memory.empty((len(w), len(to_tiles), w.shape[1]), w.dtype)
 
     @single_threaded_blas()
@@ -276,22 +265,33 @@ def gather(
         np.matmul(to_tiles, flat[first:last], out=filters[first:last])
 
     over_images(transform, len(w), filters.size * to_tiles.shape[1])
-    tiles = Tiles(x, rows, columns, outputs, filters.nbytes // len(phases))
-    places = math.prod(tiles.places)
-    if transposed:  # (phases, places, I, O)
-        filters = filters.reshape(inputs, len(phases), places, outputs).transpose(1, 2, 0, 3)
-    else:  # (phases, places, strands·I, O)
-        filters = filters.reshape(outputs, len(phases), places, -1).transpose(1, 2, 3, 0)
+    if what.transposed:
+        return filters.reshape(len(w), len(phases), -1, w.shape[1]).transpose(1, 2, 0, 3)
+    places = math.prod(len(SCHEMES[len(strands(p)[0].taps)].b) for p in phases[0])
+    return filters.reshape(len(w), len(phases), places, -1).transpose(1, 2, 3, 0)
 
+
+def gather(
+    what: Map,
+    x: Array,  # (N, H, W, I)
+    w: Array,  # (O, I, R, S), or for a transposed convolution (I, O, R, S)
+    bias: Array | None,
+) -> Array | None:
+    """y (N, *size, O), or None where not all of it is finite."""
+    n, outputs = x.shape[0], what.outputs
+    y = memory.empty((n, *what.size, outputs), x.dtype)
+    filters = transformed_filters(what, w)
+    tiles = Tiles(x, what.rows, what.columns, outputs, filters.nbytes // len(filters))
+    places = math.prod(tiles.places)
     spoiled: list[slice] = []
 
     @np.errstate(over="ignore", invalid="ignore")
     def work(_: int, first: int, last: int) -> None:
         for images, share, padded in tiles.shares(first, last):
             which = iter(filters)
-            for a in rows:
+            for a in what.rows:
                 half = tiles.rows(padded, a, share)
-                for b in columns:
+                for b in what.columns:
                     matrix = tiles.matrix(half, b)
                     shape = (*tiles.places, len(padded), share[1] - share[0], tiles.count[1])
                     product = scratch("product", (*shape, outputs), y.dtype)
@@ -341,24 +341,20 @@ def _spread(g: Array, schemes: Sequence[Scheme]) -> Array:
 
 
 def correlate(
+    what: Problem,
     image: Array,  # (N, H, W, C)
-    other: Array,  # (N, OH, OW, O)
-    kernel: Pair,
-    rows: tuple[Phase, ...],
-    columns: tuple[Phase, ...],
+    other: Array,  # (N, H', W', O)
 ) -> Array | None:
-    """(O, C, R, S), as `convolution.correlate`, or None where not all of it is finite: the mirror
-    image of `gather`, of which each step is linear in the filters."""
-    n, channels, outputs = len(image), image.shape[3], other.shape[3]
-    (row,), (column,) = rows, columns
-    to_tiles = _to_tiles(row, column, kernel, image.dtype)  # (places·strands, R·S)
+    """(O, C, R, S), or None where not all of it is finite."""
+    n, channels, outputs = len(image), what.inputs, what.outputs
+    (row,), (column,) = what.forward.rows, what.forward.columns
+    to_tiles = _to_tiles(row, column, what.kernel, image.dtype)  # (places·strands, R·S)
     shape = (outputs, len(to_tiles), channels)
-    tiles = Tiles(image, rows, columns, outputs, math.prod(shape) * image.itemsize)
+    tiles = Tiles(image, (row,), (column,), outputs, math.prod(shape) * image.itemsize)
     places = math.prod(tiles.places)
-    sums: dict[int, Array] = {}
 
     @np.errstate(over="ignore", invalid="ignore")
-    def work(part: int, first: int, last: int) -> None:
+    def work(first: int, last: int) -> Array:
         total = None
         for images, share, padded in tiles.shares(first, last):
             matrix = tiles.matrix(tiles.rows(padded, row, share), column)
@@ -368,11 +364,16 @@ def correlate(
             by_place = some.reshape(outputs, places, matrix.shape[2]).swapaxes(0, 1)
             multiply(pixels.swapaxes(1, 2), matrix, by_place)
             total = some if total is None else np.add(total, some, out=total)
-        sums[part] = total
+        return total
 
-    over_images(work, n, image.size * places * outputs)
     with np.errstate(over="ignore", invalid="ignore"), single_threaded_blas():
-        total = functools.reduce(np.add, [sums[part] for part in sorted(sums)])
+        total = sum_over_images(work, n, image.size * places * outputs)
         # (O, C, places·strands) @ (places·strands, R·S)
-        w = np.matmul(total.swapaxes(1, 2), to_tiles).reshape(outputs, channels, *kernel)
+        w = np.matmul(total.swapaxes(1, 2), to_tiles).reshape(outputs, channels, *what.kernel)
     return w if is_finite(w) else None
+
+
+GATHER = Way("winograd", fits, cost, gather)
+WEIGHT = Way(
+    "winograd", lambda what: fits(what.forward), lambda what: cost(what.forward), correlate
+)

@@ -22,7 +22,8 @@ from minigen.backend import (
     require_writable,
     to_device,
 )
-from minigen.kernels.threads import PIECE, over_images, scratch
+from minigen.kernels import limits
+from minigen.kernels.threads import over_images, scratch
 from minigen.seams import observed
 from minigen.sparse import SparseRows
 from minigen.tensor import Tensor, increment_version
@@ -340,7 +341,7 @@ def run(updates: Iterable[Update]) -> None:
     def work(_: int, first: int, last: int) -> None:
         for formula, flat, before in row:
             start, end = max(first - before, 0), min(last - before, flat[0].size)
-            parts = -((start - end) // PIECE)  # of one size: a small last one costs as many calls
+            parts = -((start - end) // limits.now.piece)  # equal: a small one costs as many calls
             for i in range(parts):
                 piece = slice(*(start + (end - start) * j // parts for j in (i, i + 1)))
                 _apply(formula, [x[piece] for x in flat])

@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen.kernels import simple
-from minigen.kernels.convolution import forward_phases, transposed_phases
 from minigen.kernels.cuda import convolution, launch
+from minigen.kernels.phases import forward_phases, transposed_phases
+from minigen.kernels.problem import Problem
 
 pytestmark = [checked.needs_compiler, pytest.mark.usefixtures("compiled")]
 FLOAT32 = np.dtype(np.float32)
+PLAIN = (1, 1), (0, 0), (1, 1)  # stride, padding and dilation
 MAPS = st.sampled_from(["forward", "input", "weight"])
 
 
@@ -56,19 +58,20 @@ def as_tf32(x):
 def check(cupy, problem, map):
     """One of the three maps against float64."""
     x, w, g, bias, bias_of_x, how = problem
+    shapes = Problem.of(x.shape, w.shape, g.shape[2:], *how)
     exact = [a.astype(np.float64) for a in (x, w, g)]
     x, w, g, bias, bias_of_x = map_all(cupy.asarray, (x, w, g, bias, bias_of_x))
     if map == "forward":
-        ours = convolution.conv2d(x, w, bias, g.shape[2:], *how)
-        formula = lambda x, w, g: simple.conv2d(x, w, g.shape[2:], *how)
+        ours = convolution.conv2d(x, w, bias, shapes)
+        formula = lambda x, w, g: simple.conv2d(x, w, shapes)
         plus = bias.get()[:, None, None]
     elif map == "input":
-        ours = convolution.conv2d_input(g, w, bias_of_x, x.shape[2:], *how)
-        formula = lambda x, w, g: simple.conv2d_input(g, w, x.shape[2:], *how)
+        ours = convolution.conv2d_input(g, w, bias_of_x, shapes)
+        formula = lambda x, w, g: simple.conv2d_input(g, w, shapes)
         plus = bias_of_x.get()[:, None, None]
     else:
-        ours = convolution.conv2d_weight(x, g, w.shape[2:], *how)
-        formula = lambda x, w, g: simple.conv2d_weight(x, g, w.shape[2:], *how)
+        ours = convolution.conv2d_weight(x, g, shapes)
+        formula = lambda x, w, g: simple.conv2d_weight(x, g, shapes)
         plus = 0.0
         assert ours.flags.c_contiguous  # as optimisers want it
     checked.close(ours, formula(*exact) + plus, formula(*map_all(np.abs, exact)) + np.abs(plus))
@@ -211,11 +214,12 @@ def test_what_the_launch_code_chooses(problem, map):
 def test_one_pixel_grows_to_the_size_of_the_filter(n, o, c, rows, cols):
     rng = np.random.default_rng(n * o)
     g, w = rng.standard_normal((n, o, 1, 1)), rng.standard_normal((o, c, rows, cols))
-    bias, how = rng.standard_normal(c), ((2, 3), (0, 0), (1, 1), 1)
+    bias = rng.standard_normal(c)
+    shapes = Problem.of((n, c, rows, cols), w.shape, (1, 1), (2, 3), (0, 0), (1, 1), 1)
     with checked.device() as cupy:
         put = lambda a: cupy.asarray(a.astype(np.float32))
-        ours = convolution.conv2d_input(put(g), put(w), put(bias), (rows, cols), *how).get()
-    exact = simple.conv2d_input(g, w, (rows, cols), *how) + bias[:, None, None]
+        ours = convolution.conv2d_input(put(g), put(w), put(bias), shapes).get()
+    exact = simple.conv2d_input(g, w, shapes) + bias[:, None, None]
     np.testing.assert_allclose(ours, exact, atol=1e-4)
 
 
@@ -250,7 +254,7 @@ def test_the_kernel_that_fits_is_chosen(shape, weight, cards, tf32, capability, 
         x, w = cupy.zeros(shape, np.float32), cupy.zeros(weight, np.float32)
         size = tuple(n - r + 1 for n, r in zip(shape[2:], weight[2:], strict=True))
         groups = shape[1] // weight[1]
-        convolution.conv2d(x, w, None, size, (1, 1), (0, 0), (1, 1), groups)
+        convolution.conv2d(x, w, None, Problem.of(shape, weight, size, *PLAIN, groups))
     assert used == [name]
 
 
@@ -260,8 +264,8 @@ def test_weight_gradients_have_the_same_bits_every_time():
     found = set()
     for seed in range(3):
         with checked.device(seed) as cupy:
-            how = ((1, 1), (1, 1), (1, 1), 1)
-            dw = convolution.conv2d_weight(cupy.asarray(x), cupy.asarray(g), (3, 3), *how)
+            shapes = Problem.of(x.shape, (12, 8, 3, 3), (13, 13), (1, 1), (1, 1), (1, 1), 1)
+            dw = convolution.conv2d_weight(cupy.asarray(x), cupy.asarray(g), shapes)
             found.add(dw.get().tobytes())
     assert len(found) == 1
 
@@ -269,9 +273,10 @@ def test_weight_gradients_have_the_same_bits_every_time():
 def test_memory_stays_channels_last():
     with checked.device() as cupy:
         x, w = cupy.zeros((2, 8, 5, 5), np.float32), cupy.zeros((12, 8, 3, 3), np.float32)
-        y = convolution.conv2d(x, w, None, (3, 3), (1, 1), (0, 0), (1, 1), 1)
+        shapes = Problem.of(x.shape, w.shape, (3, 3), *PLAIN, 1)
+        y = convolution.conv2d(x, w, None, shapes)
         assert y.transpose(0, 2, 3, 1).flags.c_contiguous
-        dx = convolution.conv2d_input(y, w, None, (5, 5), (1, 1), (0, 0), (1, 1), 1)
+        dx = convolution.conv2d_input(y, w, None, shapes)
         assert dx.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
@@ -281,26 +286,27 @@ def test_a_slice_that_starts_between_two_lines_of_16_bytes_is_copied():
     w = w.astype(np.float32)
     with checked.device() as cupy:
         x = cupy.asarray(flat)[1:].reshape(1, 5, 5, 4).transpose(0, 3, 1, 2)
-        y = convolution.conv2d(x, cupy.asarray(w), None, (3, 3), (1, 1), (0, 0), (1, 1), 1).get()
+        shapes = Problem.of(x.shape, w.shape, (3, 3), *PLAIN, 1)
+        y = convolution.conv2d(x, cupy.asarray(w), None, shapes).get()
     image = flat[1:].reshape(1, 5, 5, 4).transpose(0, 3, 1, 2)
-    exact = simple.conv2d(image, w, (3, 3), (1, 1), (0, 0), (1, 1), 1)
+    exact = simple.conv2d(image, w, shapes)
     np.testing.assert_allclose(y, exact, atol=1e-5)
 
 
 def test_empty_images():
     with checked.device() as cupy:
         x, w = cupy.zeros((0, 4, 5, 5), np.float32), cupy.zeros((6, 4, 3, 3), np.float32)
-        how = ((1, 1), (0, 0), (1, 1), 1)
-        y = convolution.conv2d(x, w, None, (3, 3), *how)
+        shapes = Problem.of(x.shape, w.shape, (3, 3), *PLAIN, 1)
+        y = convolution.conv2d(x, w, None, shapes)
         assert y.shape == (0, 6, 3, 3)
-        assert not convolution.conv2d_weight(x, y, (3, 3), *how).get().any()
+        assert not convolution.conv2d_weight(x, y, shapes).get().any()
 
 
 def test_what_a_kernel_cannot_take():
     with checked.device() as cupy:
         x, w = cupy.zeros((1, 4, 5, 5), np.int64), cupy.zeros((6, 4, 3, 3), np.int64)
         with pytest.raises(TypeError, match="float32 and float64, not int64"):
-            convolution.conv2d(x, w, None, (3, 3), (1, 1), (0, 0), (1, 1), 1)
+            convolution.conv2d(x, w, None, Problem.of(x.shape, w.shape, (3, 3), *PLAIN, 1))
     large = types.SimpleNamespace(shape=(2**11, 2**10, 2**5, 2**5), size=2**31)
     with pytest.raises(ValueError, match="Split the batch"):
         convolution._check_size("conv2d", large)

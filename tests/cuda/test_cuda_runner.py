@@ -12,6 +12,7 @@ import pytest
 import runner
 
 from minigen.kernels.cuda import convolution, launch, normalization, optim, random
+from minigen.kernels.problem import Problem
 
 pytestmark = checked.needs_compiler
 
@@ -22,15 +23,19 @@ def image(cupy, *shape, seed=0):
     return cupy.asarray(np.random.default_rng(seed).standard_normal(shape, np.float32))
 
 
+def same(x, w, padding):
+    size = (5 + 2 * padding,) * 2
+    return Problem.of(x.shape, w.shape, size, (1, 1), (padding, padding), (1, 1), 1)
+
+
 def gather(tile, c=12, k=20, padding=1, bias=True):
     """A convolution by one kernel: several tiles, and edges in all of them."""
 
     def work(cupy, patch):
         patch.setattr(convolution, "gather_tile", lambda *_: tile)
         x, w = image(cupy, 3, c, 7, 7), image(cupy, k, c, 3, 3)
-        how = ((1, 1), (padding, padding), (1, 1), 1)
-        size = (5 + 2 * padding,) * 2
-        convolution.conv2d(x, w, image(cupy, k) if bias else None, size, *how)
+        problem = same(x, w, padding)
+        convolution.conv2d(x, w, image(cupy, k) if bias else None, problem)
 
     return work
 
@@ -40,7 +45,7 @@ def correlation(tile, piece=50):
         plan = lambda c, k, depth, pixels, *_: (tile, -(-pixels // piece), piece)
         patch.setattr(convolution, "weight_plan", plan)
         x, g = image(cupy, 3, 12, 7, 7), image(cupy, 3, 20, 7, 7)
-        convolution.conv2d_weight(x, g, (3, 3), (1, 1), (1, 1), (1, 1), 1)
+        convolution.conv2d_weight(x, g, same(x, image(cupy, 20, 12, 3, 3), 1))
 
     return work
 

@@ -175,8 +175,8 @@ def plain_convolutions(monkeypatch):
     thread: for tests of what is around them."""
 
     def plus_bias(f):
-        def g(x, w, bias, *how):
-            y = f(x, w, *how)
+        def g(x, w, bias, problem):
+            y = f(x, w, problem)
             y = y if bias is None else y + bias[:, None, None]
             return y.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
 

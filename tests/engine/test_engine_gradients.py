@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 import minigen
 from minigen import Tensor, functional, is_grad_enabled
-from minigen.engine import gradients as engine
+from minigen.kernels import limits
 from minigen.sparse import SparseRows
+
+NEVER = 1e30  # multiply-adds
 
 
 def leaf(*values):
@@ -35,9 +37,8 @@ def test_a_gradient_that_nobody_else_holds_is_not_copied():
 
 
 @pytest.fixture
-def everything_late(three_threads, monkeypatch):
-    monkeypatch.setattr(engine, "LEAST_LATE", 0)
-    monkeypatch.setattr(engine, "SMALL", 0)
+def everything_late(three_threads, limits_set):
+    limits_set(late_from=0, late_numbers=1)
 
 
 @pytest.mark.usefixtures("everything_late")
@@ -78,9 +79,7 @@ def test_gradients_are_the_same(uses, repeated):
         rng = np.random.default_rng(0)
         weights = [Tensor(rng.standard_normal((9, 9)), requires_grad=True) for _ in range(3)]
         x = Tensor(rng.standard_normal((5, 9)))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(engine, "LEAST_LATE", 0 if late else np.inf)
-            patch.setattr(engine, "SMALL", 0)
+        with limits.use(late_from=0 if late else NEVER, late_numbers=1):
             for _ in range(2 if repeated else 1):
                 y = x
                 for i in uses:
@@ -147,9 +146,8 @@ def test_shares_of_a_leaf_are_added_in_the_order_of_the_walk(kinds):
     def gradient(late_from):
         w = Tensor(np.zeros(3, np.float32), requires_grad=True)
         y = sum([kind_of[kind](w, which=i) for i, kind in enumerate(kinds)], 0.0)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(engine, "LEAST_LATE", late_from)
+        with limits.use(late_from=late_from):
             y.backward()
         return w.grad.to_dense() if isinstance(w.grad, SparseRows) else w.grad.numpy()
 
-    np.testing.assert_array_equal(gradient(0), gradient(np.inf))
+    np.testing.assert_array_equal(gradient(0), gradient(NEVER))

@@ -5,6 +5,8 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -14,19 +16,28 @@ from operations import both, geometry
 from scipy.signal import convolve2d, correlate2d
 
 from minigen import backend
-from minigen.kernels import blas, convolution, scatter, simple, threads, winograd
+from minigen.kernels import blas, convolution, limits, simple
+from minigen.kernels.convolution import IMAGES, WEIGHTS
+from minigen.kernels.pixels import of_images
+from minigen.kernels.problem import Problem
+from minigen.kernels.ways import preferred, told_of_ways
+
+NAMES = sorted({way.name for way in (*IMAGES, *WEIGHTS)})
 
 
 @st.composite
 def problems(draw):
-    """x, w and g of a convolution, and how they meet: stride, padding, dilation and groups."""
+    """x, w and g of a convolution, and its shapes; now and then there is nothing of something."""
     image, weight, o, how = geometry(draw, transposed=False)
     how = (*map(both, (how["stride"], how["padding"], how["dilation"])), how["groups"])
-    spans = zip(image[2:], weight[2:], *how[:3], strict=True)
-    size = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in spans)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    x, w, g = (rng.standard_normal(s) for s in (image, weight, (image[0], o, *size)))
-    return x, w, g, how
+    x, w, g, problem = arrays_of(rng, image, weight, how)
+    missing = draw(st.sampled_from(["images", "inputs", "outputs", *[None] * 9]))
+    if missing is None or problem.groups > 1:
+        return x, w, g, problem
+    n, c, o = (slice(0 if part == missing else None) for part in ("images", "inputs", "outputs"))
+    x, w, g = x[n, c], w[o, c], g[n, o]
+    return x, w, g, Problem.of(x.shape, w.shape, problem.out, *how)
 
 
 @st.composite
@@ -40,22 +51,43 @@ def problems_of(draw, channels, sizes):
     sides = [(n - 1) * stride + t - 2 * p for n, t, p in zip(size, taps, padding, strict=True)]
     n, c, o = number(1, 4), number(*channels), number(*channels)
     rng = np.random.default_rng(number(0, 2**32 - 1))
-    shapes = (n, c, *(max(1, s) for s in sides)), (o, c, *taps)
-    x, w = (rng.standard_normal(s) for s in shapes)
-    spans = zip(x.shape[2:], taps, padding, strict=True)
-    size = [(s + 2 * p - t) // stride + 1 for s, t, p in spans]
-    how = ((stride, stride), tuple(padding), (1, 1), 1)
-    return x, w, rng.standard_normal((n, o, *size)), how
+    image, weight = (n, c, *(max(1, s) for s in sides)), (o, c, *taps)
+    return arrays_of(rng, image, weight, ((stride, stride), tuple(padding), (1, 1), 1))
 
 
-def three_maps(module, x, w, g, how):
+def arrays_of(rng, image, weight, how, dtype=float):
+    """x, w and g of these shapes, and the problem."""
+    spans = zip(image[2:], weight[2:], *how[:3], strict=True)
+    size = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in spans)
+    shapes = image, weight, (image[0], weight[0], *size)
+    arrays = (rng.standard_normal(s).astype(dtype) for s in shapes)
+    return *arrays, Problem.of(image, weight, size, *how)
+
+
+ANY, TILES = problems(), problems_of(channels=(1, 12), sizes=(3, 9))
+FEW_PIXELS = problems_of(channels=(9, 12), sizes=(1, 2))
+
+
+def three_maps(module, x, w, g, problem):
     """The triangle: the convolution, its gradient for the input, and that for the weight."""
     bias = (None,) if module is convolution else ()
     return (
-        module.conv2d(x, w, *bias, g.shape[2:], *how),
-        module.conv2d_input(g, w, *bias, x.shape[2:], *how),
-        module.conv2d_weight(x, g, w.shape[2:], *how),
+        module.conv2d(x, w, *bias, problem),
+        module.conv2d_input(g, w, *bias, problem),
+        module.conv2d_weight(x, g, problem),
     )
+
+
+def rounding(terms, *factors):
+    """What sums of so many products of two arrays may be apart, each in an order of its own.
+
+    A product is at most the largest numbers of both, and a sum of k of them, in any order, is off
+    by k·u times their sum (Higham 2002, section 3.1). Winograd's tiles add up before they
+    multiply: the sums of the rows of |A|, |B| and |G| are 3, 2 and 1.5 for three taps, 2, 2 and 2
+    for two, along both axes 81 in all, and are sums of up to four terms themselves.
+    """
+    largest = math.prod(np.abs(a).max(initial=0) for a in factors)
+    return 2 * 81 * (terms + 24) * terms * np.finfo(factors[0].dtype).eps / 2 * largest
 
 
 def spaced(a, gap):
@@ -65,9 +97,10 @@ def spaced(a, gap):
     return wide
 
 
-def by_scipy(x, w, g, how):
+def by_scipy(x, w, g, problem):
     """The three maps, plane by plane."""
-    stride, padding, dilation, groups = how
+    stride, padding, dilation = problem.stride, problem.padding, problem.dilation
+    groups = problem.groups
     (top, left), (height, width), (rows, columns) = padding, x.shape[2:], w.shape[2:]
     margins = [(0, 0), (0, 0), (top, top), (left, left)]
     padded, y, dx, dw = np.pad(x, margins), *(np.zeros_like(a) for a in (g, x, w))
@@ -96,101 +129,111 @@ def test_the_simple_kernels_are_scipys_correlation(problem):
         np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("drawn", "paths"),
-    [
-        (problems(), {"gather", "scatter", "correlate", "correlate swapped"}),
-        (problems_of(channels=(1, 5), sizes=(3, 9)), {"winograd.gather", "winograd.correlate"}),
-        (problems_of(channels=(9, 12), sizes=(1, 2)), {"scatter_pixels"}),
-    ],
-    ids=["any", "tiles", "few pixels"],
-)
+@pytest.mark.parametrize("drawn", [ANY, TILES, FEW_PIXELS], ids=["any", "tiles", "few pixels"])
 @pytest.mark.usefixtures("limit_restored")
-def test_the_fast_kernels_are_the_simple_ones(monkeypatch, drawn, paths):
-    """On every path, in one thread or several, with one image in the buffer or all of them, and
-    with products in pieces of any size."""
-    reached = set()
-
-    def spy(module, name):
-        kernel = getattr(module, name)
-
-        def call(*arguments, **options):
-            # The taps of the transposed map run backwards.
-            swapped = name == "correlate" and arguments[3][0].taps.step < 0
-            reached.add("winograd." * (module is winograd) + name + " swapped" * swapped)
-            return kernel(*arguments, **options)
-
-        monkeypatch.setattr(module, name, call)
-
-    for name in ("gather", "scatter", "scatter_pixels", "correlate"):
-        spy(convolution, name)
-    for name in ("gather", "correlate"):
-        spy(winograd, name)
-    monkeypatch.setattr(threads, "ALONE", 0)
+def test_every_way_that_can_is_the_simple_kernels(monkeypatch, drawn):
+    """In one thread or several, with one image in the buffer or all of them, and with products in
+    pieces of any size. Numbers are finite, and no way may refuse them."""
     monkeypatch.setattr(blas, "takes_pieces", lambda: True)
-    monkeypatch.setattr(blas, "SHORT", 1)
+    tried = Counter()
 
     @settings(max_examples=100)
     @given(
         drawn,
         st.sampled_from([1, 3]),
         st.sampled_from([1, 1 << 21]),
-        st.sampled_from([0, 45]),
         st.sampled_from([300, 10**6]),
         st.booleans(),
     )
-    def check(problem, count, buffer, addition, small, with_bias):
+    def check(arrays, count, buffer, small, with_bias):
         backend.limit_threads(count)
-        monkeypatch.setattr(convolution, "BUFFER", buffer)
-        monkeypatch.setattr(scatter, "BUFFER", buffer)
-        monkeypatch.setattr(winograd, "BUFFER", buffer)
-        monkeypatch.setattr(winograd, "ADDITION", addition)
-        monkeypatch.setattr(blas, "SMALL", small)
-        expected = three_maps(simple, *problem)
-        for ours, theirs in zip(three_maps(convolution, *problem), expected, strict=True):
-            assert ours.shape == theirs.shape
-            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
-        if with_bias:
-            x, w, g, how = problem
-            for map, image, size, y in (
-                (convolution.conv2d, x, g.shape[2:], expected[0]),
-                (convolution.conv2d_input, g, x.shape[2:], expected[1]),
-            ):
-                bias = np.arange(y.shape[1]) + 1.0
-                theirs = y + bias[:, None, None]
-                np.testing.assert_allclose(map(image, w, bias, size, *how), theirs, atol=1e-12)
+        buffers = ("windows_at_a_time", "products_at_a_time", "tiles_at_a_time")
+        others = {**dict.fromkeys(buffers, buffer), "piece_products": small, "piece_depth": 1}
+        with limits.use(alone=0, **others):
+            every_way(*arrays, with_bias, tried)
 
     check()
-    assert reached >= paths
+    for kind, ways in ("forward", IMAGES), ("transposed", IMAGES), ("weight", WEIGHTS):
+        for way in ways:
+            never = kind == "forward" and way.name == "few pixels"  # its filters lie otherwise
+            assert never or tried[kind, way.name] >= 3, (kind, way.name)
+
+
+def every_way(x, w, g, problem, with_bias, tried):
+    """Compare each way that can with the simple kernels."""
+    y, dx, dw = three_maps(simple, x, w, g, problem)
+    taps = math.prod(problem.kernel)
+    cases = [
+        ("forward", problem.forward, x, y, problem.inputs * taps),
+        ("transposed", problem.transposed, g, dx, problem.outputs * taps),
+    ]
+    for kind, what, image, expected, terms in cases:
+        bias = np.arange(expected.shape[1]) + 1.0 if with_bias else None
+        expected = expected + (0 if bias is None else bias[:, None, None])
+        apart = rounding(terms + 1, image, w) + np.finfo(float).eps * expected.shape[1]
+        for way in IMAGES:
+            if way.can(what):
+                tried[kind, way.name] += 1
+                ours = way.run(what, of_images(image), w, bias).transpose(0, 3, 1, 2)
+                assert ours.shape == expected.shape, way.name
+                np.testing.assert_allclose(ours, expected, 0, apart, err_msg=way.name)
+    apart = rounding(problem.images * math.prod(problem.out), x, g)
+    for way in WEIGHTS:
+        if way.can(problem):
+            tried["weight", way.name] += 1
+            ours = way.run(problem, of_images(x), of_images(g))
+            assert ours.shape == dw.shape and ours.flags.c_contiguous, way.name
+            np.testing.assert_allclose(ours, dw, 0, apart, err_msg=way.name)
+
+
+@pytest.mark.usefixtures("limit_restored")
+def test_the_cheapest_way_is_taken_whichever_its_place():
+    """And another one if limits say so, or somebody prefers it."""
+    rng = np.random.default_rng(0)
+    x, w, g, problem = arrays_of(rng, (8, 12, 9, 9), (12, 12, 3, 3), ((1, 1), (1, 1), (1, 1), 1))
+    taken = []
+    with ExitStack() as until_then:
+        until_then.callback(told_of_ways.remove, taken.append)
+        told_of_ways.append(taken.append)
+        three_maps(convolution, x, w, g, problem)
+        with limits.use(addition=0):
+            three_maps(convolution, x, w, g, problem)
+        with preferred("few outputs"):
+            three_maps(convolution, x, w, g, problem)
+        backend.limit_threads(9)  # more than there are images to share out
+        with limits.use(addition=0):
+            three_maps(convolution, x, w, g, problem)
+    direct = ["gather", "gather", "windows of x"]
+    winograd = ["winograd"] * 3
+    assert taken == [*direct, *winograd, "few outputs", "few outputs", "windows of x", *direct]
 
 
 @pytest.mark.parametrize("where", ["x", "w", "g"])
-@pytest.mark.parametrize(
-    "drawn",
-    [
-        problems(),
-        problems_of(channels=(1, 12), sizes=(3, 9)),
-        problems_of(channels=(9, 12), sizes=(1, 2)),
-    ],
-    ids=["any", "tiles", "few pixels"],
-)
+@pytest.mark.parametrize("drawn", [ANY, TILES, FEW_PIXELS], ids=["any", "tiles", "few pixels"])
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.usefixtures("limit_restored")
-def test_a_number_that_is_not_finite_reaches_what_its_windows_reach(monkeypatch, drawn, where):
-    """And NaN comes where the simple kernels have it."""
-    monkeypatch.setattr(threads, "ALONE", 0)
-    monkeypatch.setattr(winograd, "ADDITION", 0)
+def test_a_number_that_is_not_finite_reaches_what_its_windows_reach(limits_set, drawn, where):
+    """And NaN comes where the simple kernels have it, whichever way is tried first."""
+    limits_set(alone=0)
 
     @settings(max_examples=40)
-    @given(drawn, st.sampled_from([math.inf, -math.inf, math.nan]), st.integers(0, 10**9))
+    @given(
+        drawn,
+        st.sampled_from([math.inf, -math.inf, math.nan]),
+        st.integers(0, 10**9),
+        st.sampled_from(NAMES),
+    )
     @np.errstate(invalid="ignore")
-    def check(problem, number, place):
+    def check(arrays, number, place, name):
         backend.limit_threads(1 + place % 3)
-        x, w, g, how = problem
+        x, w, g, problem = arrays
         bad = {"x": x, "w": w, "g": g}[where]
-        bad.reshape(bad.size)[place % bad.size] = number
-        expected = three_maps(simple, x, w, g, how)
-        for ours, theirs in zip(three_maps(convolution, x, w, g, how), expected, strict=True):
+        if bad.size:
+            bad[np.unravel_index(place % bad.size, bad.shape)] = number
+        expected = three_maps(simple, *arrays)
+        with preferred(name):
+            found = three_maps(convolution, *arrays)
+        for ours, theirs in zip(found, expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
     check()
@@ -199,22 +242,22 @@ def test_a_number_that_is_not_finite_reaches_what_its_windows_reach(monkeypatch,
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_few_outputs_of_an_infinite_filter():
     """The margin times infinity is NaN, also where few outputs make it worth leaving out."""
-    rng, how = np.random.default_rng(0), ((1, 1), (1, 1), (1, 1), 1)
-    x, w, g = (rng.standard_normal(s) for s in ((2, 12, 5, 5), (3, 12, 3, 3), (2, 3, 5, 5)))
+    how = ((1, 1), (1, 1), (1, 1), 1)
+    x, w, g, problem = arrays_of(np.random.default_rng(0), (2, 12, 5, 5), (3, 12, 3, 3), how)
     w[1, 2, 0, 0] = np.inf
     with np.errstate(invalid="ignore"):
-        expected = three_maps(simple, x, w, g, how)
-    for ours, theirs in zip(three_maps(convolution, x, w, g, how), expected, strict=True):
+        expected = three_maps(simple, x, w, g, problem)
+    for ours, theirs in zip(three_maps(convolution, x, w, g, problem), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
-def test_sums_that_overflow_in_a_tile_alone_are_taken_the_direct_way(monkeypatch):
-    monkeypatch.setattr(winograd, "ADDITION", 0)
+def test_sums_that_overflow_in_a_tile_alone_are_taken_the_direct_way():
     x, w = np.full((4, 8, 6, 6), 3e38, np.float32), np.zeros((8, 8, 3, 3), np.float32)
     x[:, :, ::2] *= -1  # differences of neighbours are infinite
     w[:, 0, 1, 1] = 1
-    how = ((1, 1), (1, 1), (1, 1), 1)
-    y = convolution.conv2d(x, w, None, (6, 6), *how)
+    problem = Problem.of(x.shape, w.shape, (6, 6), (1, 1), (1, 1), (1, 1), 1)
+    with preferred("winograd"):
+        y = convolution.conv2d(x, w, None, problem)
     np.testing.assert_array_equal(y, x)
 
 
@@ -231,10 +274,9 @@ def test_adjoint_identities(problem):
 
 def large_problem(seed=0):
     """Enough work for several threads, in float32."""
+    how = ((2, 2), (2, 1), (1, 1), 1)
     rng = np.random.default_rng(seed)
-    shapes = (7, 12, 15, 14), (16, 12, 4, 3), (7, 16, 8, 7)
-    x, w, g = (rng.standard_normal(s, np.float32) for s in shapes)
-    return x, w, g, ((2, 2), (2, 1), (1, 1), 1)
+    return arrays_of(rng, (7, 12, 15, 14), (16, 12, 4, 3), how, np.float32)
 
 
 @pytest.mark.usefixtures("three_threads")
@@ -300,8 +342,10 @@ def test_products_in_pieces(sides, lead, small, turn_a, turn_b):
         return drawn.swapaxes(-1, -2) if turned else drawn
 
     a, b, out = matrix(m, k, turn_a), matrix(k, n, turn_b), np.full((*lead, m, n + 3), np.nan)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"SMALL": small, "SHORT": 1, "takes_pieces": lambda: True}.items():
-            patch.setattr(blas, name, value)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        limits.use(piece_products=small, piece_depth=1),
+    ):
+        patch.setattr(blas, "takes_pieces", lambda: True)
         blas.multiply(a, b, out[..., :n])
     np.testing.assert_allclose(out[..., :n], a @ b, rtol=1e-12, atol=1e-12)

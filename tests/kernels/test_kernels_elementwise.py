@@ -7,17 +7,14 @@ from hypothesis import strategies as st
 
 import minigen
 from minigen import functional
-from minigen.functional import reduction
-from minigen.kernels import elementwise, pixels, product, threads
+from minigen.kernels import elementwise, limits, product
 from minigen.testing import arrays, shapes
 
 
 @pytest.fixture
-def in_small_pieces(three_threads, monkeypatch):
+def in_small_pieces(three_threads, limits_set):
     """Three threads, pieces of 5 elements, and nothing is short that has as many."""
-    monkeypatch.setattr(threads, "ALONE", 0)
-    monkeypatch.setattr(threads, "PIECE", 5)
-    monkeypatch.setattr(elementwise, "SHORT", 5)
+    limits_set(alone=0, piece=5, clipped=5)
 
 
 @st.composite
@@ -104,12 +101,10 @@ def test_a_formula_is_spread_over_pieces(pair):
 
 
 @pytest.mark.usefixtures("in_small_pieces")
-@given(shapes(1, 4, 1, 6).flatmap(arrays), st.booleans(), st.sampled_from([0, 1 << 16]))
+@given(shapes(1, 4, 1, 6).flatmap(arrays), st.booleans(), st.sampled_from([1, 1 << 16]))
 def test_sums_of_large_arrays(x, of_every_second, of_pixels):
     x = x[..., ::2] if of_every_second else x
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reduction, "LARGE", 1)
-        patch.setattr(pixels, "LARGE", of_pixels)
+    with limits.use(by_pieces=1, by_ones=of_pixels):
         for dims in (None, 0, *([(0, 2, 3)] if x.ndim == 4 else [])):
             total = minigen.sum(minigen.Tensor(x), dims)
             assert total.shape == x.sum(dims).shape

@@ -11,10 +11,10 @@ from minigen.kernels import memory
 
 
 @pytest.fixture(autouse=True)
-def no_buffers(monkeypatch):
+def no_buffers(monkeypatch, limits_set):
     """Nothing to recycle at first, and small arrays are recycled too."""
     monkeypatch.setattr(memory, "_buffers", [])
-    monkeypatch.setattr(memory, "SMALLEST", 64)
+    limits_set(recycled=64)
 
 
 def address(a):
@@ -67,8 +67,8 @@ def test_several_threads_at_once():
     assert not wrong
 
 
-def test_what_is_not_asked_for_again_goes_back(monkeypatch):
-    monkeypatch.setattr(memory, "PATIENCE", 5)
+def test_what_is_not_asked_for_again_goes_back(limits_set):
+    limits_set(patience=5)
     memory.empty((1000,), np.float32)
     kept = memory.empty((5000,), np.float32)
     for _ in range(8):

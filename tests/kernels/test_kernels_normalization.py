@@ -5,15 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigen.kernels import normalization, threads
+from minigen.kernels import normalization
 from minigen.testing import arrays, shapes
 
 
 @pytest.fixture
-def in_small_blocks(three_threads, monkeypatch):
+def in_small_blocks(three_threads, limits_set):
     """Three threads, and blocks of a few pixels."""
-    monkeypatch.setattr(threads, "ALONE", 0)
-    monkeypatch.setattr(threads, "PIECE", 7)
+    limits_set(alone=0, piece=7)
 
 
 def by_formula(g, x, weight, bias, eps=1e-5):

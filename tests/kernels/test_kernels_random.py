@@ -5,13 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigen.kernels import random, threads
+from minigen.kernels import random
 
 
 @pytest.fixture
-def in_small_pieces(three_threads, monkeypatch):
-    monkeypatch.setattr(threads, "ALONE", 0)
-    monkeypatch.setattr(threads, "PIECE", 16)
+def in_small_pieces(three_threads, limits_set):
+    limits_set(alone=0, piece=16)
 
 
 @pytest.mark.usefixtures("in_small_pieces")

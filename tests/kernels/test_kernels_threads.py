@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from minigen import backend
-from minigen.kernels import threads
+from minigen.kernels import limits, threads
 from minigen.kernels.threads import Task
 
 HERE = Path(__file__).parent
@@ -159,7 +159,7 @@ def test_an_error_in_a_thread_arrives_and_restores_the_limit():
 @given(
     st.integers(0, 70),
     st.sampled_from([1, 2, 3, 4, 8, 16, 64]),
-    st.sampled_from([0, threads.ALONE, 1.1 * threads.ALONE, 1e8, math.inf]),
+    st.sampled_from([0, limits.now.alone, 1.1 * limits.now.alone, 1e8, math.inf]),
 )
 def test_every_image_is_worked_on_once_and_no_range_is_empty(count, limit, cost):
     backend.limit_threads(limit)
@@ -168,7 +168,7 @@ def test_every_image_is_worked_on_once_and_no_range_is_empty(count, limit, cost)
     images = [i for part in sorted(ranges) for i in range(*ranges[part])]
     assert images == list(range(count))
     assert all(first < last for first, last in ranges.values())
-    assert len(ranges) == (min(limit, count) if cost >= threads.ALONE else min(1, count))
+    assert len(ranges) == (min(limit, count) if cost >= limits.now.alone else min(1, count))
 
 
 def finish_in_time(task, **how):

@@ -30,9 +30,9 @@ from minigen.kernels.cuda.launch import (
     multiprocessors,
     type_name,
 )
+from minigen.kernels.phases import Pair
 from minigen.kernels.pixels import as_images
-
-Pair = tuple[int, int]
+from minigen.kernels.problem import Problem
 
 # The structs of geometry.cuh.
 AXIS = np.dtype(
@@ -230,31 +230,29 @@ def gather_tile(p: Any, taps: Pair, pixels: int, parts: int, x: Array) -> Tile:
     return _best(fitting, pixels, k, parts, multiprocessors(device))
 
 
-def conv2d(
-    x: Array, w: Array, bias: Array | None, size: Pair, stride: Pair, padding: Pair, dilation: Pair,
-    groups: int,
-) -> Array:  # fmt: skip
-    """Convolution of x (N, C, H, W) with w (O, C/G, R, S), plus bias (O,), to `size`."""
+def _how(problem: Problem) -> tuple:
+    return problem.stride, problem.padding, problem.dilation, problem.groups
+
+
+def conv2d(x: Array, w: Array, bias: Array | None, problem: Problem) -> Array:
+    """Convolution of x (N, C, H, W) with w (O, C/G, R, S), plus bias (O,)."""
+    groups = problem.groups
     # (O, C/G, R, S) -> (G, R, S, C/G, O/G)
     grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
-    packed = grouped.transpose(0, 3, 4, 2, 1)
-    how = (stride, padding, dilation, groups)
-    return as_images(_gather(_nhwc(x), contiguous(packed), bias, size, how, False))
+    packed = contiguous(grouped.transpose(0, 3, 4, 2, 1))
+    return as_images(_gather(_nhwc(x), packed, bias, problem.out, _how(problem), False))
 
 
-def conv2d_input(
-    g: Array, w: Array, bias: Array | None, size: Pair, stride: Pair, padding: Pair, dilation: Pair,
-    groups: int,
-) -> Array:  # fmt: skip
-    """Transposed convolution of g (N, O, OH, OW) with w (O, C/G, R, S), plus bias (C,), to
-    `size`: the gradient of `conv2d` for its input."""
-    if groups == 1 and g.shape[2:] == (1, 1) and padding == (0, 0) and size == w.shape[2:]:
+def conv2d_input(g: Array, w: Array, bias: Array | None, problem: Problem) -> Array:
+    """Transposed convolution of g (N, O, OH, OW) with w (O, C/G, R, S), plus bias (C,): the
+    gradient of `conv2d` for its input."""
+    size, groups = problem.size, problem.groups
+    if groups == 1 and g.shape[2:] == (1, 1) and problem.padding == (0, 0) and size == w.shape[2:]:
         return as_images(_from_one_pixel(g, w, bias))
     # (O, C/G, R, S) -> (G, R, S, O/G, C/G)
     grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
-    packed = grouped.transpose(0, 3, 4, 1, 2)
-    how = (stride, padding, dilation, groups)
-    return as_images(_gather(_nhwc(g), contiguous(packed), bias, size, how, True))
+    packed = contiguous(grouped.transpose(0, 3, 4, 1, 2))
+    return as_images(_gather(_nhwc(g), packed, bias, size, _how(problem), True))
 
 
 def _from_one_pixel(g: Array, w: Array, bias: Array | None) -> Array:
@@ -269,19 +267,17 @@ def _from_one_pixel(g: Array, w: Array, bias: Array | None) -> Array:
     return y.reshape(n, rows, cols, c)
 
 
-def conv2d_weight(
-    x: Array, g: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
+def conv2d_weight(x: Array, g: Array, problem: Problem) -> Array:
     """The gradient of `conv2d` for its weight: x (N, C, H, W), g (N, O, OH, OW) ->
     (O, C/G, R, S). The same bits every time."""
-    how = (stride, padding, dilation, groups)
+    how = _how(problem)
     swapped = (
-        groups == 1 and g.shape[1] <= FEW_OUTPUTS < x.shape[1] and stride == (1, 1)
+        problem.groups == 1 and g.shape[1] <= FEW_OUTPUTS < x.shape[1] and how[0] == (1, 1)
         and x.dtype == np.float32
     )  # fmt: skip
     if swapped:  # unfold the side with fewer channels: windows of g times the pixels of x
         x, g = g, x
-    return _correlate(_nhwc(x), _nhwc(g), kernel, how, swapped)
+    return _correlate(_nhwc(x), _nhwc(g), problem.kernel, how, swapped)
 
 
 def _correlate(x: Array, dy: Array, taps: Pair, how: tuple, swapped: bool) -> Array:

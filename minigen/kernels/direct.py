@@ -1,0 +1,316 @@
+"""Gather and correlate: copy windows into a small buffer that stays in cache, then one product.
+
+gather     an output pixel collects the input pixels that its taps meet
+correlate  the weight gradient: windows of one image times pixels of the other
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from minigen import backend
+from minigen.backend import Array
+from minigen.kernels import limits, memory, simple
+from minigen.kernels.blas import in_pieces_pays, is_finite, multiply
+from minigen.kernels.phases import Phase
+from minigen.kernels.pixels import add as add_to_pixels
+from minigen.kernels.pixels import as_images, of_images
+from minigen.kernels.problem import Map, Problem
+from minigen.kernels.scatter import few_outputs, few_pixels
+from minigen.kernels.threads import over_images, scratch, single_threaded_blas, sum_over_images
+from minigen.kernels.ways import Way
+
+Axis = tuple[Phase, ...]
+
+
+class Windows:
+    """Copies the windows of a few images at a time, ready for a matrix product."""
+
+    def __init__(self, image: Array, groups: int, rows: Axis, columns: Axis, outputs: int,
+                 filters: int):  # fmt: skip
+        """Of an image (N, H, W, C) and its phases, for a product with filters of so many bytes
+        and output channels."""
+        self.image, self.groups = image, groups
+        _, height, width, channels = image.shape
+        phases = (rows, columns)
+        self.pixels = len(image) * math.prod(sum(p.count for p in axis) for axis in phases)
+        self.low, size = [], []
+        for axis, length in zip(phases, (height, width), strict=True):
+            low = max(0, -min(p.reach()[0] for p in axis))
+            self.low.append(low)
+            size.append(low + max(length, 1 + max(p.reach()[1] for p in axis)))
+        self.whole = size == [height, width]  # no padding: windows may be taken from the image
+        self.padded_shape = (*size, channels)
+        per_image = max(
+            a.count * b.count * len(a.taps) * len(b.taps) for a in rows for b in columns
+        )
+        self.per_image = per_image * channels
+        # BLAS copies the filters once for each product: large ones should meet many windows.
+        at_a_time = max(limits.now.windows_at_a_time, filters)
+        self.images = max(1, round(at_a_time / (self.per_image * image.itemsize)))
+        # With fewer pixels than outputs each thread takes some of the filters and all images:
+        # otherwise each of them would copy all filters.
+        self.by_filters = groups == 1 and self.pixels < outputs
+        # Few images are cut into bands of rows, so that each thread has some.
+        bands = 1 if self.by_filters else -(-backend.threads() // len(image))
+        self.bands = min(bands, *(p.count for p in rows))
+        # With few channels the runs that lie together in memory are rows of pixels, not channels.
+        self.planar = channels // groups <= limits.now.planar
+
+    def shares(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+        """Of the work that is `bands` for each image: ranges of a few images, and which band."""
+        if self.bands > 1:
+            yield from ((i // self.bands, i // self.bands + 1, i % self.bands)
+                        for i in range(first, last))  # fmt: skip
+            return
+        for lo in range(first, last, self.images):
+            yield lo, min(last, lo + self.images), 0
+
+    def buffers(self, images: int) -> tuple[Array | None, Array]:
+        """What one thread works in: a frame of zeros around some images, and their windows."""
+        images, dtype = min(images, self.images), self.image.dtype
+        windows = scratch("windows", (images * self.per_image,), dtype)
+        if self.whole:
+            return None, windows
+        frame = scratch("frame", (images, *self.padded_shape), dtype)
+        frame[...] = 0
+        return frame, windows
+
+    def pad(self, lo: int, hi: int, frame: Array | None) -> Array:
+        """Images lo to hi with their margin of zeros."""
+        if frame is None:
+            return self.image[lo:hi]
+        (y, x), (_, height, width, _) = self.low, self.image.shape
+        frame[: hi - lo, y : y + height, x : x + width] = self.image[lo:hi]
+        return frame[: hi - lo]
+
+    def matrix(self, padded: Array, rows: Phase, columns: Phase, buffer: Array) -> Array:
+        """The windows of one phase as (G, images·count·count, taps·taps·C/G)."""
+        n, _, _, channels = padded.shape
+        groups, sn, sy, sx, sc = self.groups, *padded.strides
+        shape = (groups, n, rows.count, columns.count, len(rows.taps), len(columns.taps))
+        shape = (*shape, channels // groups)
+        strides = (channels // groups * sc, sn, rows.hop * sy, columns.hop * sx)
+        strides = (*strides, rows.skip * sy, columns.skip * sx, sc)
+        corner = padded[:, self.low[0] + rows.start :, self.low[1] + columns.start :]
+        windows = as_strided(corner, shape, strides)
+        flat = (groups, math.prod(shape[1:4]), math.prod(shape[4:]))
+        if shape == (1, *corner.shape[:3], 1, 1, channels) and rows.hop == columns.hop == 1:
+            return corner.reshape(flat)  # a 1×1 filter: pixels are the windows
+        buffer = buffer[: math.prod(shape)]
+        if self.planar:  # (G, taps, taps, C/G, images, count, count)
+            copied = buffer.reshape(groups, *shape[4:], *shape[1:4])
+            np.copyto(copied, windows.transpose(0, 4, 5, 6, 1, 2, 3))
+            return copied.reshape(groups, flat[2], flat[1]).swapaxes(1, 2)
+        copied = buffer.reshape(shape)
+        np.copyto(copied, windows)
+        return copied.reshape(flat)
+
+
+def gather(
+    what: Map,
+    x: Array,  # (N, H, W, I)
+    w: Array,  # (O, I/G, R, S), or for a transposed convolution (I, O/G, R, S)
+    bias: Array | None,
+) -> Array | None:
+    """y (N, *size, O): each output pixel collects what its taps meet. None where a transposed
+    filter that is not finite has met the margin, which is none of its pixels."""
+    groups = what.problem.groups
+    grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    # (G, O/G, I/G, R, S), or (G, I/G, O/G, R, S) -> (G, O/G, R, S, I/G)
+    order = (0, 2, 3, 4, 1) if what.transposed else (0, 1, 3, 4, 2)
+    y = collect(what, x, grouped.transpose(order), bias)
+    w = np.ascontiguousarray(w) if what.transposed else w
+    if what.transposed and not (is_finite(min(y, w, key=np.size)) or is_finite(w)):
+        return None
+    return y
+
+
+def collect(
+    what: Map,
+    x: Array,  # (N, H, W, I)
+    w: Array,  # (G, O/G, R, S, I/G)
+    bias: Array | None,
+) -> Array:
+    """y (N, *size, O): what the taps of each output pixel meet, padding or not."""
+    n, rows, columns = len(x), what.rows, what.columns
+    groups, per_group = w.shape[:2]
+    y = memory.empty((n, *what.size, groups * per_group), x.dtype)
+    some = bool(rows and columns and y.size and x.size)
+    if not (what.covered and some):
+        y[...] = 0 if bias is None else bias
+    if not some:
+        return y
+    windows = Windows(x, groups, rows, columns, groups * per_group, w.nbytes)
+
+    def work(matrices: dict, y: Array, bias: Array | None, first: int, last: int) -> None:
+        frame, buffer = windows.buffers(last - first)
+        for lo, hi, band in windows.shares(first, last):
+            padded = windows.pad(lo, hi, frame)
+            for (a, b), matrix in matrices.items():
+                a = a.part(band, windows.bands)
+                at = y[lo:hi, a.outputs(), b.outputs()]
+                whole = groups == a.every == b.every == 1
+                _product(windows.matrix(padded, a, b, buffer), matrix, bias, at, whole)
+
+    def some_filters(_: int, first: int, last: int) -> None:
+        part = slice(first, last)
+        matrices = _matrices(w[:, part], rows, columns, windows.pixels)
+        work(matrices, y[..., part], None if bias is None else bias[part], 0, n)
+
+    cost = n * windows.per_image * len(rows) * len(columns) * per_group
+    if windows.by_filters:
+        over_images(some_filters, per_group, cost)
+    else:
+        matrices = _matrices(w, rows, columns, windows.pixels)
+        some_images = lambda _, first, last: work(matrices, y, bias, first, last)
+        over_images(some_images, n * windows.bands, cost)
+    return y
+
+
+def _product(windows: Array, filters: Array, bias: Array | None, at: Array, whole: bool) -> None:
+    """at (images, count, count, O) ← windows (G, images·pixels, depth) @ filters
+    (G, depth, O/G) + bias; `whole` says that its pixels are rows of one matrix in memory."""
+    if whole:
+        out = at.reshape(1, math.prod(at.shape[:3]), at.shape[3])
+        multiply(windows, filters, out)
+        if bias is not None:
+            add_to_pixels(out, bias)
+        return
+    # (G, images·pixels, O/G)
+    out = scratch("product", (*windows.shape[:2], filters.shape[2]), at.dtype)
+    multiply(windows, filters, out)
+    out = out.transpose(1, 0, 2).reshape(at.shape)
+    if bias is None:
+        at[...] = out
+    else:
+        np.add(out, bias, out=at)
+
+
+def _matrices(w: Array, rows: Axis, columns: Axis, pixels: int) -> dict[tuple[Phase, Phase], Array]:
+    """The filters w (G, O/G, R, S, I/G) of each phase, (G, taps·taps·I/G, O/G), for so many pixels
+    of the output: row by row where BLAS then takes them in pieces, otherwise copied along the axis
+    whose neighbours are nearer in memory."""
+    groups, per_group = w.shape[:2]
+    matrices = {}
+    for a in rows:
+        for b in columns:
+            taps = w[:, :, a.of_filter(), b.of_filter()]
+            depth = math.prod(taps.shape[2:])
+            in_pieces = in_pieces_pays(pixels, depth, per_group, turned=False)
+            worth_turning = in_pieces and pixels >= limits.now.turned_from
+            if w.strides[4] < w.strides[1] and not worth_turning:
+                matrix = np.ascontiguousarray(taps).reshape(groups, per_group, depth)
+                matrix = matrix.swapaxes(1, 2)
+            else:
+                matrix = np.ascontiguousarray(taps.transpose(0, 2, 3, 4, 1))
+                matrix = matrix.reshape(groups, depth, per_group)
+            matrices[a, b] = matrix
+    return matrices
+
+
+def correlate(
+    image: Array,  # (N, H, W, C)
+    other: Array,  # (N, H', W', O)
+    groups: int,
+    what: Map,
+) -> Array:
+    """(G, O/G, R, S, C/G): windows of `image` times the pixels of `other`, over all images; `what`
+    is the map from the one's size to the other's, of a single phase."""
+    n, c, o = len(image), image.shape[3] // groups, other.shape[3] // groups
+    (row,), (column,) = what.rows, what.columns
+    shape = (groups, o, len(row.taps), len(column.taps), c)
+    if not (other.size and image.size):
+        return np.zeros(shape, image.dtype)
+    filters = math.prod(shape) * image.itemsize
+    windows = Windows(image, groups, what.rows, what.columns, other.shape[3], filters)
+    # BLAS likes the second factor row by row, and is slow where the last side is short.
+    wide = math.prod(shape[2:]) >= o and not (windows.planar and o > limits.now.few)
+
+    def work(other: Array, first: int, last: int) -> Array:
+        """(G, O/G, taps·C/G) of some images."""
+        frame, buffer = windows.buffers(last - first)
+        total = None
+        for lo, hi, band in windows.shares(first, last):
+            some = row.part(band, windows.bands)
+            matrix = windows.matrix(windows.pad(lo, hi, frame), some, column, buffer)
+            pixels = other[lo:hi, some.outputs()]
+            pixels = pixels.reshape(matrix.shape[1], groups, pixels.shape[3] // groups)
+            pixels = pixels.transpose(1, 2, 0)
+            a, b = (pixels, matrix) if wide else (matrix.swapaxes(1, 2), pixels.swapaxes(1, 2))
+            # (G, O/G, pixels) @ (G, pixels, taps·C/G), or its mirror image
+            if total is None:
+                total = np.empty((*a.shape[:2], b.shape[2]), image.dtype)
+                multiply(a, b, total)
+                share = np.empty_like(total)
+            else:
+                multiply(a, b, share)
+                total += share
+        return total if wide else total.swapaxes(1, 2)
+
+    cost = n * windows.per_image * o
+    if not windows.by_filters:
+        some_images = lambda first, last: work(other, first, last)
+        return sum_over_images(some_images, n * windows.bands, cost).reshape(shape)
+    # In the order of the weight, which is as large as all the rest.
+    w = np.empty((groups, o, c, *shape[2:4]), image.dtype).transpose(0, 1, 3, 4, 2)
+
+    def some_filters(_: int, first: int, last: int) -> None:
+        some = work(other[..., first:last], 0, n)
+        w[:, first:last] = some.reshape(1, last - first, *shape[2:])
+
+    over_images(some_filters, o, cost)
+    return w
+
+
+def weight_from_windows_of_x(what: Problem, x: Array, g: Array) -> Array:
+    """(O, C/G, R, S) from images N, H, W, C."""
+    w = correlate(x, g, what.groups, what.forward)  # (G, O/G, R, S, C/G)
+    shape = (what.outputs, what.inputs // what.groups, *what.kernel)
+    return np.ascontiguousarray(w.transpose(0, 1, 4, 2, 3)).reshape(shape)
+
+
+def weight_from_windows_of_g(what: Problem, x: Array, g: Array) -> Array | None:
+    """The same, or None for numbers that are not finite: margins of g, and not of x, have
+    multiplied zeros."""
+    w = correlate(g, x, 1, what.transposed)  # (1, C, R, S, O), last tap first
+    w = np.ascontiguousarray(w[0, :, ::-1, ::-1].transpose(3, 0, 1, 2))
+    return w if is_finite(w) and is_finite(g) else None
+
+
+@single_threaded_blas()
+def plainly(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
+    """y (N, *size, O) by the simple kernels, whatever the numbers are."""
+    kernel = simple.conv2d_input if what.transposed else simple.conv2d
+    y = kernel(as_images(x), w, what.problem)
+    return of_images(y if bias is None else y + bias[:, None, None])
+
+
+GATHER = Way(
+    "gather",
+    can=lambda what: True,
+    # A product with few columns takes longer, and one for which filters are copied that are
+    # larger than the images.
+    cost=lambda what: (
+        what.collected * (limits.now.narrow if few_outputs(what) or few_pixels(what) else 1)
+    ),
+    run=gather,
+)
+PLAIN = Way("simple", can=lambda what: True, cost=lambda what: math.inf, run=plainly)
+OF_X = Way(
+    "windows of x",
+    can=lambda what: True,
+    cost=lambda what: what.forward.collected * (limits.now.narrow if few_outputs(what) else 1),
+    run=weight_from_windows_of_x,
+)
+OF_G = Way(
+    "windows of g",
+    can=lambda what: what.forward.plain and what.stride == (1, 1),
+    # Worth it where g has fewer channels than x.
+    cost=lambda what: what.forward.collected * (1 if few_outputs(what) else limits.now.many_planes),
+    run=weight_from_windows_of_g,
+)

@@ -1,0 +1,153 @@
+"""All measured constants of the kernels and the engine.
+
+They choose among ways that are all right within rounding, and say how work is cut: speed and
+rounding depend on them. Whether something crashes, how memory is freed and whether two runs are
+equal do not: bits are promised for equal limits, threads, BLAS kernel and versions. So a run
+folder keeps its limits, and who resumes it uses them.
+
+    MINIGEN_LIMITS=FILE python train.py    those in a file of JSON, {name: number}
+    with limits.use(**read(FILE)): ...     the same for a block
+
+Importing this measures nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+
+def of(value: float, unit: str, how: str) -> Any:
+    """A limit: what it counts, and how it was measured, or that it was chosen."""
+    return field(default=value, metadata={"unit": unit, "how": how})
+
+
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """Whole ones are 1 or more, the others 0 or more.
+
+    Raises:
+        ValueError: a limit is none of that.
+    """
+
+    # fmt: off
+    # threads.py: less work is not worth waking another thread (twice the 40 µs that this takes);
+    # the caller does some alone meanwhile; pieces stay in cache, and threads seldom meet.
+    alone: float = of(4e6, "multiply-adds", "as many as a product does in twice a hand-over")
+    ahead: float = of(2.5e6, "multiply-adds", "as many as a product does in a hand-over")
+    piece: int = of(1 << 18, "elements", "the size in which a formula of four calls is fastest")
+    # What an element costs, beside `alone`.
+    of_a_sum: float = of(8.0, "multiply-adds an element", "time of a sum")
+    of_a_pass: float = of(16.0, "multiply-adds an element", "time of a pass through memory")
+    of_a_draw: float = of(32.0, "multiply-adds an element", "time of a random number")
+    # memory.py: smaller arrays are the C library's; a buffer that many requests have passed by
+    # goes back; what glibc keeps of freed memory (128 KB if nobody says), set at import.
+    recycled: int = of(1 << 20, "bytes", "chosen")
+    patience: int = of(256, "requests", "chosen")
+    kept_freed: int = of(64 << 20, "bytes", "chosen")
+    # elementwise.py, pixels.py and functional/reduction.py: from where on the other way is faster.
+    clipped: int = of(2048, "elements", "from there on clip beats maximum")
+    by_pieces: int = of(1 << 14, "elements", "from there on sums of pieces beat NumPy's")
+    by_ones: int = of(1 << 16, "elements", "from there on a product with ones beats a sum")
+    together: int = of(64, "pixels", "chosen: a row of NumPy's inner loop")
+    # blas.py: products that OpenBLAS's AVX-512 kernels take uncopied, and what they take at a time
+    # (its source); of what is shorter, deeper or turned a piece does not pay.
+    piece_products: int = of(10**6, "multiply-adds", "chosen: from OpenBLAS's source")
+    piece_rows: int = of(24, "rows", "chosen: from OpenBLAS's source")
+    piece_columns: int = of(64, "columns", "chosen: from OpenBLAS's source")
+    piece_depth: int = of(64, "terms", "chosen: the least in a sum")
+    piece_most: int = of(512, "terms", "chosen: the most in a sum for many columns")
+    turned_numbers: int = of(1024, "numbers", "chosen: of a turned piece")
+    turned_rows: int = of(32, "rows", "chosen: with so few a turned product pays")
+    # direct.py, scatter.py, winograd.py: what is copied stays in a core's share of the cache.
+    windows_at_a_time: int = of(1 << 21, "bytes", "the size in which gathering is fastest")
+    products_at_a_time: int = of(1 << 19, "bytes", "the size in which scattering is fastest")
+    tiles_at_a_time: int = of(1 << 21, "bytes", "the size in which Winograd's tiles are fastest")
+    planar: int = of(4, "channels of a group", "up to so many, planes are copied faster")
+    turned_from: int = of(512, "pixels", "chosen: for which filters are copied in any order")
+    few: int = of(8, "outputs", "up to so many, scattering beats gathering")
+    # How many times as long as their multiply-adds say ways take where they are not at their best.
+    narrow: float = of(2.0, "times", "gathering for few outputs, by scattering")
+    many_planes: float = of(4.0, "times", "scattering for many outputs, by gathering")
+    many_pixels: float = of(2.0, "times", "scattering of many pixels, by gathering")
+    addition: float = of(45.0, "multiply-adds", "time of an addition outside of a product")
+    # engine/gradients.py: gradients of leaves that another thread computes. Less is not worth
+    # waking it, more is better shared out; each waiting one holds in memory what it is made of.
+    late_from: float = of(4e6, "multiply-adds", "chosen: as `alone`")
+    late_to: float = of(2e8, "multiply-adds", "chosen")
+    late_numbers: int = of(1024, "numbers in a gradient", "chosen")
+    late_at_once: int = of(2, "gradients", "chosen")
+    # fmt: on
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            whole = type(getattr(Limits, name)) is int
+            good = type(value) is int or (not whole and type(value) is float)
+            if not (good and math.isfinite(value) and value >= whole):
+                wanted = "a whole number above 0" if whole else "a number, 0 or more"
+                raise ValueError(f"limits: {name} should be {wanted}, got {value!r:.60}")
+
+
+now = Limits()  # those that are in use: of the whole process, all its threads
+
+
+@contextlib.contextmanager
+def use(**others: float) -> Iterator[Limits]:
+    """Use other limits for a block, in all threads of the process.
+
+    Raises:
+        ValueError: a name is none, or a value.
+    """
+    global now
+    before = now
+    now = changed(others)
+    try:
+        yield now
+    finally:
+        now = before
+
+
+def changed(others: dict[str, float]) -> Limits:
+    """The limits in use, some of them changed.
+
+    Raises:
+        ValueError: a name is none, or a value.
+    """
+    if unknown := others.keys() - asdict(now).keys():
+        raise ValueError(f"limits: there is none called {min(unknown)!r:.60}")
+    return replace(now, **others)
+
+
+def read(file: str | os.PathLike[str]) -> dict[str, float]:
+    """The limits in a JSON file, {name: number}, for `use`.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is none of limits.
+    """
+    try:
+        found = json.loads(Path(file).read_bytes())
+        if not isinstance(found, dict):
+            raise ValueError("expected a JSON object, {name: number}")
+        changed(found)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} holds no limits of this version: {error}") from None
+    return found
+
+
+def as_json(limits: Limits) -> bytes:
+    """What `read` reads."""
+    return json.dumps(asdict(limits), indent=2).encode() + b"\n"
+
+
+if file := os.environ.get("MINIGEN_LIMITS"):
+    try:
+        now = changed(read(file))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"MINIGEN_LIMITS: {error}") from None
