@@ -24,6 +24,7 @@ import numpy as np
 from minigen.backend import Array, device_of, is_array, namespace, to_device
 from minigen.engine.calls import Onlooker, onlookers
 from minigen.kernels.threads import over_images
+from minigen.kernels.ways import told_of_ways
 from minigen.operation import Operation
 from minigen.tape import Leaf, Node, walk_back
 from minigen.tensor import Tensor
@@ -51,11 +52,13 @@ def profile() -> Iterator[Profile]:
     """
     p = Profile()
     onlookers.append(p)
+    told_of_ways.append(p.went)
     start = _now()
     try:
         yield p
     finally:
         onlookers.remove(p)
+        told_of_ways.remove(p.went)
         p.seconds += _now() - start - p._own
 
 
@@ -125,6 +128,8 @@ class Row:
         calls: how often; backward, how often its pullbacks were called.
         seconds: the time in it, that of its parts included.
         kept: the most bytes that the tape kept for it at once.
+        ways: how often convolutions of NumPy arrays were computed in which way, by its name; the
+            table shows the names behind the operation's.
         parts: the operations that pullbacks called, each with its own time. They have no other
             row, so nothing is counted twice.
     """
@@ -134,6 +139,7 @@ class Row:
     calls: int = 0
     seconds: float = 0.0
     kept: int = 0
+    ways: Counter = field(default_factory=Counter)
     parts: dict[str, Row] = field(default_factory=dict)
     _now_kept: int = 0
     # How often it did that much: (FLOPs, bytes, device, dtype) -> calls.
@@ -259,6 +265,11 @@ class Profile(Onlooker):
             (flops, moved), p = what.work(), what.param_groups[0]["params"][0]
             row._work[flops, moved, p.device, str(p.dtype)] += 1
 
+    def went(self, way: str) -> None:
+        """A convolution was computed in this way."""
+        if self._frames and threading.get_ident() == self._thread:
+            self._frames[-1].row.ways[way] += 1
+
     def computed(
         self, operation: Any, inputs: Sequence[Any], options: dict[str, Any], output: Tensor
     ) -> None:
@@ -361,7 +372,7 @@ class Profile(Onlooker):
         product, copy = row.floors()
         known = row.seconds > 0 and product + copy > 0
         return [
-            indent + row.name,
+            f"{indent}{row.name}{': ' * bool(row.ways)}{', '.join(sorted(row.ways))}",
             f"{row.calls:,}",
             _seconds(row.seconds),
             f"{row.seconds / self.seconds:.1%}" if self.seconds else "",

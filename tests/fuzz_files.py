@@ -43,6 +43,7 @@ from minigen.data import text as texts
 from minigen.data.idx import read_idx
 from minigen.data.text import corpus
 from minigen.data.vectors import Vectors
+from minigen.kernels import limits
 from minigen.metrics.similarity import analogies, word_similarity
 from minigen.training import CheckpointError, Run, RunError, load_checkpoint, save_checkpoint
 
@@ -255,6 +256,7 @@ def formats() -> list[Format]:
                load_checkpoint, CheckpointError, _in_zip),
         Format("config.json", "run/config.json", [json.dumps(config, indent=2).encode()],
                lambda path: Run.resume(path.parent), RunError),
+        Format("limits.json", "a.json", [limits.as_json(limits.now)], limits.read, ValueError),
         Format("metrics.jsonl", "run/metrics.jsonl",
                ["".join(json.dumps(line) + "\n" for line in lines).encode()],
                lambda path: Run(path.parent, {}).metrics(), RunError),

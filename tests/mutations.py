@@ -120,7 +120,7 @@ an input by name is an option | engine_written
 -         named = {name: options.pop(name) for name in self.inputs if name in options}
 +         named = {name: options[name] for name in self.inputs if name in options}
 an input may have a name that means something else | operation
--         for name in RESERVED & {*self.inputs}:
+-         for name in (RESERVED | operation.__kwdefaults__.keys()) & {*self.inputs}:
 +         for name in ():
 gradients are not summed where an input was broadcast | idea
 -         if h.shape != parent.shape and self.elementwise:
@@ -561,7 +561,7 @@ outputs that no tap meets are in no tile | kernels_convolution
 +     if not what.plain:
 # kernels/limits.py
 limits outlive their block | kernels_limits
--         now = before
+-         now = _used[-1]
 +         pass
 a limit may be no number at all | kernels_limits
 -             if not (good and
@@ -966,6 +966,13 @@ a run that never began keeps its name | training_flags
 a folder is given to two that are about to begin | training_flags
 -     return seen == [CONFIG] and is_free(folder)
 +     return seen == [CONFIG]
+a resumed run takes whatever limits are in use | training_run
+- with self._held().by_one_loop(), limits.use(**self._limits):
++ with self._held().by_one_loop():
+# profile.py
+the way of a part is its pullback's | profile
+- self._frames[-1].row.ways[way] += 1
++ self._frames[0].row.ways[way] += 1
 # training/common.py
 what is nested too deeply speaks of Python | training_run, training_checkpoint
 -     except RecursionError:

@@ -12,6 +12,7 @@ import minigen
 from minigen import Tensor, nn, optim
 from minigen import functional as F
 from minigen.engine.calls import onlookers
+from minigen.kernels.ways import preferred
 from minigen.profile import machine_speed
 from minigen.tape import Leaf, after_their_uses
 
@@ -296,6 +297,22 @@ def test_what_is_only_moved_costs_no_arithmetic_and_what_picks_reads_no_more():
         with minigen.profile() as p:
             f()
         assert (p.flops, p.bytes) == (0, 4 * numbers)
+
+
+def test_which_way_each_convolution_went():
+    x, w = normal(2, 12, 6, 6, requires_grad=True), normal(12, 12, 3, 3, requires_grad=True)
+    with minigen.profile() as p:
+        y = F.conv2d(x, w)
+        with preferred("winograd"):
+            F.conv2d(x, w)
+            y.sum().backward()
+        F.conv2d(x, w[:4])
+    assert rows(p, "forward")["conv2d"].ways == {"gather": 1, "winograd": 1, "few outputs": 1}
+    parts = rows(p, "backward")["conv2d"].parts
+    assert parts["conv2d_input"].ways == parts["conv2d_weight"].ways == {"winograd": 1}
+    assert "conv2d: few outputs, gather, winograd  " in p.table()
+    F.conv2d(x, w)
+    assert rows(p, "forward")["conv2d"].ways.total() == 3  # nothing after the end
 
 
 def test_the_table_in_any_order():

@@ -94,7 +94,8 @@ class Limits:
                 raise ValueError(f"limits: {name} should be {wanted}, got {value!r:.60}")
 
 
-now = Limits()  # those that are in use: of the whole process, all its threads
+now = Limits()  # those in use, by all threads of the process
+_used = [now]
 
 
 @contextlib.contextmanager
@@ -105,12 +106,13 @@ def use(**others: float) -> Iterator[Limits]:
         ValueError: a name is none, or a value.
     """
     global now
-    before = now
-    now = changed(others)
+    now = own = changed(others)
+    _used.append(own)
     try:
-        yield now
+        yield own
     finally:
-        now = before
+        _used.remove(own)  # whichever block ends first
+        now = _used[-1]
 
 
 def changed(others: dict[str, float]) -> Limits:
@@ -148,6 +150,6 @@ def as_json(limits: Limits) -> bytes:
 
 if file := os.environ.get("MINIGEN_LIMITS"):
     try:
-        now = changed(read(file))
+        now = _used[0] = changed(read(file))
     except (OSError, ValueError) as error:
         raise ValueError(f"MINIGEN_LIMITS: {error}") from None

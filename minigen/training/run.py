@@ -4,12 +4,14 @@ import json
 import math
 import operator
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from minigen.files import remove_unfinished, sync
+from minigen.kernels import limits
 from minigen.training.common import RunError as RunError
 from minigen.training.common import (
     StrPath,
@@ -23,6 +25,7 @@ from minigen.training.common import (
 from minigen.training.lock import Hold, hold, is_free
 
 CONFIG, METRICS, CHECKPOINT = "config.json", "metrics.jsonl", "checkpoint.npz"
+LIMITS = "limits.json"
 NOT_FINITE = (
     "NaN",
     "Infinity",
@@ -34,7 +37,9 @@ class Run:
     """A folder that holds all of one training run.
 
     `config.json` is what it was started with; `metrics.jsonl` has a line of JSON for each logged
-    step; `checkpoint.npz` is the newest state (see `Loop`); further files go where `path` says.
+    step; `checkpoint.npz` is the newest state (see `Loop`); `limits.json` are the kernels' limits
+    that it was started with, with which it goes on, for other ones would round otherwise (see
+    `minigen.kernels.limits`); further files go where `path` says.
 
     A run that is created or resumed is this process's alone, until it is closed, or nobody has the
     object any more, or the process ends, however it ends. `Run.read` opens one that may be another
@@ -52,6 +57,7 @@ class Run:
         self.config = config
         self._ends_with_newline = False
         self._hold: Hold | None = None
+        self._limits: dict[str, float] = {}
 
     @classmethod
     def create(cls, folder: StrPath, config: dict[str, Any]) -> "Run":
@@ -62,15 +68,16 @@ class Run:
                 written to.
             TypeError: the configuration holds what JSON cannot, such as a Path.
         """
-        text = json.dumps(config, indent=2)
-        run = cls(folder, json.loads(text))
+        run = cls(folder, json.loads(json.dumps(config)))
+        run._limits = asdict(limits.now)
         with writing_in(folder):
             run._refuse_another()  # before anything is made
             run.folder.mkdir(parents=True, exist_ok=True)
             run._begin()
             run._refuse_another()
-            with written_whole(run.folder / CONFIG) as file:
-                file.write(text.encode() + b"\n")
+            for name, content in (LIMITS, run._limits), (CONFIG, config):
+                with written_whole(run.folder / name) as file:
+                    file.write(json.dumps(content, indent=2).encode() + b"\n")
         return run
 
     @classmethod
@@ -78,13 +85,14 @@ class Run:
         """Open the run in `folder`, to go on with it.
 
         Raises:
-            RunError: there is no such folder, no run in it, its configuration is unreadable, it is
-                in use by another process, or cannot be written to.
+            RunError: there is no such folder, no run in it, its configuration or its limits are
+                unreadable, it is in use by another process, or cannot be written to.
         """
         run = cls.read(folder)
         with writing_in(folder):
             run._begin()
         run.config = cls.read(folder).config  # another may have held the folder until now
+        run._limits = run._stored_limits()
         return run
 
     @classmethod
@@ -121,13 +129,16 @@ class Run:
         """Let other processes have the folder; this run can only be read from now on."""
         self._hold = None
 
-    def by_one_loop(self) -> AbstractContextManager[None]:
-        """Let no other loop of this process train in the folder during a block.
+    @contextmanager
+    def by_one_loop(self) -> Iterator[None]:
+        """Let no other loop of this process train in the folder during a block, in which the run's
+        limits are used.
 
         Raises:
             RunError: one is at it.
         """
-        return self._held().by_one_loop()
+        with self._held().by_one_loop(), limits.use(**self._limits):
+            yield
 
     def sync(self) -> None:
         """Wait until all metrics are on the disk.
@@ -234,6 +245,17 @@ class Run:
                 ) from error
             yield record, line + b"\n"
 
+    def _stored_limits(self) -> dict[str, float]:
+        path = self.folder / LIMITS
+        try:
+            return limits.read(path)
+        except FileNotFoundError:  # a run of an older version
+            return {}
+        except OSError as error:
+            raise RunError(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise RunError(f"{error}: delete it to go on with the limits in use") from error
+
     def _refuse_another(self) -> None:
         if any((self.folder / name).exists() for name in (METRICS, CHECKPOINT)):
             raise RunError(
@@ -303,7 +325,7 @@ def _never_began(folder: Path) -> bool:
     """Whether nothing of a run is there but its settings, and nobody is about to begin it."""
     try:
         seen = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-        return seen == [CONFIG] and is_free(folder)
+        return set(seen) <= {CONFIG, LIMITS} and CONFIG in seen and is_free(folder)
     except OSError:  # it is a file, or another user's
         return False
 

@@ -49,7 +49,7 @@ def test_a_second_process_is_told_who_trains_and_may_look(folder):
     holder.communicate()
     assert (folder / ".lock").exists()  # the file, but nobody holds it
     Run.resume(folder).log(2, {"loss": 1.0})
-    assert sorted(os.listdir(folder)) == ["config.json", "metrics.jsonl"]
+    assert sorted(os.listdir(folder)) == ["config.json", "limits.json", "metrics.jsonl"]
 
 
 def test_a_process_may_open_its_run_twice_but_trains_with_one_loop(folder):
@@ -102,7 +102,7 @@ def test_a_folder_that_was_removed_and_made_again_is_another_one(folder):
         first.log(1, {})
     del first
     second.log(1, {"loss": 1.0})
-    assert sorted(os.listdir(folder)) == [".lock", "config.json", "metrics.jsonl"]
+    assert sorted(os.listdir(folder)) == [".lock", "config.json", "limits.json", "metrics.jsonl"]
 
 
 def test_where_there_are_no_locks_it_goes_on_with_a_line(folder, monkeypatch, capsys):

@@ -252,6 +252,7 @@ def test_an_exception_in_the_body_propagates_and_saves_nothing(tmp_path):
     assert sorted(os.listdir(tmp_path / "run")) == [
         "checkpoint.npz",
         "config.json",
+        "limits.json",
         "metrics.jsonl",
     ]
 

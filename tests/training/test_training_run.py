@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minigen.kernels import limits
 from minigen.training import Run, RunError, free_folder
 
 names = st.text(min_size=1).filter(lambda name: name != "step")
@@ -29,7 +30,7 @@ def test_config_comes_back_and_the_folders_on_the_way_are_made(tmp_path):
     run = Run.create(folder, {"lr": 2e-4, "betas": (0.5, 0.999), "name": "é", "clip": None})
     assert run.config == {"lr": 2e-4, "betas": [0.5, 0.999], "name": "é", "clip": None}
     assert Run.resume(folder).config == run.config
-    assert sorted(os.listdir(folder)) == [".lock", "config.json"]
+    assert sorted(os.listdir(folder)) == [".lock", "config.json", "limits.json"]
     assert run.path("samples", "1.png") == folder / "samples" / "1.png"
     assert (folder / "samples").is_dir()
 
@@ -178,11 +179,31 @@ def test_a_broken_line_in_the_middle_is_named(run, line):
     assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [".lock", "config.json"])
+@pytest.mark.parametrize("name", [".lock", "config.json", "limits.json"])
 def test_a_folder_in_place_of_a_file_is_called_one(tmp_path, name):
     (tmp_path / name).mkdir()
     with pytest.raises(RunError, match="is a folder where a run keeps a file"):
         Run.create(tmp_path, {})
+
+
+def test_a_run_goes_on_with_the_limits_it_was_started_with(tmp_path):
+    with limits.use(piece=1000):
+        Run.create(tmp_path / "run", {}).close()
+    before = limits.now
+    first, old = Run.resume(tmp_path / "run"), Run.create(tmp_path / "old", {})
+    with first.by_one_loop():
+        assert limits.now.piece == 1000
+        with old.by_one_loop():
+            assert limits.now.piece == before.piece
+    assert limits.now is before
+    old.close()
+    (tmp_path / "old" / "limits.json").unlink()  # a version that kept none
+    with limits.use(piece=2000), Run.resume(tmp_path / "old").by_one_loop():
+        assert limits.now.piece == 2000
+    first.close()
+    (tmp_path / "run" / "limits.json").write_text('{"piece": 0}')
+    with pytest.raises(RunError, match="limits.json holds no limits .* delete it to go on"):
+        Run.resume(tmp_path / "run")
 
 
 def test_a_number_of_thousands_of_digits_is_refused_in_the_users_words(tmp_path):
