@@ -961,10 +961,10 @@ a metric may be any text | training_run
 - value in NOT_FINITE if isinstance(value, str)
 + True if isinstance(value, str)
 a run that never began keeps its name | training_flags
--     return seen == [CONFIG] and is_free(folder)
+-     return set(seen) <= {CONFIG, LIMITS} and CONFIG in seen and is_free(folder)
 +     return False
 a folder is given to two that are about to begin | training_flags
--     return seen == [CONFIG] and is_free(folder)
+-     return set(seen) <= {CONFIG, LIMITS} and CONFIG in seen and is_free(folder)
 +     return seen == [CONFIG]
 a resumed run takes whatever limits are in use | training_run
 - with self._held().by_one_loop(), limits.use(**self._limits):

@@ -5,8 +5,10 @@ rounding depend on them. Whether something crashes, how memory is freed and whet
 equal do not: bits are promised for equal limits, threads, BLAS kernel and versions. So a run
 folder keeps its limits, and who resumes it uses them.
 
-    MINIGEN_LIMITS=FILE python train.py    those in a file of JSON, {name: number}
-    with limits.use(**read(FILE)): ...     the same for a block
+    python -m minigen.kernels.limits                 what is shipped, and measured here
+    python -m minigen.kernels.limits --write FILE    the same, kept as JSON, {name: number}
+    MINIGEN_LIMITS=FILE python train.py              use those in a file
+    with limits.use(**limits.read(FILE)): ...        use them for a block
 
 Importing this measures nothing.
 """
@@ -17,6 +19,8 @@ import contextlib
 import json
 import math
 import os
+import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -148,6 +152,12 @@ def as_json(limits: Limits) -> bytes:
     return json.dumps(asdict(limits), indent=2).encode() + b"\n"
 
 
+if __name__ == "__main__":
+    from minigen.kernels.measure import main
+
+    main()
+elif sys.argv[:1] == ["-m"]:  # about to be run as a command, which `runpy` would warn of
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")
 if file := os.environ.get("MINIGEN_LIMITS"):
     try:
         now = _used[0] = changed(read(file))

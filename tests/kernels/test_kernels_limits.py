@@ -69,6 +69,19 @@ def test_what_is_no_limit_is_refused_in_a_line(tmp_path, text, said):
         assert last.startswith(f"ValueError: MINIGEN_LIMITS: {file} holds no limits")
 
 
+def test_the_command_measures_and_no_import_does(tmp_path, monkeypatch, capsys):
+    assert "minigen.kernels.measure" not in sys.modules
+    from minigen.kernels import measure
+
+    before, file = limits.now, tmp_path / "limits.json"
+    monkeypatch.setattr(measure, "SECONDS", 0)
+    measure.main(["--write", str(file)])
+    found, said = limits.read(file), capsys.readouterr().out
+    assert limits.now is before and found.keys() == asdict(before).keys()
+    assert all(f"\n{name} " in said for name in found)
+    assert all(found[f.name] == f.default for f in fields(Limits) if "chosen" in f.metadata["how"])
+
+
 def test_each_limit_says_its_unit_and_how_it_was_measured():
     for f in fields(Limits):
         assert f.metadata["unit"] and f.metadata["how"]

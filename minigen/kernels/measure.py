@@ -1,0 +1,160 @@
+"""Measures the limits on this machine, for half a minute in which it should be idle."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigen import backend
+from minigen.backend import Array
+from minigen.kernels import elementwise, limits, memory, pixels, random, threads, winograd
+from minigen.kernels.convolution import conv2d, conv2d_input
+from minigen.kernels.problem import Problem
+from minigen.kernels.ways import preferred
+
+Work = Callable[[], Any]
+SECONDS = 0.05  # for which each thing is repeated
+
+
+def seconds(work: Work) -> float:
+    """The least time that it takes."""
+    work()
+    best, end = math.inf, time.perf_counter() + SECONDS
+    while (start := time.perf_counter()) < end or best == math.inf:
+        work()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def ones(*shape: int) -> Array:
+    return np.ones(shape, np.float32)
+
+
+def limited(work: Work, **others: float) -> Work:
+    """The work under other limits."""
+
+    def call() -> Any:
+        with limits.use(**others):
+            return work()
+
+    return call
+
+
+def of_layer(inputs: int, outputs: int) -> Problem:
+    size, weight = (28, 28), (outputs, inputs, 3, 3)
+    return Problem.of((16, inputs, *size), weight, size, (1, 1), (1, 1), (1, 1), 1)
+
+
+def layer(way: str, inputs: int, outputs: int, transposed: bool = False) -> Work:
+    """A 3×3 convolution of 16 images, computed in this way."""
+    problem, w = of_layer(inputs, outputs), ones(outputs, inputs, 3, 3)
+    x, g = (pixels.as_images(ones(16, 28, 28, channels)) for channels in (inputs, outputs))
+
+    def work() -> Array:
+        with preferred(way):
+            return (conv2d_input if transposed else conv2d)(
+                g if transposed else x, w, None, problem
+            )
+
+    return work
+
+
+def fastest(name: str, exponents: Iterable[int], work: Work) -> int:
+    """The power of 2 that makes the work take the least time as this limit."""
+    return min((1 << e for e in exponents), key=lambda n: seconds(limited(work, **{name: n})))
+
+
+def last(sizes: Iterable[int], better: Callable[[int], Work], worse: Callable[[int], Work]) -> int:
+    """The last of these sizes in a row for which the one takes less time than the other."""
+    some = itertools.takewhile(lambda n: seconds(better(n)) < seconds(worse(n)), sizes)
+    return max(some, default=1)
+
+
+def hand_over() -> float:
+    """Seconds until another thread has begun its part."""
+    a, found = ones(512, 512), []
+
+    def work(part: int, first: int, last: int) -> None:
+        if part:
+            found.append(time.perf_counter() - start)
+        else:
+            np.matmul(a, a)
+
+    with limits.use(alone=0):
+        for _ in range(50):
+            time.sleep(1e-3)  # and the others fall asleep
+            start = time.perf_counter()
+            threads.over_images(work, 2, math.inf)
+    return float(np.median(found)) if found else 0.0
+
+
+def measured() -> dict[str, float]:
+    """The limits that can be measured, each in a second or so."""
+    flat, image, (a, b, c) = ones(1 << 23), ones(1 << 13, 64), (ones(768, 768) for _ in "abc")
+    with threads.single_threaded_blas():
+        product = 768**3 / seconds(lambda: np.matmul(a, b, out=c))  # multiply-adds a second
+    wake, part = hand_over() * product, flat[: 1 << 16]
+    formula = elementwise.spread(lambda x: np.exp(x) * x + np.tanh(x))
+    element = lambda work, size: seconds(work) * product / size
+    times = lambda slow, fast, *shape: seconds(layer(slow, *shape)) / seconds(layer(fast, *shape))
+    gathered, scattered = (functools.partial(layer, way, 32) for way in ("gather", "few outputs"))
+    sizes, sides = [1 << i for i in range(8, 18)], range(17, 24)
+    summed = lambda by_ones: (
+        lambda n: limited(lambda: pixels.sum_of(image[: n // 64], 64), by_ones=by_ones)
+    )
+    cost = functools.partial(winograd.cost, of_layer(64, 64).forward)
+    products, sums = (limited(cost, addition=each)() for each in (0.0, 1.0))
+    tiled = seconds(layer("winograd", 64, 64)) * product * backend.threads()
+    return {
+        "alone": 2 * wake,
+        "ahead": wake,
+        "piece": fastest("piece", range(14, 22), lambda: formula(flat)),
+        "of_a_sum": element(lambda: np.add.reduce(part), part.size),
+        "of_a_pass": element(lambda: np.add(flat, 1, out=memory.empty_like(flat)), flat.size),
+        "of_a_draw": element(lambda: random.bernoulli((1 << 20,), 0.5, 0, 0), 1 << 20),
+        "clipped": last(sizes, lambda n: lambda: np.maximum(flat[:n], 0),
+                        lambda n: lambda: flat[:n].clip(0.0, math.inf)),
+        "by_pieces": last(sizes, lambda n: lambda: flat[:n].sum(),
+                          lambda n: lambda: elementwise.total(flat[:n])),
+        "by_ones": last(sizes, summed(1 << 60), summed(1)),
+        "windows_at_a_time": fastest("windows_at_a_time", sides, gathered(32)),
+        "products_at_a_time": fastest("products_at_a_time", range(15, 22), scattered(3)),
+        "tiles_at_a_time": fastest("tiles_at_a_time", sides, layer("winograd", 64, 64)),
+        "planar": last(range(2, 17), lambda c: limited(layer("gather", c, 32), planar=1 << 60),
+                       lambda c: limited(layer("gather", c, 32), planar=1)),
+        "few": last((1, 2, 3, 4, 6, 8, 12, 16, 24, 32), scattered, gathered),
+        "narrow": times("gather", "few outputs", 32, 3),
+        "many_planes": times("few outputs", "gather", 32, 64),
+        "many_pixels": times("few pixels", "gather", 32, 64, True),
+        "addition": max(0.0, (tiled - products) / (sums - products)),
+    }  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m minigen.kernels.limits", description=__doc__)
+    parser.add_argument("--write", metavar="FILE", type=Path, help="the measured ones, as JSON")
+    args = parser.parse_args(argv)
+    found, shipped = measured(), asdict(limits.Limits())
+    whole = {name for name, value in shipped.items() if type(value) is int}
+    found = {name: max(1, round(v)) if name in whole else v for name, v in found.items()}
+    print(f"{'limit':20}{'shipped':>12}{'here':>12}  unit: how")
+    for f in fields(limits.Limits):
+        here = f"{found[f.name]:.4g}" if f.name in found else ""
+        unit, how = f.metadata["unit"], f.metadata["how"]
+        print(f"{f.name:20}{shipped[f.name]:12.4g}{here:>12}  {unit}: {how}")
+    if args.write:
+        try:
+            args.write.write_text(json.dumps({**shipped, **found}, indent=2) + "\n")
+        except OSError as error:
+            parser.error(f"--write: cannot write {args.write}: {error.strerror}")
+        print(f"MINIGEN_LIMITS={args.write} in the environment uses them")
