@@ -23,7 +23,7 @@ from scipy.ndimage import median_filter
 import minigen
 from minigen import Generator, Tensor, data, nn, optim, training
 from minigen.models import autoencoder as A
-from minigen.models.gan import mlp
+from minigen.models.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, mlp
 from minigen.training.flags import data_set, number, rate, refuse_odd_sides, units, whole
 from minigen.training.plane import frame
 
@@ -41,11 +41,11 @@ def build(args: argparse.Namespace, channels: int, size: int) -> A.Autoencoder:
         model = A.Autoencoder(mlp(*layers), mlp(*reversed(layers)), squash=False)
     elif args.network == "conv":
         sizes = args.latent, args.width, size, channels
-        model = A.Autoencoder(A.ConvEncoder(*sizes), A.ConvDecoder(*sizes))
+        model = A.Autoencoder(ConvEncoder(*sizes), ConvDecoder(*sizes))
     else:
         hidden = args.hidden if args.network == "deep" else []
         sizes = args.latent, hidden, size, channels
-        model = A.Autoencoder(A.MLPEncoder(*sizes), A.MLPDecoder(*sizes))
+        model = A.Autoencoder(MLPEncoder(*sizes), MLPDecoder(*sizes))
     return model.to(args.device)
 
 

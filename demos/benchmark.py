@@ -34,8 +34,8 @@ from minigen import Tensor, backend, nn, optim, training
 from minigen import functional as F
 from minigen.data import Batches
 from minigen.files import written_whole
-from minigen.models.gan import (
-    GAN,
+from minigen.models.gan import GAN
+from minigen.models.networks import (
     ConvDiscriminator,
     ConvGenerator,
     DenseConvGenerator,

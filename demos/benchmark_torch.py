@@ -25,7 +25,7 @@ def tensor(array: np.ndarray, device: str, requires_grad: bool = False) -> torch
 
 
 def pair() -> tuple[nn.Module, nn.Module]:
-    """The networks of `minigen.models.gan`: ConvGenerator and ConvDiscriminator."""
+    """The networks of `minigen.models.networks`: ConvGenerator and ConvDiscriminator."""
     generator = nn.Sequential(
         nn.Linear(100, 6272), nn.LeakyReLU(0.2), nn.Unflatten(1, (128, 7, 7)),
         nn.ConvTranspose2d(128, 128, 4, 2, 1), nn.LeakyReLU(0.2),

@@ -35,7 +35,7 @@ from minigen.display import Bar
 from minigen.files import written_whole
 from minigen.models import gan as gan_model
 from minigen.models import wgan as wgan_model
-from minigen.models.gan import mlp
+from minigen.models.networks import mlp
 from minigen.training.figures import COLOURS
 from minigen.training.flags import whole
 from minigen.training.plane import frame
@@ -56,11 +56,12 @@ def descend(network: nn.Module, loss: Callable[[float], Tensor], steps: int, lr:
     """Minimise a loss, a function of how much of the training is done, by Adam, its learning rate
     falling to 0 in the second half."""
     optimiser = optim.Adam(network.parameters(), lr=lr, betas=(0.0, 0.9))
+    schedule = training.falling(optimiser, lr, steps)
     for step in Bar(range(steps), unit=" steps", leave=False, disable=None):
-        optimiser.param_groups[0]["lr"] = lr * min(1.0, 2 * (1 - step / steps))
         optimiser.zero_grad()
         loss(step / steps).backward()
         optimiser.step()
+        schedule.step()
 
 
 def trained_discriminator(real: Sampler, fake: Sampler, inputs: int, steps: int) -> nn.Module:
@@ -276,7 +277,7 @@ def moving(path: Any, steps: int) -> dict[str, float]:
         (axis,) = axes
         logit, _ = values_and_slopes(judge, place)
         points = generator(z).detach().requires_grad_()
-        (g,) = minigen.grad(gan_model.generator_loss(judge(points)), points)
+        (g,) = minigen.grad(gan.loss_given().generator(judge(points)), points)
         x, pull = points.numpy()[:, 0], -g.numpy()[:, 0] * len(z)
         axis.plot(place, 1 / (1 + np.exp(-logit)), color=JUDGE, linewidth=1.5, label="P(real)")
         axis.axhline(0.5, color="#999999", linewidth=0.6, linestyle=":")
@@ -288,13 +289,13 @@ def moving(path: Any, steps: int) -> dict[str, float]:
         axis.set_title(title, loc="left", fontsize=9)
         axis.legend(fontsize=7, frameon=False, loc="upper left")
 
-    frames = []
+    frames, schedules = [], [training.falling(o, 2e-3, steps) for o in gan.optimisers()]
     for step in Bar(range(steps), unit=" steps", leave=False, disable=None):
         if step % max(1, steps // 60) == 0 or step == steps - 1:
             frames.append(frame(functools.partial(draw, title=f"step {step}"), 1, 3.6))
-        for optimiser in gan.generator_optimiser, gan.discriminator_optimiser:
-            optimiser.param_groups[0]["lr"] = 2e-3 * min(1.0, 2 * (1 - step / steps))
         gan.step(*(minigen.randn(256, 1) * 0.7 + 2 for _ in range(2)))
+        for schedule in schedules:
+            schedule.step()
     training.save_gif(path("moving.gif"), frames, seconds_per_frame=0.12, colours=32)
     with minigen.no_grad():
         made = generator(minigen.randn(2000, 1)).numpy()

@@ -16,10 +16,9 @@ import ctrl_c  # noqa: F401 - first
 import argparse
 import functools
 
-import minigen
-from minigen import data, optim, training
-from minigen.models.gan import (
-    GAN,
+from minigen import optim, training
+from minigen.models.gan import GAN
+from minigen.models.networks import (
     ConvDiscriminator,
     ConvGenerator,
     DenseConvGenerator,
@@ -40,13 +39,13 @@ def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> G
         ratio = 2
         generator = ConvGenerator(channels, args.width, size=size)
         discriminator = ConvDiscriminator(channels, min(args.width, 64), size=size, dropout=0.2)
-    gan = GAN(
+    adam = functools.partial(optim.Adam, betas=(0.5, 0.999))
+    return GAN(
         generator.to(args.device),
         discriminator.to(args.device),
-        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
+        optimiser=functools.partial(adam, lr=args.lr),
+        discriminator_optimiser=functools.partial(adam, lr=ratio * args.lr),
     )
-    gan.discriminator_optimiser.param_groups[0]["lr"] = ratio * args.lr
-    return gan
 
 
 def flags() -> training.Parser:
@@ -68,15 +67,8 @@ def flags() -> training.Parser:
 @training.script
 def main() -> None:
     args, run = flags().open_run()
-
-    minigen.manual_seed(args.seed)
-    images = training.train_images(run, args)
-    batches = data.Batches(images.scaled(), batch_size=args.batch_size, seed=args.seed)
-    gan = build(args, *images.images.shape[1:3], len(images.classes))
     panels = {"losses": ["loss_d", "loss_g"], "D's outputs": ["d_real", "d_fake"]}
-    training.train_gan(
-        gan, run, args, images, batches, judge=gan.discriminator, panels=panels, decay=0.995
-    )
+    training.train_gan(build, run, args, panels)
 
 
 if __name__ == "__main__":

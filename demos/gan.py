@@ -15,10 +15,9 @@ import ctrl_c  # noqa: F401 - first
 import argparse
 import functools
 
-import minigen
-from minigen import data, optim, training
-from minigen.models.gan import (
-    GAN,
+from minigen import optim, training
+from minigen.models.gan import GAN, LOSSES, AuxiliaryGAN, discriminator_loss
+from minigen.models.networks import (
     Conditional,
     DenseConvGenerator,
     DenseConvJudge,
@@ -48,24 +47,31 @@ def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> G
         generator = Conditional(generator, classes)
     if args.conditional:
         discriminator = Conditional(discriminator, classes, flat=args.network == "mlp")
-    gan = GAN(
+    loss = LOSSES[args.objective]
+    if args.smoothing:
+        smoothed = functools.partial(discriminator_loss, smoothing=args.smoothing)
+        loss = loss._replace(discriminator=smoothed)
+    adam = functools.partial(optim.Adam, betas=(0.5, 0.999))
+    return (AuxiliaryGAN if args.auxiliary else GAN)(
         generator.to(args.device),
         discriminator.to(args.device),
         noise=NOISE,
-        objective=args.objective,
-        smoothing=args.smoothing,
+        loss=loss,
         packing=args.packing,
-        auxiliary=args.auxiliary,
-        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
+        optimiser=functools.partial(adam, lr=args.lr),
+        discriminator_optimiser=functools.partial(adam, lr=args.lr_ratio * args.lr),
     )
-    gan.discriminator_optimiser.param_groups[0]["lr"] = args.lr_ratio * args.lr
-    return gan
 
 
 def black(args: argparse.Namespace) -> float:
     """What is black in the generator's images: the perceptron ends in a sigmoid, the other in a
     hyperbolic tangent."""
     return 0.0 if args.network == "mlp" else -1.0
+
+
+def has_labels(args: argparse.Namespace) -> bool:
+    """Whether the loss is a cross-entropy, whose labels of real images can be smoothed."""
+    return LOSSES[args.objective].discriminator is discriminator_loss
 
 
 def flags() -> training.Parser:
@@ -78,8 +84,10 @@ def flags() -> training.Parser:
     add("--conditional", action="store_true", help="G and D are told the class")
     add("--auxiliary", action="store_true", help="D has to tell the class")
     training.add_classes_and_packing(parser)
-    add("--objective", choices=("non-saturating", "minimax"), default="non-saturating", help="of G")
+    add("--objective", "--loss", choices=tuple(LOSSES), default="non-saturating",
+        help="what D and G minimise")  # fmt: skip
     add("--smoothing", type=number(least=0, below=0.5), default=0.0,
+        only=("with a loss that is no cross-entropy", has_labels),
         help="of D's labels of real images")  # fmt: skip
     add("--width", type=units, default=16, help="channels; perceptrons have 40 times the units")
     add("--lr", type=rate, default=1e-3, help="learning rate of G")
@@ -97,24 +105,13 @@ def flags() -> training.Parser:
 @training.script
 def main() -> None:
     args, run = flags().open_run()
-
-    minigen.manual_seed(args.seed)
-    images = training.train_images(run, args)
-    classes = training.chosen_classes(args, images)
-    labels = [images.labels] if classes else []
-    batches = data.Batches(
-        images.scaled(low=black(args)), *labels, batch_size=args.batch_size, seed=args.seed
-    )
-    gan = build(args, *images.images.shape[1:3], len(images.classes))
     panels = {"losses": ["loss_d", "loss_g"], "D's outputs": ["d_real", "d_fake"]}
     if args.auxiliary:
         panels["cross-entropy of classes"] = ["class_real", "class_fake"]
+    every = max(50, args.steps // 60)
     training.train_gan(
-        gan, run, args, images, batches,
-        judge=gan.discriminator, panels=panels, classes=classes, low=black(args),
-        decay=args.decay,
-        sample_every=max(50, args.steps // 60),
-    )  # fmt: skip
+        build, run, args, panels, decay=args.decay, low=black(args), sample_every=every
+    )
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import minigen
 from minigen import Generator, Tensor, data, nn, optim, training
 from minigen.models import autoencoder as A
 from minigen.models import vae as V
+from minigen.models.networks import MLPDecoder, MLPEncoder
 from minigen.training.flags import rate, units, whole
 from minigen.training.plane import frame
 
@@ -151,7 +152,7 @@ def main() -> None:
     plain, probable = [], []
     for latent in args.latents:
         sizes = latent, args.hidden, size, channels
-        plain.append(A.Autoencoder(A.MLPEncoder(*sizes), A.MLPDecoder(*sizes)).to(args.device))
+        plain.append(A.Autoencoder(MLPEncoder(*sizes), MLPDecoder(*sizes)).to(args.device))
         probable.append(V.mlp_vae(*sizes).to(args.device))
     models = dict(zip([f"autoencoder {n}" for n in args.latents], plain, strict=True))
     models |= zip([f"VAE {n}" for n in args.latents], probable, strict=True)

@@ -25,7 +25,8 @@ from PIL import Image
 import minigen
 from minigen import Generator, Tensor, data, nn, optim, training
 from minigen.metrics import Modes, mode_coverage
-from minigen.models.gan import GAN, mlp
+from minigen.models.gan import GAN
+from minigen.models.networks import mlp
 from minigen.models.wgan import WGAN
 from minigen.training.flags import number, rate, units, whole
 from minigen.training.plane import draw_points, draw_surface, frame
@@ -59,9 +60,7 @@ def build(args: argparse.Namespace) -> GAN | WGAN:
 
 def sample(gan: GAN | WGAN, scale: float, seed: int, count: int = SAMPLES) -> np.ndarray:
     """Generated points (count, 2), by noise that does not draw from the stream of the training."""
-    z, _ = training.fixed_noise(gan, seed, count)
-    with minigen.no_grad():
-        return gan.generator(z).numpy() * scale
+    return gan.draw(gan.sample_noise(count, Generator(seed))).numpy() * scale
 
 
 def score(args: argparse.Namespace, gan: GAN | WGAN) -> Modes:
@@ -125,8 +124,7 @@ def main() -> None:
     minigen.manual_seed(args.seed)
     mixture, scale = mixture_of(args)
     gan = build(args)
-    judge = gan.discriminator if args.model == "gan" else gan.critic
-    judge_optimiser = gan.discriminator_optimiser if args.model == "gan" else gan.critic_optimiser
+    generator, judge = gan.networks()
     batches = 1 if args.model == "gan" else args.critic_steps
 
     loop = training.Loop(
@@ -135,26 +133,29 @@ def main() -> None:
         state={"gan": gan, "random": minigen.default_generator},
         save_every=max(500, args.steps // 10),
     )
-    print(nn.summary(gan.generator, (args.noise,)))
+    print(nn.summary(generator, (args.noise,)))
     print(f"{len(mixture.centres)} Gaussians; the run folder is {run.folder}")
 
     names = ["loss_d", "loss_g"] if args.model == "gan" else ["gap", "slope", "distance"]
 
     @loop.at_save
     def show() -> None:
-        if frames := sorted(run.path("samples").glob("*.png")):
-            training.save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.15)
+        frames = training.draw_course(run, {args.model: names}, seconds_per_frame=0.15)
+        if frames:
             chosen = np.linspace(len(frames) // 3, len(frames) - 1, 4).astype(int)
             strip = np.concatenate([np.asarray(Image.open(frames[i])) for i in chosen], axis=1)
             training.save_image(run.path("samples.png"), strip)
-        training.plot_metrics(run.path("curves.png"), run.metrics(), {args.model: names})
 
+    rates = args.lr, args.lr / 10 if args.collapse else args.lr
+    schedules = [
+        training.falling(optimiser, rate, loop.steps, loop.step)
+        for optimiser, rate in zip(gan.optimisers(), rates, strict=True)
+    ]
     for step in loop:
-        lr = args.lr * min(1.0, 2 * (1 - (step - 1) / loop.steps))
-        gan.generator_optimiser.param_groups[0]["lr"] = lr
-        judge_optimiser.param_groups[0]["lr"] = lr / 10 if args.collapse else lr
         points = [mixture.sample(args.batch_size) / scale for _ in range(batches)]
         loop.log(gan.step(*(x.to(args.device) for x in points)))
+        for schedule in schedules:
+            schedule.step()
         if loop.every(max(10, args.steps // FRAMES)):
             picture = frame(functools.partial(draw, args, gan, judge, f"step {step:,}"), size=3.0)
             training.save_image(run.path("samples", f"{step:06d}.png"), picture)

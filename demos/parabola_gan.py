@@ -21,7 +21,8 @@ import minigen
 from minigen import Generator, Tensor, data, nn, optim, training
 from minigen import functional as F
 from minigen.metrics import wasserstein
-from minigen.models.gan import GAN, mlp
+from minigen.models.gan import GAN
+from minigen.models.networks import mlp
 from minigen.training.flags import rate, units, whole
 from minigen.training.plane import draw_lines, draw_points, draw_surface, frame
 
@@ -45,9 +46,7 @@ def build(args: argparse.Namespace) -> GAN:
 
 def sample(gan: GAN, seed: int, count: int) -> np.ndarray:
     """Generated points (count, 2), by noise that does not draw from the stream of the training."""
-    z, _ = training.fixed_noise(gan, seed, count)
-    with minigen.no_grad():
-        return gan.generator(z).numpy()
+    return gan.draw(gan.sample_noise(count, Generator(seed))).numpy()
 
 
 def score(args: argparse.Namespace, gan: GAN) -> dict[str, float]:
@@ -110,18 +109,13 @@ def main() -> None:
     )
     print(nn.summary(gan.generator, (gan.noise,)))
     print(f"the run folder is {run.folder}")
-
-    @loop.at_save
-    def show() -> None:
-        if frames := sorted(run.path("samples").glob("*.png")):
-            gif = run.path("samples.gif")
-            training.save_gif(gif, frames, seconds_per_frame=0.1, colours=64)
-
+    course = functools.partial(training.draw_course, run, {}, seconds_per_frame=0.1, colours=64)
+    loop.at_save(course)
+    schedules = [training.falling(o, args.lr, loop.steps, loop.step) for o in gan.optimisers()]
     for step in loop:
-        lr = args.lr * min(1.0, 2 * (1 - (step - 1) / loop.steps))
-        for optimiser in gan.generator_optimiser, gan.discriminator_optimiser:
-            optimiser.param_groups[0]["lr"] = lr
         loop.log(gan.step(CURVE.sample(args.batch_size).to(args.device)))
+        for schedule in schedules:
+            schedule.step()
         if loop.every(max(10, args.steps // FRAMES)):
             panels = functools.partial(draw, gan, run.metrics(), args, f"step {step:,}")
             training.save_image(run.path("samples", f"{step:06d}.png"), frame(panels, 3, 2.6))

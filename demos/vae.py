@@ -29,7 +29,7 @@ from minigen import Generator, Tensor, data, metrics, nn, optim, training
 from minigen import functional as F
 from minigen.models import vae as V
 from minigen.models.autoencoder import checked_images
-from minigen.models.gan import glorot
+from minigen.models.networks import glorot
 from minigen.training.flags import (
     decay,
     number,

@@ -17,9 +17,8 @@ import ctrl_c  # noqa: F401 - first
 import argparse
 import functools
 
-import minigen
-from minigen import data, optim, training
-from minigen.models.gan import Conditional, DenseConvGenerator, DenseConvJudge
+from minigen import optim, training
+from minigen.models.networks import Conditional, DenseConvGenerator, DenseConvJudge
 from minigen.models.wgan import WGAN, critic_steps
 from minigen.training.flags import decay, number, rate, refuse_odd_sides, units, whole
 
@@ -76,22 +75,14 @@ def flags() -> training.Parser:
 @training.script
 def main() -> None:
     args, run = flags().open_run()
-
-    minigen.manual_seed(args.seed)
-    images = training.train_images(run, args)
-    classes = training.chosen_classes(args, images)
-    labels = [images.labels] if classes else []
-    batches = data.Batches(images.scaled(), *labels, batch_size=args.batch_size, seed=args.seed)
-    gan = build(args, *images.images.shape[1:3], len(images.classes))
+    panels = {
+        "gap of the critic": ["gap"],
+        "its slope": ["slope", "steepest"],
+        "gap / slope": ["distance"],
+    }
     training.train_gan(
-        gan, run, args, images, batches, judge=gan.critic, classes=classes, decay=args.decay,
-        sample_every=max(50, args.steps // 60),
+        build, run, args, panels, decay=args.decay, sample_every=max(50, args.steps // 60),
         batches_a_step=lambda step: critic_steps(step, args.critic_steps, args.warm_up),
-        panels={
-            "gap of the critic": ["gap"],
-            "its slope": ["slope", "steepest"],
-            "gap / slope": ["distance"],
-        },
     )  # fmt: skip
 
 

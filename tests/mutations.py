@@ -678,21 +678,42 @@ the norm is taken over the channels alone | wgan
 - g.flatten(1).norm(dim=1)
 + g.norm(dim=1).flatten(1).mean(1)
 the generator is frozen | wgan
--         self.generator_optimiser.step()
+-         descend(self.generator_optimiser, g_loss)
 +         pass
-the critic learns in the generator's step | wgan
-- g_loss.backward(inputs=list(self.generator.parameters()))
-+ g_loss.backward()
+the critic is told another class than it is shown | wgan
+- self.critic(images, *labels)
++ self.critic(images, *[y * 0 for y in labels])
 # models/gan.py
 the discriminator takes generated images for real | gan
 - fake, fake.detach() * 0)
 + fake, fake.detach() * 0 + 1)
 the generator makes its images worse | gan
-- return F.softplus(-fake).mean()
-+ return F.softplus(fake).mean()
+- lambda fake: F.softplus(-fake).mean()
++ lambda fake: F.softplus(fake).mean()
+least squares draw the discriminator's output on generated images to 1 | gan
+- 0.5 * (fake**2).mean(),
++ 0.5 * ((fake - 1) ** 2).mean(),
+the hinge has no margin for generated images | gan
+- F.relu(1 + fake).mean()
++ F.relu(fake).mean()
+an output that is no log-odds is shown as a probability | gan
+-     metrics: Callable[[Tensor, Tensor], dict[str, Tensor]] = outputs
++     metrics: Callable[[Tensor, Tensor], dict[str, Tensor]] = probabilities
+generated images of the wrong class are not minded | gan
+-             lambda fake: loss.generator(fake[:, :1]) + of_class(fake),
++             lambda fake: loss.generator(fake[:, :1]),
+# models/adversaries.py
+the judge learns in the generator's step | wgan
+-     loss.backward(inputs=[p for p in weights if p.requires_grad])
++     loss.backward()
+uniform noise is positive | gan
+- F.rand(*size, **how) * 2 - 1,
++ F.rand(*size, **how),
+# models/networks.py
 what is drawn depends on its neighbours | gan
--         self.generator.eval()
-+         pass
+-     network.eval()
++     pass
+# models/adversaries.py
 packs are made of points that are all alike | gan
 - images.reshape(len(images) // count, count * images.shape[1], *images.shape[2:])
 + F.cat([images[::count]] * count, 1)

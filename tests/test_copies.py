@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import minigen as mg
 from minigen import Tensor, data, nn, optim
-from minigen.models.gan import GAN, MLPDiscriminator, MLPGenerator
+from minigen.models.gan import GAN
+from minigen.models.networks import MLPDiscriminator, MLPGenerator
 from minigen.models.vae import VAE
 from minigen.models.word2vec import Word2Vec
 from minigen.sparse import SparseRows

@@ -14,7 +14,7 @@ ROOMS = {
     "functional": 2600,
     "nn": 1410,
     "optim": 750,
-    "models": 1200,
+    "models": 1165,
     "training": 1500,
     "metrics": 420,
     "data": 1200,

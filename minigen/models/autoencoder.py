@@ -21,7 +21,7 @@ makes the codes Gaussian.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,6 @@ import minigen
 from minigen import Generator, Tensor, nn
 from minigen import functional as F
 from minigen.data import DataError
-from minigen.models.gan import mlp
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -55,90 +54,6 @@ def checked_images(images: Any) -> np.ndarray:
             " for example with Images.scaled(low=0)"
         )
     return images
-
-
-class MLPEncoder(nn.Sequential):
-    """(N, channels, size, size) -> (N, outputs): linear layers with `activation` between them.
-
-    Args:
-        outputs: how many numbers make a code.
-        hidden: units of each layer in between, none for a linear encoder.
-    """
-
-    def __init__(
-        self,
-        outputs: int,
-        hidden: Sequence[int] = (400,),
-        size: int = 28,
-        channels: int = 1,
-        activation: Callable[[], nn.Module] = nn.ReLU,
-    ):
-        pixels = channels * size * size
-        super().__init__(nn.Flatten(), *mlp(pixels, *hidden, outputs, activation=activation))
-
-
-class MLPDecoder(nn.Sequential):
-    """(N, latent) -> (N, channels, size, size), any numbers: the mirror of `MLPEncoder`; `hidden`
-    is given in the encoder's order."""
-
-    def __init__(
-        self,
-        latent: int,
-        hidden: Sequence[int] = (400,),
-        size: int = 28,
-        channels: int = 1,
-        activation: Callable[[], nn.Module] = nn.ReLU,
-    ):
-        layers = mlp(latent, *reversed(hidden), channels * size * size, activation=activation)
-        super().__init__(*layers, nn.Unflatten(1, (channels, size, size)))
-
-
-class ConvEncoder(nn.Sequential):
-    """(N, channels, size, size) -> (N, outputs): four convolutions, the last over all that is left.
-
-    Args:
-        width: channels after the first convolution; twice as many from then on.
-        size: of the images, a multiple of 4.
-
-    Raises:
-        ValueError: it is none.
-    """
-
-    def __init__(self, outputs: int, width: int = 32, size: int = 28, channels: int = 1):
-        _require_quarters(size)
-        super().__init__(
-            nn.Conv2d(channels, width, 4, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(2 * width, outputs, size // 4),  # (N, outputs, 1, 1)
-            nn.Flatten(),
-        )
-
-
-class ConvDecoder(nn.Sequential):
-    """(N, latent) -> (N, channels, size, size), any numbers: four upconvolutions (transposed
-    convolutions), the mirror of `ConvEncoder`."""
-
-    def __init__(self, latent: int, width: int = 32, size: int = 28, channels: int = 1):
-        _require_quarters(size)
-        super().__init__(
-            nn.Unflatten(1, (latent, 1, 1)),
-            nn.ConvTranspose2d(latent, 2 * width, size // 4),
-            nn.ReLU(),
-            nn.ConvTranspose2d(2 * width, 2 * width, 3, padding=1),
-            nn.ReLU(),
-            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),
-            nn.ReLU(),
-            nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
-        )
-
-
-def _require_quarters(size: int) -> None:
-    if size < 4 or size % 4:
-        raise ValueError(f"size must be a multiple of 4, not {size}")
 
 
 class Autoencoder(nn.Module):

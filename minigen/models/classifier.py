@@ -5,6 +5,7 @@ from __future__ import annotations
 import minigen
 from minigen import Tensor, nn
 from minigen import functional as F
+from minigen.models.networks import evaluating, quarter
 
 
 class Classifier(nn.Sequential):
@@ -15,11 +16,25 @@ class Classifier(nn.Sequential):
         classes: how many.
         width: channels after the first convolution; twice as many after the second.
         size: of the images, a multiple of 4.
+        hidden: units of a dense layer before the last one; 0 for none. Its outputs, those of
+            `classifier[:-2]`, are features of the images.
+        dropout: the probability with which an input of a dense layer is dropped.
+
+    Raises:
+        DataError: another size.
     """
 
-    def __init__(self, channels: int = 1, classes: int = 10, width: int = 20, size: int = 28):
-        if size % 4:
-            raise ValueError(f"size must be a multiple of 4, not {size}")
+    def __init__(
+        self,
+        channels: int = 1,
+        classes: int = 10,
+        width: int = 20,
+        size: int = 28,
+        hidden: int = 0,
+        dropout: float = 0.5,
+    ):
+        inputs = 2 * width * quarter(size) ** 2
+        dense = [nn.Dropout(dropout), nn.Linear(inputs, hidden), nn.ReLU()] if hidden else []
         super().__init__(
             nn.Conv2d(channels, width, 5, padding=2),
             nn.ReLU(),
@@ -28,8 +43,9 @@ class Classifier(nn.Sequential):
             nn.ReLU(),
             nn.MaxPool2d(2),
             nn.Flatten(),
-            nn.Dropout(0.5),
-            nn.Linear(2 * width * (size // 4) ** 2, classes),
+            *dense,
+            nn.Dropout(dropout),
+            nn.Linear(hidden or inputs, classes),
         )
 
 
@@ -58,11 +74,9 @@ def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
 
 def evaluate(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 500) -> float:
     """The share of images (N, C, H, W) that the model, in `eval` mode, reads rightly."""
-    was_training, right = model.training, 0.0
-    model.eval()
-    with minigen.no_grad():
+    right = 0.0
+    with evaluating(model):
         for i in range(0, len(images), batch_size):
             part = slice(i, i + batch_size)
             right += float(accuracy(model(images[part]), labels[part])) * len(labels[part])
-    model.train(was_training)
     return right / len(images)

@@ -16,48 +16,17 @@ import numpy as np
 from scipy.stats import binom
 
 import minigen
-from minigen import Tensor, nn, optim
+from minigen import Tensor, optim
 from minigen.data import Batches, DataError, Images
 from minigen.data.download import cache_folder
 from minigen.display import Bar
-from minigen.models.classifier import evaluate, step
+from minigen.models.classifier import Classifier, evaluate, step
+from minigen.models.networks import evaluating
+from minigen.optim.lr_scheduler import LinearLR
 
 FEATURES = 64
 EPOCHS = 5
-RECIPE = 2  # to be counted up when what follows changes, so that older weights are not used
-
-
-class FeatureClassifier(nn.Module):
-    """conv, pool, conv, pool, dense, dense: (N, channels, size, size) -> logits (N, classes), by
-    way of `features`, (N, 64).
-
-    Args:
-        channels: of the images.
-        classes: how many.
-        size: of the images, a multiple of 4.
-        width: channels after the first convolution; twice as many after the second.
-    """
-
-    def __init__(self, channels: int, classes: int, size: int, width: int = 16):
-        if size % 4:
-            raise ValueError(f"size must be a multiple of 4, not {size}")
-        super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(channels, width, 5, padding=2),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(width, 2 * width, 5, padding=2),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Dropout(0.25),
-            nn.Linear(2 * width * (size // 4) ** 2, FEATURES),
-            nn.ReLU(),
-        )
-        self.head = nn.Sequential(nn.Dropout(0.25), nn.Linear(FEATURES, classes))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features(images))
+RECIPE = 3  # to be counted up when what follows changes, so that older weights are not used
 
 
 class Reading(NamedTuple):
@@ -67,16 +36,13 @@ class Reading(NamedTuple):
     labels: np.ndarray  # (N,), the likeliest class of each
 
 
-def read(model: FeatureClassifier, images: np.ndarray, batch_size: int = 500) -> Reading:
+def read(model: Classifier, images: np.ndarray, batch_size: int = 500) -> Reading:
     """The features and the class of images (N, C, H, W) from −1, black, to 1."""
-    was_training, found = model.training, []
-    device = next(iter(model.parameters())).device
-    model.eval()
-    with minigen.no_grad():
+    found, device = [], next(iter(model.parameters())).device
+    with evaluating(model):
         for i in range(0, len(images), batch_size):
-            x = model.features(Tensor(images[i : i + batch_size], device=device))
-            found.append((x.numpy(), model.head(x).numpy().argmax(1)))
-    model.train(was_training)
+            x = model[:-2](Tensor(images[i : i + batch_size], device=device))
+            found.append((x.numpy(), model[-2:](x).numpy().argmax(1)))
     features, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return Reading(features, labels)
 
@@ -84,7 +50,7 @@ def read(model: FeatureClassifier, images: np.ndarray, batch_size: int = 500) ->
 class Judge(NamedTuple):
     """A classifier whose features are used, and what it knows."""
 
-    model: FeatureClassifier
+    model: Classifier
     task: str  # what it tells
     accuracy: float  # the share of a tenth of the training images, held out, that it reads rightly
     chance: float  # the share of the commonest answer
@@ -125,7 +91,8 @@ def feature_classifier(train: Images, device: str = "cpu") -> Judge:
     before = minigen.default_generator.state_dict()
     try:  # the caller's stream goes on as if nothing had been drawn
         minigen.manual_seed(0)
-        model = FeatureClassifier(images.shape[1], classes, images.shape[2]).to(device)
+        model = Classifier(images.shape[1], classes, 16, images.shape[2], FEATURES, dropout=0.25)
+        model.to(device)
         path = _cached(train)
         if path.exists():
             model.load_state_dict(minigen.load(path))
@@ -164,14 +131,15 @@ def _task(train: Images) -> tuple[np.ndarray, np.ndarray, int]:
     return images, turns, 4
 
 
-def _train(model: FeatureClassifier, images: np.ndarray, labels: np.ndarray) -> None:
+def _train(model: Classifier, images: np.ndarray, labels: np.ndarray) -> None:
     device = next(iter(model.parameters())).device
     batches = Batches(images, labels, batch_size=min(64, len(labels)))
     optimiser = optim.Adam(model.parameters(), lr=2e-3)
     stream, steps = batches.forever(), max(EPOCHS * len(batches), 100)
-    for i in Bar(range(steps), unit=" steps", leave=False, disable=None):
-        optimiser.param_groups[0]["lr"] = 2e-3 * (1 - i / steps)
+    schedule = LinearLR(optimiser, 1, 0, total_iters=steps)
+    for _ in Bar(range(steps), unit=" steps", leave=False, disable=None):
         step(model, optimiser, *(Tensor(x, device=device) for x in next(stream)))
+        schedule.step()
 
 
 def _cached(train: Images) -> Path:

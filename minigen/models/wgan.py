@@ -8,9 +8,10 @@ The Wasserstein-1 distance between two distributions is, by Kantorovich and Rubi
 A critic f, a network without sigmoid, is trained towards that supremum, and G to make the distance
 small. What differs is how f is kept from becoming steep: weights clipped to [−c, c] bound its slope
 by some unknown K, so that the critic's gap E f(x) − E f(G(z)) estimates K·W; the penalty asks for
-slope 1 between the samples, and gets a little more: 1 + d / 2λ between two points at distance d.
-The critic's slope is measured in both cases, and the gap divided by it is an estimate of W in the
-units of the data.
+slope 1 between the samples, and gets a little more. Between a real and a generated point at
+distance d a critic of slope s has the gap s·d, and its training maximises s·d − λ·(s − 1)², whose
+derivative d − 2λ·(s − 1) is 0 at s = 1 + d / 2λ. The critic's slope is measured in both cases, and
+the gap divided by it is an estimate of W in the units of the data.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 import minigen
 from minigen import Tensor, nn, optim
 from minigen import functional as F
-from minigen.models.gan import Adversaries, packed
+from minigen.models.adversaries import Adversaries, Batch, descend
 
 RMSPROP = functools.partial(optim.RMSprop, lr=5e-5)  # algorithm 1 of WGAN
 ADAM = functools.partial(optim.Adam, lr=1e-4, betas=(0.0, 0.9))  # algorithm 1 of WGAN-GP
@@ -89,17 +90,12 @@ class WGAN(Adversaries):
             no batch norm.
         clip: the bound c of the weights; RMSprop is then the default optimiser.
         penalty: λ, the weight of the gradient penalty, instead of `clip`; Adam is then the default.
-        noise, prior, packing: as in `GAN`.
         optimiser: called with a network's parameters.
+        noise, prior, packing: see `Adversaries`.
 
     Raises:
         ValueError: not exactly one of `clip` and `penalty`, or one that is not positive.
     """
-
-    generator: nn.Module
-    critic: nn.Module
-    generator_optimiser: optim.Optimizer
-    critic_optimiser: optim.Optimizer
 
     def __init__(
         self,
@@ -108,24 +104,21 @@ class WGAN(Adversaries):
         *,
         clip: float | None = None,
         penalty: float | None = None,
-        noise: int = 100,
-        prior: str = "normal",
-        packing: int = 1,
         optimiser: Callable[..., Any] | None = None,
+        **options: Any,
     ):
         if (clip is None) == (penalty is None) or not (penalty if clip is None else clip) > 0:
             raise ValueError(
                 "WGAN: give either clip, the bound of the weights, or penalty, the weight λ of the "
                 f"gradient penalty, as a number above 0; got clip={clip} and penalty={penalty}"
             )
+        super().__init__(generator, **options)
+        self.critic, self.clip, self.penalty = critic, clip, penalty
         optimiser = optimiser or (ADAM if clip is None else RMSPROP)
-        super().__init__(
-            generator, critic, "critic",
-            noise=noise, prior=prior, packing=packing, optimiser=optimiser,
-        )  # fmt: skip
-        self.clip, self.penalty = clip, penalty
+        self.generator_optimiser = optimiser(generator.parameters())
+        self.critic_optimiser = optimiser(critic.parameters())
 
-    def step(self, *real: Tensor | tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    def step(self, *real: Batch) -> dict[str, Tensor]:
         """A critic step on each of n_critic batches of real images (N, C, H, W), or of images and
         labels (N,), then a generator step.
 
@@ -134,46 +127,35 @@ class WGAN(Adversaries):
             mean and the largest slope at random points between real and generated images;
             `distance`, gap / slope; with the penalty, `penalty` before it is weighted.
         """
-        if not real:
-            raise ValueError("step: expected at least one batch of real images, got none")
-        for turn, batch in enumerate(real, start=1):
-            images, labels = batch if isinstance(batch, tuple) else (batch, None)
+        for turn, (x, *y) in enumerate(self.batches(real), start=1):
             with minigen.no_grad():
-                fake = self.generate(self.sample_noise(len(images)), labels)
-            images, fake = packed(images, self.packing), packed(fake, self.packing)
-            critic = functools.partial(self._critic, labels=labels)
-            loss = critic_loss(critic(images), critic(fake))  # −gap
-            total = loss
+                fake = self.generated(len(x), *y)
+            f = functools.partial(self._judged, labels=y)
+            loss = critic_loss(f(x), f(fake))  # −gap
             if self.penalty is not None:
-                slope = slopes(critic, mixed(images, fake), create_graph=True)
-                penalty = gradient_penalty(slope)
-                total = loss + self.penalty * penalty
-            elif turn == len(real):  # to be logged, with the gap of the same weights
-                slope = slopes(critic, mixed(images, fake))
-            self.critic_optimiser.zero_grad()
-            total.backward()
-            self.critic_optimiser.step()
+                slope = slopes(f, mixed(x, fake), create_graph=True)
+                total = loss + self.penalty * gradient_penalty(slope)
+            else:
+                total = loss
+                if turn == len(real):  # to be logged, with the gap of the same weights
+                    slope = slopes(f, mixed(x, fake))
+            descend(self.critic_optimiser, total)
             if self.clip is not None:
                 clip_weights(self.critic, self.clip)
 
-        made = self.generate(self.sample_noise(len(images) * self.packing), labels)
-        g_loss = generator_loss(critic(packed(made, self.packing)))
-        self.generator_optimiser.zero_grad()
-        # Only towards G: the critic's weights are fixed here, and collect no gradient.
-        g_loss.backward(inputs=list(self.generator.parameters()))
-        self.generator_optimiser.step()
-        with minigen.no_grad():
-            gap, mean = -loss.detach(), slope.detach().mean()
-            metrics = {
-                "loss_f": total.detach(),
-                "loss_g": g_loss.detach(),
-                "gap": gap,
-                "slope": mean,
-                "steepest": slope.detach().max(),
-                "distance": gap / (mean + 1e-12),  # a critic of slope 0 has a gap of 0
-            }
-        return metrics | ({"penalty": penalty.detach()} if self.penalty is not None else {})
+        g_loss = generator_loss(f(self.generated(len(x), *y)))
+        descend(self.generator_optimiser, g_loss)
+        gap, slope = -loss.detach(), slope.detach()
+        metrics = {
+            "loss_f": total.detach(),
+            "loss_g": g_loss.detach(),
+            "gap": gap,
+            "slope": slope.mean(),
+            "steepest": slope.max(),
+            "distance": gap / (slope.mean() + 1e-12),  # a critic of slope 0 has a gap of 0
+        }
+        return metrics | ({} if self.penalty is None else {"penalty": gradient_penalty(slope)})
 
-    def _critic(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """f(x), or f(x|y), of packed images."""
-        return self.critic(images) if labels is None else self.critic(images, labels)
+    def _judged(self, images: Tensor, labels: list[Tensor]) -> Tensor:
+        """f(x), or f(x|y)."""
+        return self.critic(images, *labels)

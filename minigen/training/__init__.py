@@ -3,6 +3,8 @@
 from minigen.training.adversarial import (
     add_classes_and_packing,
     chosen_classes,
+    draw_course,
+    falling,
     fixed_noise,
     refuse_broken_packs,
     train_gan,
@@ -25,6 +27,8 @@ __all__ = [
     "RunError",
     "add_classes_and_packing",
     "chosen_classes",
+    "draw_course",
+    "falling",
     "finish",
     "fixed_noise",
     "free_folder",

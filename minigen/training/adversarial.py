@@ -1,9 +1,11 @@
-"""What the demos of image GANs share: the loop, pictures of the same noise, curves."""
+"""What the demos of GANs share: the loop, pictures of the same noise, curves."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,12 @@ import numpy as np
 import minigen
 from minigen import Generator, Tensor, nn, optim
 from minigen.data import Batches, DataError, Images
+from minigen.models.adversaries import Adversaries
+from minigen.optim.lr_scheduler import LambdaLR
 from minigen.training.command import finish
 from minigen.training.figures import image_grid, plot_metrics, save_gif, save_image
 from minigen.training.flags import Flags, units, whole
+from minigen.training.images import train_images
 from minigen.training.loop import Loop
 from minigen.training.run import Run
 
@@ -21,104 +26,106 @@ COLUMNS = 8  # of the grid of samples
 
 
 def train_gan(
-    gan: Any,
+    build: Callable[..., Adversaries],
     run: Run,
     args: argparse.Namespace,
-    images: Images,
-    batches: Batches,
-    *,
-    judge: nn.Module,
     panels: Mapping[str, Sequence[str]],
+    *,
     batches_a_step: Callable[[int], int] = lambda step: 1,
-    classes: Sequence[int] = (),
-    decay: float = 0.98,
+    decay: float = 0.995,
     low: float = -1.0,
     sample_every: int = 50,
-) -> Loop:
+) -> None:
     """Train a GAN of images, and fill its run folder: samples from the same noise as training goes
     on (samples/ and samples.gif), drawn with G's weights averaged over some steps, the curves of
     the metrics (curves.png), and the checkpoint.
 
     Args:
-        gan: has a `step` on batches of real images, or of images and labels, `draw`, and a state
-            that a checkpoint can hold: a `GAN` or `WGAN`.
+        build: the GAN of the flags, for images (channels, size, size) of so many classes.
         run: the run folder.
-        args: the flags `steps`, `seed` and `device`.
-        images: the data set, for its name and the shape of its images.
-        batches: of it, scaled; with labels if the GAN is conditional.
-        judge: the discriminator or critic, to be printed.
+        args: the flags.
         panels: for `plot_metrics`.
         batches_a_step: how many batches a step takes, by its number.
-        classes: those to be drawn, a row of the grid each, if the GAN is conditional.
         decay: of G's weight average.
         low: what is black in the generator's images; 1 is white.
         sample_every: steps between two grids.
-
-    Returns:
-        The loop, whose `interrupted` says whether it was ended by a signal.
     """
+    minigen.manual_seed(args.seed)
+    images = train_images(run, args)
+    classes = chosen_classes(args, images)
+    told = [images.labels] if classes else []
+    batches = Batches(images.scaled(low=low), *told, batch_size=args.batch_size, seed=args.seed)
+    channels, *sides = images.images.shape[1:]
+    gan = build(args, channels, sides[0], len(images.classes))
     average = optim.ExponentialMovingAverage(gan.generator, decay=decay, use_buffers=True)
     noise, labels = fixed_noise(gan, args.seed + 1, COLUMNS * (len(classes) or 8), classes)
-    loop = Loop(
-        run,
-        steps=args.steps,
-        state={
-            "gan": gan,
-            "average": average,
-            "batches": batches,
-            "random": minigen.default_generator,
-        },
-        log_every=10,
-    )
-    for network, shape in (gan.generator, (gan.noise,)), (judge, images.images.shape[1:]):
-        if not classes:  # with labels a network has two inputs, which `summary` does not know
-            channels = gan.packing if network is judge else 1
-            print(nn.summary(network, (shape[0] * channels, *shape[1:])))
+    state = {"gan": gan, "average": average, "batches": batches}
+    state["random"] = minigen.default_generator
+    loop = Loop(run, steps=args.steps, state=state, log_every=10)
+    if not classes:  # with labels a network has two inputs, which `summary` does not know
+        generator, judge = gan.networks()
+        print(nn.summary(generator, (gan.noise,)))
+        print(nn.summary(judge, (channels * gan.packing, *sides)))
     print(f"{len(images):,} images of {images.name}; the run folder is {run.folder}")
-
-    @loop.at_save
-    def draw() -> None:
-        frames = sorted(run.path("samples").glob("*.png"))
-        if frames:  # a signal may come before the first step
-            save_gif(run.path("samples.gif"), frames, seconds_per_frame=0.25, hold_last=2)
-        plot_metrics(run.path("curves.png"), run.metrics(), panels)
+    loop.at_save(functools.partial(draw_course, run, panels, seconds_per_frame=0.25))
 
     stream = batches.forever()
     for step in loop:
-        real = [
-            tuple(Tensor(x, device=args.device) for x in next(stream))
-            for _ in range(batches_a_step(step))
-        ]
-        loop.log(gan.step(*(batch if len(batch) == 2 else batch[0] for batch in real)))
+        real = [next(stream) for _ in range(batches_a_step(step))]
+        loop.log(gan.step(*(tuple(Tensor(x, device=args.device) for x in xy) for xy in real)))
         average.update()
         if loop.every(sample_every) or step == 1:
             with average.average_parameters():
                 samples = gan.draw(noise, labels)
             grid = image_grid(samples, columns=COLUMNS, low=low)
             save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
-
     finish(loop, "samples.gif")
-    return loop
+
+
+def draw_course(run: Run, panels: Mapping[str, Sequence[str]], **options: Any) -> list[Path]:
+    """Draw the course of a run: samples.gif of the frames in samples/, and curves.png, if there are
+    panels.
+
+    Args:
+        options: for `save_gif`.
+
+    Returns:
+        The frames, none where a signal came before the first step.
+    """
+    if frames := sorted(run.path("samples").glob("*.png")):
+        save_gif(run.path("samples.gif"), frames, **options)
+    if panels:
+        plot_metrics(run.path("curves.png"), run.metrics(), panels)
+    return frames
+
+
+def falling(optimiser: optim.Optimizer, rate: float, steps: int, done: int = 0) -> LambdaLR:
+    """A schedule: the learning rate is `rate` in the first half of the steps, and falls from there
+    in a line to 0.
+
+    Args:
+        done: steps that were done before, by a run that goes on.
+    """
+    for group in optimiser.param_groups:
+        group["initial_lr"] = rate  # the checkpoint of a run has the rate that it came to
+    return LambdaLR(optimiser, lambda step: min(1.0, 2 * (1 - step / steps)), last_epoch=done - 1)
 
 
 def fixed_noise(
-    gan: Any, seed: int, count: int, classes: Sequence[int] = ()
+    gan: Adversaries, seed: int, count: int, classes: Sequence[int] = ()
 ) -> tuple[Tensor, Tensor | None]:
     """Noise, (count, noise), that does not draw from the stream of the training, and labels: so
     many of each class in a row, or None without classes."""
-    like = next(iter(gan.generator.parameters()))
-    draw = minigen.randn if gan.prior == "normal" else minigen.rand
-    z = draw(count, gan.noise, generator=Generator(seed)).to(like.device)
-    z = z if gan.prior == "normal" else z * 2 - 1
+    z = gan.sample_noise(count, Generator(seed))
     if not classes:
         return z, None
     rows = np.repeat(np.asarray(classes, np.int64), -(-count // len(classes)))[:count]
-    return z, Tensor(rows, device=like.device)
+    return z, Tensor(rows, device=z.device)
 
 
 def is_told(args: argparse.Namespace) -> bool:
     """Whether these are the flags of a GAN that is told the class, or has to tell it."""
-    return args.conditional or getattr(args, "auxiliary", False)
+    return getattr(args, "conditional", False) or getattr(args, "auxiliary", False)
 
 
 def add_classes_and_packing(parser: Flags) -> None:

@@ -7,6 +7,7 @@ import pytest
 from in_process import run
 from PIL import Image
 
+from minigen.models.gan import LOSSES
 from minigen.training import load_checkpoint
 
 
@@ -38,6 +39,18 @@ def test_wgan_resumed_is_wgan_uninterrupted(tmp_path, pictures):
     np.testing.assert_equal(a, b)  # bit for bit, whatever is nested inside
     with Image.open(parts / "samples" / "000004.png") as image:
         assert image.mode == "RGB"
+
+
+def test_a_loss_of_ones_own_is_a_flag_of_the_demo(tmp_path, pictures, monkeypatch):
+    said = run("gan.py", *small(pictures, "--loss", "logistic"), status=2)
+    assert "non-saturating, minimax, least-squares or hinge" in said
+    own = LOSSES["hinge"]._replace(metrics=lambda real, fake: {"margin": (real - fake).mean()})
+    monkeypatch.setitem(LOSSES, "logistic", own)
+    run("gan.py", *small(pictures, "--loss", "logistic", "--steps", 10), "--out", tmp_path / "run")
+    assert '"margin"' in (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["objective"] == "logistic"
+    said = run("gan.py", *small(pictures, "--loss", "hinge", "--smoothing", 0.1), status=2)
+    assert "--smoothing has no effect with a loss that is no cross-entropy" in said
 
 
 def scores_of(folder):

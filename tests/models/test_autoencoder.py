@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import minigen
 from minigen import Generator, Tensor, data, nn, optim
 from minigen.models import autoencoder as A
-from minigen.models.gan import mlp
+from minigen.models import networks as N
 
 
 @pytest.mark.parametrize("channels, size", [(1, 28), (3, 32)])
@@ -18,9 +18,9 @@ def test_all_three_learn_to_copy(channels, size):
     minigen.manual_seed(0)
     x = minigen.rand(8, channels, size, size)
     for encoder, decoder in (
-        (A.MLPEncoder(3, (), size, channels), A.MLPDecoder(3, (), size, channels)),
-        (A.MLPEncoder(3, (9, 5), size, channels), A.MLPDecoder(3, (9, 5), size, channels)),
-        (A.ConvEncoder(3, 4, size, channels), A.ConvDecoder(3, 4, size, channels)),
+        (N.MLPEncoder(3, (), size, channels), N.MLPDecoder(3, (), size, channels)),
+        (N.MLPEncoder(3, (9, 5), size, channels), N.MLPDecoder(3, (9, 5), size, channels)),
+        (N.ConvEncoder(3, 4, size, channels), N.ConvDecoder(3, 4, size, channels)),
     ):
         model = A.Autoencoder(encoder, decoder)
         assert model(x).shape == x.shape and model.encoder(x).shape == (8, 3)
@@ -106,7 +106,7 @@ def test_other_damage_is_refused(kind, amount):
 def test_what_denoising_learns_points_to_where_data_is_dense():
     # Of points N(0, I) with noise σ² = 1 the noisy density is N(0, 2·I), and σ²·∇ log p is −x/2.
     minigen.manual_seed(0)
-    model = A.Autoencoder(mlp(2, 16), mlp(16, 2), squash=False)
+    model = A.Autoencoder(N.mlp(2, 16), N.mlp(16, 2), squash=False)
     optimiser = optim.Adam(model.parameters(), lr=0.01)
     for i in range(300):
         optimiser.param_groups[0]["lr"] = 0.01 * (1 - i / 300)
@@ -161,6 +161,6 @@ def test_a_folder_without_pictures(tmp_path):
 
 
 def test_sizes_that_four_layers_do_not_halve():
-    for network in A.ConvEncoder, A.ConvDecoder:
-        with pytest.raises(ValueError, match="multiple of 4"):
+    for network in N.ConvEncoder, N.ConvDecoder:
+        with pytest.raises(data.DataError, match="multiple of 4"):
             network(3, size=30)

@@ -9,7 +9,7 @@ import minigen
 from minigen import Tensor, gradcheck, nn, optim
 from minigen import functional as F
 from minigen.models import wgan as W
-from minigen.models.gan import Conditional, ConvGenerator, DenseConvJudge, mlp
+from minigen.models.networks import Conditional, ConvGenerator, DenseConvJudge, mlp
 
 
 def test_losses_are_the_formulas_of_the_papers():
