@@ -62,6 +62,8 @@ def descend(network: nn.Module, loss: Callable[[float], Tensor], steps: int, lr:
         loss(step / steps).backward()
         optimiser.step()
         schedule.step()
+    if not all(np.isfinite(p.numpy()).all() for p in network.parameters()):
+        raise training.DivergedError("weights are not finite: training has diverged")
 
 
 def trained_discriminator(real: Sampler, fake: Sampler, inputs: int, steps: int) -> nn.Module:
@@ -349,7 +351,9 @@ def main() -> None:
     for i in loop:
         study = STUDIES[i - 1]
         loop.say(f"{i} of {len(STUDIES)}: {study.__doc__}")
-        scores.update(study(run.path, args.steps))
+        found = study(run.path, args.steps)
+        scores.update(found)
+        loop.log(found)
     for name, value in scores.items():
         print(f"{name:55}{value:10.4f}")
     training.finish(loop, "gaussians.png, lines.png, clouds.png and moving.gif")

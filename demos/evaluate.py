@@ -41,6 +41,7 @@ from minigen.files import written_whole
 from minigen.models.autoencoder import DiagonalGaussian
 from minigen.models.features import Judge, feature_classifier, read
 from minigen.models.vae import evaluate as evaluate_vae
+from minigen.training.checkpoint import holds_nan
 from minigen.training.common import short
 from minigen.training.flags import device, path, whole
 from minigen.training.run import CHECKPOINT
@@ -145,9 +146,9 @@ def restore(item: Any, state: Mapping[str, Any], name: str, scores: Scores) -> N
     Raises:
         CheckpointError: it has none, or of another model than config.json describes.
     """
-    if _has_nan(state.get(name)):
+    if holds_nan(state.get(name)):
         raise training.CheckpointError(
-            f"{scores.run.folder}: the checkpoint's {name} holds NaN or infinity, for its training"
+            f"{scores.run.folder}: the checkpoint's {name} holds NaN, for its training"
             " has diverged: start a new run, with a smaller learning rate for example"
         )
     try:
@@ -157,12 +158,6 @@ def restore(item: Any, state: Mapping[str, Any], name: str, scores: Scores) -> N
             f"{scores.run.folder}: the checkpoint's {name} is not of the model that config.json"
             f" describes: {' '.join(str(error).split())}"
         ) from error
-
-
-def _has_nan(state: Any) -> bool:
-    if isinstance(state, dict | list):
-        return any(map(_has_nan, state.values() if isinstance(state, dict) else state))
-    return getattr(state, "dtype", np.dtype(int)).kind == "f" and not np.isfinite(state).all()
 
 
 def require_same(train: data.Images, state: Mapping[str, Any], scores: Scores) -> None:

@@ -84,10 +84,9 @@ def flags() -> training.Parser:
     add("--conditional", action="store_true", help="G and D are told the class")
     add("--auxiliary", action="store_true", help="D has to tell the class")
     training.add_classes_and_packing(parser)
-    add("--objective", "--loss", choices=tuple(LOSSES), default="non-saturating",
-        help="what D and G minimise")  # fmt: skip
+    add("--objective", choices=tuple(LOSSES), default="non-saturating", help="of D and G")
     add("--smoothing", type=number(least=0, below=0.5), default=0.0,
-        only=("with a loss that is no cross-entropy", has_labels),
+        only=("with an --objective that is no cross-entropy", has_labels),
         help="of D's labels of real images")  # fmt: skip
     add("--width", type=units, default=16, help="channels; perceptrons have 40 times the units")
     add("--lr", type=rate, default=1e-3, help="learning rate of G")

@@ -6,7 +6,26 @@ import numpy as np
 
 
 class DataError(ValueError):
-    """Raised when a data set is missing, damaged, or cannot be downloaded."""
+    """Raised when a data set is missing, damaged, or cannot be downloaded, and where numbers are
+    not finite."""
+
+
+def require_finite(name: str, rows: np.ndarray, one: str) -> None:
+    """Refuse images or points (N, …) that are not finite.
+
+    Args:
+        name: what the error message calls them.
+        one: what it calls one of them, "image" say.
+
+    Raises:
+        DataError: some hold NaN or infinity.
+    """
+    broken = np.flatnonzero(~np.isfinite(rows).all(axis=tuple(range(1, rows.ndim))))
+    if broken.size:
+        raise DataError(
+            f"{name}: {broken.size} of {len(rows)} {one}s hold NaN or infinity, {one} {broken[0]}"
+            " first: whatever made them has diverged"
+        )
 
 
 @dataclass(frozen=True, eq=False)

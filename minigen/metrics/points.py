@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import FLOAT64, as_array
+from minigen.data.images import require_finite
 
 
 def as_numbers(values: Any, dtype: Any = FLOAT64) -> np.ndarray:
@@ -26,7 +27,8 @@ def as_points(name: str, points: Any, least: int = 1) -> np.ndarray:
         least: how many there must be.
 
     Raises:
-        ValueError: another shape, fewer points, or values that are not finite.
+        ValueError: another shape, or fewer points.
+        DataError: values that are not finite; it is a ValueError, too.
         TypeError: as `as_numbers`.
     """
     array = as_numbers(points)
@@ -34,12 +36,7 @@ def as_points(name: str, points: Any, least: int = 1) -> np.ndarray:
         raise ValueError(f"{name}: expected points (N, d), got shape {array.shape}")
     if len(array) < least:
         raise ValueError(f"{name}: expected {least} or more points, got {len(array)}")
-    broken = np.flatnonzero(~np.isfinite(array).all(1))
-    if broken.size:
-        raise ValueError(
-            f"{name}: {broken.size} of {len(array)} points hold NaN or infinity, point {broken[0]} "
-            "first: whatever made them has diverged"
-        )
+    require_finite(name, array, "point")
     return array
 
 

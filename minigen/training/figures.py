@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
+from minigen.data.images import require_finite
 from minigen.training.common import StrPath, as_array, written_whole
 
 WHITE = 255
@@ -38,7 +39,8 @@ def image_grid(
 
     Raises:
         TypeError: the images are not floats.
-        ValueError: another shape, values that are not finite, or arguments that make no grid.
+        ValueError: another shape, or arguments that make no grid.
+        DataError: values that are not finite; it is a ValueError, too.
     """
     images = as_array(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
@@ -56,12 +58,7 @@ def image_grid(
         raise ValueError(
             f"image_grid wants padding >= 0 and columns >= 1, got {padding} and {columns}"
         )
-    broken = np.unique(np.nonzero(~np.isfinite(images))[0])
-    if broken.size:
-        raise ValueError(
-            f"{broken.size} of {len(images)} images hold NaN or infinity, image {broken[0]} first:"
-            " the network that made them has diverged"
-        )
+    require_finite("image_grid", images, "image")
 
     count, channels, height, width = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)

@@ -13,7 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from minigen.display import Bar, Screen
-from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from minigen.training.checkpoint import (
+    CheckpointError,
+    holds_nan,
+    load_checkpoint,
+    save_checkpoint,
+)
 from minigen.training.common import as_array, as_number, is_finite, is_step, short
 from minigen.training.run import CHECKPOINT, Run, RunError, writing_in
 
@@ -122,6 +127,7 @@ class Loop:
         self.signal: signal.Signals | None = None
         self._state = dict(state)
         self._saved_step: int | None = None
+        self._metrics: Mapping[str, Any] = {}  # of the last step, read where they are needed
         self._shown = ""
         self._at_save: list[Callable[[], object]] = []
         with run.by_one_loop():
@@ -179,21 +185,29 @@ class Loop:
             progress.close(finished=self.step == self._saved_step and not self.interrupted)
 
     def every(self, steps: int) -> bool:
-        """Whether this step is a multiple of `steps`, or the last one.
+        """Whether this step is a multiple of `steps`, or the last one; a picture of it, then, is of
+        a model that has not diverged.
 
         A run that is resumed with more steps had another last one, so what this decides should not
         touch the state, nor draw from a random stream of the training.
+
+        Raises:
+            DivergedError: it is, and a value that was given to `log` is not finite.
         """
-        return self.step % steps == 0 or self.step == self.steps
+        due = self.step % steps == 0 or self.step == self.steps
+        if due:
+            self._require_finite(self._metrics)
+        return due
 
     def log(self, metrics: Mapping[str, Any]) -> None:
         """Log named numbers: on every `log_every`-th step to the run's metrics and the display.
 
-        On other steps the values are not touched, so that nothing waits for a device.
+        On other steps the values are not touched, so that nothing waits for a device, but where
+        something is drawn (see `every`) or saved.
 
         A value that is not finite ends the run, since networks do not recover from NaN, and the
-        next checkpoint would replace the last good one. Numbers that may be infinite in good
-        health can be given to `Run.log`.
+        next checkpoint would replace the last good one; no state that holds NaN is saved. Numbers
+        that may be infinite in good health can be given to `Run.log`.
 
         Args:
             metrics: 0-d Tensors, or numbers.
@@ -202,19 +216,26 @@ class Loop:
             DivergedError: a value is not finite; the line is logged nevertheless.
             ValueError: a value is no single number.
         """
+        self._metrics = metrics
         if self.step % self.log_every:
             return
         numbers = {name: as_number(name, value) for name, value in metrics.items()}
         self.run.log(self.step, numbers)
         self._shown = ", ".join(f"{name} {number:.3g}" for name, number in numbers.items())
-        diverged = [name for name, number in numbers.items() if not math.isfinite(number)]
-        if diverged:
-            values = " and ".join(f"{name} is {numbers[name]}" for name in diverged)
-            raise DivergedError(
-                f"{values} at step {self.step}: training has diverged. {self.run.folder} keeps the"
-                f" checkpoint of step {self._saved_step}; resuming would end here again, so start a"
-                " new run, with a smaller learning rate for example"
-            )
+        self._require_finite(numbers)
+
+    def _require_finite(self, metrics: Mapping[str, Any]) -> None:
+        numbers = {name: as_number(name, value) for name, value in metrics.items()}
+        broken = [f"{name} is {x}" for name, x in numbers.items() if not math.isfinite(x)]
+        if broken:
+            raise self._diverged(" and ".join(broken))
+
+    def _diverged(self, what: str) -> DivergedError:
+        return DivergedError(
+            f"{what} at step {self.step}: training has diverged. {self.run.folder} keeps the"
+            f" checkpoint of step {self._saved_step}; resuming would end here again, so start a"
+            " new run, with a smaller learning rate for example"
+        )
 
     def say(self, text: str) -> None:
         """Print a line to stdout without tearing the progress bar."""
@@ -228,6 +249,10 @@ class Loop:
     def _save(self) -> None:
         self.run.sync()  # first, so that no power cut leaves a checkpoint without its metrics
         state = {name: item.state_dict() for name, item in self._state.items()}
+        if self._saved_step is not None:
+            self._require_finite(self._metrics)
+            if where := holds_nan(state):
+                raise self._diverged(f"{where} holds NaN")
         with writing_in(self.run.folder):
             save_checkpoint(
                 self.run.folder / CHECKPOINT,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigen.data.images import require_finite
 from minigen.training.figures import COLOURS, INK, LARGEST
 
 REAL, MADE = COLOURS[0], COLOURS[1]
@@ -45,7 +46,12 @@ def frame(
 def draw_points(
     axes: Any, real: np.ndarray, made: np.ndarray, extent: Sequence[float], title: str = ""
 ) -> None:
-    """Real and generated points (N, 2), in a window of (left, right, bottom, top)."""
+    """Real and generated points (N, 2), in a window of (left, right, bottom, top).
+
+    Raises:
+        DataError: generated points that are not finite.
+    """
+    require_finite("generated", np.asarray(made), "point")
     axes.scatter(*np.asarray(real).T, s=4, color=REAL, alpha=0.5, linewidths=0, label="real")
     if len(made):
         axes.scatter(
@@ -72,10 +78,14 @@ def draw_surface(
         extent: (left, right, bottom, top).
         levels: how many contours, or at which values.
         points: of the grid on which the function is asked, along each side.
+
+    Raises:
+        DataError: values that are not finite.
     """
     x, y = np.linspace(*extent[:2], points), np.linspace(*extent[2:], points)
     plane = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
     heights = np.asarray(values(plane), np.float64).reshape(points, points)
+    require_finite("surface", heights, "row")
     axes.contourf(x, y, heights, levels=levels, cmap="Greys", alpha=0.55, extend="both")
 
 

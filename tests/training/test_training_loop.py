@@ -262,12 +262,33 @@ def test_values_are_read_only_on_logged_steps_and_every_includes_the_last(tmp_pa
     reads, read_at, every_at = [], [], []
     for step in loop:
         loop.log({"loss": Scalar(1.0, reads)})
+        every_at += [step] if loop.every(4) else []
         read_at += [step] * len(reads)
         reads.clear()
-        every_at += [step] if loop.every(4) else []
-    assert read_at == [3, 6, 9]
+    assert read_at == [3, 4, 6, 8, 9, 11]
     assert every_at == [4, 8, 11]
-    assert [record["step"] for record in loop.run.metrics()] == read_at
+    assert [record["step"] for record in loop.run.metrics()] == [3, 6, 9]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_neither_drawn_nor_saved(tmp_path, value):
+    """A metric of a step that is not logged; and a state with NaN of a step whose metrics are
+    finite, while infinity may belong to it, as to a mask."""
+    lost = r"state\['model'\]\['layer.0'\]\['weight'\] holds NaN"
+    for name, drawn_every, loss, weight, said in (
+        ("drawn", 2, value, 0.0, f"loss is {value}"),
+        ("saved", 100, value, 0.0, f"loss is {value}"),
+        ("lost", 100, 1.0, np.nan, lost),
+    ):
+        model, run = Model(), Run.create(tmp_path / name, {})
+        model.w[1] = -np.inf
+        loop = Loop(run, steps=12, state={"model": model}, log_every=100, save_every=3)
+        with pytest.raises(DivergedError, match=f"^{said} at step 6: .*checkpoint of step 3"):
+            for step in loop:
+                loop.log({"loss": loss if step == 6 else 1.0})
+                model.w[0] = weight if step == 6 else 0.0
+                loop.every(drawn_every)
+        assert load_checkpoint(run.path("checkpoint.npz"))["step"] == 3
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
