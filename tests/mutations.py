@@ -741,6 +741,13 @@ points are assigned in the order they come | metrics_transport
 every sample covers a mode | metrics_counts
 - np.unique(nearest[good])
 + np.unique(nearest)
+the reverse KL is the shares' entropy | metrics_counts
+- rel_entr(share, 1 / len(centres))
++ rel_entr(share, 1)
+# metrics/classes.py
+the entropy of classes is counted in bits | metrics_counts
+- float(entr(share).sum())
++ float(entr(share).sum() / np.log(2))
 # kernels/skipgram.py
 a word sees itself | kernels_skipgram
 - band = (distance > 0) & (distance <= reach)
@@ -830,6 +837,16 @@ all workers draw the same numbers | word2vec
 the nearby word is the word itself | word2vec
 - words[j + (j >= i)]
 + words[j + (j > i)]
+# data/download.py
+files of the user's own come after the cache | data_load
+- [Path(os.path.expanduser(given)), cache_folder()] if given
++ [cache_folder(), Path(os.path.expanduser(given))] if given
+a file at hand is taken as it is | data_load, data_text
+-             if wrong:
++             if False:
+a download is kept whatever it is | data_load, data_text
+-         if not wrong:
++         if True:
 # data/folder.py
 linked folders are left out | data_folder
 -             if os.path.isdir(entry):
@@ -1087,9 +1104,9 @@ a judgement that is no number is counted | metrics_similarity
 a given word may be the answer | metrics_similarity
 -         for given in (a, b, c):
 +         for given in (a, b):
-ties take the largest of their ranks | metrics_similarity
-- (last - (count - 1) / 2)[place]
-+ last[place]
+values count, and not their ranks | metrics_similarity
+- float(spearmanr(a, b).statistic)
++ float(np.corrcoef(a, b)[0, 1])
 """
 # As torch.py: the tests are to see all by themselves, and PyTorch takes seconds to import.
 HIDDEN = "raise ModuleNotFoundError('PyTorch is hidden')"

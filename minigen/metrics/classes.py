@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import entr
 
 from minigen.metrics.points import as_numbers
 
@@ -44,6 +45,4 @@ def class_coverage(labels: Any, count: int, least: float = 0.01) -> Classes:
             f"{labels.max()}"
         )
     share = np.bincount(labels, minlength=count) / len(labels)
-    present = share[share > 0]  # p log p is 0 at 0
-    entropy = -float((present * np.log(present)).sum())
-    return Classes(int((share >= least).sum()), max(0.0, entropy))
+    return Classes(int((share >= least).sum()), float(entr(share).sum()))

