@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from benchmarking import TITLES, Bench, Call, duration, in_own_process, installed
+from benchmarking import TITLES, Bench, Call, in_own_process, installed
 
 import minigen
 from minigen import Tensor, backend, nn, optim, training
@@ -43,6 +43,7 @@ from minigen.models.networks import (
 )
 from minigen.models.word2vec import Word2Vec
 from minigen.training.flags import new_file, one_of
+from minigen.units import human_bytes, human_seconds
 
 
 def ops(bench: Bench) -> None:
@@ -290,8 +291,8 @@ def dcgan(
         floor = row["flops"] / bench.speed.product
         row["floor_ratio"] = row["seconds"] / floor
         bench.note(
-            f"  its {row['flops'] / 1e9:.1f} GFLOP would take {duration(floor)} as matrix products:"
-            f" the step takes {row['floor_ratio']:.2f} times that"
+            f"  its {row['flops'] / 1e9:.1f} GFLOP would take {human_seconds(floor)} as matrix"
+            f" products: the step takes {row['floor_ratio']:.2f} times that"
         )
     sides = {}
     if bench.torch is not None:
@@ -303,10 +304,10 @@ def dcgan(
         bench.memory("dcgan", batch)
     for batch in scaling:
         found = in_own_process("benchmark", "dcgan_step", batch, bench.device)
-        each = found["seconds"] / batch
+        each, peak = found["seconds"] / batch, found["peak"]
         bench.note(
-            f"batch {batch:3}: {duration(each)} an image, {found['peak'] / 1e6:.0f} MB at most",
-            name="scaling", batch=batch, seconds_per_image=each, peak=found["peak"],
+            f"batch {batch:3}: {human_seconds(each)} an image, {human_bytes(peak)} at most",
+            name="scaling", batch=batch, seconds_per_image=each, peak=peak,
         )  # fmt: skip
 
 

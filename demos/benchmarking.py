@@ -20,6 +20,7 @@ import threadpoolctl
 import minigen
 from minigen import backend
 from minigen.profile import machine_speed
+from minigen.units import human_bytes, human_seconds
 
 TITLES = {"torch": "PyTorch", "gensim": "gensim"}
 FOLDER = pathlib.Path(__file__).parent
@@ -164,7 +165,7 @@ class Bench:
             row |= {"flops": p.flops, "bytes": p.bytes if traffic is None else traffic}
             row |= {"flops_per_second": rate, "roofline": share, "binds": binds}
             tail = f"{rate / 1e9:9.1f}{share:9.0%} {binds}"
-        head = f"{name:34}{duration(row['seconds']):>10}"
+        head = f"{name:34}{human_seconds(row['seconds']):>10}"
         if not times:
             print(f"{head}{'':33}{tail}")
         for who, t in times.items():
@@ -176,7 +177,8 @@ class Bench:
                 package, _, usage = who.partition(" ")
                 head, tail = f"  against {TITLES[package]} {usage}".ljust(44), ""
             spread = f"{low:.2f} to {high:.2f}"
-            print(f"{head}{duration(np.median(t)):>10}{ratio:7.2f}  {spread:14}{tail}".rstrip())
+            took = human_seconds(float(np.median(t)))
+            print(f"{head}{took:>10}{ratio:7.2f}  {spread:14}{tail}".rstrip())
         self.rows[list(self.rows)[-1]].append(row)
         return row
 
@@ -190,11 +192,11 @@ class Bench:
         """The peak memory of a process that trains this model, and of one that does so with
         PyTorch."""
         ours = in_own_process("benchmark", f"{model}_step", batch, self.device)["peak"]
-        text = f"peak memory, batch {batch}: minigen {ours / 1e6:.0f} MB"
+        text = f"peak memory, batch {batch}: minigen {human_bytes(ours)}"
         values: dict[str, Any] = {"name": f"peak memory, batch {batch}", "minigen": ours}
         if self.torch is not None:
             theirs = in_own_process("benchmark_torch", model, batch, self.device)["peak"]
-            text += f", PyTorch {theirs / 1e6:.0f} MB, ratio {ours / theirs:.2f}"
+            text += f", PyTorch {human_bytes(theirs)}, ratio {ours / theirs:.2f}"
             values |= {"torch": theirs, "ratio": ours / theirs}
         self.note(text, **values)
 
@@ -235,8 +237,3 @@ def processor() -> str:
     if info.exists() and "model name" in (text := info.read_text()):
         return text.split("model name")[1].split(":", 1)[1].split("\n")[0].strip()
     return platform.processor() or platform.machine()
-
-
-def duration(t: float) -> str:
-    """Seconds for a human."""
-    return f"{t * 1e6:.2f} µs" if t < 1e-3 else f"{t * 1e3:.1f} ms"

@@ -19,13 +19,13 @@ from minigen.backend import FLOAT32, Array, is_array
 from minigen.files import StrPath, written_whole
 from minigen.tape import Leaf, Node, after_their_uses
 from minigen.tensor import Tensor
+from minigen.units import human_bytes
 
 ENDINGS = (".svg", ".png", ".pdf", ".dot")
 HEIGHT, BETWEEN, BESIDE, MARGIN = 0.44, 0.34, 0.22, 0.3  # of boxes and the space around, in inches
 CAPTION = 0.3  # inches below the graph
 NAME_SIZE, DETAIL_SIZE = 9.0, 7.5  # points
 DPI, MOST_PIXELS = 150, 30_000  # a PNG's resolution, and the longest side that Agg draws for sure
-UNITS = ("B", "kB", "MB", "GB", "TB")
 SWEEPS = 12  # over the layers; more changed no picture that we looked at
 INK, GREY, LINE = "#222b38", "#5a6778", "#8a97a8"
 OPERATION, FULL, LEAF, OUTPUT = "#f6f8fb", "#9cc3e6", "#dff0e6", "#fde6cf"
@@ -126,7 +126,7 @@ def _boxes(order: Sequence[Node], names: Mapping[str, Tensor] | None) -> list[_B
         shape = "×".join(map(str, node.shape)) or "0-d"
         shape += "" if node.dtype == FLOAT32 else f" {node.dtype}"
         # Arrays among the options stay when what the pullbacks need is freed.
-        memory = _bytes(size) if size else "freed" if node.kept is None else ""
+        memory = human_bytes(size) if size else "freed" if node.kept is None else ""
         name = called.get(node, node.name)
         boxes[node] = _Box(name, shape, memory, size, leaf)
     return [boxes[node] for node in order]
@@ -137,13 +137,6 @@ def _owner(array: Array) -> Array:
     while is_array(array.base):
         array = array.base
     return array
-
-
-def _bytes(count: float) -> str:
-    unit = 0
-    while count >= 999.5 and unit < len(UNITS) - 1:
-        count, unit = count / 1000, unit + 1
-    return f"{count:.3g} {UNITS[unit]}"
 
 
 def _dot(order: Sequence[Node], names: Mapping[str, Tensor] | None) -> str:
@@ -362,8 +355,8 @@ def _caption(boxes: Sequence[_Box]) -> str:
     rest = " (the rest was freed)" if any(box.memory == "freed" for box in operations) else ""
     leaves = len(boxes) - len(operations)
     return (
-        f"operations: {len(operations)}, keeping {_bytes(kept)}{rest}; "
-        f"leaves: {leaves}, holding {_bytes(held)}"
+        f"operations: {len(operations)}, keeping {human_bytes(kept)}{rest}; "
+        f"leaves: {leaves}, holding {human_bytes(held)}"
     )
 
 

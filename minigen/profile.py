@@ -28,6 +28,7 @@ from minigen.kernels.ways import told_of_ways
 from minigen.operation import Operation
 from minigen.tape import Leaf, Node, walk_back
 from minigen.tensor import Tensor
+from minigen.units import human_bytes, human_seconds
 
 PHASES = ("forward", "backward", "step")
 SORTS = ("time", "calls", "flops", "bytes", "kept", "name")
@@ -356,8 +357,8 @@ class Profile(Onlooker):
         text.insert(1, "─" * (sum(widths) + 2 * len(widths) - 2))
         inside = sum(row.seconds for row in self._rows.values())
         text.append(
-            f"{_seconds(inside)} of {_seconds(self.seconds)} in these; {self.flops / 1e9:.3g} "
-            f"GFLOP; the tape kept up to {_bytes(self.kept)}"
+            f"{human_seconds(inside)} of {human_seconds(self.seconds)} in these; "
+            f"{self.flops / 1e9:.3g} GFLOP; the tape kept up to {human_bytes(self.kept)}"
         )
         kinds = {kind[2:]: None for row in self._rows.values() for kind, _ in row.work()}
         for device, dtype in kinds:
@@ -374,14 +375,14 @@ class Profile(Onlooker):
         return [
             f"{indent}{row.name}{': ' * bool(row.ways)}{', '.join(sorted(row.ways))}",
             f"{row.calls:,}",
-            _seconds(row.seconds),
+            human_seconds(row.seconds),
             f"{row.seconds / self.seconds:.1%}" if self.seconds else "",
             f"{row.flops / 1e9:.3g}",
-            _bytes(row.bytes),
+            human_bytes(row.bytes),
             f"{row.flops / row.seconds / 1e9:.1f}" if known else "",
             f"{(product + copy) / row.seconds:.0%}" if known else "",
             ("products" if product > copy else "copies") if known else "",
-            _bytes(row.kept) if row.kept else "",
+            human_bytes(row.kept) if row.kept else "",
         ]
 
     __str__ = table
@@ -405,22 +406,6 @@ def _bounds(array: Array) -> tuple[int, int]:
 def _float_type(y: Array) -> str:
     """The type whose products bound this one's: integers count as float32."""
     return "float64" if y.dtype == np.float64 else "float32"
-
-
-def _seconds(t: float) -> str:
-    """Seconds for a human."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if t >= size:
-            return f"{t / size:.3g} {unit}"
-    return f"{t * 1e6:.3g} µs"
-
-
-def _bytes(n: int) -> str:
-    """Bytes for a human."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n >= size:
-            return f"{n / size:.3g} {unit}"
-    return f"{n} B"
 
 
 def work(operation: Operation, inputs: Sequence[Any], options: dict, y: Array) -> tuple[int, int]:

@@ -42,8 +42,7 @@ def save(obj: Mapping[str, Any], path: StrPath) -> None:
     if ending == ".npz":
         with written_whole(path) as file, ZipFile(file, "w") as archive:
             for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, array, allow_pickle=False)
+                write_array(archive, name, array)
     else:
         content = _safetensors().save(
             {name: np.asarray(array, order="C") for name, array in arrays.items()}
@@ -112,16 +111,25 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
         raise TypeError(f"save: {name} is a {array.dtype}: {error}") from None
 
 
+def write_array(archive: ZipFile, name: str, array: np.ndarray) -> None:
+    """Add an array to an .npz file that is being written."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+        np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+def read_array(archive: ZipFile, name: str) -> np.ndarray:
+    """An array of an .npz file; one that is damaged raises errors of all kinds."""
+    # All bytes at once, so that the checksum is verified before they are interpreted.
+    return np.lib.format.read_array(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
+
+
 def _from_npz(content: bytes) -> dict[str, np.ndarray]:
-    arrays = {}
     with ZipFile(io.BytesIO(content)) as archive:
-        for entry in archive.namelist():
-            if not entry.endswith(".npy"):
-                raise ValueError(f"{entry!r} is no array; a checkpoint needs load_checkpoint")
-            # All bytes at once, so that the checksum is verified before they are interpreted.
-            array = io.BytesIO(archive.read(entry))
-            arrays[entry.removesuffix(".npy")] = np.lib.format.read_array(array, allow_pickle=False)
-    return arrays
+        names = archive.namelist()
+        if others := [name for name in names if not name.endswith(".npy")]:
+            raise ValueError(f"{others[0]!r} is no array; a checkpoint needs load_checkpoint")
+        arrays = [name.removesuffix(".npy") for name in names]
+        return {name: read_array(archive, name) for name in arrays}
 
 
 def _ending(path: StrPath) -> str:

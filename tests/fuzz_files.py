@@ -294,7 +294,7 @@ def fuzz(kind: Format, count: int, seed: int = 0, first: int = 0) -> tuple[Count
         places = {"MINIGEN_DATA": str(place), "MINIGEN_CACHE": str(place / "cache")}
         stack.enter_context(mock.patch.dict(os.environ, places))
         stack.enter_context(mock.patch.dict(local.CHECKSUMS, clear=True))
-        stack.enter_context(mock.patch.object(download, "_fetch", side_effect=OSError("offline")))
+        stack.enter_context(mock.patch.object(download, "fetch", side_effect=OSError("offline")))
         stack.enter_context(mock.patch.object(texts, "TEXT8_SIZE", 12))
         md5 = hashlib.md5(b" a bc a bc a", usedforsecurity=False).hexdigest()
         stack.enter_context(mock.patch.object(texts, "TEXT8_MD5", md5))

@@ -10,7 +10,7 @@ from PIL import Image
 
 import minigen
 from minigen import Tensor
-from minigen.drawing import _bytes, _layout, draw_graph, graph_to_dot
+from minigen.drawing import _layout, draw_graph, graph_to_dot
 
 
 @st.composite
@@ -111,9 +111,3 @@ def test_errors_say_what_to_give(tmp_path):
         draw_graph(loss, tmp_path / "graph.jpg")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         draw_graph(loss, tmp_path / "nowhere" / "graph.svg")
-
-
-def test_bytes_are_rounded_to_three_digits():
-    counts = [0, 999, 999.6, 1e3, 1284, 999_600, 2.5e9, 4e15]
-    texts = ["0 B", "999 B", "1 kB", "1 kB", "1.28 kB", "1 MB", "2.5 GB", "4e+03 TB"]
-    assert [_bytes(c) for c in counts] == texts

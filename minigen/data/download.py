@@ -117,12 +117,12 @@ def obtained(
     failures = []
     for mirror in mirrors:
         try:
-            data = _fetch(mirror + file)
+            data = fetch(mirror + file)
             wrong = complaint(io.BytesIO(data))
         except (OSError, http.client.HTTPException) as error:
             wrong = str(error) or type(error).__name__
         if not wrong:
-            _write(paths[-1], data)
+            write(paths[-1], data)
             return paths[-1]
         failures.append(f"{mirror}: {wrong}")
     raise DataError(
@@ -131,7 +131,7 @@ def obtained(
     )
 
 
-def _fetch(url: str) -> bytes:
+def fetch(url: str) -> bytes:
     """Return what is at an address; raises OSError or HTTPException where it does not all come."""
     data = bytearray()
     with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
@@ -145,7 +145,12 @@ def _fetch(url: str) -> bytes:
     return bytes(data)
 
 
-def _write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes) -> None:
+    """Keep a file, whole or not at all.
+
+    Raises:
+        DataError: it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as file:

@@ -11,6 +11,7 @@ from minigen.training.adversarial import (
 )
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from minigen.training.command import Parser, finish, resume_command, script
+from minigen.training.course import begin, by_parts, draw_course, falling, loop_of_epochs
 from minigen.training.figures import image_grid, plot_metrics, save_gif, save_image
 from minigen.training.flags import Flags
 from minigen.training.images import load_images, train_images
@@ -26,6 +27,8 @@ __all__ = [
     "Run",
     "RunError",
     "add_classes_and_packing",
+    "begin",
+    "by_parts",
     "chosen_classes",
     "draw_course",
     "falling",
@@ -35,6 +38,7 @@ __all__ = [
     "image_grid",
     "load_checkpoint",
     "load_images",
+    "loop_of_epochs",
     "plot_metrics",
     "refuse_broken_packs",
     "resume_command",

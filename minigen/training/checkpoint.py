@@ -4,7 +4,6 @@ The file is a zip archive of `structure.json`, `0.npy`, `1.npy`, ...: the struct
 and names the arrays by number. Arrays and JSON are all there is, so loading never runs code.
 """
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
+from minigen.serialization import read_array, write_array
 from minigen.training.common import StrPath, as_array, read_json, short, written_whole
 
 FORMAT = "minigen checkpoint"
@@ -58,8 +58,7 @@ def save_checkpoint(path: StrPath, state: dict[str, Any]) -> None:
         with archive.open(STRUCTURE, "w") as entry:
             entry.write(json.dumps(header).encode())
         for number, array in enumerate(arrays):
-            with archive.open(f"{number}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, array, allow_pickle=False)
+            write_array(archive, str(number), array)
 
 
 def load_checkpoint(path: StrPath) -> dict[str, Any]:
@@ -82,33 +81,11 @@ def load_checkpoint(path: StrPath) -> dict[str, Any]:
             f"cannot read the checkpoint {path}: {error.strerror}; give a file you may read"
         ) from error
 
-    foreign = f"{path} is no {FORMAT}: expected an .npz file from save_checkpoint"
     if not looks_like_zip:
-        raise CheckpointError(f"{foreign}, but this is no .npz file at all")
+        raise _foreign(path, "this is no .npz file at all")
     try:
         with ZipFile(path) as archive:
-            if STRUCTURE not in archive.namelist():
-                raise CheckpointError(f"{foreign}, but it holds no {STRUCTURE}")
-            header = read_json(archive.read(STRUCTURE))
-            if not isinstance(header, dict) or not header.keys() >= {"format", "version", "state"}:
-                raise ValueError(f"{STRUCTURE} lacks format, version or state")
-            if header["format"] != FORMAT:
-                raise CheckpointError(f"{foreign}, but it calls itself {short(header['format'])}")
-            if header["version"] != VERSION:
-                raise CheckpointError(
-                    f"{path} has format version {short(header['version'])}, but this minigen"
-                    f" reads version {VERSION}: load it with the minigen that saved it"
-                )
-
-            def array(number: int) -> np.ndarray:
-                # All bytes at once, so that the checksum is verified before they are interpreted.
-                entry = io.BytesIO(archive.read(f"{number}.npy"))
-                return np.lib.format.read_array(entry, allow_pickle=False)
-
-            state = _decode(header["state"], array)
-            if not isinstance(state, dict):
-                raise ValueError(f"its state should be a dict, but is a {type(state).__name__}")
-            return state
+            return _state(archive, path)
     except CheckpointError:
         raise
     except Exception as error:  # a damaged file makes zipfile, json and NumPy raise all kinds
@@ -116,6 +93,36 @@ def load_checkpoint(path: StrPath) -> dict[str, Any]:
             f"the checkpoint {path} is damaged or cut short ({error}): copy it again from where it"
             " came, or delete it and start anew"
         ) from error
+
+
+def _foreign(path: Path, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is no {FORMAT}: expected an .npz file from save_checkpoint, but {reason}"
+    )
+
+
+def _state(archive: ZipFile, path: Path) -> dict[str, Any]:
+    """The state in an archive; one that is damaged raises errors of all kinds.
+
+    Raises:
+        CheckpointError: it is whole, but of another kind or version.
+    """
+    if STRUCTURE not in archive.namelist():
+        raise _foreign(path, f"it holds no {STRUCTURE}")
+    header = read_json(archive.read(STRUCTURE))
+    if not isinstance(header, dict) or not header.keys() >= {"format", "version", "state"}:
+        raise ValueError(f"{STRUCTURE} lacks format, version or state")
+    if header["format"] != FORMAT:
+        raise _foreign(path, f"it calls itself {short(header['format'])}")
+    if header["version"] != VERSION:
+        raise CheckpointError(
+            f"{path} has format version {short(header['version'])}, but this minigen reads"
+            f" version {VERSION}: load it with the minigen that saved it"
+        )
+    state = _decode(header["state"], lambda number: read_array(archive, str(number)))
+    if not isinstance(state, dict):
+        raise ValueError(f"its state should be a dict, but is a {type(state).__name__}")
+    return state
 
 
 def _encode(value: Any, arrays: list[np.ndarray], where: str) -> Any:

@@ -26,6 +26,7 @@ from minigen.training.flags import (
     device,
     is_folder,
     path,
+    rate,
     seed,
     units,
     whole,
@@ -87,6 +88,15 @@ class Parser(Flags):
                 how["only"] = ("without a folder of pictures", is_folder)
             if (other := options.get(name.replace("-", "_"), {})) is not None:
                 self.add_argument(f"--{name}", **how | other)
+
+    def add_epochs(
+        self, epochs: int, lr: float, help: str = "learning rate of Adam; falls to 0 in a line"
+    ) -> None:
+        """Add the flags of a model that is shown its data over and over: --epochs and --lr, with
+        these defaults, and `help` for the rate."""
+        self.add_argument("--epochs", type=whole(1, 10**6), default=epochs,
+            help="how often each training example is shown")  # fmt: skip
+        self.add_argument("--lr", type=rate, default=lr, help=help)
 
     def open_run(self, argv: Sequence[str] | None = None) -> tuple[Settings, Run]:
         """Parse the command line, and make the run folder or open the one to be resumed, whose

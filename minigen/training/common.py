@@ -32,6 +32,16 @@ def read_json(content: bytes) -> Any:
         raise
 
 
+def write_json(path: StrPath, value: Any) -> None:
+    """Write numbers by their names as JSON that people can read.
+
+    Raises:
+        OSError: the file cannot be written; an older one stays as it was.
+    """
+    with written_whole(path) as file:
+        file.write(json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
 def is_step(value: Any) -> bool:
     """Whether a value, from a file perhaps, is a whole number from 0 to 2⁶³ − 1."""
     return type(value) is int and 0 <= value < 2**63

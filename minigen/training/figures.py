@@ -140,6 +140,20 @@ def save_gif(
         )
 
 
+def new_figure(width: float, height: float, **options: Any) -> Any:
+    """A figure of matplotlib's, in inches, whose `canvas` draws it and writes it as PNG.
+
+    Args:
+        options: for `matplotlib.figure.Figure`.
+    """
+    # Here, because it takes as long as all other imports together. Without pyplot, which keeps
+    # every figure, chooses a window system and is not safe in threads.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    return FigureCanvasAgg(Figure(figsize=(width, height), **options)).figure
+
+
 def plot_metrics(
     path: StrPath,
     records: Iterable[Mapping[str, float]],
@@ -166,18 +180,13 @@ def plot_metrics(
         ValueError: no panels, or more than six metrics in one.
         OSError: the file cannot be written.
     """
-    # Here, because it takes as long as all other imports together. Without pyplot, which keeps
-    # every figure, chooses a window system and is not safe in threads.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     if not panels or any(not 1 <= len(names) <= len(COLOURS) for names in panels.values()):
         raise ValueError(
             f"plot_metrics wants panels of 1 to {len(COLOURS)} metrics each, got {dict(panels)}"
         )
     records = list(records)
     last_step = max((record["step"] for record in records), default=0)
-    figure = Figure(figsize=(4.4 * len(panels), 3.3), dpi=150, layout="constrained")
+    figure = new_figure(4.4 * len(panels), 3.3, dpi=150, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
     for i, (heading, names) in enumerate(panels.items()):
         axes = figure.add_subplot(1, len(panels), i + 1)
@@ -188,7 +197,7 @@ def plot_metrics(
     if title:
         figure.suptitle(title, color=INK, fontsize=12, fontweight="bold")
     with written_whole(path) as file:
-        FigureCanvasAgg(figure).print_png(file)
+        figure.canvas.print_png(file)
 
 
 def _draw_curve(axes: Any, records: list, name: str, colour: str, smoothing: float) -> None:

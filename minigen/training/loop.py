@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -260,8 +261,8 @@ class Loop:
             )
         self._saved_step = self.step
 
-    def _restore(self) -> None:
-        path = self.run.folder / CHECKPOINT
+    def _saved(self, path: Path) -> dict[str, Any]:
+        """What the checkpoint holds, if it is of a training loop, and not of more steps."""
         saved = load_checkpoint(path)
         if saved.keys() != {"step", "seconds", "state"}:
             raise CheckpointError(
@@ -284,6 +285,11 @@ class Loop:
                 f"{self.run.folder} has already done {saved['step']} steps, more than the"
                 f" {self.steps} that it should end with: ask for as many or more"
             )
+        return saved
+
+    def _restore(self) -> None:
+        path = self.run.folder / CHECKPOINT
+        saved = self._saved(path)
         misfit = f"{path} does not fit: resume with the model and data that it was saved with;"
         if saved["state"].keys() != self._state.keys():
             raise CheckpointError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigen.data.images import require_finite
-from minigen.training.figures import COLOURS, INK, LARGEST
+from minigen.training.figures import COLOURS, INK, LARGEST, new_figure
 
 REAL, MADE = COLOURS[0], COLOURS[1]
 
@@ -27,20 +27,15 @@ def frame(
     Returns:
         uint8 array (100·size·rows, 100·size·panels, 3).
     """
-    # Here, because it takes as long as all other imports together; see `plot_metrics`.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(size * panels, size * rows), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure = new_figure(size * panels, size * rows, dpi=100, layout="constrained")
     axes = [figure.add_subplot(rows, panels, i + 1) for i in range(rows * panels)]
     for each in axes:
         each.tick_params(colors=INK, length=0, labelsize=8)
         each.spines[["top", "right"]].set_visible(False)
         each.spines[["left", "bottom"]].set_color("#999999")
     draw(axes)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
 def draw_points(

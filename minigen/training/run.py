@@ -26,11 +26,8 @@ from minigen.training.lock import Hold, hold, is_free
 
 CONFIG, METRICS, CHECKPOINT = "config.json", "metrics.jsonl", "checkpoint.npz"
 LIMITS = "limits.json"
-NOT_FINITE = (
-    "NaN",
-    "Infinity",
-    "-Infinity",
-)  # strings in the metrics, for JSON has no such numbers
+# Strings in the metrics, for JSON has no such numbers.
+NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 
 
 class Run:
@@ -75,9 +72,8 @@ class Run:
             run.folder.mkdir(parents=True, exist_ok=True)
             run._begin()
             run._refuse_another()
-            for name, content in (LIMITS, run._limits), (CONFIG, config):
-                with written_whole(run.folder / name) as file:
-                    file.write(json.dumps(content, indent=2).encode() + b"\n")
+            write_json(run.folder / LIMITS, run._limits)
+        run.write_config()
         return run
 
     @classmethod
@@ -156,10 +152,10 @@ class Run:
         Raises:
             RunError: the file cannot be written.
         """
-        text = json.dumps(self.config, indent=2).encode() + b"\n"
+        text, path = json.dumps(self.config, indent=2).encode() + b"\n", self.folder / CONFIG
         with writing_in(self.folder):
-            if (self.folder / CONFIG).read_bytes() != text:
-                with written_whole(self.folder / CONFIG) as file:
+            if not path.exists() or path.read_bytes() != text:
+                with written_whole(path) as file:
                     file.write(text)
 
     def path(self, *parts: str) -> Path:

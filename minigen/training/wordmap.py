@@ -11,7 +11,7 @@ from scipy.special import entr
 
 from minigen.files import StrPath, written_whole
 from minigen.kernels.threads import single_threaded_blas
-from minigen.training.figures import COLOURS, INK
+from minigen.training.figures import COLOURS, INK, new_figure
 
 
 @single_threaded_blas()
@@ -77,15 +77,12 @@ def save_word_map(path: StrPath, words: Sequence[str], vectors: np.ndarray) -> N
     Raises:
         OSError: the file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     places = tsne(vectors)
     with warnings.catch_warnings():
         # A script that the font lacks is drawn as boxes, and not worth a line for each letter.
         warnings.simplefilter("ignore", UserWarning)
-        figure = Figure(figsize=(12, 9), dpi=110)
-        canvas = FigureCanvasAgg(figure)
+        figure = new_figure(12, 9, dpi=110)
+        canvas = figure.canvas
         axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
         axes.scatter(*places.T, s=5, color=COLOURS[0], alpha=0.5, linewidths=0)
         axes.margins(0.04)

@@ -134,7 +134,8 @@ FLOATS = DEEP.astype(np.float32)
 
 
 @pytest.mark.parametrize("name, levels, expected", [
-    ("a.png", 257 * DEEP.astype("<u2"), DEEP), ("a.tif", 257 * DEEP.astype("<u2"), DEEP),
+    ("a.png", 257 * DEEP.astype("<u2"), DEEP), ("a.png", 20 * DEEP.astype("<u2"), DEEP / 12.85),
+    ("a.tif", 257 * DEEP.astype("<u2"), DEEP),
     ("a.tif", 257 * DEEP.astype(">u2"), DEEP),
     ("a.tif", FLOATS / 255, DEEP), ("a.tif", FLOATS + 200, DEEP + 200),
     ("a.tif", 257 * FLOATS + 4000, DEEP + 4000 / 257), ("a.tif", 1e20 * FLOATS, 17 * DEEP),

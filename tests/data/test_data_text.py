@@ -196,7 +196,7 @@ def small_text8(tmp_path, monkeypatch):
         with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(member, content)
         data = data.getvalue() if whole else data.getvalue()[:-30]
-        monkeypatch.setattr(download, "_fetch", lambda url: data)
+        monkeypatch.setattr(download, "fetch", lambda url: data)
 
     return publish
 
@@ -204,7 +204,7 @@ def small_text8(tmp_path, monkeypatch):
 def test_text8_is_downloaded_once_and_checked(small_text8, tmp_path, monkeypatch):
     small_text8()
     assert corpus("text8", 1).words == ["a", "bc"]
-    monkeypatch.setattr(download, "_fetch", None)  # no second time
+    monkeypatch.setattr(download, "fetch", None)  # no second time
     assert corpus("text8", 1).counts.tolist() == [3, 2]
     (tmp_path / "text8" / "text8.zip").write_bytes(b"damaged")
     with pytest.raises(DataError, match="Delete it"):
@@ -225,7 +225,7 @@ def test_without_a_network_text8_says_what_to_do(small_text8, monkeypatch):
     def fail(url):
         raise OSError("no route to host")
 
-    monkeypatch.setattr(download, "_fetch", fail)
+    monkeypatch.setattr(download, "fetch", fail)
     with pytest.raises(DataError, match="no route to host.*Try again, or put text8.zip into"):
         corpus("text8")
 
