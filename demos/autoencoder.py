@@ -15,16 +15,17 @@ from __future__ import annotations
 import ctrl_c  # noqa: F401 - first
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import median_filter
 
 import minigen
-from minigen import Generator, Tensor, data, nn, optim, training
+from minigen import Generator, Tensor, data, optim, training
 from minigen.models import autoencoder as A
 from minigen.models.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, mlp
-from minigen.training.flags import data_set, number, rate, refuse_odd_sides, units, whole
+from minigen.training.flags import data_set, number, refuse_odd_sides, units
 from minigen.training.plane import frame
 
 COLUMNS = 10  # of the grids
@@ -64,15 +65,20 @@ def outside(images: Tensor) -> Tensor:
     return Tensor(keep, device=images.device)
 
 
+def shown(args: argparse.Namespace, clean: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Test examples (N, …), some at a time, and what the model is shown of them: with the same
+    damage each time."""
+    noise = Generator(args.seed + 1)
+    for i in range(0, len(clean), 500):
+        x = clean[i : i + 500]
+        yield x, A.corrupted(x, args.damage, args.amount, noise) if args.damage else x
+
+
 def test_loss(args: argparse.Namespace, model: A.Autoencoder, clean: Tensor) -> float:
-    """The loss of test examples (N, …), with the same damage each time."""
-    noise, total = Generator(args.seed + 1), 0.0
+    """The loss of test examples (N, …)."""
     with minigen.no_grad():
-        for i in range(0, len(clean), 500):
-            x = clean[i : i + 500]
-            seen = A.corrupted(x, args.damage, args.amount, noise) if args.damage else x
-            total += float(A.squared_error(model(seen), x)) * len(x)
-    return total / len(clean)
+        parts = [float(A.squared_error(model(s), x)) * len(x) for x, s in shown(args, clean)]
+    return sum(parts) / len(clean)
 
 
 def score(args: argparse.Namespace, model: A.Autoencoder, clean: Tensor) -> dict[str, float]:
@@ -85,13 +91,10 @@ def score(args: argparse.Namespace, model: A.Autoencoder, clean: Tensor) -> dict
         error = float(((made - true) ** 2).mean()) * len(true) / len(clean)
         sums[name] = sums.get(name, 0.0) + error
 
-    noise = Generator(args.seed + 1)
     with minigen.no_grad():
-        for i in range(0, len(clean), 500):
-            x = clean[i : i + 500]
+        for x, bad in shown(args, clean):
             count("reconstructed", model(x), x)
             if args.damage:
-                bad = A.corrupted(x, args.damage, args.amount, noise)
                 count("damaged", bad, x)
                 count("denoised", model(bad), x)
                 for side in 3, 5:
@@ -110,16 +113,15 @@ def draw_images(
         grid = training.image_grid(images, COLUMNS, low=0)
         training.save_image(run.path(name), grid, scale=2)
 
-    shown = test[:COLUMNS]
+    clean, bad = next(shown(args, test[:COLUMNS]))
+    codes = training.by_parts(model.encoder, train)
     with minigen.no_grad():
-        save("reconstructions.png", shown, model(shown))
+        save("reconstructions.png", clean, model(clean))
         if args.damage:
-            bad = A.corrupted(shown, args.damage, args.amount, Generator(args.seed + 1))
-            save("denoised.png", shown, bad, model(bad))
-            keep = outside(shown)
-            cut = shown * keep
-            save("inpainted.png", shown, cut, cut + (1 - keep) * model(cut))
-        codes = np.concatenate([model.encoder(train[i : i + 500]).numpy() for i in (0, 500)])
+            save("denoised.png", clean, bad, model(bad))
+            keep = outside(clean)
+            cut = clean * keep
+            save("inpainted.png", clean, cut, cut + (1 - keep) * model(cut))
         if (codes.std(0) > 0).all():
             gaussian = A.DiagonalGaussian.fitted(codes).to(args.device)
             save("random_codes.png", model.decode(gaussian.sample(5 * COLUMNS, Generator(0))))
@@ -149,8 +151,7 @@ def flags() -> training.Parser:
         __doc__, name="autoencoder", quick={"epochs": 1, "hidden": [40], "width": 4, "limit": 1000}
     )
     add = parser.add_argument
-    add("--epochs", type=whole(1, 10**6), default=10,
-        help="how many times each training example is shown")  # fmt: skip
+    parser.add_epochs(10, lr=1e-3)
     parser.add_images(
         data={
             "type": data_set("spiral"),
@@ -174,7 +175,6 @@ def flags() -> training.Parser:
     add("--amount", type=number(above=0, most=100), default=0.5,
         only=("without --damage", lambda args: args.damage),
         help="of damage: standard deviation or share")  # fmt: skip
-    add("--lr", type=rate, default=1e-3, help="learning rate of Adam; falls to 0 in a line")
     parser.refuse(
         lambda args: args.damage not in (None, "gaussian") and args.amount > 1,
         "--amount of --damage {damage} is a share, at most 1, not {amount}",
@@ -206,20 +206,9 @@ def main() -> None:
     batches = data.Batches(train_x, batch_size=args.batch_size, seed=args.seed)
     model = build(args, *shape[:2])
     optimiser = optim.Adam(model.parameters(), lr=args.lr)
-    steps = args.epochs * len(batches)
-    loop = training.Loop(
-        run,
-        steps=steps,
-        save_every=max(500, steps // 10),
-        state={
-            "model": model,
-            "optimiser": optimiser,
-            "batches": batches,
-            "random": minigen.default_generator,
-        },
-    )
-    print(nn.summary(model, train_x.shape[1:]))
-    print(f"{len(train_x):,} examples of {name}; the run folder is {run.folder}")
+    state = {"model": model, "optimiser": optimiser}
+    loop = training.loop_of_epochs(run, args, batches, state)
+    training.begin(run, f"{len(train_x):,} examples of {name}", (model, train_x.shape[1:]))
 
     def damage(x: Tensor) -> Tensor:
         return A.corrupted(x, args.damage, args.amount) if args.damage else x
@@ -232,14 +221,14 @@ def main() -> None:
             draw_arrows(run, model, test_x)
         else:
             draw_images(run, args, model, Tensor(train_x[:1000], device=args.device), clean)
-        panels = {"squared error": ["loss", "test loss"]}
-        training.plot_metrics(run.path("curves.png"), run.metrics(), panels)
+        training.draw_course(run, {"squared error": ["loss", "test loss"]})
 
     stream = batches.forever()
+    schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, share=1)
     for i in loop:
-        optimiser.param_groups[0]["lr"] = args.lr * (1 - (i - 1) / loop.steps)
         x = Tensor(next(stream)[0], device=args.device)
         loop.log(A.step(model, optimiser, x, damage))
+        schedule.step()
         if loop.every(len(batches)):
             error = test_loss(args, model, clean)
             loop.say(f"epoch {i // len(batches)}: test loss {error:.4f}")

@@ -22,7 +22,6 @@ import ctrl_c  # noqa: F401 - first
 
 import argparse
 import functools
-import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -33,7 +32,6 @@ import minigen
 from minigen import Tensor, backend, nn, optim, training
 from minigen import functional as F
 from minigen.data import Batches
-from minigen.files import written_whole
 from minigen.models.gan import GAN
 from minigen.models.networks import (
     ConvDiscriminator,
@@ -42,6 +40,7 @@ from minigen.models.networks import (
     DenseConvJudge,
 )
 from minigen.models.word2vec import Word2Vec
+from minigen.training.common import write_json
 from minigen.training.flags import new_file, one_of
 from minigen.units import human_bytes, human_seconds
 
@@ -460,9 +459,7 @@ def main() -> None:
         bench.section(name)
         SECTIONS[name].run(bench)
     if args.json:
-        text = json.dumps({"machine": bench.machine(), "sections": bench.rows}, indent=1)
-        with written_whole(args.json) as file:
-            file.write(text.encode())
+        write_json(args.json, {"machine": bench.machine(), "sections": bench.rows})
 
 
 if __name__ == "__main__":

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import ctrl_c  # noqa: F401 - first
 
+import functools
+
 import minigen
-from minigen import Tensor, data, nn, optim, training
+from minigen import Tensor, data, optim, training
 from minigen.models.classifier import Classifier, evaluate, step
-from minigen.training.flags import rate, refuse_odd_sides, units, whole
+from minigen.training.flags import refuse_odd_sides, units
 
 
 def flags() -> training.Parser:
     """The command line."""
     parser = training.Parser(__doc__, name="classifier", quick={"epochs": 1, "width": 2})
-    add = parser.add_argument
-    add("--epochs", type=whole(1, 10**6), default=5, help="how often each training image is shown")
+    parser.add_epochs(5, lr=2e-3)
     parser.add_images(batch_size={"help": "images a step"})
-    add("--width", type=units, default=20, help="channels after the first convolution")
-    add("--lr", type=rate, default=2e-3, help="learning rate of Adam; falls to 0 in a line")
+    parser.add_argument(
+        "--width", type=units, default=20, help="channels after the first convolution"
+    )
     refuse_odd_sides(parser)
     return parser
 
@@ -40,30 +42,18 @@ def main() -> None:
     channels, size = train.images.shape[1:3]
     model = Classifier(channels, len(train.classes), args.width, size).to(args.device)
     optimiser = optim.Adam(model.parameters(), lr=args.lr)
-
-    loop = training.Loop(
-        run,
-        steps=args.epochs * len(batches),
-        state={
-            "model": model,
-            "optimiser": optimiser,
-            "batches": batches,
-            "random": minigen.default_generator,
-        },
-    )
-    print(nn.summary(model, train.images.shape[1:]))
-    print(f"{len(train):,} images of {train.name}; the run folder is {run.folder}")
-
-    @loop.at_save
-    def draw() -> None:
-        panels = {"loss": ["loss"], "accuracy": ["accuracy", "test accuracy"]}
-        training.plot_metrics(run.path("curves.png"), run.metrics(), panels)
+    state = {"model": model, "optimiser": optimiser}
+    loop = training.loop_of_epochs(run, args, batches, state)
+    training.begin(run, f"{len(train):,} images of {train.name}", (model, train.images.shape[1:]))
+    panels = {"loss": ["loss"], "accuracy": ["accuracy", "test accuracy"]}
+    loop.at_save(functools.partial(training.draw_course, run, panels))
 
     stream = batches.forever()
+    schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, share=1)
     for i in loop:
         images, labels = (Tensor(x, device=args.device) for x in next(stream))
-        optimiser.param_groups[0]["lr"] = args.lr * (1 - (i - 1) / loop.steps)
         loop.log(step(model, optimiser, images, labels))
+        schedule.step()
         if loop.every(len(batches)):
             share = evaluate(model, test_images, test_labels)
             run.log(i, {"test accuracy": share})

@@ -17,7 +17,6 @@ import ctrl_c  # noqa: F401 - first
 
 import argparse
 import functools
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,12 +36,11 @@ import minigen
 from minigen import Generator, Tensor, data, metrics, optim, training
 from minigen.backend import require_device
 from minigen.display import Bar
-from minigen.files import written_whole
 from minigen.models.autoencoder import DiagonalGaussian
 from minigen.models.features import Judge, feature_classifier, read
 from minigen.models.vae import evaluate as evaluate_vae
 from minigen.training.checkpoint import holds_nan
-from minigen.training.common import short
+from minigen.training.common import short, write_json
 from minigen.training.flags import device, path, whole
 from minigen.training.run import CHECKPOINT
 
@@ -67,8 +65,7 @@ class Scores(dict[str, float]):
             print(f"  {name:40}{value:.4f}", flush=True)
             if math.isfinite(value):
                 self[name] = float(value)
-        with written_whole(self.run.path("scores.json")) as file:
-            file.write(json.dumps(self, indent=2, ensure_ascii=False).encode() + b"\n")
+        write_json(self.run.path("scores.json"), self)
 
 
 Score = Callable[[argparse.Namespace, dict[str, Any], Scores], None]
@@ -200,12 +197,12 @@ def images_of(kind: Any) -> Score:
         classes = range(len(train.classes)) if told else ()
         noise, labels = training.fixed_noise(model, args.seed + 2, count, classes)
         low = kind.black(args) if hasattr(kind, "black") else -1.0
-        made = []
-        for i in range(0, count, 500):
-            part = slice(i, i + 500)
-            y = None if labels is None else labels[part]
-            made.append(model.draw(noise[part], y).numpy())
-        images = (np.concatenate(made) - low) * (2 / (1 - low)) - 1  # from −1, black, to 1
+
+        def draw(rows: Tensor) -> Tensor:
+            return model.draw(noise[rows], None if labels is None else labels[rows])
+
+        made = training.by_parts(draw, Tensor(np.arange(count), device=args.device))
+        images = (made - low) * (2 / (1 - low)) - 1  # from −1, black, to 1
 
         read_as = in_features(train, test, images, args.device, scores)
         if labels is not None:
@@ -243,14 +240,11 @@ def of_autoencoder(args: argparse.Namespace, state: dict[str, Any], scores: Scor
     scores.keep({"images": len(x)})
     for name, error in autoencoder.score(args, model, x).items():
         scores.keep({f"squared error, {name}": error})
-    with minigen.no_grad():
-        parts = range(0, len(real), 500)
-        codes = np.concatenate([model.encoder(real[i : i + 500]).numpy() for i in parts])
-        if not (codes.std(0) > 0).all():
-            return  # a code that is the same for all has no Gaussian
-        gaussian = DiagonalGaussian.fitted(codes).to(args.device)
-        z = gaussian.sample(len(x), Generator(2))
-        made = np.concatenate([model.decode(z[i : i + 500]).numpy() for i in range(0, len(z), 500)])
+    codes = training.by_parts(model.encoder, real)
+    if not (codes.std(0) > 0).all():
+        return  # a code that is the same for all has no Gaussian
+    gaussian = DiagonalGaussian.fitted(codes).to(args.device)
+    made = training.by_parts(model.decode, gaussian.sample(len(x), Generator(2)))
     in_features(train, test, 2 * made - 1, args.device, scores)
 
 
@@ -278,17 +272,15 @@ def of_vae(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> N
         pixels = np.prod(x.shape[1:])
         bits = -found["elbo"] / pixels / np.log(2) + 8
         scores.keep({"bits per dimension of the ELBO": bits})
-    mean, made, error = [], [], []
     minigen.manual_seed(1)
-    with minigen.no_grad():
-        for i in range(0, len(x), 500):
-            z = model.encode(x[i : i + 500])[0]
-            mean.append(z.numpy())
-            error += ((model.decode(z) - x[i : i + 500]) ** 2).mean((1, 2, 3)).numpy().tolist()
-            made.append(model.sample(len(z)).numpy().clip(0, 1))
+    made = training.by_parts(lambda part: model.sample(len(part)), x).clip(0, 1)
+    mean = training.by_parts(lambda part: model.encode(part)[0], x)
+    error = training.by_parts(
+        lambda part: ((model.decode(model.encode(part)[0]) - part) ** 2).mean((1, 2, 3)), x
+    )
     scores.keep({
-        "active units": metrics.active_units(np.concatenate(mean)).count,
-        "squared error of a pixel": float(np.mean(error)),
+        "active units": metrics.active_units(mean).count,
+        "squared error of a pixel": float(error.mean(dtype=np.float64)),
     })  # fmt: skip
     log_p = log_likelihood(model, x[: scores.flags.likelihood_images], scores)
     scores.keep({f"−log p(x), k = {scores.flags.samples:,}": -log_p.mean()})
@@ -297,7 +289,7 @@ def of_vae(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> N
         scores.keep({"−log p(x), standard error": spread})
     if len(log_p) < len(x):
         scores.keep({"−log p(x), images": len(log_p)})
-    in_features(train, test, 2 * np.concatenate(made) - 1, args.device, scores)
+    in_features(train, test, 2 * made - 1, args.device, scores)
 
 
 def log_likelihood(model: Any, images: Tensor, scores: Scores) -> np.ndarray:
@@ -389,12 +381,7 @@ def flags() -> training.Flags:
     add = parser.add_argument
     add("runs", type=path, nargs="+", metavar="RUN", help="run folders")
     add("--images", type=whole(2, 10**6), default=10_000, help="images to measure")
-    add(
-        "--samples",
-        type=whole(1, 10**6),
-        default=5000,
-        help="latents an image, for a VAE",
-    )
+    add("--samples", type=whole(1, 10**6), default=5000, help="latents an image, for a VAE")
     add("--likelihood-images", type=whole(1, 10**6),
         help="images for a VAE's log p(x), where fewer than --images shall do")  # fmt: skip
     add("--device", type=device, default="cpu", help="cpu, or cuda for an NVIDIA card")

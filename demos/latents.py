@@ -24,11 +24,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigen
-from minigen import Generator, Tensor, data, nn, optim, training
+from minigen import Generator, Tensor, data, optim, training
 from minigen.models import autoencoder as A
 from minigen.models import vae as V
 from minigen.models.networks import MLPDecoder, MLPEncoder
-from minigen.training.flags import rate, units, whole
+from minigen.training.flags import units
 from minigen.training.plane import frame
 
 COLUMNS, SAMPLES = 10, 36
@@ -128,11 +128,10 @@ def flags() -> training.Parser:
         __doc__, name="latents", quick={"epochs": 1, "hidden": [40], "limit": 1000}
     )
     add = parser.add_argument
-    add("--epochs", type=whole(1, 10**6), default=5, help="how often each training image is shown")
+    parser.add_epochs(5, lr=1e-3)
     parser.add_images(batch_size={"default": 128, "help": "images a step"})
     add("--latents", type=units, nargs="+", default=[2, 20], help="how many, in each pair")
     add("--hidden", type=units, nargs="+", default=[400], help="units of the perceptrons' layers")
-    add("--lr", type=rate, default=1e-3, help="learning rate of Adam; falls to 0 in a line")
     parser.refuse(
         lambda args: len(set(args.latents)) < len(args.latents) or len(args.latents) > 8,
         "--latents: expected up to 8 numbers, each of them once",
@@ -157,13 +156,10 @@ def main() -> None:
     models = dict(zip([f"autoencoder {n}" for n in args.latents], plain, strict=True))
     models |= zip([f"VAE {n}" for n in args.latents], probable, strict=True)
     optimisers = {n: optim.Adam(model.parameters(), lr=args.lr) for n, model in models.items()}
-    state = {"batches": batches, "random": minigen.default_generator}
-    state |= {f"{n} optimiser": optimiser for n, optimiser in optimisers.items()}
-    state |= models
-    steps = args.epochs * len(batches)
-    loop = training.Loop(run, steps=steps, state=state, save_every=max(500, steps // 10))
-    print(nn.summary(plain[-1], train.images.shape[1:]))
-    print(f"{len(train):,} images of {train.name}; the run folder is {run.folder}")
+    state = {f"{n} optimiser": optimiser for n, optimiser in optimisers.items()} | models
+    loop = training.loop_of_epochs(run, args, batches, state)
+    what = f"{len(train):,} images of {train.name}"
+    training.begin(run, what, (plain[-1], train.images.shape[1:]))
 
     shown = Tensor(test_x[: min(args.limit or SCATTERED, SCATTERED)], device=args.device)
     fitted = Tensor(train_x[:5000], device=args.device)
@@ -175,14 +171,17 @@ def main() -> None:
             draw_gaussians(run, spaces(plain, probable, fitted, shown), test.labels)
 
     stream = batches.forever()
-    for i in loop:
+    course = (loop.steps, loop.step)
+    schedules = [training.falling(o, args.lr, *course, share=1) for o in optimisers.values()]
+    for _ in loop:
         x = Tensor(next(stream)[0], device=args.device)
         losses = {}
         for name, model in models.items():
-            optimisers[name].param_groups[0]["lr"] = args.lr * (1 - (i - 1) / loop.steps)
             step = V.step if isinstance(model, V.VAE) else A.step
             losses[name] = step(model, optimisers[name], x)["loss"]
         loop.log(losses)
+        for schedule in schedules:
+            schedule.step()
     training.finish(loop, "gaussian.png")
 
 

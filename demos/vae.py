@@ -22,7 +22,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 import minigen
 from minigen import Generator, Tensor, data, metrics, nn, optim, training
@@ -30,16 +30,7 @@ from minigen import functional as F
 from minigen.models import vae as V
 from minigen.models.autoencoder import checked_images
 from minigen.models.networks import glorot
-from minigen.training.flags import (
-    decay,
-    number,
-    rate,
-    refuse_odd_sides,
-    share,
-    units,
-    weight,
-    whole,
-)
+from minigen.training.flags import decay, number, refuse_odd_sides, share, units, weight, whole
 from minigen.training.plane import frame
 
 COLUMNS = 10  # of the grids
@@ -80,20 +71,12 @@ def test_images(args: argparse.Namespace) -> tuple[data.Images, Tensor]:
     return test, seen(args, images, Generator(1000))
 
 
-def falling_rate(args: argparse.Namespace, done: float) -> float:
-    """Constant at first, then in a line to 0, by how much of the steps is done."""
-    return args.lr * min(1.0, (1 - done) / args.fall) if args.fall else args.lr
-
-
 def draw(run: training.Run, model: V.VAE, images: Tensor, labels: np.ndarray) -> None:
     """The pictures of a trained model."""
-    shown = images[:SCATTERED]
+    mean = training.by_parts(lambda x: model.encode(x)[0], images[:SCATTERED])
+    found = metrics.active_units(mean)
+    order = np.argsort(-found.variance)  # the most used latent first
     with minigen.no_grad():
-        mean = np.concatenate(
-            [model.encode(shown[i : i + 500])[0].numpy() for i in range(0, len(shown), 500)]
-        )
-        found = metrics.active_units(mean)
-        order = np.argsort(-found.variance)  # the most used latent first
 
         def save(name: str, z: np.ndarray, columns: int, *above: Tensor) -> None:
             made = model.decode(Tensor(z.astype(np.float32), device=images.device)).numpy()
@@ -113,7 +96,7 @@ def draw(run: training.Run, model: V.VAE, images: Tensor, labels: np.ndarray) ->
         save("traversal.png", z.reshape(-1, model.latent), COLUMNS)
         if model.latent == 2:
             # At the quantiles of N(0, 1), so that each image stands for as much probability.
-            q = norm.ppf((np.arange(20) + 0.5) / 20)
+            q = ndtri((np.arange(20) + 0.5) / 20)
             z = np.stack(np.meshgrid(q, -q), -1)[..., np.argsort(order)]
             save("manifold.png", z.reshape(-1, 2), 20)
 
@@ -138,7 +121,7 @@ def flags() -> training.Parser:
         may_change=("epochs", "every"),
     )
     add = parser.add_argument
-    add("--epochs", type=whole(1, 10**6), default=10, help="how often each training image is shown")
+    parser.add_epochs(10, lr=1e-3, help="learning rate of Adam")
     parser.add_images(batch_size={"default": 128, "help": "images a step"})
     add("--network", choices=("mlp", "conv"), default="mlp", help="perceptrons or convolutions")
     perceptron = "with --network conv", lambda args: args.network == "mlp"
@@ -159,8 +142,7 @@ def flags() -> training.Parser:
         help="share of the steps in which the KL comes in")  # fmt: skip
     add("--capacity", type=number(least=0, most=1e6), only=one,
         help="nats that the KL is raised to, over the first half")  # fmt: skip
-    add("--lr", type=rate, default=1e-3, help="learning rate of Adam")
-    add("--fall", type=share, default=0.3, help="share of the steps in which it falls to 0")
+    add("--fall", type=share, default=0.3, help="share of the steps in which --lr falls to 0")
     add("--average", type=decay, default=0.0, help="decay of the weights' average that is tested")
     add("--every", type=whole(1, 10**6), default=1, help="epochs between two tests and pictures")
     refuse_odd_sides(parser)
@@ -188,42 +170,33 @@ def main() -> None:
     if args.network == "mlp" and args.activation == "tanh" and args.likelihood == "bernoulli":
         V.start_at_mean(model, pixels)
     optimiser = optim.Adam(model.parameters(), lr=args.lr)
-    state = {
-        "model": model,
-        "optimiser": optimiser,
-        "batches": batches,
-        "random": minigen.default_generator,
-    }
+    state = {"model": model, "optimiser": optimiser}
     shown = nullcontext  # the weights that are tested and drawn with
     if args.average:
         state["average"] = average = optim.ExponentialMovingAverage(model, args.average)
         shown = average.average_parameters
-    steps = args.epochs * len(batches)
-    loop = training.Loop(run, steps=steps, state=state, save_every=max(500, steps // 10))
-    for network, shape in (model.encoder, train.images.shape[1:]), (model.decoder, (args.latent,)):
-        print(nn.summary(network, shape))
-    print(f"{len(train):,} images of {train.name}; the run folder is {run.folder}")
+    loop = training.loop_of_epochs(run, args, batches, state)
+    networks = (model.encoder, train.images.shape[1:]), (model.decoder, (args.latent,))
+    training.begin(run, f"{len(train):,} images of {train.name}", *networks)
 
     bound, kl = ("bound", []) if args.samples > 1 else ("elbo", ["kl"])
     panels = {"bound of log p(x)": [bound, "test elbo"], "KL": [*kl, "test kl"]}
 
     @loop.at_save
     def show() -> None:
-        if frames := sorted(run.path("samples").glob("*.png")):
-            gif = run.path("samples.gif")
-            training.save_gif(gif, frames, seconds_per_frame=0.4, colours=32)
+        training.draw_course(run, panels, seconds_per_frame=0.4, colours=32)
         with shown():
             draw(run, model, test_x, test.labels)
-        training.plot_metrics(run.path("curves.png"), run.metrics(), panels)
 
     stream = batches.forever()
+    schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
     for i in loop:
         x = seen(args, Tensor(next(stream)[0], device=args.device))
         done = (i - 1) / loop.steps
-        optimiser.param_groups[0]["lr"] = falling_rate(args, done)
         capacity = None if args.capacity is None else args.capacity * min(1.0, 2 * done)
         beta = args.beta * min(1.0, done / args.warm_up) if args.warm_up else args.beta
         loop.log(V.step(model, optimiser, x, beta=beta, capacity=capacity, samples=args.samples))
+        schedule.step()
         if args.average:
             average.update()
         if loop.every(args.every * len(batches)):

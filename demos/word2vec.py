@@ -23,14 +23,7 @@ from minigen.data import DataError
 from minigen.data.text import corpus
 from minigen.data.vectors import Vectors
 from minigen.models.word2vec import CONTEXTS, Predictor, Word2Vec
-from minigen.training.flags import (
-    cut,
-    did_you_mean,
-    rate,
-    share,
-    units,
-    whole,
-)
+from minigen.training.flags import cut, did_you_mean, rate, share, units, whole
 from minigen.training.wordmap import save_word_map
 
 EPOCHS = {"docs": 20}  # a small text is read more often
@@ -74,10 +67,7 @@ def flags() -> training.Parser:
         help="a text (plain, .gz or .xz), text8, or docs, the documentation at hand")  # fmt: skip
     add("--as-is", action="store_true",
         help="words are what white space separates, not runs of letters in lower case")  # fmt: skip
-    sampled = (
-        f"without --model {' or '.join(SAMPLED)}",
-        lambda args: args.model in SAMPLED,
-    )
+    sampled = f"without --model {' or '.join(SAMPLED)}", lambda args: args.model in SAMPLED
     add("--dim", type=units, default=100, help="length of a vector")
     add("--window", type=whole(1, 1000), default=5,
         only=("with the contexts of that model", lambda args: not CONTEXTS.get(args.model)),
@@ -116,12 +106,10 @@ def main() -> None:
         "dim": args.dim, "window": args.window, "sample": args.sample, "seed": args.seed,
         "device": args.device, "lr": args.lr,
     }  # fmt: skip
+    build = Predictor
     if args.model in SAMPLED:
-        build = functools.partial(
-            Word2Vec, negative=args.negative, bias=args.bias, workers=args.workers
-        )
-    else:
-        build = Predictor
+        build = Word2Vec
+        options |= {"negative": args.negative, "bias": args.bias, "workers": args.workers}
     model = build(text.counts, model=args.model, **options)
     run.config |= {"lr": model.lr, "vocabulary": len(text.words)}
     size = min(model.words_a_step, len(text))
@@ -133,10 +121,8 @@ def main() -> None:
         log_every=max(1, min(20, args.epochs * per_epoch // 50)),
         save_every=max(1, 10_000_000 // size),
     )
-
-    @loop.at_save
-    def draw() -> None:
-        training.plot_metrics(run.path("curves.png"), run.metrics(), {"loss of a pair": ["loss"]})
+    panels = {"loss of a pair": ["loss"]}
+    loop.at_save(functools.partial(training.draw_course, run, panels))
 
     words, clock = 0, time.perf_counter()
     for step in loop:

@@ -20,6 +20,7 @@ from minigen.training.common import (
     is_step,
     read_json,
     short,
+    write_json,
     written_whole,
 )
 from minigen.training.lock import Hold, hold, is_free

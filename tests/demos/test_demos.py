@@ -8,13 +8,15 @@ import sys
 
 import numpy as np
 import pytest
+from in_process import run
 
 from minigen.training import load_checkpoint
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def run(script, *flags, status=0):
+def started(script, *flags, status=0):
+    """What the command prints in a process of its own."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "demos" / script), *map(str, flags)],
         capture_output=True, text=True, timeout=120, cwd=ROOT,
@@ -24,26 +26,26 @@ def run(script, *flags, status=0):
     return done.stdout + done.stderr
 
 
-SMALL = ("--data", "digits", "--quick", "--steps", 12)
-
-
-def test_dcgan_resumed_is_dcgan_uninterrupted(tmp_path):
+def test_dcgan_resumed_is_dcgan_uninterrupted(tmp_path, pictures):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    said = run("dcgan.py", *SMALL, "--out", whole)
+    small = ("--data", pictures, "--quick", "--batch-size", 8)
+    said = run("dcgan.py", *small, "--steps", 12, "--out", whole)
     assert "ConvTranspose2d" in said and "samples.gif" in said
-    run("dcgan.py", *SMALL, "--steps", 8, "--out", parts)
-    run("dcgan.py", "--resume", parts, "--steps", 12)
+    run("dcgan.py", *small, "--steps", 8, "--out", parts)
+    started("dcgan.py", "--resume", parts, "--steps", 12)
     a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
     assert a.keys() == {"gan", "average", "batches", "random"}
     np.testing.assert_equal(a, b)  # bit for bit, whatever is nested inside
     for name in ("config.json", "metrics.jsonl", "samples.gif", "curves.png"):
         assert (parts / name).stat().st_size > 0
-    assert json.loads((parts / "config.json").read_text())["data"] == "digits"
+    assert json.loads((parts / "config.json").read_text())["data"] == str(pictures)
 
 
 def test_classifier_prints_its_test_accuracy(tmp_path):
-    said = run("classifier.py", "--data", "digits", "--quick", "--out", tmp_path / "run")
-    accuracy = float(said.split("test accuracy ")[1].split("%")[0])
+    small = ("--data", "digits", "--limit", 1000, "--epochs", 2, "--width", 4, "--batch-size", 16)
+    said = run("classifier.py", *small, "--out", tmp_path / "run")
+    assert "epoch 1: test accuracy" in said
+    accuracy = float(said.split("epoch 2: test accuracy ")[1].split("%")[0])
     assert accuracy > 50
 
 
@@ -53,7 +55,8 @@ def test_classifier_prints_its_test_accuracy(tmp_path):
     (("--out", "README.md/run", "--quick", "--data", "digits"), "README.md", 1),
     (("--device", "cuda", "--quick", "--data", "digits"), "cuda", 1),
 ])  # fmt: skip
-def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, flags, reason, status):
+def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, monkeypatch, flags, reason, status):
+    monkeypatch.chdir(ROOT)
     if "--out" not in flags and "--resume" not in flags:
         flags = (*flags, "--out", tmp_path / "run")
     said = run("dcgan.py", *flags, status=status)

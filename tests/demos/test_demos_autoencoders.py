@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from in_process import run
 from PIL import Image
-from test_demos import run
 
 from minigen.training import load_checkpoint
 
-DIGITS = ("--data", "digits", "--quick", "--limit", 300)
+DIGITS = ("--data", "digits", "--quick", "--limit", 150)
 
 
 def test_vae_resumed_is_vae_uninterrupted(tmp_path):

@@ -56,7 +56,7 @@ def test_while_it_is_imported(tmp_path, module):
 @pytest.mark.parametrize("where", [
     "minigen.training.images.train_images", "minigen.training.figures.plot_metrics",
 ])  # fmt: skip
-def test_while_data_are_read_or_pictures_are_drawn(tmp_path, where):
+def test_while_data_are_read_or_pictures_are_drawn(tmp_path, pictures, where):
     module, _, name = where.rpartition(".")
     at = f"""
 import {module}
@@ -65,7 +65,7 @@ for module in list(sys.modules.values()):
     if getattr(module, "__name__", "").startswith("minigen") and hasattr(module, {name!r}):
         setattr(module, {name!r}, interrupt)
 """
-    flags = ("--quick", "--data", "digits", "--limit", 300)
+    flags = ("--quick", "--data", pictures, "--size", 8, "--batch-size", 18)
     one_line(start("vae.py", *flags, cwd=tmp_path, prelude=at, stdout=subprocess.DEVNULL), "vae.py")
 
 
@@ -81,7 +81,7 @@ def test_while_it_waits_for_input(tmp_path):
     one_line(process, "words.py")
 
 
-def test_the_command_that_goes_on_works_as_printed(tmp_path):
+def test_the_command_that_goes_on_works_as_printed(tmp_path, pictures):
     at = """
 from minigen import training
 log = training.Loop.log
@@ -91,10 +91,8 @@ def stop(loop, metrics):
         signal.raise_signal(signal.SIGINT)
 training.Loop.log = stop
 """
-    flags = ("--data", "digits", "--limit", 64, "--batch-size", 8, "--quick")
-    process = start(
-        "classifier.py", *flags, cwd=tmp_path, prelude=at, stdout=subprocess.PIPE
-    )  # fmt: skip
+    flags = ("--data", pictures, "--size", 8, "--batch-size", 4, "--quick")
+    process = start("classifier.py", *flags, cwd=tmp_path, prelude=at, stdout=subprocess.PIPE)
     said, errors = process.communicate(timeout=120)
     assert process.returncode == 130 and "Traceback" not in errors
     (command,) = re.findall("to go on: (.*)", said)
@@ -104,4 +102,4 @@ training.Loop.log = stop
         command, shell=True, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    assert "8 steps in" in done.stdout
+    assert "9 steps in" in done.stdout
