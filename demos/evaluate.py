@@ -30,7 +30,7 @@ import numpy as np
 import parabola_gan
 import vae
 import wgan
-from word_scores import evaluate_word2vec
+import word_scores
 
 import minigen
 from minigen import Generator, Tensor, data, metrics, optim, training
@@ -341,7 +341,7 @@ def evaluate(run: training.Run, flags: argparse.Namespace) -> tuple[str, Scores]
     scores, demo = Scores(run, flags), run.config.get("demo")
     print(run.folder)
     if demo == "word2vec":  # its scores are those of the file of vectors
-        scores.keep(evaluate_word2vec(run))
+        scores.keep(word_scores.evaluate(word_scores.vectors_of(run.folder)))
     else:
         module, score = SCORES[demo]
         args = module.flags().settings_of(run)

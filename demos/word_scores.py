@@ -19,7 +19,6 @@ from minigen.data import DataError
 from minigen.data.download import places
 from minigen.data.vectors import Vectors
 from minigen.metrics.similarity import Section, analogies, total, word_similarity
-from minigen.training import Run
 from minigen.training.flags import path as a_path
 from minigen.training.flags import whole
 
@@ -39,11 +38,6 @@ def vectors_of(path: str | Path) -> Vectors:
             raise DataError(f"{path} holds no vectors.bin: has its run ended? See --resume")
         path = max(files, key=os.path.getmtime)
     return Vectors.load(path)
-
-
-def evaluate_word2vec(run: Run, files: Sequence[str] = ()) -> dict[str, float]:
-    """Print how well the vectors of a run agree with each file; see `evaluate`."""
-    return evaluate(vectors_of(run.folder), files)
 
 
 def evaluate(

@@ -988,6 +988,9 @@ a file system without locks ends the run | training_lock
 -             except OSError as error:
 +             except ZeroDivisionError as error:
 # training/run.py
+a config is written over, equal or not | training_run
+- if not path.exists() or path.read_bytes() != text:
++ if True:
 looking at a run takes it | training_lock
 -         return cls(folder, config)
 +         run = cls(folder, config)
@@ -1058,6 +1061,9 @@ what an object makes of a damaged entry escapes | training_loop
 metrics after the checkpoint are kept | training_loop, training_kills
 -             run.rewind(self.step)
 +             run.rewind(1e9)
+a checkpoint of more steps is taken | training_loop
+-         if saved["step"] > self.steps:
++         if False:
 the config is not what the run goes on with | training_flags
 -             run.write_config()  # of
 +             pass  # of
@@ -1084,6 +1090,31 @@ a run that never began is resumed | training_flags
 a classifier that knows nothing is taken for one that knows | features
 - len(rest), chance) > 0.05:
 + len(rest), chance) > 1:
+# training/course.py
+a run that goes on slows down from its beginning | training_course
+- return LambdaLR(optimiser, factor, last_epoch=done - 1)
++ return LambdaLR(optimiser, factor)
+a rate falls from the one that the checkpoint came to | training_course
+-     for group in optimiser.param_groups:
+-         group["initial_lr"] = rate
++     for group in optimiser.param_groups:
++         group.setdefault("initial_lr", group["lr"])
+the order of the data is forgotten | training_course
+- streams = {"batches": batches, "random"
++ streams = {"random"
+what is measured in parts is recorded | training_course
+-     with minigen.no_grad():
+-         parts
++     with minigen.enable_grad():
++         parts
+# units.py
+999.6 bytes are 1e+03 B | units
+- value >= 999.5
++ value >= 1000
+# serialization.py
+an array's checksum is not looked at | training_checkpoint
+- io.BytesIO(archive.read(f"{name}.npy"))
++ archive.open(f"{name}.npy")
 # training/flags.py
 a bound that is outside is inside | training_flags
 - x >= least if above is None else x > above

@@ -3,8 +3,6 @@
 from minigen.training.adversarial import (
     add_classes_and_packing,
     chosen_classes,
-    draw_course,
-    falling,
     fixed_noise,
     refuse_broken_packs,
     train_gan,

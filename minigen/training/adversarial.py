@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import minigen
-from minigen import Generator, Tensor, nn, optim
+from minigen import Generator, Tensor, optim
 from minigen.data import Batches, DataError, Images
 from minigen.models.adversaries import Adversaries
-from minigen.optim.lr_scheduler import LambdaLR
 from minigen.training.command import finish
-from minigen.training.figures import image_grid, plot_metrics, save_gif, save_image
+from minigen.training.course import begin, draw_course
+from minigen.training.figures import image_grid, save_image
 from minigen.training.flags import Flags, units, whole
 from minigen.training.images import train_images
 from minigen.training.loop import Loop
@@ -62,11 +60,10 @@ def train_gan(
     state = {"gan": gan, "average": average, "batches": batches}
     state["random"] = minigen.default_generator
     loop = Loop(run, steps=args.steps, state=state, log_every=10)
-    if not classes:  # with labels a network has two inputs, which `summary` does not know
-        generator, judge = gan.networks()
-        print(nn.summary(generator, (gan.noise,)))
-        print(nn.summary(judge, (channels * gan.packing, *sides)))
-    print(f"{len(images):,} images of {images.name}; the run folder is {run.folder}")
+    shapes = (gan.noise,), (channels * gan.packing, *sides)
+    # With labels a network has two inputs, which `summary` does not know.
+    networks = [] if classes else zip(gan.networks(), shapes, strict=True)
+    begin(run, f"{len(images):,} images of {images.name}", *networks)
     loop.at_save(functools.partial(draw_course, run, panels, seconds_per_frame=0.25))
 
     stream = batches.forever()
@@ -80,35 +77,6 @@ def train_gan(
             grid = image_grid(samples, columns=COLUMNS, low=low)
             save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
     finish(loop, "samples.gif")
-
-
-def draw_course(run: Run, panels: Mapping[str, Sequence[str]], **options: Any) -> list[Path]:
-    """Draw the course of a run: samples.gif of the frames in samples/, and curves.png, if there are
-    panels.
-
-    Args:
-        options: for `save_gif`.
-
-    Returns:
-        The frames, none where a signal came before the first step.
-    """
-    if frames := sorted(run.path("samples").glob("*.png")):
-        save_gif(run.path("samples.gif"), frames, **options)
-    if panels:
-        plot_metrics(run.path("curves.png"), run.metrics(), panels)
-    return frames
-
-
-def falling(optimiser: optim.Optimizer, rate: float, steps: int, done: int = 0) -> LambdaLR:
-    """A schedule: the learning rate is `rate` in the first half of the steps, and falls from there
-    in a line to 0.
-
-    Args:
-        done: steps that were done before, by a run that goes on.
-    """
-    for group in optimiser.param_groups:
-        group["initial_lr"] = rate  # the checkpoint of a run has the rate that it came to
-    return LambdaLR(optimiser, lambda step: min(1.0, 2 * (1 - step / steps)), last_epoch=done - 1)
 
 
 def fixed_noise(

@@ -191,7 +191,7 @@ def plot_metrics(
     for i, (heading, names) in enumerate(panels.items()):
         axes = figure.add_subplot(1, len(panels), i + 1)
         for name, colour in zip(names, COLOURS, strict=False):
-            _draw_curve(axes, records, name, colour, smoothing)
+            draw_curve(axes, records, name, colour, smoothing)
         axes.set_xlim(0, max(last_step, 1))
         _dress(axes, heading, columns=min(len(names), 3))
     if title:
@@ -200,8 +200,10 @@ def plot_metrics(
         figure.canvas.print_png(file)
 
 
-def _draw_curve(axes: Any, records: list, name: str, colour: str, smoothing: float) -> None:
-    """One metric: its finite values, light, and their smoothed course."""
+def draw_curve(
+    axes: Any, records: Iterable[Mapping[str, float]], name: str, colour: str, smoothing: float = 0
+) -> None:
+    """One metric: its finite values, light, and their smoothed course; see `plot_metrics`."""
     points = [(record["step"], record[name]) for record in records if name in record]
     steps, values = np.array(points, dtype=float).reshape(-1, 2).T
     finite = abs(values) < LARGEST
@@ -241,7 +243,12 @@ def _dress(axes: Any, heading: str, columns: int) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, length=0, labelsize=9)
+    quiet(axes, 9)
+
+
+def quiet(axes: Any, size: float) -> None:
+    """Take from a frame what draws the eye from the data; numbers are of that size."""
+    axes.tick_params(colors=INK, length=0, labelsize=size)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#999999")
 

@@ -59,18 +59,16 @@ def number(
     below: float | None = None,
 ) -> Kind:
     """Numbers between a lower bound and an upper one; `least` and `most` belong to them."""
-    low = f" from {least:g}" if above is None else f" above {above:g}"
-    high = f" to {most:g}" if below is None else f", below {below:g}"
-    if above is not None and most is not None:
-        high = f", at most {most:g}"
+    low = f"from {least:g}" if above is None else f"above {above:g}"
+    to = " to" if above is None else ", at most"
+    high = f"{to} {most:g}" if below is None else f", below {below:g}"
 
     def inside(x: float) -> bool:
         # NaN is not within, nor is what a float cannot hold.
-        return (x >= least if above is None else x > above) and (
-            x <= most if below is None else x < below
-        )
+        enough = x >= least if above is None else x > above
+        return enough and (x <= most if below is None else x < below)
 
-    return _kind(f"a number{low}{high}", float, inside)
+    return _kind(f"a number {low}{high}", float, inside)
 
 
 units = whole(1, 10**6)  # of a layer, channels, pixels, images at a time

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigen.data.images import require_finite
-from minigen.training.figures import COLOURS, INK, LARGEST, new_figure
+from minigen.training.figures import COLOURS, INK, draw_curve, new_figure, quiet
 
 REAL, MADE = COLOURS[0], COLOURS[1]
 
@@ -30,9 +30,7 @@ def frame(
     figure = new_figure(size * panels, size * rows, dpi=100, layout="constrained")
     axes = [figure.add_subplot(rows, panels, i + 1) for i in range(rows * panels)]
     for each in axes:
-        each.tick_params(colors=INK, length=0, labelsize=8)
-        each.spines[["top", "right"]].set_visible(False)
-        each.spines[["left", "bottom"]].set_color("#999999")
+        quiet(each, 8)
     draw(axes)
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
@@ -89,8 +87,7 @@ def draw_lines(
 ) -> None:
     """Metrics over the steps so far, in a window as wide as all steps."""
     for name, colour in zip(names, COLOURS, strict=False):
-        points = [(r["step"], r[name]) for r in records if abs(r.get(name, np.nan)) < LARGEST]
-        axes.plot(*np.array(points).reshape(-1, 2).T, color=colour, linewidth=1.2, label=name)
+        draw_curve(axes, records, name, colour)
     axes.set_xlim(0, steps)
     axes.set_title("losses", loc="left", color=INK, fontsize=9)
     axes.legend(loc="center right", fontsize=7, frameon=False, labelcolor=INK)
