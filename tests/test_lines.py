@@ -13,7 +13,7 @@ ROOMS = {
     "kernels": 2400,
     "functional": 2600,
     "nn": 1410,
-    "optim": 750,
+    "optim": 730,
     "models": 1165,
     "training": 1500,
     "metrics": 420,

@@ -10,7 +10,8 @@ import numpy as np
 from minigen.backend import Array
 from minigen.functional.arguments import refuse
 from minigen.kernels.cuda import optim as cuda
-from minigen.optim.optimizer import Optimizer, Params, Update, descent
+from minigen.optim.formulas import average, average_square, descent, over_root
+from minigen.optim.optimizer import Optimizer, Params, Update
 from minigen.sparse import SparseRows
 
 
@@ -58,12 +59,8 @@ class Adam(Optimizer):
     def _update(
         self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
     ) -> list[Update]:
-        beta1, beta2 = map(float, group["betas"])
-        state["step"] = t = state.get("step", 0) + 1
-        # Both corrections as factors of single numbers: m̂ / (√v̂ + eps) is
-        # √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + eps·√(1 − β₂ᵗ)).
-        root = math.sqrt(1 - beta2**t)
-        rate, eps = float(group["lr"]) * root / (1 - beta1**t), float(group["eps"]) * root
+        beta1, beta2, rate, root = _next_step(group, state)
+        eps = float(group["eps"]) * root
         arrays = self._remembered(data, group, state)
         if cuda.takes(data, *arrays):
             decay, climb = float(group["weight_decay"]), bool(group["maximize"])
@@ -71,21 +68,26 @@ class Adam(Optimizer):
             return []
 
         def update(p: Array, m: Array, v: Array, g: Array, a: Array, b: Array) -> None:
-            g = descent(group, p, g, a)
-            np.subtract(g, m, out=b)
-            b *= 1 - beta1
-            m += b
-            v *= beta2
-            np.multiply(g, g, out=b)
-            b *= 1 - beta2
-            v += b
-            np.sqrt(v, out=b)
-            b += eps
-            np.divide(m, b, out=b)
-            b *= rate
-            p -= b
+            g = descent(group, p, g, out=a)  # ±g + weight_decay·p
+            average(m, beta1, g, out=b)  # m ← β₁·m + (1 − β₁)·g
+            average_square(v, beta2, g, out=b)  # v ← β₂·v + (1 − β₂)·g²
+            move = over_root(m, v, eps, out=b)  # m / (√v + eps)
+            move *= rate
+            p -= move  # p ← p − rate·m / (√v + eps)
 
         return [(update, [data, *arrays, grad])]
+
+
+def _next_step(group: dict[str, Any], state: dict[str, Any]) -> tuple[float, float, float, float]:
+    """Count step t. Returns β₁, β₂ and both corrections, as factors of single numbers: r, the rate,
+    and c with which lr·m̂ / (√v̂ + eps) = r·m / (√v + c·eps).
+
+    So c = √(1 − β₂ᵗ) and r = lr·c / (1 − β₁ᵗ).
+    """
+    beta1, beta2 = map(float, group["betas"])
+    state["step"] = t = state.get("step", 0) + 1
+    root = math.sqrt(1 - beta2**t)
+    return beta1, beta2, float(group["lr"]) * root / (1 - beta1**t), root
 
 
 class AdamW(Adam):
@@ -139,8 +141,7 @@ class SparseAdam(Optimizer):
         defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "maximize": maximize}
         super().__init__(params, defaults)
 
-    def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
-        return {"step": True, "exp_avg": True, "exp_avg_sq": True}
+    _memory = Adam._memory
 
     def _update(
         self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
@@ -153,17 +154,13 @@ class SparseAdam(Optimizer):
     def _update_rows(
         self, data: Array, grad: SparseRows, group: dict[str, Any], state: dict[str, Any]
     ) -> None:
-        beta1, beta2 = map(float, group["betas"])
-        state["step"] = t = state.get("step", 0) + 1
+        beta1, beta2, rate, _ = _next_step(group, state)
+        rows, g, eps, climb = grad.rows, grad.values, float(group["eps"]), bool(group["maximize"])
         mean, square = self._remembered(data, group, state)
         if cuda.takes(data, mean, square):
-            root = math.sqrt(1 - beta2**t)
-            rate, betas, eps = group["lr"] * root / (1 - beta1**t), (beta1, beta2), group["eps"]
-            climb = bool(group["maximize"])
-            cuda.adam_rows(data, mean, square, grad.rows, grad.values, rate, betas, eps, climb)
+            cuda.adam_rows(data, mean, square, rows, g, rate, (beta1, beta2), eps, climb)
             return
-        rows, g = grad.rows, -grad.values if group["maximize"] else grad.values
+        g = -g if climb else g
         m = mean[rows] = mean[rows] + (1 - beta1) * (g - mean[rows])
         v = square[rows] = square[rows] + (1 - beta2) * (g * g - square[rows])
-        rate = float(group["lr"]) * math.sqrt(1 - beta2**t) / (1 - beta1**t)
-        data[rows] -= rate * (m / (np.sqrt(v) + float(group["eps"])))
+        data[rows] -= rate * (m / (np.sqrt(v) + eps))

@@ -68,7 +68,7 @@ class ExponentialMovingAverage:
 
     def _move(self, average: Array, value: Array, share: Array, _: Array) -> None:
         average *= self.decay
-        average += np.multiply(value, 1 - self.decay, out=share, dtype=share.dtype)
+        average += np.multiply(value, 1 - self.decay, out=share)
 
     def copy_to(self, module: Any = None) -> None:
         """Write the averages into a module of the same kind (or into parameters as many; default:

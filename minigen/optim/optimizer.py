@@ -125,9 +125,7 @@ class Optimizer:
                     f"{device} does not fit its parameter {p.dtype} {p.shape} on {p.device}; "
                     "call zero_grad() after converting or moving a parameter"
                 )
-        who = f"{type(self).__name__}: a parameter"
-        for p, _ in given:
-            require_writable(who, p.array)
+            require_writable(f"{type(self).__name__}: a parameter", p.array)
         updates: list[Update] = []
         for p, group in given:
             state = self.state.setdefault(p, {})
@@ -189,10 +187,31 @@ class Optimizer:
         if not {"state", "param_groups"} <= set(state_dict):
             self._misfit([f"it holds {list(state_dict)}, not 'state' and 'param_groups'"])
         groups = state_dict["param_groups"]
-        sizes = [len(group["params"]) for group in groups]
-        own_sizes = [len(group["params"]) for group in self.param_groups]
-        if sizes != own_sizes:
-            self._misfit([f"its groups have {sizes} parameters, those of this one {own_sizes}"])
+        options = self._saved_options(groups)
+        owners = {
+            str(number): (p, self._memory(option))
+            for own, saved, option in zip(self.param_groups, groups, options, strict=True)
+            for p, number in zip(own["params"], saved["params"], strict=True)
+        }
+        problems, state = [], {}
+        for number, entry in state_dict["state"].items():
+            if str(number) in owners:
+                p, memory = owners[str(number)]
+                who = f"parameter {number} {p.shape}"
+                state[p], found = _saved_entry(who, p, memory, entry)
+                problems += found
+            else:
+                problems.append(f"it has a state for parameter {number}, which is in no group")
+        self._misfit(problems)
+        self.state = state
+        for group, option in zip(self.param_groups, options, strict=True):
+            group.update(option)
+
+    def _saved_options(self, groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The options of saved groups; refuses any that the present ones cannot take."""
+        sizes, own = ([len(g["params"]) for g in of] for of in (groups, self.param_groups))
+        if sizes != own:
+            self._misfit([f"its groups have {sizes} parameters, those of this one {own}"])
         options = [
             {k: tuple(v) if isinstance(v, list) else v for k, v in group.items() if k != "params"}
             for group in groups
@@ -203,41 +222,11 @@ class Optimizer:
             for name in self.defaults
             if name not in option
         )
-        owners = {
-            str(number): (p, self._memory(option))
-            for own, saved, option in zip(self.param_groups, groups, options, strict=True)
-            for p, number in zip(own["params"], saved["params"], strict=True)
-        }
-        problems, state = [], {}
-        for number, entry in state_dict["state"].items():
-            if str(number) not in owners:
-                problems.append(f"it has a state for parameter {number}, which is in no group")
-                continue
-            p, memory = owners[str(number)]
-            who = f"parameter {number} {p.shape}"
-            needed = [name for name in memory if memory[name] and name not in entry]
-            problems += [f"{who} has no {name!r}" for name in needed]
-            state[p] = {}
-            for name, value in entry.items():
-                value = value.array if isinstance(value, Tensor) else as_array(value)
-                if name not in memory:
-                    problems.append(f"{who} has {name!r}, which this one does not know")
-                elif value.shape != (() if name == "step" else p.shape):
-                    problems.append(f"{who} has {name!r} of shape {value.shape}")
-                elif name == "step" and not value >= 0:
-                    problems.append(f"{who} has done {value} steps")
-                else:
-                    state[p][name] = (
-                        int(value) if name == "step" else like(p.array, value, exact(p.dtype))
-                    )
-        self._misfit(problems)
-        for own, option in zip(self.param_groups, options, strict=True):
-            for name in self.defaults:
-                require_alike(f"{type(self).__name__}: {name}", option[name], own[name])
-            self._check(option)
-        self.state = state
         for group, option in zip(self.param_groups, options, strict=True):
-            group.update(option)
+            for name in self.defaults:
+                require_alike(f"{type(self).__name__}: {name}", option[name], group[name])
+            self._check(option)
+        return options
 
     def _misfit(self, problems: Iterable[str]) -> None:
         if text := "\n  ".join(problems):
@@ -309,6 +298,28 @@ class Optimizer:
         return arrays
 
 
+def _saved_entry(
+    who: str, p: Tensor, memory: dict[str, bool], entry: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """What a saved state remembers of the parameter `who`, in its dtype, device and layout; and
+    what does not fit."""
+    problems = [f"{who} has no {name!r}" for name in memory if memory[name] and name not in entry]
+    remembered = {}
+    for name, value in entry.items():
+        value = value.array if isinstance(value, Tensor) else as_array(value)
+        if name not in memory:
+            problems.append(f"{who} has {name!r}, which this one does not know")
+        elif value.shape != (() if name == "step" else p.shape):
+            problems.append(f"{who} has {name!r} of shape {value.shape}")
+        elif name != "step":
+            remembered[name] = like(p.array, value, exact(p.dtype))
+        elif value >= 0 and float(value).is_integer():
+            remembered[name] = int(value)
+        else:
+            problems.append(f"{who} has done {value} steps")
+    return remembered, problems
+
+
 Update = tuple[Callable[..., None], Sequence[Array]]  # a formula, and the arrays that it is for
 
 
@@ -323,7 +334,7 @@ def run(updates: Iterable[Update]) -> None:
     for formula, arrays in updates:
         first = arrays[0]
         if namespace(first) is not np:
-            formula(*arrays, np.empty_like(first), np.empty_like(first))
+            _apply(formula, arrays)
             continue
         flat = [x.ravel(order="K") for x in arrays]
         # If the first one is a view of its array, so are those with the same strides.
@@ -351,12 +362,15 @@ def run(updates: Iterable[Update]) -> None:
 
 
 def _apply(formula: Callable[..., None], pieces: Sequence[Array]) -> None:
-    given, dtype = pieces, exact(pieces[0].dtype)
-    if dtype != pieces[0].dtype:
-        pieces = [x.astype(dtype) for x in pieces]
-    formula(*pieces, *scratch("two", (2, *pieces[0].shape), dtype))
-    if pieces is not given:
-        for x, y in zip(given[:-1], pieces[:-1], strict=True):
+    dtype = exact(pieces[0].dtype)
+    wide = [x.astype(dtype, copy=False) for x in pieces]
+    if namespace(wide[0]) is np:
+        two = scratch("two", (2, *wide[0].shape), dtype)
+    else:
+        two = np.empty_like(wide[0]), np.empty_like(wide[0])
+    formula(*wide, *two)
+    for x, y in zip(pieces[:-1], wide[:-1], strict=True):
+        if x is not y:
             x[...] = y
 
 
@@ -390,11 +404,3 @@ def like(data: Array, value: Array, dtype: Any = None) -> Array:
     copy = np.empty_like(data, dtype)
     copy[...] = to_device(value, device_of(data))
     return copy
-
-
-def descent(group: dict[str, Any], p: Array, g: Array, out: Array) -> Array:
-    """The gradient of what is minimised, with weight decay: ±g + weight_decay·p."""
-    if group["weight_decay"]:
-        np.multiply(p, float(group["weight_decay"]), out=out)
-        return (np.subtract if group["maximize"] else np.add)(out, g, out=out)
-    return np.negative(g, out=out) if group["maximize"] else g

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array
-from minigen.optim.optimizer import Optimizer, Params, Update, descent
+from minigen.optim.formulas import average, average_square, descent, over_root
+from minigen.optim.optimizer import Optimizer, Params, Update
 
 
 class RMSprop(Optimizer):
@@ -61,31 +62,23 @@ class RMSprop(Optimizer):
 
         def update(p: Array, s: Array, *others: Array) -> None:
             *rest, g, a, b = others
-            g = descent(group, p, g, a)
-            s *= alpha
-            np.multiply(g, g, out=b)
-            b *= 1 - alpha
-            s += b
+            g = descent(group, p, g, out=a)  # ±g + weight_decay·p
+            average_square(s, alpha, g, out=b)  # s ← α·s + (1 − α)·g²
+            square = s
             if group["centered"]:
                 mean, *rest = rest
-                np.subtract(g, mean, out=b)
-                b *= 1 - alpha
-                mean += b
+                average(mean, alpha, g, out=b)
                 np.multiply(mean, mean, out=b)
-                np.subtract(s, b, out=b)
-                np.maximum(b, 0, out=b)  # rounding can push a variance of 0 below it
-                np.sqrt(b, out=b)
-            else:
-                np.sqrt(s, out=b)
-            b += eps
-            np.divide(g, b, out=b)
+                square = np.subtract(s, b, out=b)  # the variance, s − mean²
+                np.maximum(square, 0, out=square)  # rounding can push a variance of 0 below it
+            move = over_root(g, square, eps, out=b)  # g / (√s + eps)
             if momentum > 0:
                 (m,) = rest
                 m *= momentum
-                m += b
-                np.multiply(m, lr, out=b)
+                m += move  # b ← momentum·b + g / (√s + eps)
+                move = np.multiply(m, lr, out=b)
             else:
-                b *= lr
-            p -= b
+                move *= lr
+            p -= move
 
         return [(update, [data, *arrays, grad])]

@@ -9,7 +9,8 @@ import numpy as np
 from minigen.backend import Array
 from minigen.functional.arguments import refuse
 from minigen.kernels.cuda import optim as cuda
-from minigen.optim.optimizer import Optimizer, Params, Update, descent
+from minigen.optim.formulas import descent
+from minigen.optim.optimizer import Optimizer, Params, Update
 from minigen.sparse import SparseRows
 
 
@@ -63,18 +64,18 @@ class SGD(Optimizer):
         buffers = self._remembered(data, group, state)
 
         def update(p: Array, *others: Array) -> None:
-            *buffer, g, a, b = others
-            g = descent(group, p, g, a)
+            *buffer, g, a, out = others
+            g = descent(group, p, g, out=a)  # ±g + weight_decay·p
             if buffer:
-                (m,) = buffer
-                m *= momentum
-                m += g if share == 1 else np.multiply(g, share, out=b)
-                if group["nesterov"]:
-                    np.multiply(m, momentum, out=b)
-                    g = np.add(b, g, out=b)
+                (b,) = buffer
+                b *= momentum  # b ← momentum·b + (1 − dampening)·g
+                b += g if share == 1 else np.multiply(g, share, out=out)
+                if group["nesterov"]:  # g + momentum·b
+                    np.multiply(b, momentum, out=out)
+                    g = np.add(out, g, out=out)
                 else:
-                    g = m
-            p -= np.multiply(g, lr, out=b)
+                    g = b
+            p -= np.multiply(g, lr, out=out)  # p ← p − lr·g
 
         return [(update, [data, *buffers, grad])]
 
