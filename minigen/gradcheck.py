@@ -1,12 +1,13 @@
 """Pullbacks against finite differences, of any order.
 
 A pullback claims, for a covector u and a direction v, that ⟨u, f(x + εv) − f(x − εv)⟩ / 2ε is
-⟨pullback(u), v⟩. Both sides are computed in float64 for random u and v: a covector of ones would be
-blind to softmax, whose outputs always sum to 1. If the two differ, the input is searched
-coordinate by coordinate, so that the error names a place.
+⟨pullback(u), v⟩. `two_sides` computes both for one u and one v, drawn at random, and that is the
+whole idea: an error in any number of the pullback shows in the sum. A covector of ones would not
+do: softmax, whose outputs always sum to 1, looks constant to it.
 
-The gradient of order n + 1 is the gradient of the function (x, u) -> pullback(u), which is checked
-in the same way.
+The rest is diagnosis. If the two sides differ, the input is searched coordinate by coordinate, so
+that the error names a place. The gradient of order n + 1 is the gradient of the function
+(x, u) -> pullback(u), which is checked in the same way.
 """
 
 from __future__ import annotations
@@ -18,10 +19,35 @@ from typing import Any
 import numpy as np
 
 from minigen import backend
-from minigen.backend import FLOAT64, Array, is_array, to_device
+from minigen.backend import FLOAT64, Array, device_of, is_array, to_device
 from minigen.differentiation import grad as gradients_of
 from minigen.modes import enable_grad
+from minigen.operation import operation
 from minigen.tensor import Tensor
+
+
+def two_sides(
+    f: Callable[[Tensor], Tensor], x: Any, eps: float = 1e-6, seed: int = 0
+) -> tuple[float, float]:
+    """What the pullbacks of `f` say at x, and what finite differences say: two numbers that agree
+    in eight digits or more if the pullbacks are right. x is a float64 array, or numbers."""
+    rng = np.random.default_rng(seed)
+    x = Tensor(x, requires_grad=True, dtype=FLOAT64)
+    y = f(x)
+    u, v = rng.standard_normal(y.shape), rng.standard_normal(x.shape)
+    (pulled,) = gradients_of(y, x, Tensor(u))
+    difference = central_difference(lambda array: f(Tensor(array)).numpy(), x.numpy(), u, v, eps)
+    return float((pulled.numpy() * v).sum()), difference
+
+
+def central_difference(f: Callable, x: np.ndarray, u: Any, v: np.ndarray, eps: float) -> float:
+    """⟨u, f(x + εv) − f(x − εv)⟩ / 2ε, the slope of ⟨u, f⟩ at x in the direction v."""
+    return (along(f, x, u, v, eps) - along(f, x, u, v, -eps)) / (2 * eps)
+
+
+def along(f: Callable, x: np.ndarray, u: Any, v: np.ndarray, step: float) -> float:
+    """⟨u, f⟩ a step from x in the direction v."""
+    return float((u * f(np.asarray(x + step * v))).sum())
 
 
 class GradcheckError(AssertionError):
@@ -64,7 +90,7 @@ def gradcheck(
             the order, the input, the index and both numbers, and says if there is a kink.
         TypeError: an input is not float64.
     """
-    _check_orders(f, inputs, order, eps, atol, rtol, grad, seed)
+    gradient_errors(f, inputs, order, eps, atol, rtol, grad=grad, seed=seed)
     return True
 
 
@@ -73,49 +99,26 @@ def gradient_errors(
     inputs: Any,
     order: int = 1,
     eps: float = 1e-6,
+    atol: float = math.inf,
+    rtol: float = 0.0,
     *,
     grad: Callable[..., Any] | None = None,
     seed: int = 0,
 ) -> list[float]:
     """How far the gradients of `f` at `inputs` are from finite differences, order by order.
 
-    Arguments and errors are those of `gradcheck`, but a wrong number is no error: it is measured.
+    Arguments and errors are those of `gradcheck`, but with these tolerances a wrong number is no
+    error: it is measured.
 
     Returns:
         For each order from 1 to `order` the worst of its inputs' relative errors: the difference
         divided by size, or by Σ|u·f| / 1000 if that is more, since rounding is relative to it.
     """
-    return _check_orders(f, inputs, order, eps, math.inf, 0.0, grad, seed)
-
-
-def _check_orders(
-    f: Callable[..., Any],
-    inputs: Any,
-    order: int,
-    eps: float,
-    atol: float,
-    rtol: float,
-    grad: Callable[..., Any] | None,
-    seed: int,
-) -> list[float]:
-    given = [inputs] if isinstance(inputs, Tensor) or is_array(inputs) else list(inputs)
-    values = [x.array if isinstance(x, Tensor) else np.asarray(x) for x in given]
-    floating = [i for i, x in enumerate(values) if x.dtype.kind == "f"]
-    checked = [i for i in floating if isinstance(given[i], Tensor) and given[i].requires_grad]
-    checked = checked or floating
-    for i in checked:
-        if values[i].dtype != FLOAT64:
-            raise TypeError(
-                f"gradcheck: input {i} is {values[i].dtype}; finite differences need float64"
-            )
-    if not checked:
-        raise TypeError("gradcheck: there is no floating-point input to check")
     if grad is not None and order != 1:
         raise ValueError("gradcheck: a gradient given as a function is checked to order 1 only")
-    if grad is not None:
-        trial = _Trial(f, values, checked, grad)
-    else:
-        trial = _Trial(_on_tensors(f, checked), values, checked, None)
+    values, checked = _given(inputs)
+    f = f if grad is None else _as_operation(f, grad)
+    trial = _Trial(_on_tensors(f, checked), values, checked)
     rng, errors = np.random.default_rng(seed), []
     for n in range(1, order + 1):
         if n > 1:
@@ -124,8 +127,47 @@ def _check_orders(
     return errors
 
 
-def _on_tensors(f: Callable[..., Any], checked: Sequence[int]) -> Callable[..., list[Tensor]]:
-    """`f` on raw arrays, recorded for the inputs that are checked; always a list of tensors."""
+def _given(inputs: Any) -> tuple[list[Array], list[int]]:
+    """The inputs' arrays, and the places of those that are checked."""
+    given = [inputs] if isinstance(inputs, Tensor) or is_array(inputs) else list(inputs)
+    values = [x.array if isinstance(x, Tensor) else np.asarray(x) for x in given]
+    floating = [i for i, x in enumerate(values) if x.dtype.kind == "f"]
+    wanted = [i for i in floating if isinstance(given[i], Tensor) and given[i].requires_grad]
+    checked = wanted or floating
+    for i in checked:
+        if values[i].dtype != FLOAT64:
+            raise TypeError(
+                f"gradcheck: input {i} is {values[i].dtype}; finite differences need float64"
+            )
+    if not checked:
+        raise TypeError("gradcheck: there is no floating-point input to check")
+    return values, checked
+
+
+def _as_operation(f: Callable[..., Any], grad: Callable[..., Any]) -> Callable[..., Tensor]:
+    """A function on arrays and a gradient of one's own, as an operation."""
+
+    def value(*inputs: Array) -> Array:
+        return np.asarray(f(*inputs), FLOAT64)
+
+    def pullback(g: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
+        arrays, scale = [x.array for x in inputs], 1.0
+        if g.ndim:
+            arrays.append(g.array)
+        else:
+            scale = g.item()
+        found = grad(*arrays)
+        found = list(found) if isinstance(found, tuple | list) else [found]
+        if len(found) != len(inputs):
+            raise GradcheckError(f"grad returned {len(found)} for {len(inputs)} inputs")
+        return [Tensor(np.asarray(x, FLOAT64)) * scale for x in found]
+
+    return operation(joint=pullback)(value)
+
+
+def _on_tensors(f: Callable[..., Any], checked: Sequence[int]) -> Callable[..., tuple]:
+    """`f` on raw arrays, recorded for the inputs that are checked: its inputs and its outputs, as
+    lists of tensors."""
 
     def call(*values: Array) -> tuple[list[Tensor], list[Tensor]]:
         tensors = [Tensor(x, requires_grad=i in checked) for i, x in enumerate(values)]
@@ -147,123 +189,109 @@ def _on_tensors(f: Callable[..., Any], checked: Sequence[int]) -> Callable[..., 
 class _Trial:
     """One order: a function on arrays, its inputs, and which of them are checked."""
 
-    def __init__(self, f: Callable, values: list[Array], checked: list[int], grad: Callable | None):
-        self.f, self.values, self.checked, self.grad = f, values, checked, grad
+    def __init__(self, f: Callable[..., tuple], values: list[Array], checked: list[int]):
+        self.f, self.values, self.checked = f, values, checked
 
     def outputs(self, values: Sequence[Array]) -> list[np.ndarray]:
-        if self.grad is not None:
-            return [np.asarray(self.f(*values), FLOAT64)]
         return [to_device(y.array, "cpu") for y in self.f(*values)[1]]
 
-    def pull(self, covectors: list[np.ndarray]) -> list[np.ndarray]:
-        """The gradients that are to be checked."""
-        if self.grad is not None:
-            scalar = covectors[0].ndim == 0
-            result = self.grad(*self.values, *(() if scalar else covectors))
-            result = list(result) if isinstance(result, tuple | list) else [result]
-            if len(result) != len(self.values):
-                raise GradcheckError(f"grad returned {len(result)} for {len(self.values)} inputs")
-            scale = float(covectors[0]) if scalar else 1.0
-            return [np.asarray(result[i]) * scale for i in self.checked]
-        tensors, outputs = self.f(*self.values)
-        pairs = [(y, u) for y, u in zip(outputs, covectors, strict=True) if y.requires_grad]
+    def pulled(
+        self, values: Sequence[Array], covectors: Sequence[Array], create_graph: bool
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The inputs and covectors as tensors, and the gradients for inputs that are checked."""
+        tensors, outputs = self.f(*values)
+        u = [Tensor(x, requires_grad=create_graph) for x in covectors]
+        pairs = [(y, c.to(y.dtype)) for y, c in zip(outputs, u, strict=True) if y.requires_grad]
         wanted = [tensors[i] for i in self.checked]
-        if not pairs:
-            return [np.zeros(x.shape) for x in wanted]
-        covectors = [Tensor(u.astype(y.dtype), device=y.device) for y, u in pairs]
-        try:
-            found = gradients_of([y for y, _ in pairs], wanted, covectors, allow_unused=True)
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise GradcheckError(f"a pullback failed: {error}") from error
-        return [
-            np.zeros(x.shape) if g is None else g.numpy()
-            for x, g in zip(wanted, found, strict=True)
-        ]
+        found: Sequence[Tensor | None] = [None] * len(wanted)
+        if pairs:
+            ys, cs = zip(*pairs, strict=True)
+            try:
+                found = gradients_of(ys, wanted, cs, create_graph=create_graph, allow_unused=True)
+            except (RuntimeError, TypeError, ValueError) as error:
+                raise GradcheckError(f"a pullback failed: {error}") from error
+        pairs = zip(found, wanted, strict=True)
+        gradients = [Tensor(np.zeros_like(x.array)) if g is None else g for g, x in pairs]
+        return [*tensors, *u], gradients
 
     def next_order(self, order: int, atol: float, rtol: float) -> _Trial:
         """The function (x, u) -> pullback(u), to be checked in its turn. Its value must be the
         gradient of this `order`, which was checked without `create_graph`."""
+        count, rng = len(self.values), np.random.default_rng(len(self.values))
+        device = device_of(self.values[self.checked[0]])
         shapes = [y.shape for y in self.outputs(self.values)]
-        rng = np.random.default_rng(len(self.values))
-        device = backend.device_of(self.values[self.checked[0]])
         covectors = [to_device(rng.standard_normal(s), device) for s in shapes]
-        count, f, checked = len(self.values), self.f, self.checked
 
         def pullback(*values: Array) -> tuple[list[Tensor], list[Tensor]]:
-            tensors, outputs = f(*values[:count])
-            u = [Tensor(x, requires_grad=True) for x in values[count:]]
-            pairs = [(y, c) for y, c in zip(outputs, u, strict=True) if y.requires_grad]
-            wanted = [tensors[i] for i in checked]
-            found = [None] * len(wanted)
-            if pairs:
-                ys, cs = zip(*pairs, strict=True)
-                found = gradients_of(ys, wanted, cs, create_graph=True, allow_unused=True)
-            zeros = [Tensor(np.zeros_like(x.array)) for x in wanted]
-            return [*tensors, *u], [
-                z if g is None else g for g, z in zip(found, zeros, strict=True)
-            ]
+            return self.pulled(values[:count], values[count:], create_graph=True)
 
+        plain = self.pulled(self.values, covectors, create_graph=False)[1]
         recorded = pullback(*self.values, *covectors)[1]
-        for i, a, b in zip(checked, self.pull(covectors), recorded, strict=True):
-            difference = np.abs(a - b.numpy()).max(initial=0)
-            if not difference <= atol + rtol * math.sqrt(np.square(a).sum()):
+        for i, a, b in zip(self.checked, plain, recorded, strict=True):
+            difference = np.abs(a.numpy() - b.numpy()).max(initial=0)
+            if not difference <= atol + rtol * math.sqrt(np.square(a.numpy()).sum()):
                 raise GradcheckError(
                     f"gradient of order {order} for input {i}: with create_graph=True it is "
                     f"another one, by up to {difference:.9g}"
                 )
         added = range(count, count + len(covectors))
-        return _Trial(pullback, [*self.values, *covectors], [*checked, *added], None)
+        return _Trial(pullback, [*self.values, *covectors], [*self.checked, *added])
 
     def check(
         self, order: int, rng: np.random.Generator, eps: float, atol: float, rtol: float
     ) -> float:
         """The worst relative error; raises if a gradient is wrong beyond what is allowed."""
-        error, before = 0.0, self.outputs(self.values)
+        before = self.outputs(self.values)
         covectors = [rng.standard_normal(y.shape) for y in before]
-        total = sum(float(np.abs(u * y).sum()) for u, y in zip(covectors, before, strict=True))
-        noise = 2.0**-50 * total
-        found = self.pull(covectors)
-
-        def along(i: int, direction: np.ndarray, step: float) -> float:
-            """⟨u, f⟩ with input i moved."""
-            values = list(self.values)
-            direction = to_device(direction, backend.device_of(values[i]))
-            values[i] = values[i] + step * direction
-            outputs = self.outputs(values)
-            return sum(float((u * y).sum()) for u, y in zip(covectors, outputs, strict=True))
-
-        for i, g in zip(self.checked, found, strict=True):
-            x = self.values[i]
+        u = _in_a_row(covectors)
+        total = float(np.abs(u * _in_a_row(before)).sum())
+        noise, worst = 2.0**-50 * total, 0.0
+        covectors = [to_device(c, device_of(self.values[self.checked[0]])) for c in covectors]
+        pulled = self.pulled(self.values, covectors, create_graph=False)[1]
+        for i, g in zip(self.checked, [g.numpy() for g in pulled], strict=True):
             where = f"gradient of order {order} for input {i}"
-            if g.shape != x.shape:
-                raise GradcheckError(f"{where}: its shape is {g.shape}, the input's {x.shape}")
+            f, x = self.of_input(i)
             if not np.isfinite(g).all():
                 at = tuple(int(k) for k in np.argwhere(~np.isfinite(g))[0])
                 raise GradcheckError(f"{where}: {g[at]} at index {at}")
-
-            def slope(direction: np.ndarray, i: int = i) -> float:
-                return (along(i, direction, eps) - along(i, direction, -eps)) / (2 * eps)
-
-            direction = rng.standard_normal(x.shape)
-            ours, theirs = float((g * direction).sum()), slope(direction)
+            v = rng.standard_normal(x.shape)
+            ours, theirs = float((g * v).sum()), central_difference(f, x, u, v, eps)
             size = max(abs(ours), abs(theirs), math.sqrt(np.square(g).sum()))
-            difference = abs(ours - theirs)
-            if difference <= atol + rtol * size + noise / eps:
-                error = max(error, difference / (max(size, total / 1000) or 1))
-                continue
-            worst, where_worst = -1.0, ()
-            for at in np.ndindex(x.shape):
-                unit = np.zeros(x.shape)
-                unit[at] = 1
-                difference = abs(float(g[at]) - slope(unit))
-                if not difference <= worst:
-                    worst, where_worst, direction = difference, at, unit
-            raise GradcheckError(
-                f"{where}: at index {where_worst} it is {float(g[where_worst]):.9g}, finite "
-                f"differences give {slope(direction):.9g}"
-                + _kink(lambda step, i=i, d=direction: along(i, d, step), eps, noise)
-            )
-        return error
+            error = abs(ours - theirs)
+            if not error <= atol + rtol * size + noise / eps:
+                raise GradcheckError(f"{where}: {_worst_place(f, x, u, g, eps, noise)}")
+            worst = max(worst, error / (max(size, total / 1000) or 1))
+        return worst
+
+    def of_input(self, i: int) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
+        """All outputs in a row as a function of input i alone, and that input, on the CPU."""
+        before, after, device = self.values[:i], self.values[i + 1 :], device_of(self.values[i])
+
+        def f(x: np.ndarray) -> np.ndarray:
+            return _in_a_row(self.outputs([*before, to_device(x, device), *after]))
+
+        return f, to_device(self.values[i], "cpu")
+
+
+def _in_a_row(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.empty(0), *(x.ravel() for x in arrays)])
+
+
+def _worst_place(
+    f: Callable, x: np.ndarray, u: np.ndarray, g: np.ndarray, eps: float, noise: float
+) -> str:
+    """Where the gradient g is farthest from finite differences, both numbers, and whether there is
+    a kink."""
+    worst, place = -1.0, (0.0, (), 0.0, np.zeros(x.shape))
+    for at in np.ndindex(x.shape):
+        v = np.zeros(x.shape)
+        v[at] = 1
+        ours, theirs = float(g[at]), central_difference(f, x, u, v, eps)
+        if not abs(ours - theirs) <= worst:
+            worst, place = abs(ours - theirs), (ours, at, theirs, v)
+    ours, at, theirs, v = place
+    kink = _kink(lambda step: along(f, x, u, v, step), eps, noise)
+    return f"at index {at} it is {ours:.9g}, finite differences give {theirs:.9g}{kink}"
 
 
 def _kink(along: Callable[[float], float], eps: float, noise: float) -> str:

@@ -7,7 +7,7 @@ import minigen
 from minigen import GradcheckError, Tensor, gradcheck, is_grad_enabled, no_grad, operation
 from minigen.differentiation import grad
 from minigen.functional.moves import index_add
-from minigen.gradcheck import gradient_errors
+from minigen.gradcheck import gradient_errors, two_sides
 
 
 def made(value, **pullbacks):
@@ -98,6 +98,18 @@ WRONG_LATER = {  # right before that order
     "third order": (3, cube(lambda g, input: g * 6 * input.detach()), [VECTOR]),
 }
 ODD_ONE = Tensor(np.array([1.0, 1.0, 1.001, 1.0]))
+
+
+def test_the_idea_alone_tells_right_from_wrong():
+    """A function of one input: two numbers agree, or they do not."""
+    for f, inputs in (case for case in RIGHT.values() if len(case[1]) == 1):
+        pulled, differences = two_sides(f, inputs[0])
+        # The difference of two numbers near 10 is rounded by some 1e-15, which 2ε divides.
+        assert pulled == pytest.approx(differences, rel=1e-7, abs=1e-8)
+    for name in ("sign", "factor", "zero", "softmax without its sum", "softmax seen with ones"):
+        f, (x,) = WRONG[name]
+        pulled, differences = two_sides(f, x)
+        assert pulled != pytest.approx(differences, rel=1e-2)
 
 
 @pytest.mark.parametrize("name", RIGHT)
