@@ -1,4 +1,4 @@
-"""minigen: a tiny autograd engine on NumPy or CuPy, and the generative models that stand on it."""
+"""minigen: an autograd engine on NumPy or CuPy, and the generative models that stand on it."""
 
 import numpy as _np
 

@@ -10,6 +10,18 @@ one input. Value and pullback stand side by side:
 The value is computed on raw arrays. A pullback is written with operations on tensors, so a
 gradient can be differentiated again. What a pullback names is what the tape keeps for it: here
 the output `y` and not the input.
+
+What else can be said of an operation, each with an example:
+
+    elementwise    x + y: inputs broadcast, and take one dtype. The pullback is that of one number,
+                   g; the tape sums it over the axes along which an input was repeated.
+    floating       exp: of integers there is no other result than one in floating point, so they
+                   become float32 first.
+    view           reshape: the output may lie in the input's memory. Who changes one in place
+                   changes the other, and the tape counts it for both.
+    exact          flip: elements move and none is computed, so float16 needs no wider numbers.
+    joint          batch norm: all three gradients need the same two sums over the batch, so one
+                   function returns all three.
 """
 
 from __future__ import annotations
@@ -26,7 +38,9 @@ from minigen.sparse import SparseRows
 from minigen.tape import Node, is_grad_enabled
 from minigen.tensor import Tensor, same_memory, wrap
 
-RESERVED = {"y", "shape", "dtype", "needs"}  # what a pullback can name beside inputs and options
+# What a pullback can name beside inputs and options: the output, the shape and the dtype of the
+# gradient that it returns, and, if joint, which gradients are wanted.
+RESERVED = {"y", "shape", "dtype", "needs"}
 
 
 class Operation:

@@ -114,7 +114,14 @@ def walk_back(
 
 
 def after_their_uses(roots: Iterable[Node]) -> list[Node]:
-    """All nodes that lead to the roots, each after every node that uses it, and leaves last."""
+    """All nodes that lead to the roots, each after every node that uses it, and leaves last.
+
+    A node's gradient is complete when every node that uses it has given its share, so that each is
+    walked once. This is Kahn's algorithm (1962): count how often each node is used, and take those
+    that nothing left uses. Both loops hold their own stack: a recursive search would go as deep as
+    the graph, and Python's stack ends after 1,000 calls. Gradients are added in this order, so
+    that it decides their bits.
+    """
     uses = dict.fromkeys(roots, 0)
     stack = list(uses)
     while stack:
@@ -145,8 +152,8 @@ def leading_to(targets: Iterable[Node], order: Sequence[Node]) -> set[Node]:
     return wanted
 
 
-# Whether operations are recorded, and the same of the context around this one; of every thread,
-# and of every task of asyncio, its own.
+# Whether operations are recorded, and what `mode` was in the context around this one. Each thread
+# and each task of asyncio has its own.
 mode: contextvars.ContextVar[tuple] = contextvars.ContextVar("mode", default=(True, ()))
 
 

@@ -43,7 +43,7 @@ class Tensor(Protocols):
 
     _array: Array
     _node: Node | None  # what made this tensor, or its Leaf; None if it requires no gradient
-    _version: Any  # the engine's, which counts changes of the memory; here None
+    _version: Any  # the count of changes of the memory, which the engine keeps; else None
     _grad: Tensor | SparseRows | None
 
     def __init__(

@@ -110,7 +110,8 @@ differentiation.empty_sums.fill(Gradients)
 
 def _worth_it(leaf: Leaf, g: Tensor) -> bool:
     """Whether another thread should compute the leaf's share of g."""
-    # As many as for the weight (outputs, inputs, …) of a layer whose output g belongs to.
+    # If the leaf is a layer's weight (outputs, inputs, …), and g the gradient of its output: each
+    # number of g is multiplied by all numbers that fed its output.
     cost = g._array.size * math.prod(leaf.shape[1:])
     return limits.now.late_from <= cost <= limits.now.late_to and type(g._array) is np.ndarray
 
@@ -123,7 +124,7 @@ def _late_share(op: Operation, leaf: Leaf, pullback: Callable, g: Tensor, *argum
 def _plus(a: Tensor | SparseRows, b: Tensor | SparseRows) -> Tensor | SparseRows:
     """Their sum."""
     if type(a) is type(b) is Tensor and not (is_grad_enabled() or onlookers or cuda_in_use):
-        return wrap(a._array + b._array)  # `a + b`, with nobody to tell
+        return wrap(a._array + b._array)  # `a + b` would ask first whether somebody looks on
     return plus(a, b)
 
 

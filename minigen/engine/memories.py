@@ -26,8 +26,8 @@ Cell = list
 
 
 class _Owner(weakref.ref):
-    """An array that lies in no other one known to NumPy. It is held weakly, and so are its
-    addresses: they may belong to another array afterwards."""
+    """An array that owns its memory, as far as NumPy knows. It is held weakly. When it is gone, its
+    addresses are forgotten, since they may become another array's."""
 
     __slots__ = ("key", "cells", "first", "last", "region")
     key: int
@@ -50,7 +50,7 @@ class _Region:
 
 _owners: dict[int, _Owner] = {}  # by the id of the array
 _gone: deque[_Owner] = deque()  # their arrays are no more
-# By address; no two overlap. As long as NumPy owns all memory, nobody has to look for any.
+# By address; no two overlap. There are none until an array comes whose memory is not NumPy's own.
 _regions: list[_Region] = []
 _ends: list[int] = []  # their last addresses, to be searched
 _by_address = [False]
