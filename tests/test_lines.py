@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 1410,
     "optim": 730,
     "models": 1165,
-    "training": 1500,
+    "training": 1560,
     "metrics": 420,
     "data": 1200,
 }
