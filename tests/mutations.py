@@ -567,8 +567,8 @@ the last slice is not fetched | cuda_convolution
 +       if (BUFFERS == 2 && k0 + 2 * BK < depth) load.fetch();
 # kernels/cuda/conv2d_weight.cu
 a transposed gradient for the weight is not turned round | cuda_convolution
-- * taps + taps - 1 - tap :
-+ * taps + tap :
+- (swapped ? taps - 1 - tap : tap)
++ tap
 # kernels/cuda/convolution.py
 taps of a phase lie a stride apart, whatever the dilation | cuda_convolution
 -     return stride // math.gcd(stride, dilation) if transposed else 1

@@ -102,9 +102,9 @@ UNCHECKED inline void mma_16x8x8(float (&d)[4], const unsigned (&a)[4], const un
               __uint_as_float(of_b->b[k / 4] & ~0x1fffu);
     }
 }
-// 16 bytes to shared memory, zeros where not valid; they arrive when their group is waited for.
-inline void copy_16_async(void* shared, const void* global, bool valid) {
-  cuda_on_cpu::copy_async(shared, global, 16, valid);
+// 16 bytes to shared memory, zeros of null; they arrive when their group is waited for.
+inline void copy_16_async(void* shared, const void* global) {
+  cuda_on_cpu::copy_async(shared, global, 16, global);
 }
 inline void copies_commit() { cuda_on_cpu::copy_async_commit(); }
 template <int PENDING> void copies_wait() { cuda_on_cpu::copy_async_wait(PENDING); }

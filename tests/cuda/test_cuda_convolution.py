@@ -300,6 +300,9 @@ def test_empty_images():
         y = convolution.conv2d(x, w, None, shapes)
         assert y.shape == (0, 6, 3, 3)
         assert not convolution.conv2d_weight(x, y, shapes).get().any()
+        many, few = cupy.zeros((0, 12, 5, 5), np.float32), cupy.zeros((0, 4, 3, 3), np.float32)
+        shapes = Problem.of(many.shape, (4, 12, 3, 3), (3, 3), *PLAIN, 1)
+        assert convolution.conv2d_weight(many, few, shapes).shape == (4, 12, 3, 3)
 
 
 def test_what_a_kernel_cannot_take():

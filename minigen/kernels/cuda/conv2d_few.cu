@@ -35,7 +35,8 @@ conv2d_few_outputs(const float* __restrict__ x,     // (images, rows.in, cols.in
     const float* line = w + tap.line_at(p, part);
     float weight[VEC * K];
 #pragma unroll
-    for (int k = 0; k < VEC * K; k += VEC) read_piece<VEC>(&weight[k], VEC == 4 || k < p.K ? line + k : nullptr);
+    for (int k = 0; k < VEC * K; k += VEC)
+      read_piece<VEC>(&weight[k], VEC == 4 || k < p.K ? line + k : nullptr);
 #pragma unroll
     for (int i = 0; i < PIXELS; i++) {
       const float* from = met(x, p, part, pixel[i] + tap.offset(p, part));
@@ -94,6 +95,7 @@ conv2d_few_inputs(const float* __restrict__ x, const float* __restrict__ w,
 
   const int n = blockIdx.y * 64 + t % 16 * 4, ty = t / 16 * 4;
   float sum[4][4] = {};
+  const float* shift = bias ? bias + part.group * p.K : nullptr;
   Tap line(p, part, 0);
   for (int k = 0; k < part.depth; k++, line.advance(p, part, 1)) {
     const float* from = w + line.line_at(p, part) + n;
@@ -109,7 +111,6 @@ conv2d_few_inputs(const float* __restrict__ x, const float* __restrict__ w,
 #pragma unroll
   for (int i = 0; i < 4; i++) {
     const Pixel at(part, m0 + ty + i, part.pixels);
-    if (at.done(part)) continue;
-    write_piece<VEC>(y + at.output_at(p, part), n, p.K, sum[i], bias ? bias + part.group * p.K : nullptr);
+    if (!at.done(part)) write_piece<VEC>(y + at.output_at(p, part), n, p.K, sum[i], shift);
   }
 }

@@ -23,7 +23,6 @@ __global__ void conv2d_weight_sum(const float* __restrict__ pieces,  // (count, 
   float sum = 0;
   for (int piece = 0; piece < count; piece++) sum += pieces[(size_t)piece * size + i];
   const int k = i % K, c = i / K % C, tap = i / (K * C) % taps, group = i / (K * C * taps);
-  // Swapped, the convolution was a transposed one: its last tap came first.
-  const int to = swapped ? ((group * C + c) * K + k) * taps + taps - 1 - tap : ((group * K + k) * C + c) * taps + tap;
-  w[to] = sum;
+  const int line = swapped ? (group * C + c) * K + k : (group * K + k) * C + c;
+  w[line * taps + (swapped ? taps - 1 - tap : tap)] = sum;  // transposed: the last tap came first
 }

@@ -157,6 +157,16 @@ def _check_size(name: str, *arrays: Array) -> None:
             )
 
 
+def _fitting(
+    fp32: tuple[Tile, ...], tf32: tuple[Tile, ...], c: int, k: int, device: int
+) -> tuple[Tile, ...]:
+    """The tiles that can: tensor cores where they are allowed, there and fed by whole pieces."""
+    vector = 1 if c % 4 or k % 4 else 4
+    if tf32_allowed() and vector == 4 and compute_capability(device) >= 80:
+        return tf32
+    return tuple(t for t in fp32 if t.vector == vector)
+
+
 def _best(tiles: tuple[Tile, ...], pixels: int, channels: int, parts: int, cards: int) -> Tile:
     """The tile that is done first: every multiprocessor works on its share of the blocks, and a
     block takes as long as its tile is large."""
@@ -209,7 +219,6 @@ def _launch(tile: Tile, grid: tuple[int, int, int], args: tuple) -> None:
 def gather_tile(p: Any, taps: Pair, pixels: int, parts: int, x: Array) -> Tile:
     """The kernel for a gather, as the tile that a block of it makes."""
     c, k, device = int(p["C"]), int(p["K"]), x.device.id
-    vector = 1 if c % 4 or k % 4 else 4
     # The most products that an output of any phase adds up.
     steps = [int(p[axis]["tap_step"]) for axis in ("rows", "cols")]
     depth = c * math.prod(ceil_div(n, step) for n, step in zip(taps, steps, strict=True))
@@ -223,10 +232,7 @@ def gather_tile(p: Any, taps: Pair, pixels: int, parts: int, x: Array) -> Tile:
     if c <= FEW_INPUTS and depth <= FEW_DEPTH:
         name = f"conv2d_few_inputs<{1 if k % 4 else 4}>"
         return Tile("conv2d_few.cu", name, 64, 64, THREADS, 1, 1.0, depth * 64 * 4)
-    if tf32_allowed() and vector == 4 and compute_capability(device) >= 80:
-        fitting = GATHER_TF32
-    else:
-        fitting = tuple(t for t in GATHER if t.vector == vector)
+    fitting = _fitting(GATHER, GATHER_TF32, c, k, device)
     return _best(fitting, pixels, k, parts, multiprocessors(device))
 
 
@@ -288,21 +294,19 @@ def _correlate(x: Array, dy: Array, taps: Pair, how: tuple, swapped: bool) -> Ar
     p = _conv(x, dy.shape[3], dy.shape[1:3], taps, *how[:3], groups, swapped)
     c, k, pixels = int(p["C"]), int(p["K"]), math.prod(dy.shape[:3])
     depth = math.prod(taps) * c
+    shape = (c, k, *taps) if swapped else (groups * k, c, *taps)  # swapped: one group
     if not x.size or not dy.size:
-        return xp.zeros((groups * k, c, *taps), x.dtype)
+        return xp.zeros(shape, x.dtype)
     if x.dtype != np.float32:
         w = xp.empty((groups, *taps, c, k), x.dtype)
         run = kernel("conv2d_simple.cu", f"conv2d_weight_simple<{type_name(x)}>")
         run((ceil_div(depth * k, THREADS), 1, groups), (THREADS,), (x, dy, w, p))
-        return contiguous(w.transpose(0, 4, 3, 1, 2)).reshape(groups * k, c, *taps)
-    cards = multiprocessors(x.device.id)
-    tile, pieces, piece = weight_plan(c, k, depth, pixels, groups, cards, x.device.id)
+        return contiguous(w.transpose(0, 4, 3, 1, 2)).reshape(shape)
+    tile, pieces, piece = weight_plan(c, k, depth, pixels, groups, x.device.id)
     sums = xp.empty((pieces, groups, *taps, c, k), x.dtype)
     grid = (ceil_div(depth, tile.height), ceil_div(k, tile.width), pieces * groups)
-    args = (x, dy, sums, p, np.int32(piece))
-    _launch(tile, grid, args)
-    first, second = (c * groups, k) if swapped else (k * groups, c)
-    w = xp.empty((first, second, *taps), x.dtype)
+    _launch(tile, grid, (x, dy, sums, p, np.int32(piece)))
+    w = xp.empty(shape, x.dtype)
     run = kernel("conv2d_weight.cu", "conv2d_weight_sum")
     counts = [np.int32(n) for n in (pieces, groups, math.prod(taps), c, k, swapped)]
     run((ceil_div(w.size, THREADS),), (THREADS,), (sums, w, *counts))
@@ -310,20 +314,17 @@ def _correlate(x: Array, dy: Array, taps: Pair, how: tuple, swapped: bool) -> Ar
 
 
 def weight_plan(
-    c: int, k: int, depth: int, pixels: int, groups: int, cards: int, device: int
+    c: int, k: int, depth: int, pixels: int, groups: int, device: int
 ) -> tuple[Tile, int, int]:
     """The tile, how many pieces the pixels are cut into, and the pixels in a piece."""
-    vector = 1 if c % 4 or k % 4 else 4
-    fitting = [t for t in WEIGHT if t.vector == vector]
-    if tf32_allowed() and vector == 4 and compute_capability(device) >= 80:
-        fitting = WEIGHT_TF32
 
     def waste(tile: Tile) -> float:  # the work of all tiles, those beyond the edges included
         area = ceil_div(depth, tile.height) * tile.height * ceil_div(k, tile.width) * tile.width
         return area / tile.speed
 
-    tile = min(fitting, key=waste)
+    tile = min(_fitting(WEIGHT, WEIGHT_TF32, c, k, device), key=waste)
     blocks = ceil_div(depth, tile.height) * ceil_div(k, tile.width) * groups
+    cards = multiprocessors(device)
     # Four blocks for each multiprocessor, but no piece so short that its sum costs more than it.
     pieces = max(1, min(ceil_div(4 * cards, blocks), pixels // 256, 65535 // groups))
     piece = ceil_div(pixels, pieces)

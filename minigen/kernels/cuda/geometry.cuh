@@ -21,7 +21,8 @@
 struct Axis {
   int in, out;                    // pixels of the input and of the output
   int taps, stride, padding, dilation;
-  int tap_step;                   // between taps of a phase: 1, transposed stride / gcd(stride, dilation)
+  int tap_step;                   // from a tap of a phase to the next: 1, or, transposed,
+                                  // stride / gcd(stride, dilation)
 };
 
 struct Conv {
@@ -113,7 +114,8 @@ struct Pixel {
   }
   __device__ Offset offset(const Conv& p, const Part& part) const {
     if (done(part)) return nowhere();
-    return {image * p.rows.in, row * part.rows.hop + part.rows.start, col * part.cols.hop + part.cols.start, 0};
+    return {image * p.rows.in, row * part.rows.hop + part.rows.start,
+            col * part.cols.hop + part.cols.start, 0};
   }
   // Where its channels begin in y (images, rows.out, cols.out, groups·K).
   __device__ size_t output_at(const Conv& p, const Part& part) const {

@@ -30,9 +30,9 @@ template <int M, int N, int K, int TM, int TN, int V, int BUFFERS> struct Fp32 {
   static constexpr int BM = M, BN = N, BK = K, VEC = V, THREADS = (M / TM) * (N / TN);
   float sum[TM][TN] = {};
 
-  // Row i of a thread's TM (or column of its TN), in the tile.
-  static __device__ int row(int i) { return threadIdx.x / (BN / TN) * 4 + i % 4 + i / 4 * (4 * BM / TM); }
-  static __device__ int col(int j) { return threadIdx.x % (BN / TN) * 4 + j % 4 + j / 4 * (4 * BN / TN); }
+  // Where row i of a thread's TM, and column j of its TN, stand in the tile.
+  static __device__ int row(int i) { return threadIdx.x / (BN / TN) * 4 + i / 4 * (4 * BM / TM) + i % 4; }
+  static __device__ int col(int j) { return threadIdx.x % (BN / TN) * 4 + j / 4 * (4 * BN / TN) + j % 4; }
 
   template <class Load> __device__ void add(Load& load, int depth) {
     // Rows of A are 4 numbers longer than needed: storing its columns would meet the same bank.

@@ -41,10 +41,11 @@ __device__ inline void mma_16x8x8(float (&d)[4], const unsigned (&a)[4], const u
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
-// 16 bytes from global to shared memory without passing through registers; zeros if not valid.
-__device__ inline void copy_16_async(void* shared, const void* global, bool valid) {
+// 16 bytes from global to shared memory without passing through registers; zeros if `global` is null,
+// of which then no byte is read.
+__device__ inline void copy_16_async(void* shared, const void* global) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::
-      "r"((unsigned)__cvta_generic_to_shared(shared)), "l"(global), "r"(valid ? 16 : 0) : "memory");
+      "r"((unsigned)__cvta_generic_to_shared(shared)), "l"(global), "r"(global ? 16 : 0) : "memory");
 }
 // Copies are waited for in groups: all but the last PENDING groups of this thread are done.
 __device__ inline void copies_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
@@ -92,8 +93,8 @@ template <int M, int N, int WM, int WN, int STAGES> struct Tf32 {
     auto copy = [&](int slice) {             // a group each time, an empty one too: they are counted
       const int stage = slice % STAGES;
       if (slice < slices)
-        load.next([&](int, int k, int m, const float* from) { copy_16_async(a_at(stage, k, m), from ? from : load.x, from); },
-                  [&](int, int k, int n, const float* from) { copy_16_async(&B[stage][k][n], from ? from : load.x, from); });
+        load.next([&](int, int k, int m, const float* from) { copy_16_async(a_at(stage, k, m), from); },
+                  [&](int, int k, int n, const float* from) { copy_16_async(&B[stage][k][n], from); });
       copies_commit();
     };
     for (int i = 0; i < STAGES - 1; i++) copy(i);

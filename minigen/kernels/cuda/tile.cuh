@@ -29,7 +29,9 @@ template <int WIDTH, int BK, int THREADS, int VEC, bool ALONG_K> struct Share {
   static constexpr int APART = THREADS * VEC / BK, PIECES = WIDTH / APART;
   static_assert(PIECES * APART == WIDTH, "a slice must be copied evenly");
 
-  static __device__ int k() { return ALONG_K ? threadIdx.x % (BK / VEC) * VEC : threadIdx.x / (THREADS / BK); }
+  static __device__ int k() {
+    return ALONG_K ? threadIdx.x % (BK / VEC) * VEC : threadIdx.x / (THREADS / BK);
+  }
   static __device__ int m(int piece) {
     return piece * APART + (ALONG_K ? threadIdx.x / (BK / VEC) : threadIdx.x % (THREADS / BK) * VEC);
   }
@@ -85,7 +87,8 @@ template <class Product, class Walk, bool GATHER> struct Loader {
 };
 
 template <class Product>
-__device__ inline void gather(const float* x, const float* w, const float* bias, float* y, const Conv& p) {
+__device__ inline void gather(const float* x, const float* w, const float* bias, float* y,
+                              const Conv& p) {
   using Load = Loader<Product, Tap, true>;
   const Part& part = shared_part(p, blockIdx.z);
   const int m0 = blockIdx.x * Product::BM, n0 = blockIdx.y * Product::BN;
@@ -114,7 +117,8 @@ __device__ inline void correlate(const float* x, const float* dy, float* dw, con
   const Part& part = shared_part(p, blockIdx.z % p.groups);  // one phase only: stride 1 if transposed
   const int m0 = blockIdx.x * Product::BM, n0 = blockIdx.y * Product::BN;
   const int first = blockIdx.z / p.groups * piece, last = min(first + piece, part.pixels);
-  Load load = {x, dy, p, part, Pixel(part, first + Load::A::k(), last), Pixel(part, first + Load::B::k(), last), n0};
+  const Pixel a_walk(part, first + Load::A::k(), last), b_walk(part, first + Load::B::k(), last);
+  Load load = {x, dy, p, part, a_walk, b_walk, n0};
 #pragma unroll
   for (int i = 0; i < Load::A::PIECES; i++)
     load.own[i] = Tap(p, part, m0 + Load::A::m(i)).offset(p, part);
