@@ -129,17 +129,15 @@ def tap_step(stride: int, dilation: int, transposed: bool) -> int:
     return stride // math.gcd(stride, dilation) if transposed else 1
 
 
-def _conv(
-    x: Array, channels: int, size: Pair, taps: Pair, stride: Pair, padding: Pair, dilation: Pair,
-    groups: int, transposed: bool,
-) -> Any:  # fmt: skip
-    """The struct of a gather from x (N, H, W, C) to (N, *size, channels)."""
-    p = np.zeros((), CONV)
+def _conv(x: Array, y: tuple[int, ...], problem: Problem, transposed: bool) -> Any:
+    """The struct of a gather from x (N, H, W, C) to an array of shape y (N, H', W', K)."""
+    p, groups = np.zeros((), CONV), problem.groups
+    stride, dilation = problem.stride, problem.dilation
     p["images"], p["groups"], p["transposed"] = x.shape[0], groups, transposed
-    p["C"], p["K"] = x.shape[3] // groups, channels // groups
+    p["C"], p["K"] = x.shape[3] // groups, y[3] // groups
     steps = [tap_step(*each, transposed) for each in zip(stride, dilation, strict=True)]
-    axes = zip(x.shape[1:3], size, taps, stride, padding, dilation, steps, strict=True)
-    p["rows"], p["cols"] = axes
+    sides = (x.shape[1:3], y[1:3], problem.kernel, stride, problem.padding, dilation, steps)
+    p["rows"], p["cols"] = zip(*sides, strict=True)
     return p
 
 
@@ -183,21 +181,21 @@ def _gather(
     w: Array,  # (G, R, S, C/G, K/G), contiguous
     bias: Array | None,
     size: Pair,
-    how: tuple,  # stride, padding, dilation, groups
+    problem: Problem,
     transposed: bool,
 ) -> Array:
     """y (N, *size, K): each output pixel collects what its taps meet."""
-    groups, rows, cols, _, per_group = w.shape
+    groups, per_group = problem.groups, w.shape[4]
     y = namespace(x).empty((x.shape[0], *size, groups * per_group), x.dtype)
     _check_size("conv2d", x, y)
     if not y.size:
         return y
-    p = _conv(x, y.shape[3], size, (rows, cols), *how[:3], groups, transposed)
-    steps = how[0] if transposed else (1, 1)
+    p = _conv(x, y.shape, problem, transposed)
+    steps = problem.stride if transposed else (1, 1)
     parts = groups * math.prod(min(s, n) for s, n in zip(steps, size, strict=True))
     # The first phase has the most pixels.
     pixels = x.shape[0] * math.prod(ceil_div(n, s) for s, n in zip(steps, size, strict=True))
-    tile = gather_tile(p, (rows, cols), pixels, parts, x)
+    tile = gather_tile(p, problem.kernel, pixels, parts, x)
     if tile.file == "conv2d_simple.cu":  # pixels and channels are counted as one
         grid = (ceil_div(pixels * per_group, THREADS), 1, parts)
     else:
@@ -236,17 +234,13 @@ def gather_tile(p: Any, taps: Pair, pixels: int, parts: int, x: Array) -> Tile:
     return _best(fitting, pixels, k, parts, multiprocessors(device))
 
 
-def _how(problem: Problem) -> tuple:
-    return problem.stride, problem.padding, problem.dilation, problem.groups
-
-
 def conv2d(x: Array, w: Array, bias: Array | None, problem: Problem) -> Array:
     """Convolution of x (N, C, H, W) with w (O, C/G, R, S), plus bias (O,)."""
     groups = problem.groups
     # (O, C/G, R, S) -> (G, R, S, C/G, O/G)
     grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
     packed = contiguous(grouped.transpose(0, 3, 4, 2, 1))
-    return as_images(_gather(_nhwc(x), packed, bias, problem.out, _how(problem), False))
+    return as_images(_gather(_nhwc(x), packed, bias, problem.out, problem, False))
 
 
 def conv2d_input(g: Array, w: Array, bias: Array | None, problem: Problem) -> Array:
@@ -258,7 +252,7 @@ def conv2d_input(g: Array, w: Array, bias: Array | None, problem: Problem) -> Ar
     # (O, C/G, R, S) -> (G, R, S, O/G, C/G)
     grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
     packed = contiguous(grouped.transpose(0, 3, 4, 1, 2))
-    return as_images(_gather(_nhwc(g), packed, bias, size, _how(problem), True))
+    return as_images(_gather(_nhwc(g), packed, bias, size, problem, True))
 
 
 def _from_one_pixel(g: Array, w: Array, bias: Array | None) -> Array:
@@ -268,30 +262,30 @@ def _from_one_pixel(g: Array, w: Array, bias: Array | None) -> Array:
     packed = contiguous(w.transpose(0, 2, 3, 1)).reshape(1, 1, 1, o, rows * cols * c)
     if bias is not None:
         bias = contiguous(namespace(bias).broadcast_to(bias, (rows * cols, c))).reshape(-1)
-    none = ((1, 1), (0, 0), (1, 1), 1)
-    y = _gather(contiguous(g).reshape(n, 1, 1, o), packed, bias, (1, 1), none, False)
+    one = (1, 1)
+    pixel = Problem.of((n, o, *one), (packed.shape[4], o, *one), one, one, (0, 0), one, 1)
+    y = _gather(contiguous(g).reshape(n, 1, 1, o), packed, bias, one, pixel, False)
     return y.reshape(n, rows, cols, c)
 
 
 def conv2d_weight(x: Array, g: Array, problem: Problem) -> Array:
     """The gradient of `conv2d` for its weight: x (N, C, H, W), g (N, O, OH, OW) ->
     (O, C/G, R, S). The same bits every time."""
-    how = _how(problem)
     swapped = (
-        problem.groups == 1 and g.shape[1] <= FEW_OUTPUTS < x.shape[1] and how[0] == (1, 1)
-        and x.dtype == np.float32
+        problem.groups == 1 and problem.outputs <= FEW_OUTPUTS < problem.inputs
+        and problem.stride == (1, 1) and x.dtype == np.float32
     )  # fmt: skip
     if swapped:  # unfold the side with fewer channels: windows of g times the pixels of x
         x, g = g, x
-    return _correlate(_nhwc(x), _nhwc(g), problem.kernel, how, swapped)
+    return _correlate(_nhwc(x), _nhwc(g), problem, swapped)
 
 
-def _correlate(x: Array, dy: Array, taps: Pair, how: tuple, swapped: bool) -> Array:
+def _correlate(x: Array, dy: Array, problem: Problem, swapped: bool) -> Array:
     """Windows of x (N, H, W, C) times the pixels of dy (N, OH, OW, K) -> (K, C/G, *taps), or
     (C, K/G, *taps) if `swapped`."""
-    xp, groups = namespace(x), how[3]
+    xp, groups, taps = namespace(x), problem.groups, problem.kernel
     _check_size("conv2d_weight", x, dy)
-    p = _conv(x, dy.shape[3], dy.shape[1:3], taps, *how[:3], groups, swapped)
+    p = _conv(x, dy.shape, problem, swapped)
     c, k, pixels = int(p["C"]), int(p["K"]), math.prod(dy.shape[:3])
     depth = math.prod(taps) * c
     shape = (c, k, *taps) if swapped else (groups * k, c, *taps)  # swapped: one group

@@ -8,7 +8,7 @@
 //
 // The second is the first with the arrows reversed. For which taps the division comes out even
 // depends on i modulo stride alone, so the outputs fall into `stride` phases, and inside a phase
-// both kinds are one and the same gather, as in minigen.kernels.convolution.Phase:
+// both kinds are one and the same gather, as in minigen.kernels.phases.Phase:
 //
 //     output  first + i·every   meets input   start + i·hop + j·skip   at tap   tap + j·tap_step
 //
