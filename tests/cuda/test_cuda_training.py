@@ -1,5 +1,6 @@
 """Training on a GPU: the steps of the CPU, and nothing copied to the host but what is logged."""
 
+import functools
 import pathlib
 import runpy
 import sys
@@ -13,8 +14,8 @@ from minigen import Tensor, data, nn, optim, training
 from minigen.kernels import simple
 from minigen.kernels.cuda import convolution as kernels
 from minigen.models import classifier
-from minigen.models.gan import (
-    GAN,
+from minigen.models.gan import GAN, LOSSES, AuxiliaryGAN, discriminator_loss
+from minigen.models.networks import (
     Conditional,
     ConvDiscriminator,
     ConvGenerator,
@@ -71,15 +72,18 @@ def auxiliary():
     return conditional()[0], ConvDiscriminator(1, 4, size=SIZE, outputs=4)
 
 
+SMOOTHED = LOSSES["non-saturating"]._replace(
+    discriminator=functools.partial(discriminator_loss, smoothing=0.1)
+)
 # A model, how many batches a step takes, and how many draws of normal or uniform numbers it makes:
 # those are made on the host, since NumPy's ways cannot be followed in parallel, and go to the GPU.
 MODELS = {
     "classifier": (Classifying, 1, 0),
     "perceptrons": (lambda: GAN(*perceptrons(), prior="uniform"), 1, 1),
-    "convolutional": (lambda: GAN(*convolutional(), smoothing=0.1), 2, 2),
-    "batch norm": (lambda: GAN(*batch_normed(), objective="minimax"), 1, 1),
+    "convolutional": (lambda: GAN(*convolutional(), loss=SMOOTHED), 2, 2),
+    "batch norm": (lambda: GAN(*batch_normed(), loss="minimax"), 1, 1),
     "conditional": (lambda: GAN(*conditional(), noise=10), 1, 1),
-    "auxiliary": (lambda: GAN(*auxiliary(), noise=10, auxiliary=True), 1, 1),
+    "auxiliary": (lambda: AuxiliaryGAN(*auxiliary(), noise=10), 1, 1),
     "clipped": (lambda: WGAN(*convolutional(), clip=0.01), 2, 4),
     "penalty": (lambda: WGAN(*convolutional(), penalty=10.0), 2, 5),
 }
