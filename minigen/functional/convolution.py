@@ -17,7 +17,7 @@ from typing import Any
 from minigen.backend import Array
 from minigen.functional import moves
 from minigen.functional.arguments import Pair, pair, windows_along
-from minigen.functional.image import batched, pad, pooled_size
+from minigen.functional.image import batched, pad, pool_windows
 from minigen.functional.linear import same_dtype
 from minigen.kernels import convolution as kernels
 from minigen.kernels import pooling
@@ -274,13 +274,9 @@ def max_pool2d(
     """
     name = "max_pool2d"
     input, single = batched(name, input, 4, "N, C, H, W")
-    kernel = pair(name, "kernel_size", kernel_size, 1)
-    how = (
-        pair(name, "stride", kernel if stride in (None, ()) else stride, 1),
-        pair(name, "padding", padding, 0),
-        pair(name, "dilation", dilation, 1),
+    size, kernel, *how = pool_windows(
+        name, input.shape[2:], kernel_size, stride, padding, dilation, ceil_mode
     )
-    size = pooled_size(name, input.shape[2:], kernel, *how, ceil_mode)
     for n, k, out, s, p, d in zip(input.shape[2:], kernel, size, *how, strict=True):
         if d > 1 and any(all(not 0 <= i * s - p + r * d < n for r in range(k)) for i in range(out)):
             raise ValueError(f"{name}: a window meets nothing but padding: {how[1]} is too much")

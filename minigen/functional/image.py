@@ -55,26 +55,41 @@ def batched(name: str, input: Tensor, ndim: int, axes: str) -> tuple[Tensor, boo
     return (input, False) if input.ndim == ndim else (input.unsqueeze(0), True)
 
 
-def pooled_size(
-    name: str, shape: Sequence[int], kernel: tuple, stride: tuple, padding: tuple,
-    dilation: tuple, ceil_mode: bool,
-) -> tuple[int, ...]:  # fmt: skip
-    """How many windows there are along each axis.
+def windows_of(
+    name: str, shape: Sequence[int], kernel_size: Pair, stride: Pair, padding: Pair,
+    dilation: Pair, ceil_mode: bool = False,
+) -> tuple[tuple[int, int], ...]:  # fmt: skip
+    """How many windows there are along each axis; their kernel, stride, padding and dilation.
 
     Raises:
-        ValueError: padding is more than half a window, or a window is larger than the input.
+        ValueError: one of these is no size, or a window is larger than the input.
     """
-    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
-        raise ValueError(f"{name}: padding {padding} is more than half of the window {kernel}")
+    how = (
+        pair(name, "kernel_size", kernel_size, 1),
+        pair(name, "stride", stride, 1),
+        pair(name, "padding", padding, 0),
+        pair(name, "dilation", dilation, 1),
+    )
     size = []
-    for n, k, s, p, d in zip(shape, kernel, stride, padding, dilation, strict=True):
+    for n, k, s, p, d in zip(shape, *how, strict=True):
         out = windows_along(n + (s - 1 if ceil_mode else 0), k, s, p, d)
         if ceil_mode and (out - 1) * s >= n + p:  # would start in the padding on the right
             out -= 1
         size.append(out)
     if min(size) < 1:
-        raise ValueError(f"{name}: the window {kernel} is larger than the input {tuple(shape)}")
-    return tuple(size)
+        raise ValueError(f"{name}: the window {how[0]} is larger than the input {tuple(shape)}")
+    return tuple(size), *how
+
+
+def pool_windows(
+    name: str, shape: Sequence[int], kernel_size: Pair, stride: Pair | None, *rest: Any
+) -> tuple[tuple[int, int], ...]:
+    """`windows_of`, which lie side by side without a stride, and none half in the padding."""
+    steps = kernel_size if stride in (None, ()) else stride
+    size, kernel, stride, padding, dilation = windows_of(name, shape, kernel_size, steps, *rest)
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        raise ValueError(f"{name}: padding {padding} is more than half of the window {kernel}")
+    return size, kernel, stride, padding, dilation
 
 
 @operation(input=lambda g, by: _divide_each(g, by=by))
@@ -103,15 +118,13 @@ def avg_pool2d(
     name = "avg_pool2d"
     require_floating(name, input)
     input, single = batched(name, input, 4, "N, C, H, W")
-    kernel = pair(name, "kernel_size", kernel_size, 1)
-    steps = pair(name, "stride", kernel if stride in (None, ()) else stride, 1)
-    margin = pair(name, "padding", padding, 0)
     if divisor_override == 0:
         raise ValueError(f"{name}: divisor_override must not be 0")
-    size = pooled_size(name, input.shape[2:], kernel, steps, margin, (1, 1), ceil_mode)
-    total = _sum_windows(input, size=size, how=(kernel, steps, margin))
+    shape = input.shape[2:]
+    size, *how, _ = pool_windows(name, shape, kernel_size, stride, padding, 1, ceil_mode)
+    total = _sum_windows(input, size=size, how=tuple(how))
     counts = []
-    for n, out, k, s, p in zip(input.shape[2:], size, kernel, steps, margin, strict=True):
+    for n, out, k, s, p in zip(shape, size, *how, strict=True):
         start = np.arange(out) * s - p
         end = np.minimum(start + k, n + p)
         if not count_include_pad:
@@ -317,22 +330,6 @@ def _add_patches(g: Array, *, shape_: tuple, size: tuple, how: tuple) -> Array:
     return windows.add_patches(g, shape_, size, *how)
 
 
-def _patch_geometry(
-    name: str, shape: tuple, kernel_size: Pair, dilation: Pair, padding: Pair, stride: Pair
-) -> tuple[tuple, tuple]:
-    how = (
-        pair(name, "kernel_size", kernel_size, 1),
-        pair(name, "dilation", dilation, 1),
-        pair(name, "padding", padding, 0),
-        pair(name, "stride", stride, 1),
-    )
-    spans = zip(shape, *how, strict=True)
-    size = tuple(windows_along(n, k, s, p, d) for n, k, d, p, s in spans)
-    if min(size) < 1:
-        raise ValueError(f"{name}: the window {how[0]} is larger than the image {tuple(shape)}")
-    return size, how
-
-
 def unfold(
     input: Tensor, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
 ) -> Tensor:
@@ -341,8 +338,9 @@ def unfold(
     Shapes: (N, C, H, W) or (C, H, W) -> (N, C·R·S, windows) or without N.
     """
     input, single = batched("unfold", input, 4, "N, C, H, W")
-    size, how = _patch_geometry("unfold", input.shape[2:], kernel_size, dilation, padding, stride)
-    y = _patches(input, size=size, how=how)
+    found = windows_of("unfold", input.shape[2:], kernel_size, stride, padding, dilation)
+    size, kernel, steps, margin, gaps = found
+    y = _patches(input, size=size, how=(kernel, gaps, margin, steps))
     return y.squeeze(0) if single else y
 
 
@@ -363,12 +361,13 @@ def fold(
     """
     input, single = batched("fold", input, 3, "N, C·R·S, windows")
     shape = pair("fold", "output_size", output_size, 1)
-    size, how = _patch_geometry("fold", shape, kernel_size, dilation, padding, stride)
-    taps = how[0][0] * how[0][1]
+    found = windows_of("fold", shape, kernel_size, stride, padding, dilation)
+    size, kernel, steps, margin, gaps = found
+    taps = math.prod(kernel)
     if input.shape[1] % taps or input.shape[2] != size[0] * size[1]:
         raise ValueError(
             f"fold: an image {shape} has columns (N, C·{taps}, {size[0] * size[1]}), got "
             f"{input.shape}"
         )
-    y = _add_patches(input, shape_=shape, size=size, how=how)
+    y = _add_patches(input, shape_=shape, size=size, how=(kernel, gaps, margin, steps))
     return y.squeeze(0) if single else y

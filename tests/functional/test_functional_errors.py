@@ -74,6 +74,8 @@ WRONG = [
     (lambda: minigen.max_pool2d(t(5, 5), 2), ValueError, r"expected input \(N, C, H, W\)"),
     (lambda: minigen.max_pool2d(t(*IMAGE), 2, padding=2), ValueError, "more than half"),
     (lambda: minigen.max_pool2d(t(*IMAGE), 6), ValueError, "larger than the input"),
+    (lambda: minigen.unfold(t(*IMAGE), 9), ValueError, r"unfold: the window \(9, 9\) is larger"),
+    (lambda: minigen.unfold(t(*IMAGE), 2, stride=None), TypeError, "unfold: stride must be"),
     (
         lambda: minigen.max_pool2d(t(1, 1, 2, 2), 2, 1, 1, dilation=3),
         ValueError,
