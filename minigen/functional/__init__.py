@@ -19,4 +19,4 @@ from minigen.functional.shape import *
 
 __all__ = [name for name, f in [*globals().items()] if inspect.isfunction(f)]
 
-import minigen.functional.methods  # noqa: E402, F401  it needs all of the above
+from minigen.functional import methods  # noqa: E402, F401  it needs all of the above
