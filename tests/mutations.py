@@ -278,7 +278,7 @@ a row that is named twice counts once | functional_values
 width and height for height and width | functional_values
 - return values if len(values) == 2
 + return values[::-1] if len(values) == 2
-the last place is one too many | functional_values
+the last place is one too many | functional_extremes
 - <= places.max() < length
 + <= places.max() <= length
 # functional/pointwise.py
