@@ -1040,9 +1040,6 @@ a file system without locks ends the run | training_lock
 -             except OSError as error:
 +             except ZeroDivisionError as error:
 # training/run.py
-a config is written over, equal or not | training_run
-- if not path.exists() or path.read_bytes() != text:
-+ if True:
 looking at a run takes it | training_lock
 -         return cls(folder, config)
 +         run = cls(folder, config)

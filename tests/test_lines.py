@@ -16,8 +16,8 @@ ROOMS = {
     "optim": 730,
     "models": 1165,
     "training": 1560,
-    "metrics": 420,
-    "data": 1200,
+    "metrics": 405,
+    "data": 1170,
 }
 
 

@@ -19,7 +19,7 @@ Condition = tuple[str, Callable[[Settings], bool]]
 SHOWN = 24  # characters of what came instead
 
 
-def _kind(expected: str, read: Callable[[str], Any], fits: Callable[[Any], bool]) -> Kind:
+def _kind(expected: str, read: Callable[[str], Any], fits: Callable[[Any], object]) -> Kind:
     def kind(text: str) -> Any:
         with suppress(ValueError, OverflowError):
             if fits(value := read(text)):
@@ -77,6 +77,12 @@ rate = number(above=0, most=100)
 weight = number(least=0, most=1e6)  # of a term in a loss
 share = number(least=0, most=1)
 decay = number(least=0, below=1)  # of a moving average
+device = _kind("cpu, cuda or cuda:1", str, re.compile(r"cpu|cuda(:\d{1,3})?").fullmatch)
+path = _kind("a path", str, lambda text: text and "\0" not in text)
+new_file = _kind(
+    "a file in a folder that is there", str,
+    lambda text: text and not os.path.isdir(text) and os.path.isdir(os.path.dirname(text) or "."),
+)  # fmt: skip
 
 
 def one_of(*names: str) -> Kind:
@@ -88,27 +94,6 @@ def one_of(*names: str) -> Kind:
         return text
 
     return kind
-
-
-def device(text: str) -> str:
-    """The name of a device, which need not be here."""
-    if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", text):
-        raise _refused("cpu, cuda or cuda:1", text)
-    return text
-
-
-def path(text: str) -> str:
-    """The name of a file or folder."""
-    if not text or "\0" in text:
-        raise _refused("a path", text)
-    return text
-
-
-def new_file(text: str) -> str:
-    """A file to be written, in a folder that is there."""
-    if not text or os.path.isdir(text) or not os.path.isdir(os.path.dirname(text) or "."):
-        raise _refused("a file in a folder that is there", text)
-    return text
 
 
 def data_set(*others: str) -> Kind:
