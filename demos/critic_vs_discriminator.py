@@ -21,7 +21,6 @@ from __future__ import annotations
 import ctrl_c  # noqa: F401 - first
 
 import functools
-import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -32,10 +31,10 @@ import minigen
 from minigen import Tensor, metrics, nn, optim, training
 from minigen import functional as F
 from minigen.display import Bar
-from minigen.files import written_whole
 from minigen.models import gan as gan_model
 from minigen.models import wgan as wgan_model
 from minigen.models.networks import mlp
+from minigen.training.common import write_json
 from minigen.training.figures import COLOURS
 from minigen.training.flags import whole
 from minigen.training.plane import frame
@@ -345,8 +344,7 @@ def main() -> None:
 
     @loop.at_save
     def write() -> None:
-        with written_whole(run.path("scores.json")) as file:
-            file.write(json.dumps(scores, indent=2, ensure_ascii=False).encode() + b"\n")
+        write_json(run.path("scores.json"), scores)
 
     for i in loop:
         study = STUDIES[i - 1]

@@ -97,12 +97,7 @@ def flags() -> training.Parser:
     add("--batch-size", type=units, default=256, help="real points a step, and as many generated")
     add("--width", type=units, default=128, help="units in each of three hidden layers")
     add("--noise", type=units, default=2, help="numbers that make z")
-    add(
-        "--lr",
-        type=rate,
-        default=1e-3,
-        help="learning rate; falls to 0 in the second half",
-    )
+    add("--lr", type=rate, default=1e-3, help="learning rate; falls to 0 in the second half")
     add("--critic-steps", type=whole(1, 1000), default=5,
         only=("with --model gan", lambda args: args.model != "gan"),
         help="of a WGAN for each generator step")  # fmt: skip
@@ -133,8 +128,7 @@ def main() -> None:
         state={"gan": gan, "random": minigen.default_generator},
         save_every=max(500, args.steps // 10),
     )
-    print(nn.summary(generator, (args.noise,)))
-    print(f"{len(mixture.centres)} Gaussians; the run folder is {run.folder}")
+    training.begin(run, f"{len(mixture.centres)} Gaussians", (generator, (args.noise,)))
 
     names = ["loss_d", "loss_g"] if args.model == "gan" else ["gap", "slope", "distance"]
 

@@ -85,12 +85,7 @@ def flags() -> training.Parser:
     add("--steps", type=whole(), default=6000, help="training steps in all")
     add("--batch-size", type=units, default=256, help="true points a step, and as many generated")
     add("--width", type=units, default=64, help="units in each of three hidden layers")
-    add(
-        "--lr",
-        type=rate,
-        default=1e-3,
-        help="learning rate; falls to 0 in the second half",
-    )
+    add("--lr", type=rate, default=1e-3, help="learning rate; falls to 0 in the second half")
     return parser
 
 
@@ -107,8 +102,7 @@ def main() -> None:
         log_every=max(1, args.steps // 300),
         save_every=max(500, args.steps // 10),
     )
-    print(nn.summary(gan.generator, (gan.noise,)))
-    print(f"the run folder is {run.folder}")
+    training.begin(run, "points of a parabola", (gan.generator, (gan.noise,)))
     course = functools.partial(training.draw_course, run, {}, seconds_per_frame=0.1, colours=64)
     loop.at_save(course)
     schedules = [training.falling(o, args.lr, loop.steps, loop.step) for o in gan.optimisers()]

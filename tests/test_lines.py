@@ -17,7 +17,7 @@ ROOMS = {
     "models": 1165,
     "training": 1560,
     "metrics": 405,
-    "data": 1170,
+    "data": 1180,
 }
 
 
