@@ -126,7 +126,7 @@ def check(count: int, seed: int) -> None:
         whole, parts = Path(parent, "whole"), Path(parent, "parts")
         start(whole, rng, kill=False)
         expected, kills, unfinished = outcome(whole), 0, 0
-        assert len(expected) == 3 + STEPS // SAVE_EVERY, list(expected)
+        assert len(expected) == 4 + STEPS // SAVE_EVERY, list(expected)
         while kills < count:
             while start(parts, rng, kill=kills < count):
                 kills += 1
