@@ -26,6 +26,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
+from scipy.stats import norm
 
 import minigen
 from minigen import Tensor, metrics, nn, optim, training
@@ -44,11 +46,6 @@ PENALTY = 10.0  # λ
 X = np.linspace(-8, 14, 2201)  # where densities are integrated
 
 Sampler = Callable[[], Tensor]
-
-
-def normal(x: Any, mean: float) -> np.ndarray:
-    """The density of N(mean, 1)."""
-    return np.exp(-((np.asarray(x) - mean) ** 2) / 2) / math.sqrt(2 * math.pi)
 
 
 def descend(network: nn.Module, loss: Callable[[float], Tensor], steps: int, lr: float) -> None:
@@ -111,9 +108,9 @@ def gaussians(path: Any, steps: int) -> dict[str, float]:
         real = lambda: minigen.randn(512, 1)
         fake = lambda d=d: minigen.randn(512, 1) + d
         discriminator = trained_discriminator(real, fake, 1, steps)
-        p, q = normal(X, 0), normal(X, d)
+        p, q = norm.pdf(X), norm.pdf(X, d)
         logit, slope = values_and_slopes(discriminator, X)
-        learned = 1 / (1 + np.exp(-logit))
+        learned = expit(logit)
         best = np.clip(p / (p + q), 1e-13, 1 - 1e-13)
         jsd = metrics.jensen_shannon(p, q, X)
         value = metrics.discriminator_value(p, q, X, best)
@@ -280,7 +277,7 @@ def moving(path: Any, steps: int) -> dict[str, float]:
         points = generator(z).detach().requires_grad_()
         (g,) = minigen.grad(gan.loss_given().generator(judge(points)), points)
         x, pull = points.numpy()[:, 0], -g.numpy()[:, 0] * len(z)
-        axis.plot(place, 1 / (1 + np.exp(-logit)), color=JUDGE, linewidth=1.5, label="P(real)")
+        axis.plot(place, expit(logit), color=JUDGE, linewidth=1.5, label="P(real)")
         axis.axhline(0.5, color="#999999", linewidth=0.6, linestyle=":")
         axis.plot(real, np.full(len(real), 1.06), "|", color=REAL, markersize=7, label="real")
         axis.plot(x, np.full(len(x), -0.06), "|", color=MADE, markersize=9, label="generated")

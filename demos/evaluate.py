@@ -39,8 +39,7 @@ from minigen.display import Bar
 from minigen.models.autoencoder import DiagonalGaussian
 from minigen.models.features import Judge, feature_classifier, read
 from minigen.models.vae import evaluate as evaluate_vae
-from minigen.training.checkpoint import holds_nan
-from minigen.training.common import short, write_json
+from minigen.training.common import holds_nan, short, write_json
 from minigen.training.flags import device, path, whole
 from minigen.training.run import CHECKPOINT
 

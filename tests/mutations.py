@@ -770,7 +770,7 @@ packs are made of points that are all alike | gan
 - images.reshape(len(images) // count, count * images.shape[1], *images.shape[2:])
 + F.cat([images[::count]] * count, 1)
 # data/images.py
-one row of NaN among others is overlooked | training_figures, metrics_neighbours
+a row of which one number is NaN is taken | training_figures
 - np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
 + np.isfinite(rows).any(axis=tuple(range(1, rows.ndim)))
 # metrics/points.py
@@ -851,8 +851,8 @@ the weights lack the guess's log σ | vae
 - (noise * noise - z * z + log_var)
 + (noise * noise - z * z)
 without latents the decoder starts at the wrong end | vae
-- np.log(mean / (1 - mean))
-+ np.log((1 - mean) / mean)
+- logit(mean)
++ logit(1 - mean)
 # models/autoencoder.py
 denoising is asked for the damaged image | autoencoder
 - loss = squared_error(model(damage(images) if damage else images), images)

@@ -14,7 +14,7 @@ ROOMS = {
     "functional": 2600,
     "nn": 1410,
     "optim": 730,
-    "models": 1165,
+    "models": 1135,
     "training": 1560,
     "metrics": 405,
     "data": 1180,

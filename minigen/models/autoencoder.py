@@ -29,7 +29,7 @@ import numpy as np
 import minigen
 from minigen import Generator, Tensor, nn
 from minigen import functional as F
-from minigen.data import DataError
+from minigen.data.images import DataError, require_finite
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -45,9 +45,8 @@ def checked_images(images: Any) -> np.ndarray:
         raise DataError(f"expected images (N, C, H, W), got {images.shape}")
     if len(images) < 2:
         raise DataError(f"expected two images or more, got {len(images)}: one has no distribution")
+    require_finite("images", images, "image")
     low, high = float(images.min()), float(images.max())
-    if math.isnan(low + high):
-        raise DataError("the images hold NaN: find out what made them, or leave them out")
     if low < 0 or high > 1:
         raise DataError(
             f"expected images from 0, black, to 1, white, got {low:.4g} to {high:.4g}: scale them,"

@@ -10,7 +10,10 @@ an image, q(z|x) = N(μ(x), σ²(x)). How far the guess is from the truth says w
     log p(x) = log E_q[ p(x|z)·p(z) / q(z|x) ] ≥ E_q log mean_k […]  `importance_bound`
 
 where the last bound takes k latents for an image, is the ELBO for k = 1, and never falls as k grows
-(Burda et al. 2016, arXiv:1509.00519, theorem 1).
+(IWAE: Burda et al. 2016, arXiv:1509.00519, theorem 1). It tends to log p(x): the weights in [ ]
+have the mean p(x), so that the mean of k of them is p(x)·(1 + δ) with δ of mean 0 and variance
+Var(w) / (k·p(x)²), and of E log(1 + δ) ≈ E δ − ½·E δ² the bound falls short by half of that. What
+is lost on the way is the encoder's gradient: the better the bound, the less it depends on q.
 
 A squared error with a weight λ on the KL is a Gaussian likelihood N(x; g(z), σ²·I) in disguise:
 −log p(x|z) = ‖x − g(z)‖² / (2σ²) + a constant, and 2σ² times −ELBO is ‖x − g(z)‖² + 2σ²·KL + a
@@ -27,6 +30,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import logit
 
 import minigen
 from minigen import Generator, Tensor, nn
@@ -226,7 +230,7 @@ def start_at_mean(model: VAE, images: np.ndarray) -> None:
     """
     mean = images.mean(0, dtype=np.float64).clip(1e-3, 1 - 1e-3)
     bias = [layer for layer in model.decoder.modules() if hasattr(layer, "bias")][-1].bias
-    log_odds = np.log(mean / (1 - mean)).astype(np.float32)
+    log_odds = logit(mean).astype(np.float32)
     with minigen.no_grad():
         bias.copy_(Tensor(log_odds.reshape(bias.shape), device=bias.device))
 

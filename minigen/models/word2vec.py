@@ -16,7 +16,7 @@ instead whether t was seen near c, or is one of k words drawn from the noise dis
 CBOW turns it round: the mean of the rows of the words around predicts the word in the middle.
 
     SENTENCE, contexts, examples     what is learnt from, on one sentence
-    LanguageModel, SkipGram          networks of the ordinary kind, for small vocabularies
+    LanguageModel                    a network of the ordinary kind, for small vocabularies
     pair_loss                        negative sampling for one pair at a time, as in the formula
     negative_sampling                the same for a whole text: an operation with its own kernel
     Word2Vec, Predictor              the tables and the networks, and how they are trained
@@ -24,8 +24,9 @@ CBOW turns it round: the mean of the rows of the words around predicts the word 
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -94,7 +95,8 @@ def examples(
 
 
 class LanguageModel(nn.Module):
-    """The softmax over a vocabulary from a few words: (N, size) rows -> logits (N, words).
+    """The softmax over a vocabulary from a few words: (N, size) rows -> logits (N, words). From one
+    word, without a hidden layer, it is skip-gram with the full softmax.
 
     Args:
         words: size of the vocabulary.
@@ -117,19 +119,8 @@ class LanguageModel(nn.Module):
         return self.output(e if self.hidden is None else self.hidden(e).tanh())
 
     def loss(self, context: Tensor, target: Tensor) -> Tensor:
-        """−log p(t | context), averaged."""
-        return F.cross_entropy(self(context), target)
-
-
-class SkipGram(LanguageModel):
-    """Skip-gram with the full softmax: p(t | c) = exp(w_tᵀe_c + b_t) / Σ_j exp(w_jᵀe_c + b_j)."""
-
-    def __init__(self, words: int, dim: int = 100):
-        super().__init__(words, 1, dim)
-
-    def loss(self, context: Tensor, target: Tensor) -> Tensor:
-        """−log p(t | c), averaged. A word that predicts several others needs its softmax once:
-        context (N, 1), target (N, …) with −1 where there is none."""
+        """−log p(t | c), averaged. A context that predicts several words needs its softmax once:
+        target (N,), or (N, …) with −1 where there is none."""
         log_p = self(context).log_softmax(1)
         flat = target.array.reshape(len(context), -1)
         rows, columns = (flat >= 0).nonzero()
@@ -158,18 +149,13 @@ def pair_loss(
     return F.binary_cross_entropy_with_logits(score, label, weight=weight, reduction="sum")
 
 
-def _negative_sampling_pullback(
-    g, w_in, w_out, bias, model, text, reach, noise, window, negative, needs
-):
+def _negative_sampling_pullback(g, w_in, w_out, bias, compute, needs):
     if is_grad_enabled():
         raise NotImplementedError(
             "negative_sampling has gradients of first order only; pair_loss without sparse rows "
             "has those of every order"
         )
-    biased = None if bias is None else bias.array
-    result = _KERNELS[model](
-        text, reach, noise, w_in.array, w_out.array, biased, window=window, negative=negative
-    )
+    result = compute(w_in.array, w_out.array, None if bias is None else bias.array)
 
     def rows(table: Tensor, rows: Array, values: Array) -> SparseRows:
         real = rows >= 0
@@ -184,21 +170,10 @@ def _negative_sampling_pullback(
 
 @operation(joint=_negative_sampling_pullback)
 def _negative_sampling(
-    w_in: Array,
-    w_out: Array,
-    bias: Array | None,
-    *,
-    model: str,
-    text: Array,
-    reach: Array,
-    noise: Array,
-    window: int,
-    negative: float,
+    w_in: Array, w_out: Array, bias: Array | None, *, compute: Callable[..., Any]
 ) -> Array:
-    tables = (w_in, w_out, bias)
-    options = {"window": window, "negative": negative, "with_loss": True}
     with np.errstate(over="ignore"):
-        loss = _KERNELS[model](text, reach, noise, *tables, **options).loss
+        loss = compute(w_in, w_out, bias, with_loss=True).loss
     return namespace(w_in).asarray(loss, w_in.dtype)
 
 
@@ -253,10 +228,9 @@ def negative_sampling(
                 f"negative_sampling: {name} holds {rows.min()} to {rows.max()}; the tables have"
                 f" {len(w_in)} rows"
             )
-    return _negative_sampling(
-        w_in, w_out, bias, model=model, text=text, reach=reach, noise=noise, window=window,
-        negative=negative,
-    )  # fmt: skip
+    options = {"window": window, "negative": negative}
+    compute = functools.partial(_KERNELS[model], text, reach, noise, **options)
+    return _negative_sampling(w_in, w_out, bias, compute=compute)
 
 
 _KERNELS = {"skipgram": kernel.skipgram, "cbow": kernel.cbow}
@@ -460,25 +434,21 @@ class Word2Vec:
 
     def state_dict(self) -> dict[str, Any]:
         """The tables."""
-        return dict(self._tables())
+        tables = {"w_in": self.w_in, "w_out": self.w_out, "bias": self.bias}
+        return {name: table for name, table in tables.items() if table is not None}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up tables of the same sizes."""
-        for name, table in self._tables():
+        for name, table in self.state_dict().items():
             table.copy_(Tensor(state[name], device=self.device))
-
-    def _tables(self) -> Iterator[tuple[str, Tensor]]:
-        for name in ("w_in", "w_out", "bias"):
-            if (table := getattr(self, name)) is not None:
-                yield name, table
 
 
 class Predictor:
-    """Training of `SkipGram` or a `LanguageModel`, by the methods of `Word2Vec`.
+    """Training of a `LanguageModel`, by the methods of `Word2Vec`.
 
     Args:
         counts: how often each word of the vocabulary occurs.
-        model: "softmax" for `SkipGram`, or a key of CONTEXTS.
+        model: "softmax", skip-gram with the full softmax, or a key of CONTEXTS.
         dim: length of a word's vector, and size of the hidden layer, which "last-four" and
             "four-each-side" have.
         window: for "softmax" and "nearby-one".
@@ -507,12 +477,8 @@ class Predictor:
         self.lr = 2e-3 if lr is None else lr
         self.keep = keep_probability(counts, sample).astype(np.float32)
         minigen.manual_seed(seed)
-        if model == "softmax":
-            self.network: LanguageModel = SkipGram(len(counts), dim)
-        else:
-            size = len(CONTEXTS[model] or (0,))
-            self.network = LanguageModel(len(counts), size, dim, hidden=dim * (size > 1))
-        self.network.to(device)
+        size = len(CONTEXTS.get(model) or (0,))
+        self.network = LanguageModel(len(counts), size, dim, hidden=dim * (size > 1)).to(device)
         self.optimiser = optim.Adam(self.network.parameters(), lr=self.lr)
 
     def step(self, rows: np.ndarray, number: int, done: float, end: float) -> dict[str, float]:
@@ -523,10 +489,10 @@ class Predictor:
             context, target = rows[:, None], in_sight(rows, self.window, rng)
         else:
             context, target = contexts(rows, self.model, rng, self.window)
+        self.optimiser.param_groups[0]["lr"] = self.lr * (1 - done)
         loss, pairs = math.nan, 0
         for a in range(0, len(context), self.batch):
             part = slice(a, a + self.batch)
-            self.optimiser.param_groups[0]["lr"] = self.lr * (1 - done)
             c, t = (Tensor(x[part].astype(np.int64), device=self.device) for x in (context, target))
             if not (t.array >= 0).any():
                 continue

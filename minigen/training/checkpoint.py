@@ -24,18 +24,6 @@ class CheckpointError(ValueError):
     """A checkpoint file that cannot be read, or does not fit."""
 
 
-def holds_nan(state: Any, name: str = "state") -> str | None:
-    """Where a state, of dicts, lists and arrays, holds NaN, as the network of a run that diverged
-    does: "state['generator']['0.weight']", the first such place, or None."""
-    if isinstance(state, dict | list):
-        items = state.items() if isinstance(state, dict) else enumerate(state)
-        return next(filter(None, (holds_nan(v, f"{name}[{key!r}]") for key, v in items)), None)
-    if not hasattr(state, "dtype"):
-        return None
-    array = as_array(state)
-    return name if array.dtype.kind == "f" and np.isnan(array).any() else None
-
-
 def save_checkpoint(path: StrPath, state: dict[str, Any]) -> None:
     """Write a nested state to one .npz file.
 

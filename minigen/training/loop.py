@@ -14,13 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from minigen.display import Bar, Screen
-from minigen.training.checkpoint import (
-    CheckpointError,
-    holds_nan,
-    load_checkpoint,
-    save_checkpoint,
-)
-from minigen.training.common import as_array, as_number, is_finite, is_step, short
+from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from minigen.training.common import as_array, as_number, holds_nan, is_finite, is_step, short
 from minigen.training.run import CHECKPOINT, Run, RunError, writing_in
 
 HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none

@@ -13,7 +13,7 @@ from minigen import optim
 from minigen.metrics import transport
 from minigen.models.gan import LOSSES
 from minigen.training import load_checkpoint
-from minigen.training.checkpoint import holds_nan
+from minigen.training.common import holds_nan
 
 
 @pytest.fixture(scope="module")

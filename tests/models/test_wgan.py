@@ -242,13 +242,25 @@ def test_packed_and_conditional_images_are_judged_too(how):
     images, labels = minigen.randn(6, 1, 8, 8), Tensor([0, 1, 2, 0, 1, 2])
     generator = ConvGenerator(1, 4, noise=5, size=8)
     W.WGAN(generator, DenseConvJudge(3, 1, size=8), noise=5, packing=3, **how).step(images)
-    told = W.WGAN(
-        Conditional(ConvGenerator(1, 4, noise=5 + 3, size=8), 3),
-        Conditional(DenseConvJudge(1 + 3, 1, size=8), 3),
-        noise=5,
-        **how,
-    )
-    assert all(np.isfinite(m.item()) for m in told.step((images, labels)).values())
+    asked, told = (Told(network, 3) for network in (
+        ConvGenerator(1, 4, noise=5 + 3, size=8), DenseConvJudge(1 + 3, 1, size=8),
+    ))  # fmt: skip
+    gan = W.WGAN(asked, told, noise=5, **how)
+    assert all(np.isfinite(m.item()) for m in gan.step((images, labels)).values())
+    assert len(asked.heard) == 2 and len(told.heard) == 4  # real, generated, between, G's own
+    assert all(heard.numpy().tolist() == [0, 1, 2] * 2 for heard in asked.heard + told.heard)
+
+
+class Told(Conditional):
+    """Keeps what it is told."""
+
+    def __init__(self, network, classes):
+        super().__init__(network, classes)
+        self.heard = []
+
+    def forward(self, input, labels):
+        self.heard.append(labels)
+        return super().forward(input, labels)
 
 
 def test_one_step_with_the_penalty_is_that_of_pytorch(monkeypatch):

@@ -61,7 +61,7 @@ def test_the_table_of_the_lesson():
 def test_the_losses_are_their_formulas():
     """p(t|c) = exp(w_t·e_c + b_t) / Σ exp(w_j·e_c + b_j), and p(1|t,c) = σ(w_t·e_c + b_t)."""
     rng = np.random.default_rng(0)
-    network = W.SkipGram(6, 3).to("float64")
+    network = W.LanguageModel(6, 1, 3).to("float64")
     e, w, b = (p.array for p in network.parameters())
     b += rng.normal(0, 1, 6)
     scores = np.exp(e[2] @ w.T + b)
@@ -170,12 +170,12 @@ def train(model, rows, epochs, size=1000):
 def test_negative_sampling_recovers_topics(options):
     rows = language()
     model = Word2Vec(np.bincount(rows), dim=8, sample=0, **options)
-    before = recovered(model.vectors()), [t.array.copy() for _, t in model._tables()]
+    before = recovered(model.vectors()), [t.array.copy() for t in model.state_dict().values()]
     first = train(model, rows[:1000], epochs=1)
     last = train(model, rows, epochs=6)
     assert before[0] < 0.6 and recovered(model.vectors()) == 1
     assert last < first - 0.3
-    for (name, table), old in zip(model._tables(), before[1], strict=True):
+    for (name, table), old in zip(model.state_dict().items(), before[1], strict=True):
         assert (table.array != old).any(axis=-1).all(), f"{name} did not move"
 
 

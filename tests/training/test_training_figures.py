@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from minigen.data.images import DataError, require_finite
 from minigen.training import image_grid, plot_metrics, save_gif, save_image
 
 batches = st.tuples(
@@ -63,6 +64,17 @@ def test_low_is_black_and_high_is_white_and_tensors_are_taken():
 def test_what_is_no_batch_of_images_is_refused(images, options, error, message):
     with pytest.raises(error, match=message):
         image_grid(images, **options)
+
+
+@given(st.integers(1, 5), st.integers(0, 3), st.sampled_from([np.nan, -np.inf]), st.data())
+def test_one_number_that_is_not_finite_names_its_row(count, rank, value, data):
+    rows = np.zeros((count, *[2] * rank))
+    require_finite("made", rows, "row")
+    place = data.draw(st.tuples(*(st.integers(0, side - 1) for side in rows.shape)))
+    rows[place] = value
+    said = f"made: 1 of {count} rows hold NaN or infinity, row {place[0]} first"
+    with pytest.raises(DataError, match=said):
+        require_finite("made", rows, "row")
 
 
 pictures = st.tuples(st.integers(1, 6), st.integers(1, 6), st.sampled_from([(), (3,)])).flatmap(
