@@ -527,6 +527,13 @@ a filter of few outputs runs backwards | kernels_convolution
 pixels are added where the padding is not | kernels_convolution
 - sign * (k * d - p), sign * d)
 + sign * k * d - p, sign * d)
+# kernels/convolution.py
+windows of the smaller image jump where those of the other do | kernels_convolution
+- lambda p: p.forward.plain and p.stride == (1, 1)
++ lambda p: p.forward.plain
+a pixel adds to an output for each tap, whatever the stride | kernels_convolution
+- (m.transposed or m.problem.stride == (1, 1))
++ True
 # kernels/ways.py
 the dearest way is taken | kernels_convolution
 - key=lambda way: way.cost(what)
@@ -550,9 +557,6 @@ the last chunk of images is the whole weight gradient | kernels_convolution
 the margin multiplies a filter that is not finite | kernels_convolution
 - not (is_finite(min(y, w, key=np.size)) or is_finite(w)):
 + False:
-windows of the smaller image jump where those of the other do | kernels_convolution
-- what.forward.plain and what.stride == (1, 1)
-+ what.forward.plain
 # kernels/cuda/geometry.cuh
 a transposed convolution counts its taps upward | cuda_convolution
 -           tap, -a.tap_step, (tap + a.tap_step) / a.tap_step,
@@ -583,9 +587,6 @@ taps of a phase lie a stride apart, whatever the dilation | cuda_convolution
 taps in the margin are left out of a filter that is not finite | kernels_convolution
 - if margin and not is_finite(np.ascontiguousarray(w)):
 + if False:
-a pixel adds to an output for each tap, whatever the stride | kernels_convolution
-- (what.transposed or what.problem.stride == (1, 1))
-+ True
 the margin is added to the few pixels that there are | kernels_convolution
 - inner[...] = total[:, top, left]
 + inner[...] = total[:, : what.size[0], : what.size[1]]

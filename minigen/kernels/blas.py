@@ -18,13 +18,13 @@ from minigen.backend import Array
 from minigen.kernels import limits
 from minigen.kernels.threads import blas_libraries, single_threaded_blas
 
-KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
+UNCOPIED = ("SkylakeX", "Cooperlake", "SapphireRapids")
 
 
 @functools.cache
 def takes_pieces() -> bool:
     """Whether NumPy's BLAS has such kernels."""
-    return any(getattr(lib, "architecture", None) in KERNELS for lib in blas_libraries())
+    return any(getattr(lib, "architecture", None) in UNCOPIED for lib in blas_libraries())
 
 
 def in_pieces_pays(m: int, k: int, n: int, turned: bool) -> bool:

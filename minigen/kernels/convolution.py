@@ -17,19 +17,68 @@ modulo s: nothing is multiplied by zero.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels import direct, scatter, winograd
+from minigen.kernels import direct, limits, scatter, winograd
 from minigen.kernels.cuda import convolution as cuda
 from minigen.kernels.pixels import as_images, of_images
-from minigen.kernels.problem import Problem
-from minigen.kernels.ways import cheapest
+from minigen.kernels.problem import Map, Problem
+from minigen.kernels.ways import Way, cheapest
 
+
+def _few_outputs(what: Map | Problem) -> bool:
+    """Whether a product with a window for each row is too narrow to be worth copying windows."""
+    return what.outputs <= limits.now.few < what.inputs
+
+
+def _few_pixels(what: Map) -> bool:
+    """Whether the filters of a transposed convolution, for one tap, are larger than the images."""
+    return what.transposed and what.plain and what.pixels < what.inputs
+
+
+def _cost_of_gather(what: Map) -> float:
+    """Products of few columns take longer, and those whose filters, to be copied, are larger than
+    the images."""
+    slow = _few_outputs(what) or _few_pixels(what)
+    return what.collected * (limits.now.narrow if slow else 1)
+
+
+def _cost_of_planes(what: Map) -> float:
+    """Of many outputs each plane would be large."""
+    least = min(what.collected, what.scattered)
+    return least * (1 if _few_outputs(what) else limits.now.many_planes)
+
+
+def _cost_of_pixels(what: Map) -> float:
+    """Where pixels are not few, adding what they give takes as long as the product."""
+    return what.scattered * (1 if _few_pixels(what) else limits.now.many_pixels)
+
+
+def _always(what: Map | Problem) -> bool:
+    return True
+
+
+# conv2d and conv2d_input. Of equal costs the first one is taken. One pixel gives something to
+# each tap unless a stride lies between; in filters (I, O, R, S) that stands in a row.
 IMAGES = (
-    direct.GATHER, scatter.FEW_OUTPUTS, scatter.FEW_PIXELS, winograd.GATHER, direct.PLAIN
+    Way("gather", _always, _cost_of_gather, direct.gather),
+    Way("few outputs", lambda m: m.plain and (m.transposed or m.problem.stride == (1, 1)),
+        _cost_of_planes, scatter.scatter),
+    Way("few pixels", lambda m: m.plain and m.transposed, _cost_of_pixels, scatter.scatter_pixels),
+    Way("winograd", winograd.fits, winograd.cost, winograd.gather),
+    Way("simple", _always, lambda m: math.inf, direct.plainly),
 )  # fmt: skip
-WEIGHTS = direct.OF_X, direct.OF_G, winograd.WEIGHT
+# conv2d_weight. The windows of g are worth it where it has few channels.
+WEIGHTS = (
+    Way("windows of x", _always, lambda p: _cost_of_gather(p.forward), direct.windows_of_x),
+    Way("windows of g", lambda p: p.forward.plain and p.stride == (1, 1),
+        lambda p: _cost_of_planes(p.forward), direct.windows_of_g),
+    Way("winograd", lambda p: winograd.fits(p.forward), lambda p: winograd.cost(p.forward),
+        winograd.correlate),
+)  # fmt: skip
 
 
 def conv2d(x: Array, w: Array, bias: Array | None, problem: Problem) -> Array:

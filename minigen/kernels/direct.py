@@ -6,6 +6,7 @@ correlate  the weight gradient: windows of one image times pixels of the other
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -16,34 +17,27 @@ from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import limits, memory, simple
 from minigen.kernels.blas import in_pieces_pays, is_finite, multiply
-from minigen.kernels.phases import Phase
+from minigen.kernels.phases import Phase, margins
 from minigen.kernels.pixels import add as add_to_pixels
 from minigen.kernels.pixels import as_images, of_images
 from minigen.kernels.problem import Map, Problem
-from minigen.kernels.scatter import few_outputs, few_pixels
 from minigen.kernels.threads import over_images, scratch, single_threaded_blas, sum_over_images
-from minigen.kernels.ways import Way
-
-Axis = tuple[Phase, ...]
 
 
 class Windows:
     """Copies the windows of a few images at a time, ready for a matrix product."""
 
-    def __init__(self, image: Array, groups: int, rows: Axis, columns: Axis, outputs: int,
-                 filters: int):  # fmt: skip
-        """Of an image (N, H, W, C) and its phases, for a product with filters of so many bytes
-        and output channels."""
-        self.image, self.groups = image, groups
-        _, height, width, channels = image.shape
-        phases = (rows, columns)
-        self.pixels = len(image) * math.prod(sum(p.count for p in axis) for axis in phases)
-        self.low, size = [], []
-        for axis, length in zip(phases, (height, width), strict=True):
-            low = max(0, -min(p.reach()[0] for p in axis))
-            self.low.append(low)
-            size.append(low + max(length, 1 + max(p.reach()[1] for p in axis)))
-        self.whole = size == [height, width]  # no padding: windows may be taken from the image
+    def __init__(self, what: Map, image: Array, filters: int):
+        """Of images (N, H, W, C), to be multiplied by filters of so many bytes."""
+        self.image, self.groups, rows, columns = image, what.problem.groups, what.rows, what.columns
+        channels = image.shape[3]
+        self.pixels = len(image) * math.prod(sum(p.count for p in axis) for axis in (rows, columns))
+        reaches = [
+            (min(p.reach()[0] for p in axis), max(p.reach()[1] for p in axis))
+            for axis in (rows, columns)
+        ]
+        self.low, size = margins(reaches, image.shape[1:3])
+        self.whole = size == image.shape[1:3]  # windows may be taken from the image itself
         self.padded_shape = (*size, channels)
         per_image = max(
             a.count * b.count * len(a.taps) * len(b.taps) for a in rows for b in columns
@@ -54,12 +48,12 @@ class Windows:
         self.images = max(1, round(at_a_time / (self.per_image * image.itemsize)))
         # With fewer pixels than outputs each thread takes some of the filters and all images:
         # otherwise each of them would copy all filters.
-        self.by_filters = groups == 1 and self.pixels < outputs
+        self.by_filters = self.groups == 1 and self.pixels < what.outputs
         # Few images are cut into bands of rows, so that each thread has some.
         bands = 1 if self.by_filters else -(-backend.threads() // len(image))
         self.bands = min(bands, *(p.count for p in rows))
         # With few channels the runs that lie together in memory are rows of pixels, not channels.
-        self.planar = channels // groups <= limits.now.planar
+        self.planar = channels // self.groups <= limits.now.planar
 
     def shares(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
         """Of the work that is `bands` for each image: ranges of a few images, and which band."""
@@ -139,13 +133,13 @@ def collect(
     """y (N, *size, O): what the taps of each output pixel meet, padding or not."""
     n, rows, columns = len(x), what.rows, what.columns
     groups, per_group = w.shape[:2]
-    y = memory.empty((n, *what.size, groups * per_group), x.dtype)
+    y = memory.empty((n, *what.size, what.outputs), x.dtype)
     some = bool(rows and columns and y.size and x.size)
     if not (what.covered and some):
         y[...] = 0 if bias is None else bias
     if not some:
         return y
-    windows = Windows(x, groups, rows, columns, groups * per_group, w.nbytes)
+    windows = Windows(what, x, w.nbytes)
 
     def work(matrices: dict, y: Array, bias: Array | None, first: int, last: int) -> None:
         frame, buffer = windows.buffers(last - first)
@@ -159,14 +153,14 @@ def collect(
 
     def some_filters(_: int, first: int, last: int) -> None:
         part = slice(first, last)
-        matrices = _matrices(w[:, part], rows, columns, windows.pixels)
+        matrices = _matrices(what, w[:, part], windows.pixels)
         work(matrices, y[..., part], None if bias is None else bias[part], 0, n)
 
     cost = n * windows.per_image * len(rows) * len(columns) * per_group
     if windows.by_filters:
         over_images(some_filters, per_group, cost)
     else:
-        matrices = _matrices(w, rows, columns, windows.pixels)
+        matrices = _matrices(what, w, windows.pixels)
         some_images = lambda _, first, last: work(matrices, y, bias, first, last)
         over_images(some_images, n * windows.bands, cost)
     return y
@@ -191,43 +185,39 @@ def _product(windows: Array, filters: Array, bias: Array | None, at: Array, whol
         np.add(out, bias, out=at)
 
 
-def _matrices(w: Array, rows: Axis, columns: Axis, pixels: int) -> dict[tuple[Phase, Phase], Array]:
+def _matrices(what: Map, w: Array, pixels: int) -> dict[tuple[Phase, Phase], Array]:
     """The filters w (G, O/G, R, S, I/G) of each phase, (G, taps·taps·I/G, O/G), for so many pixels
     of the output: row by row where BLAS then takes them in pieces, otherwise copied along the axis
     whose neighbours are nearer in memory."""
     groups, per_group = w.shape[:2]
     matrices = {}
-    for a in rows:
-        for b in columns:
-            taps = w[:, :, a.of_filter(), b.of_filter()]
-            depth = math.prod(taps.shape[2:])
-            in_pieces = in_pieces_pays(pixels, depth, per_group, turned=False)
-            worth_turning = in_pieces and pixels >= limits.now.turned_from
-            if w.strides[4] < w.strides[1] and not worth_turning:
-                matrix = np.ascontiguousarray(taps).reshape(groups, per_group, depth)
-                matrix = matrix.swapaxes(1, 2)
-            else:
-                matrix = np.ascontiguousarray(taps.transpose(0, 2, 3, 4, 1))
-                matrix = matrix.reshape(groups, depth, per_group)
-            matrices[a, b] = matrix
+    for a, b in itertools.product(what.rows, what.columns):
+        taps = w[:, :, a.of_filter(), b.of_filter()]
+        depth = math.prod(taps.shape[2:])
+        in_pieces = in_pieces_pays(pixels, depth, per_group, turned=False)
+        worth_turning = in_pieces and pixels >= limits.now.turned_from
+        if w.strides[4] < w.strides[1] and not worth_turning:
+            rows = np.ascontiguousarray(taps).reshape(groups, per_group, depth)
+            matrices[a, b] = rows.swapaxes(1, 2)
+        else:
+            turned = np.ascontiguousarray(taps.transpose(0, 2, 3, 4, 1))
+            matrices[a, b] = turned.reshape(groups, depth, per_group)
     return matrices
 
 
 def correlate(
+    what: Map,
     image: Array,  # (N, H, W, C)
     other: Array,  # (N, H', W', O)
-    groups: int,
-    what: Map,
 ) -> Array:
     """(G, O/G, R, S, C/G): windows of `image` times the pixels of `other`, over all images; `what`
-    is the map from the one's size to the other's, of a single phase."""
-    n, c, o = len(image), image.shape[3] // groups, other.shape[3] // groups
-    (row,), (column,) = what.rows, what.columns
+    is a map from the one's shape to the other's, of a single phase."""
+    n, groups = len(image), what.problem.groups
+    c, o, (row,), (column,) = what.inputs // groups, what.outputs // groups, what.rows, what.columns
     shape = (groups, o, len(row.taps), len(column.taps), c)
     if not (other.size and image.size):
         return np.zeros(shape, image.dtype)
-    filters = math.prod(shape) * image.itemsize
-    windows = Windows(image, groups, what.rows, what.columns, other.shape[3], filters)
+    windows = Windows(what, image, math.prod(shape) * image.itemsize)
     # BLAS likes the second factor row by row, and is slow where the last side is short.
     wide = math.prod(shape[2:]) >= o and not (windows.planar and o > limits.now.few)
 
@@ -267,17 +257,17 @@ def correlate(
     return w
 
 
-def weight_from_windows_of_x(what: Problem, x: Array, g: Array) -> Array:
+def windows_of_x(what: Problem, x: Array, g: Array) -> Array:
     """(O, C/G, R, S) from images N, H, W, C."""
-    w = correlate(x, g, what.groups, what.forward)  # (G, O/G, R, S, C/G)
+    w = correlate(what.forward, x, g)  # (G, O/G, R, S, C/G)
     shape = (what.outputs, what.inputs // what.groups, *what.kernel)
     return np.ascontiguousarray(w.transpose(0, 1, 4, 2, 3)).reshape(shape)
 
 
-def weight_from_windows_of_g(what: Problem, x: Array, g: Array) -> Array | None:
+def windows_of_g(what: Problem, x: Array, g: Array) -> Array | None:
     """The same, or None for numbers that are not finite: margins of g, and not of x, have
     multiplied zeros."""
-    w = correlate(g, x, 1, what.transposed)  # (1, C, R, S, O), last tap first
+    w = correlate(what.transposed, g, x)  # (1, C, R, S, O), last tap first
     w = np.ascontiguousarray(w[0, :, ::-1, ::-1].transpose(3, 0, 1, 2))
     return w if is_finite(w) and is_finite(g) else None
 
@@ -288,29 +278,3 @@ def plainly(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
     kernel = simple.conv2d_input if what.transposed else simple.conv2d
     y = kernel(as_images(x), w, what.problem)
     return of_images(y if bias is None else y + bias[:, None, None])
-
-
-GATHER = Way(
-    "gather",
-    can=lambda what: True,
-    # A product with few columns takes longer, and one for which filters are copied that are
-    # larger than the images.
-    cost=lambda what: (
-        what.collected * (limits.now.narrow if few_outputs(what) or few_pixels(what) else 1)
-    ),
-    run=gather,
-)
-PLAIN = Way("simple", can=lambda what: True, cost=lambda what: math.inf, run=plainly)
-OF_X = Way(
-    "windows of x",
-    can=lambda what: True,
-    cost=lambda what: what.forward.collected * (limits.now.narrow if few_outputs(what) else 1),
-    run=weight_from_windows_of_x,
-)
-OF_G = Way(
-    "windows of g",
-    can=lambda what: what.forward.plain and what.stride == (1, 1),
-    # Worth it where g has fewer channels than x.
-    cost=lambda what: what.forward.collected * (1 if few_outputs(what) else limits.now.many_planes),
-    run=weight_from_windows_of_g,
-)

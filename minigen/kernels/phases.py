@@ -23,9 +23,8 @@ class Phase:
 
     def reach(self) -> Pair:
         """The lowest and the highest input index that is met."""
-        ends = [self.start + i * self.hop + j * self.skip
-                for i in (0, self.count - 1) for j in (0, len(self.taps) - 1)]  # fmt: skip
-        return min(ends), max(ends)
+        last = self.start + (self.count - 1) * self.hop + (len(self.taps) - 1) * self.skip
+        return self.start, last
 
     def part(self, i: int, parts: int) -> Phase:
         """The i-th of several equal shares of the outputs."""
@@ -70,3 +69,11 @@ def transposed_phases(
             count = len(range(first, out, stride))
             phases.append(Phase(first, stride, count, taps, start, 1, step * dilation // stride))
     return tuple(phases)
+
+
+def margins(reaches: list[Pair], lengths: Pair) -> tuple[Pair, Pair]:
+    """For the lowest and the highest index that is met along each axis of some length: how many
+    zeros come before it, and how long it is with all that are met."""
+    low = tuple(max(0, -lowest) for lowest, _ in reaches)
+    axes = zip(low, reaches, lengths, strict=True)
+    return low, tuple(before + max(length, last + 1) for before, (_, last), length in axes)

@@ -115,7 +115,7 @@ class Map:
         axes = zip(p.padding, p.kernel, p.dilation, strict=True)
         return tuple(range(-sign * p, sign * (k * d - p), sign * d) for p, k, d in axes)
 
-    @property
+    @functools.cached_property
     def covered(self) -> bool:
         """Whether each output meets a tap."""
         axes = zip((self.rows, self.columns), self.size, strict=True)

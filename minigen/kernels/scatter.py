@@ -14,20 +14,9 @@ import numpy as np
 from minigen.backend import Array
 from minigen.kernels import limits, memory
 from minigen.kernels.blas import is_finite
-from minigen.kernels.phases import Pair
-from minigen.kernels.problem import Map, Problem
+from minigen.kernels.phases import Pair, margins
+from minigen.kernels.problem import Map
 from minigen.kernels.threads import over_images, scratch, single_threaded_blas
-from minigen.kernels.ways import Way
-
-
-def few_outputs(what: Map | Problem) -> bool:
-    """Whether a product with a window for each row is too narrow to be worth copying windows."""
-    return what.outputs <= limits.now.few < what.inputs
-
-
-def few_pixels(what: Map) -> bool:
-    """Whether the filters of a transposed convolution, for one tap, are larger than the images."""
-    return what.transposed and what.plain and what.pixels < what.inputs
 
 
 def scatter(
@@ -116,12 +105,9 @@ def scatter_pixels(
 
 def _frame(what: Map) -> tuple[Pair, Pair]:
     """The margin before the output, and the size with margins, of all that pixels are added to."""
-    low, frame = [], []
-    axes = zip(what.size, what.source, what.problem.stride, what.offsets, strict=True)
-    for out, length, step, offsets in axes:
-        low.append(max(0, -min(offsets)))
-        frame.append(low[-1] + max(out, max(offsets) + (length - 1) * step + 1))
-    return tuple(low), tuple(frame)
+    axes = zip(what.source, what.problem.stride, what.offsets, strict=True)
+    reaches = [(min(to), max(to) + (length - 1) * step) for length, step, to in axes]
+    return margins(reaches, what.size)
 
 
 def _places(what: Map, low: Pair) -> Iterator[tuple[int, int, slice, slice]]:
@@ -134,22 +120,3 @@ def _places(what: Map, low: Pair) -> Iterator[tuple[int, int, slice, slice]]:
                 for lo, o, length, step in axes
             )
             yield r, s, rows, columns
-
-
-FEW_OUTPUTS = Way(
-    "few outputs",
-    can=lambda what: what.plain and (what.transposed or what.problem.stride == (1, 1)),
-    # Of many outputs each plane would be large.
-    cost=lambda what: (
-        min(what.collected, what.scattered) * (1 if few_outputs(what) else limits.now.many_planes)
-    ),
-    run=scatter,
-)
-FEW_PIXELS = Way(
-    "few pixels",
-    # In filters (I, O, R, S) what one pixel gives lies in a row.
-    can=lambda what: what.plain and what.transposed,
-    # Where pixels are not few, adding what they give takes as long as the product.
-    cost=lambda what: what.scattered * (1 if few_pixels(what) else limits.now.many_pixels),
-    run=scatter_pixels,
-)

@@ -236,16 +236,16 @@ def _core(
     return d_c, d_keys, d_bias, loss
 
 
-MOST = 8  # steps of one row in a batch
+MOST_STEPS = 8  # of one row in a batch, at full length
 
 
 class Damping:
     """Smaller steps for rows that a batch changes many times.
 
-    A batch adds up steps that were all computed at one point. A few steps of a row are well, but
-    where a text repeats one word a hundred times, or a small vocabulary is drawn as noise over and
-    over, the sum overshoots and training diverges. The steps of such a row are divided so that they
-    come to `MOST`, with those towards its neighbours and those away from noise divided alike.
+    A batch adds up steps that were all computed at one point. A few of them are fine. Where a text
+    repeats one word a hundred times, or a small vocabulary is drawn as noise over and over, their
+    sum overshoots and training diverges. So all steps of such a row are divided until they
+    come to `MOST_STEPS`, with those towards its neighbours and those away from noise divided alike.
     """
 
     def __init__(self, table: Array):
@@ -257,18 +257,20 @@ class Damping:
         """Take up the words (n,) of the next batch and its noise (tiles, shared)."""
         xp = namespace(words)
         self._steps[self._rows] = 0
-        # A noise word counts for every word of its tile, but weighs only its share.
+        # Every word of a tile takes a step away from each of its noise words, with the weight
+        # negative / shared: so many steps, all in all, does a noise word take.
         weights = xp.full(words.size + noise.size, 1, self._steps.dtype)
         weights[words.size :] = TILE * negative / noise.shape[1]
-        # −1 counts for the last row, a rare word's.
+        # A −1 in the text, which is no word, is counted for the table's last row: a rare word's,
+        # which a few steps more do not slow down.
         self._rows = xp.concatenate([words, noise.reshape(-1)])
         xp.add.at(self._steps, self._rows, weights)
 
     def __call__(self, rows: Array, rate: float) -> Array:
         """The learning rate for each of these rows."""
         xp = namespace(rows)
-        steps = xp.maximum(_rows_of(self._steps, rows), MOST)
-        return xp.divide(rate * MOST, steps, dtype=steps.dtype)
+        steps = xp.maximum(_rows_of(self._steps, rows), MOST_STEPS)
+        return xp.divide(rate * MOST_STEPS, steps, dtype=steps.dtype)
 
 
 def add_rows(table: Array, rows: Array, values: Array, scale: float | Array) -> None:

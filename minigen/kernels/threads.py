@@ -45,8 +45,11 @@ class _Switch(NamedTuple):
 
 
 def _openblas(library: LibController, of_a_thread: bool) -> _Switch | None:
-    """OpenBLAS's own functions, which threadpoolctl takes five times as long to call, and from 3.7
-    on calls for one thread alone. They return at once, so the interpreter lock is kept."""
+    """OpenBLAS's own functions; None if they have no name that is known here.
+
+    threadpoolctl takes five times as long to call them, and from its version 3.7 on sets the limit
+    of one thread alone. `PyDLL` keeps the interpreter lock, since they return at once.
+    """
     names = ("omp_get_max_threads", "omp_set_num_threads")
     affixes = [("", "")]
     if not of_a_thread:
@@ -233,9 +236,11 @@ class _Worker(threading.Thread):
         self.start()
 
     def keep_off(self, core: int | None) -> None:
-        """Leave that core to the one that offers a task: a thread that is woken after a rest is put
-        on the core of the one that wakes it, which goes on working there, so that on two cores both
-        took turns on one."""
+        """Leave that core to the thread that offers a task and goes on working there.
+
+        The system puts a thread that it wakes on the core of the one that woke it: on two cores
+        both took turns on one, while the other was idle.
+        """
         if core != self._off and core is not None:
             self._off = core
             with contextlib.suppress(OSError, ValueError):  # there may be no other core

@@ -37,10 +37,9 @@ from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import limits, memory
 from minigen.kernels.blas import is_finite, multiply
-from minigen.kernels.phases import Pair, Phase
+from minigen.kernels.phases import Pair, Phase, margins
 from minigen.kernels.problem import Map, Problem
 from minigen.kernels.threads import over_images, scratch, single_threaded_blas, sum_over_images
-from minigen.kernels.ways import Way
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -111,7 +110,9 @@ def cost(what: Map) -> float:
     tiles = what.problem.images * math.prod(
         sum((p.count + 1) // 2 for p in axis) for axis in (what.rows, what.columns)
     )
-    filters = y * x * inputs * what.outputs
+    filters = y * x * inputs * what.outputs  # numbers, and multiply-adds of a tile
+    # A tile has 2·y new numbers of B·d along rows and y·x along both axes, of which each is one
+    # addition; a row of A is as many, less one, as there are taps, for 2·x and then 4 numbers.
     sums = (2 * y + y * x) * inputs + (2 * x * (taps[0] - 1) + 4 * (taps[1] - 1)) * what.outputs
     sums = tiles * sums + len(what.rows) * len(what.columns) * filters
     # Threads take whole images: where there are fewer, count as if one thread took them all.
@@ -157,15 +158,12 @@ class Tiles:
         # Phases may differ by one output; then the last tile of some is half empty.
         self.count = [max((p.count + 1) // 2 for p in axis) for axis in self.strands]
         self.per_tile = math.prod(len(s) for _, s in first) * image.shape[3]
-        self.low, size = [], []
-        for axis, count, places, length in zip(
-            self.strands, self.count, self.places, image.shape[1:3], strict=True
-        ):
-            all_strands = [s for some in axis.values() for s in some]
-            low = max(0, -min(s.origin for s in all_strands))
-            last = max(s.origin + (2 * (count - 1) + places - 1) * s.hop for s in all_strands)
-            self.low.append(low)
-            size.append(low + max(length, last + 1))
+        reaches = []
+        for axis, count, places in zip(self.strands, self.count, self.places, strict=True):
+            origins = [s.origin for some in axis.values() for s in some]
+            reach = (2 * (count - 1) + places - 1) * self.hop
+            reaches.append((min(origins), max(origins) + reach))
+        self.low, size = margins(reaches, image.shape[1:3])
         # Every 2·hop-th column lies side by side: those that neighbouring tiles have at one place.
         self.residues = 2 * self.hop
         self.padded_shape = (size[0], self.residues, -(-size[1] // self.residues), image.shape[3])
@@ -371,9 +369,3 @@ def correlate(
         # (O, C, places·strands) @ (places·strands, R·S)
         w = np.matmul(total.swapaxes(1, 2), to_tiles).reshape(outputs, channels, *what.kernel)
     return w if is_finite(w) else None
-
-
-GATHER = Way("winograd", fits, cost, gather)
-WEIGHT = Way(
-    "winograd", lambda what: fits(what.forward), lambda what: cost(what.forward), correlate
-)

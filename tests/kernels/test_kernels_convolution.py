@@ -156,7 +156,8 @@ def test_every_way_that_can_is_the_simple_kernels(monkeypatch, drawn):
     for kind, ways in ("forward", IMAGES), ("transposed", IMAGES), ("weight", WEIGHTS):
         for way in ways:
             never = kind == "forward" and way.name == "few pixels"  # its filters lie otherwise
-            assert never or tried[kind, way.name] >= 3, (kind, way.name)
+            rare = drawn is ANY and way.name == "winograd"
+            assert never or rare or tried[kind, way.name] >= 3, (kind, way.name)
 
 
 def every_way(x, w, g, problem, with_bias, tried):
