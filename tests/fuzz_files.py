@@ -30,6 +30,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -256,7 +257,8 @@ def formats() -> list[Format]:
                load_checkpoint, CheckpointError, _in_zip),
         Format("config.json", "run/config.json", [json.dumps(config, indent=2).encode()],
                lambda path: Run.resume(path.parent), RunError),
-        Format("limits.json", "a.json", [limits.as_json(limits.now)], limits.read, ValueError),
+        Format("limits.json", "a.json", [json.dumps(asdict(limits.now)).encode()], limits.read,
+               ValueError),
         Format("metrics.jsonl", "run/metrics.jsonl",
                ["".join(json.dumps(line) + "\n" for line in lines).encode()],
                lambda path: Run(path.parent, {}).metrics(), RunError),

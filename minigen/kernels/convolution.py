@@ -61,8 +61,8 @@ def _always(what: Map | Problem) -> bool:
     return True
 
 
-# conv2d and conv2d_input. Of equal costs the first one is taken. One pixel gives something to
-# each tap unless a stride lies between; in filters (I, O, R, S) that stands in a row.
+# conv2d and conv2d_input; of equal costs the first one is taken. To scatter, each tap must have an
+# output for a pixel, which in `conv2d` a stride prevents. Filters (I, O, R, S) need no copy there.
 IMAGES = (
     Way("gather", _always, _cost_of_gather, direct.gather),
     Way("few outputs", lambda m: m.plain and (m.transposed or m.problem.stride == (1, 1)),

@@ -105,14 +105,13 @@ class Windows:
         return copied.reshape(flat)
 
 
-def gather(
-    what: Map,
-    x: Array,  # (N, H, W, I)
-    w: Array,  # (O, I/G, R, S), or for a transposed convolution (I, O/G, R, S)
-    bias: Array | None,
-) -> Array | None:
-    """y (N, *size, O): each output pixel collects what its taps meet. None where a transposed
-    filter that is not finite has met the margin, which is none of its pixels."""
+def gather(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
+    """x (N, H, W, I), w (O, I/G, R, S), or for a transposed convolution (I, O/G, R, S) ->
+    (N, *size, O): each output pixel collects what its taps meet.
+
+    None where a transposed filter that is not finite has met the margin, which is none of its
+    pixels.
+    """
     groups = what.problem.groups
     grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
     # (G, O/G, I/G, R, S), or (G, I/G, O/G, R, S) -> (G, O/G, R, S, I/G)
@@ -124,13 +123,9 @@ def gather(
     return y
 
 
-def collect(
-    what: Map,
-    x: Array,  # (N, H, W, I)
-    w: Array,  # (G, O/G, R, S, I/G)
-    bias: Array | None,
-) -> Array:
-    """y (N, *size, O): what the taps of each output pixel meet, padding or not."""
+def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
+    """x (N, H, W, I), w (G, O/G, R, S, I/G) -> (N, *size, O): what the taps of each output pixel
+    meet, padding or not."""
     n, rows, columns = len(x), what.rows, what.columns
     groups, per_group = w.shape[:2]
     y = memory.empty((n, *what.size, what.outputs), x.dtype)
@@ -205,13 +200,10 @@ def _matrices(what: Map, w: Array, pixels: int) -> dict[tuple[Phase, Phase], Arr
     return matrices
 
 
-def correlate(
-    what: Map,
-    image: Array,  # (N, H, W, C)
-    other: Array,  # (N, H', W', O)
-) -> Array:
-    """(G, O/G, R, S, C/G): windows of `image` times the pixels of `other`, over all images; `what`
-    is a map from the one's shape to the other's, of a single phase."""
+def correlate(what: Map, image: Array, other: Array) -> Array:
+    """(N, H, W, C), (N, H', W', O) -> (G, O/G, R, S, C/G): windows of `image` times the pixels of
+    `other`, over all images; `what` is a map from the one's shape to the other's, of a single
+    phase."""
     n, groups = len(image), what.problem.groups
     c, o, (row,), (column,) = what.inputs // groups, what.outputs // groups, what.rows, what.columns
     shape = (groups, o, len(row.taps), len(column.taps), c)

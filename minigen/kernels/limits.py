@@ -147,11 +147,6 @@ def read(file: str | os.PathLike[str]) -> dict[str, float]:
     return found
 
 
-def as_json(limits: Limits) -> bytes:
-    """What `read` reads."""
-    return json.dumps(asdict(limits), indent=2).encode() + b"\n"
-
-
 if __name__ == "__main__":
     from minigen.kernels.measure import main
 

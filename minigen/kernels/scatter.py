@@ -19,14 +19,13 @@ from minigen.kernels.problem import Map
 from minigen.kernels.threads import over_images, scratch, single_threaded_blas
 
 
-def scatter(
-    what: Map,
-    x: Array,  # (N, H, W, I)
-    w: Array,  # (O, I, R, S), or for a transposed convolution (I, O, R, S)
-    bias: Array | None,
-) -> Array | None:
-    """y (N, *size, O): input pixel p adds its product with tap r to p·stride + offsets[r]. None
-    for filters of `conv2d` that are not finite: what they would make of the margin is left out."""
+def scatter(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
+    """x (N, H, W, I), w (O, I, R, S), or for a transposed convolution (I, O, R, S) ->
+    (N, *size, O): input pixel p adds its product with tap r to p·stride + offsets[r].
+
+    None for filters of `conv2d` that are not finite: what they would make of the margin is left
+    out.
+    """
     margin = not what.transposed and any(what.problem.padding)
     if margin and not is_finite(np.ascontiguousarray(w)):
         return None
@@ -59,14 +58,10 @@ def scatter(
     return y
 
 
-def scatter_pixels(
-    what: Map,
-    x: Array,  # (N, H, W, I)
-    w: Array,  # (I, O, R, S)
-    bias: Array | None,
-) -> Array:
-    """y (N, *size, O), as `scatter`, of few pixels to many channels: the filters, which are larger
-    than the images, are taken as they are, and threads share them out."""
+def scatter_pixels(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
+    """x (N, H, W, I), w (I, O, R, S) -> (N, *size, O), as `scatter`, of few pixels to many
+    channels: the filters, which are larger than the images, are taken as they are, and threads
+    share them out."""
     n, height, width, channels = x.shape
     outputs, taps = w.shape[1], w.shape[2:]
     y = memory.empty((n, *what.size, outputs), x.dtype)

@@ -269,13 +269,9 @@ def transformed_filters(what: Map, w: Array) -> Array:
     return filters.reshape(len(w), len(phases), places, -1).transpose(1, 2, 3, 0)
 
 
-def gather(
-    what: Map,
-    x: Array,  # (N, H, W, I)
-    w: Array,  # (O, I, R, S), or for a transposed convolution (I, O, R, S)
-    bias: Array | None,
-) -> Array | None:
-    """y (N, *size, O), or None where not all of it is finite."""
+def gather(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
+    """x (N, H, W, I), w (O, I, R, S), or for a transposed convolution (I, O, R, S) ->
+    (N, *size, O), or None where not all of it is finite."""
     n, outputs = x.shape[0], what.outputs
     y = memory.empty((n, *what.size, outputs), x.dtype)
     filters = transformed_filters(what, w)
@@ -338,12 +334,9 @@ def _spread(g: Array, schemes: Sequence[Scheme]) -> Array:
     return spread.reshape(len(y.b) * len(x.b), -1, outputs)
 
 
-def correlate(
-    what: Problem,
-    image: Array,  # (N, H, W, C)
-    other: Array,  # (N, H', W', O)
-) -> Array | None:
-    """(O, C, R, S), or None where not all of it is finite."""
+def correlate(what: Problem, image: Array, other: Array) -> Array | None:
+    """(N, H, W, C), (N, H', W', O) -> (O, C, R, S), or None where not all of it is finite: the
+    mirror image of `gather`, of which each step is linear in the filters."""
     n, channels, outputs = len(image), what.inputs, what.outputs
     (row,), (column,) = what.forward.rows, what.forward.columns
     to_tiles = _to_tiles(row, column, what.kernel, image.dtype)  # (places·strands, R·S)

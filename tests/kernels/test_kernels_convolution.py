@@ -42,17 +42,21 @@ def problems(draw):
 
 @st.composite
 def problems_of(draw, channels, sizes):
-    """Filters of two or three taps, or of four or six with stride 2."""
+    """Filters of two or three taps, or with stride 2 of four or six, or of two or three that are
+    as far apart as the windows: then every second output of the transposed map meets none."""
     number = lambda low, high: draw(st.integers(low, high))
     stride = number(1, 2)
-    taps = [stride * number(2, 3) for _ in "yx"]
+    dilation = stride if number(0, 3) == 0 else 1
+    taps = [stride // dilation * number(2, 3) for _ in "yx"]
     padding = [number(0, t - 1) for t in taps]
     size = [number(*sizes) for _ in "yx"]
-    sides = [(n - 1) * stride + t - 2 * p for n, t, p in zip(size, taps, padding, strict=True)]
+    sides = [(n - 1) * stride + dilation * (t - 1) + 1 - 2 * p
+             for n, t, p in zip(size, taps, padding, strict=True)]  # fmt: skip
     n, c, o = number(1, 4), number(*channels), number(*channels)
     rng = np.random.default_rng(number(0, 2**32 - 1))
     image, weight = (n, c, *(max(1, s) for s in sides)), (o, c, *taps)
-    return arrays_of(rng, image, weight, ((stride, stride), tuple(padding), (1, 1), 1))
+    how = (stride, stride), tuple(padding), (dilation, dilation), 1
+    return arrays_of(rng, image, weight, how)
 
 
 def arrays_of(rng, image, weight, how, dtype=float):
