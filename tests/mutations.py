@@ -555,8 +555,8 @@ the last chunk of images is the whole weight gradient | kernels_convolution
 -                 total += share
 +                 total = share
 the margin multiplies a filter that is not finite | kernels_convolution
-- not (is_finite(min(y, w, key=np.size)) or is_finite(w)):
-+ False:
+- y if is_finite(min(y, w, key=np.size)) or is_finite(w) else None
++ y
 # kernels/cuda/geometry.cuh
 a transposed convolution counts its taps upward | cuda_convolution
 -           tap, -a.tap_step, (tap + a.tap_step) / a.tap_step,

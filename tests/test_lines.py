@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 270,
     "tape operation tensor differentiation": 500,
     "engine": 520,
-    "kernels": 2400,
+    "kernels": 2410,
     "functional": 2600,
     "nn": 1410,
     "optim": 730,

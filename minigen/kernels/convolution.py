@@ -47,7 +47,7 @@ def _cost_of_gather(what: Map) -> float:
 
 
 def _cost_of_planes(what: Map) -> float:
-    """Of many outputs each plane would be large."""
+    """Of many outputs each plane would be large. Products that meet no output are not counted."""
     least = min(what.collected, what.scattered)
     return least * (1 if _few_outputs(what) else limits.now.many_planes)
 

@@ -117,9 +117,9 @@ def gather(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     # (G, O/G, I/G, R, S), or (G, I/G, O/G, R, S) -> (G, O/G, R, S, I/G)
     order = (0, 2, 3, 4, 1) if what.transposed else (0, 1, 3, 4, 2)
     y = collect(what, x, grouped.transpose(order), bias)
-    w = np.ascontiguousarray(w) if what.transposed else w
-    if what.transposed and not (is_finite(min(y, w, key=np.size)) or is_finite(w)):
-        return None
+    if what.transposed:
+        w = np.ascontiguousarray(w)
+        return y if is_finite(min(y, w, key=np.size)) or is_finite(w) else None
     return y
 
 

@@ -18,9 +18,8 @@ import numpy as np
 from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import elementwise, limits, memory, pixels, random, threads, winograd
-from minigen.kernels.convolution import conv2d, conv2d_input
+from minigen.kernels.convolution import IMAGES
 from minigen.kernels.problem import Problem
-from minigen.kernels.ways import preferred
 
 Work = Callable[[], Any]
 SECONDS = 0.05  # for which each thing is repeated
@@ -55,18 +54,13 @@ def of_layer(inputs: int, outputs: int) -> Problem:
     return Problem.of((16, inputs, *size), weight, size, (1, 1), (1, 1), (1, 1), 1)
 
 
-def layer(way: str, inputs: int, outputs: int, transposed: bool = False) -> Work:
-    """A 3×3 convolution of 16 images, computed in this way."""
-    problem, w = of_layer(inputs, outputs), ones(outputs, inputs, 3, 3)
-    x, g = (pixels.as_images(ones(16, 28, 28, channels)) for channels in (inputs, outputs))
-
-    def work() -> Array:
-        with preferred(way):
-            return (conv2d_input if transposed else conv2d)(
-                g if transposed else x, w, None, problem
-            )
-
-    return work
+def layer(name: str, inputs: int, outputs: int, transposed: bool = False) -> Work:
+    """A 3×3 convolution of 16 images, computed in the way of this name."""
+    problem, way = of_layer(inputs, outputs), next(way for way in IMAGES if way.name == name)
+    what = problem.transposed if transposed else problem.forward
+    return functools.partial(
+        way.run, what, ones(16, 28, 28, what.inputs), ones(outputs, inputs, 3, 3), None
+    )
 
 
 def fastest(name: str, exponents: Iterable[int], work: Work) -> int:

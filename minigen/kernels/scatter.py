@@ -33,8 +33,7 @@ def scatter(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     by_tap = w.transpose((2, 3, 1, 0) if what.transposed else (2, 3, 0, 1))  # (R, S, O, I)
     w2 = np.ascontiguousarray(by_tap).reshape(taps_y * taps_x * outputs, channels)
     y = memory.empty((n, *what.size, outputs), x.dtype)
-    low, frame = _frame(what)
-    top, left = (slice(lo, lo + length) for lo, length in zip(low, what.size, strict=True))
+    low, frame, (top, left) = _frame(what)
 
     # Small images go several at a time: a call of NumPy's costs more than adding a small plane.
     together = max(1, limits.now.products_at_a_time // (len(w2) * height * width * x.itemsize))
@@ -65,8 +64,7 @@ def scatter_pixels(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
     n, height, width, channels = x.shape
     outputs, taps = w.shape[1], w.shape[2:]
     y = memory.empty((n, *what.size, outputs), x.dtype)
-    low, frame = _frame(what)
-    top, left = (slice(lo, lo + length) for lo, length in zip(low, what.size, strict=True))
+    low, frame, (top, left) = _frame(what)
     pixels = x.reshape(n * height * width, channels)
 
     @single_threaded_blas()
@@ -98,11 +96,13 @@ def scatter_pixels(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
     return y
 
 
-def _frame(what: Map) -> tuple[Pair, Pair]:
-    """The margin before the output, and the size with margins, of all that pixels are added to."""
+def _frame(what: Map) -> tuple[Pair, Pair, list[slice]]:
+    """The margin before the output, and the size with margins, of all that pixels are added to;
+    where in it the output is."""
     axes = zip(what.source, what.problem.stride, what.offsets, strict=True)
     reaches = [(min(to), max(to) + (length - 1) * step) for length, step, to in axes]
-    return margins(reaches, what.size)
+    low, frame = margins(reaches, what.size)
+    return low, frame, [slice(a, a + n) for a, n in zip(low, what.size, strict=True)]
 
 
 def _places(what: Map, low: Pair) -> Iterator[tuple[int, int, slice, slice]]:

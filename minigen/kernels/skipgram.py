@@ -134,12 +134,7 @@ def skipgram(
     keys = xp.concatenate([halo, noise], axis=1)
     d_c, d_keys, d_bias, loss = _core(c, keys, noise.shape[1], w_out, bias, weights, with_loss)
     pairs = weights[:, :, : halo.shape[1]].sum() if with_loss else None
-    dim = w_in.shape[1]
-    return Result(
-        Rows(words.reshape(-1), d_c.reshape(-1, dim)),
-        Rows(keys.reshape(-1), d_keys.reshape(-1, dim)),
-        d_bias, loss, pairs,
-    )  # fmt: skip
+    return Result(_flat(words, d_c), _flat(keys, d_keys), d_bias, loss, pairs)
 
 
 @single_threaded_blas()
@@ -175,12 +170,12 @@ def cbow(
     pairs = None
     if with_loss:
         pairs = xp.broadcast_to(weights, (*c.shape[:2], weights.shape[-1]))[:, :, :TILE].sum()
-    dim = w_in.shape[1]
-    return Result(
-        Rows(halo.reshape(-1), d_context.reshape(-1, dim)),
-        Rows(keys.reshape(-1), d_keys.reshape(-1, dim)),
-        d_bias, loss, pairs,
-    )  # fmt: skip
+    return Result(_flat(halo, d_context), _flat(keys, d_keys), d_bias, loss, pairs)
+
+
+def _flat(rows: Array, values: Array) -> Rows:
+    """Those of all tiles, one after the other."""
+    return Rows(rows.reshape(-1), values.reshape(-1, values.shape[-1]))
 
 
 def _rows_of(table: Array, rows: Array) -> Array:

@@ -40,15 +40,16 @@ class Way(NamedTuple):
     run: Callable[..., Array | None]
 
 
+Ways = tuple[Way, ...]
+
+
 @functools.lru_cache(maxsize=4096)
-def by_cost(
-    ways: tuple[Way, ...], what: Map | Problem, threads: int, now: Limits
-) -> tuple[Way, ...]:
+def by_cost(ways: Ways, what: Map | Problem, threads: int, now: Limits) -> Ways:
     """The ways that can, the cheapest first; of equals the first one."""
     return tuple(sorted((w for w in ways if w.can(what)), key=lambda way: way.cost(what)))
 
 
-def cheapest(ways: tuple[Way, ...], what: Map | Problem, *arrays: Array | None) -> Array:
+def cheapest(ways: Ways, what: Map | Problem, *arrays: Array | None) -> Array:
     """The result of the cheapest way that takes these arrays."""
     order = by_cost(ways, what, backend.threads(), limits.now)
     if _preferred:

@@ -151,14 +151,12 @@ def mix(x: Array, axis: int, by: Mixture) -> Array:
     lead, width = math.prod(before), math.prod(after)
     pixels, y = pixels.reshape(lead, length, width), xp.empty((lead, count, width), x.dtype)
     # NumPy's inner loop goes along the last axis, and wants it long: each weight once a number.
-    terms = [
-        (
-            rows if isinstance(rows, slice) else xp.asarray(rows),
-            xp.asarray(columns),
-            None if weights is None else xp.asarray(np.repeat(weights, width), x.dtype),
-        )
-        for rows, columns, weights in by.passes
-    ]
+    terms = []
+    for rows, columns, weights in by.passes:
+        rows = rows if isinstance(rows, slice) else xp.asarray(rows)
+        if weights is not None:
+            weights = xp.asarray(np.repeat(weights, width), x.dtype)
+        terms.append((rows, xp.asarray(columns), weights))
 
     def some(first: int, last: int) -> None:
         x, out = pixels[first:last], y[first:last]
