@@ -41,3 +41,13 @@ def test_each_room_keeps_to_its_budget():
         files = [f for f in files if f.exists()] or [*(PACKAGE / names).rglob("*.py")]
         used = {f.name: code_lines(f) for f in files}
         assert sum(used.values()) <= budget, (names, used)
+
+
+def test_the_cuda_source_keeps_to_its_budget():
+    lines = [
+        line
+        for path in (PACKAGE / "kernels/cuda").glob("*.cu*")
+        for line in path.read_text("utf-8").splitlines()
+        if line.partition("//")[0].strip()
+    ]
+    assert 0 < len(lines) <= 735

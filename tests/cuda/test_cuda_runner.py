@@ -223,7 +223,7 @@ MISTAKES = [
     ),
     *mistakes(
         repeated, optim.FILE, "sum_rows<float>",
-        ("past the last place", "low < n && places[low]", "places[low]", OUT),
+        ("past the last slot", "low < n && slots[low]", "slots[low]", OUT),
     ),
 ]  # fmt: skip
 

@@ -53,23 +53,23 @@ __global__ void adam_rows(T* __restrict__ table, T* __restrict__ m, T* __restric
   table[at] -= rate * (mean / (sqrt(square) + eps));
 }
 
-// Rows named several times, added up: sums[u] = Σ values[order[i]] over i with places[i] = u, in
-// order of i, so that the same bits come out every time. places is ascending.
+// Rows named several times, added up: sums[u] = Σ values[order[i]] over i with slots[i] = u, in
+// order of i, so that the same bits come out every time. slots is ascending.
 template <class T>
 __global__ void sum_rows(const T* __restrict__ values,          // (n, dim)
-                         const long long* __restrict__ places,  // (n), ascending
+                         const long long* __restrict__ slots,   // (n), ascending
                          const long long* __restrict__ order,   // (n)
                          T* __restrict__ sums, long long size, long long n, int dim) {
   const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= size) return;
-  const long long place = i / dim;
-  long long low = 0, high = n;               // the first i with places[i] ≥ place, by bisection
+  const long long slot = i / dim;
+  long long low = 0, high = n;               // the first i with slots[i] ≥ slot, by bisection
   while (low < high) {
     const long long middle = (low + high) / 2;
-    if (places[middle] < place) low = middle + 1;
+    if (slots[middle] < slot) low = middle + 1;
     else high = middle;
   }
   T sum = 0;
-  for (; low < n && places[low] == place; low++) sum += values[order[low] * dim + i % dim];
+  for (; low < n && slots[low] == slot; low++) sum += values[order[low] * dim + i % dim];
   sums[i] = sum;
 }

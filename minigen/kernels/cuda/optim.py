@@ -90,17 +90,17 @@ def adam_rows(
         _run("adam_rows", table, ceil_div(values.size, THREADS), table, m, v, *args)
 
 
-def sum_rows(values: Array, places: Array, count: int) -> Array:
-    """(count, dim): row u is the sum of those values (n, dim) whose place (n,), int64, is u. The
+def sum_rows(values: Array, slots: Array, count: int) -> Array:
+    """(count, dim): row u is the sum of those values (n, dim) whose slot (n,), int64, is u. The
     same bits every time, which adding by atomics would not give."""
     xp = namespace(values)
     sums = xp.empty((count, *values.shape[1:]), values.dtype)
     if sums.size:
-        order = xp.argsort(places)
-        args = (contiguous(values), contiguous(places[order]), order, sums)
+        order = xp.argsort(slots)
+        args = (contiguous(values), contiguous(slots[order]), order, sums)
         size, dim = _sizes(sums)
         blocks = ceil_div(sums.size, THREADS)
-        _run("sum_rows", values, blocks, *args, size, np.int64(len(places)), dim)
+        _run("sum_rows", values, blocks, *args, size, np.int64(len(slots)), dim)
     return sums
 
 
