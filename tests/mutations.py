@@ -421,7 +421,7 @@ the mirror shows the last pixel twice | functional_values
 a circle goes through what was cropped | functional_values
 - first, last = max(-b, 0), n - max(-a, 0)
 + first, last = 0, n
-windows that lie side by side overlap | max_pool2d, functional_values
+windows that lie side by side overlap | functional_values
 -     steps = kernel_size if stride in (None, ()) else stride
 +     steps = 1 if stride in (None, ()) else stride
 the last window begins in the padding | functional_values

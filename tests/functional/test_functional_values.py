@@ -333,6 +333,16 @@ def test_argmax_and_argmin(x, dim, keepdim):
             assert y.dtype == np.int64
 
 
+def test_windows_lie_side_by_side_and_none_begins_in_the_margin_on_the_right():
+    x = Tensor(np.arange(1.0, 26.0).reshape(1, 1, 5, 5))
+    assert minigen.max_pool2d(x, 2).numpy().tolist() == [[[[7, 9], [17, 19]]]]
+    assert minigen.avg_pool2d(x, (2, 5)).numpy().tolist() == [[[[5.5], [15.5]]]]
+    rounded_up = minigen.max_pool2d(x, 2, ceil_mode=True)
+    assert rounded_up.numpy().tolist() == [[[[7, 9, 10], [17, 19, 20], [22, 24, 25]]]]
+    for pool in (minigen.max_pool2d, minigen.avg_pool2d):
+        assert pool(x[..., :3, :3], 2, padding=1, ceil_mode=True).shape == (1, 1, 2, 2)
+
+
 @needs_torch
 @given(pooled(), st.booleans())
 def test_the_places_of_max_pool2d(call, whole):
