@@ -39,6 +39,7 @@ from minigen.display import Bar
 from minigen.models.autoencoder import DiagonalGaussian
 from minigen.models.features import Judge, feature_classifier, read
 from minigen.models.vae import evaluate as evaluate_vae
+from minigen.training.adversarial import is_told
 from minigen.training.common import holds_nan, short, write_json
 from minigen.training.flags import device, path, whole
 from minigen.training.run import CHECKPOINT
@@ -192,8 +193,7 @@ def images_of(kind: Any) -> Score:
         restore(average, state, "average", scores)
         average.copy_to()
 
-        told = getattr(args, "conditional", False) or getattr(args, "auxiliary", False)
-        classes = range(len(train.classes)) if told else ()
+        classes = range(len(train.classes)) if is_told(args) else ()
         noise, labels = training.fixed_noise(model, args.seed + 2, count, classes)
         low = kind.black(args) if hasattr(kind, "black") else -1.0
 

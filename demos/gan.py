@@ -2,7 +2,8 @@
 
 By default convolutions and dense layers with batch norm, as in InfoGAN (Chen et al. 2016), with its
 learning rates; or the multilayer perceptrons of the first paper (Goodfellow et al. 2014) with
---network mlp. With --conditional the class is given to both networks (Mirza and Osindero 2014),
+--network mlp. What the two minimise is any loss of the table in minigen/models/gan.py, by
+--objective. With --conditional the class is given to both networks (Mirza and Osindero 2014),
 with --auxiliary to the generator alone, and the discriminator has to tell it (Odena et al. 2017);
 each row of the pictures is then one class, or only those of --classes are drawn. Subfolders of your
 own folder are its classes. Everything goes to a run folder, as in demos/dcgan.py.

@@ -113,7 +113,7 @@ def feature_classifier(train: Images, device: str = "cpu") -> Judge:
     tested = Tensor(rest, device=device), Tensor(labels[held_out][:5000], device=device)
     told = "quarter turns" if len(train.classes) < 2 else f"the {classes} classes"
     chance = float(np.bincount(labels).max() / len(labels))
-    share = evaluate(model.eval(), *tested)
+    share = evaluate(model, *tested)
     judge = Judge(model, f"{told} of {train.name}", share, chance, len(rest))
     if binom.sf(round(share * len(rest)) - 1, len(rest), chance) > 0.05:
         raise DataError(f"features measure nothing here, for they are those of {judge}")

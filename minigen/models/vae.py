@@ -12,8 +12,9 @@ an image, q(z|x) = N(μ(x), σ²(x)). How far the guess is from the truth says w
 where the last bound takes k latents for an image, is the ELBO for k = 1, and never falls as k grows
 (IWAE: Burda et al. 2016, arXiv:1509.00519, theorem 1). It tends to log p(x): the weights in [ ]
 have the mean p(x), so that the mean of k of them is p(x)·(1 + δ) with δ of mean 0 and variance
-Var(w) / (k·p(x)²), and of E log(1 + δ) ≈ E δ − ½·E δ² the bound falls short by half of that. What
-is lost on the way is the encoder's gradient: the better the bound, the less it depends on q.
+Var(w) / (k·p(x)²), where that is finite, and by E log(1 + δ) ≈ E δ − ½·E δ² the bound falls short
+by half of it. What is lost on the way is the encoder's gradient, for the better the bound, the less
+it depends on q (Rainforth et al. 2018, arXiv:1802.04537).
 
 A squared error with a weight λ on the KL is a Gaussian likelihood N(x; g(z), σ²·I) in disguise:
 −log p(x|z) = ‖x − g(z)‖² / (2σ²) + a constant, and 2σ² times −ELBO is ‖x − g(z)‖² + 2σ²·KL + a
