@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import sys
 import warnings
@@ -93,7 +92,7 @@ class Limits:
         for name, value in asdict(self).items():
             whole = type(getattr(Limits, name)) is int
             good = type(value) is int or (not whole and type(value) is float)
-            if not (good and math.isfinite(value) and value >= whole):
+            if not (good and whole <= value < (2**63 if whole else 1e300)):  # nor is NaN
                 wanted = "a whole number above 0" if whole else "a number, 0 or more"
                 raise ValueError(f"limits: {name} should be {wanted}, got {value!r:.60}")
 

@@ -50,6 +50,8 @@ def of_a_process(file):
         ('{"piece": true}', "piece should be a whole number above 0, got True"),
         ('{"alone": -1}', "alone should be a number, 0 or more, got -1"),
         ('{"alone": NaN}', "alone should be a number, 0 or more, got nan"),
+        ('{"piece": 1' + "0" * 400 + "}", "piece should be a whole number above 0, got 1000"),
+        ('{"alone": 1e999}', "alone should be a number, 0 or more, got inf"),
         ('{"alone": "4"}', "alone should be a number, 0 or more, got '4'"),
         ('{"peace": 1}', "there is none called 'peace'"),
         ("[1]", "expected a JSON object"),
