@@ -30,6 +30,9 @@ def test_config_comes_back_and_the_folders_on_the_way_are_made(tmp_path):
     run = Run.create(folder, {"lr": 2e-4, "betas": (0.5, 0.999), "name": "é", "clip": None})
     assert run.config == {"lr": 2e-4, "betas": [0.5, 0.999], "name": "é", "clip": None}
     assert Run.resume(folder).config == run.config
+    before = (folder / "config.json").stat().st_ino
+    run.write_config()
+    assert (folder / "config.json").stat().st_ino == before  # equal, so it is left as it is
     assert sorted(os.listdir(folder)) == [".lock", "config.json", "limits.json"]
     assert run.path("samples", "1.png") == folder / "samples" / "1.png"
     assert (folder / "samples").is_dir()
