@@ -30,6 +30,13 @@ class Seam:
 
 
 @Seam
+def sharers(tensor: Any) -> tuple[int, bool]:
+    """How many other tensors, made of this one or the other way round, are alive in its memory, and
+    whether arrays outside may lie there. Without the engine nobody knows."""
+    return 0, False
+
+
+@Seam
 def observed(what: Any, f: Callable, /, *args: Any, **options: Any) -> Any:
     """`f(*args, **options)`, the value of an operation or the step of an optimiser: `what`."""
     return f(*args, **options)

@@ -37,7 +37,7 @@ class Tensor(Protocols):
     know that two memory maps show one file.
     """
 
-    __slots__ = ("_array", "_node", "_version", "_grad", "__weakref__")
+    __slots__ = ("_array", "_node", "_version", "_grad", "_base", "__weakref__")
     __array_ufunc__ = None  # NumPy then leaves `array + tensor` to the tensor
     __hash__ = object.__hash__  # `==` compares elements, yet a tensor can be a key
 

@@ -174,7 +174,7 @@ a kept output is a constant in the second derivative, in the engine | exp, softm
 +                 x._node = None if name == "y" else node.inputs[op.inputs.index(name)]
 # engine/written.py
 a view does not share the count of changes | tensor
--         f"        _y._version = {name}._version or _cell_of({name})",
+-         f"        _y._version = {name}._version or _version_of({name})",
 +         "        pass",
 dtypes that differ are not brought together | engine_written
 -     if others:
@@ -319,9 +319,9 @@ integers are rounded down, not to 0 | functional_values
 # functional/activation.py
 integers leave hardtanh as floats | functional_values
 -     if input.dtype.kind in "iu":
--         return clamp(
+-         y = clamp(
 +     if False:
-+         return clamp(
++         y = clamp(
 softmax forgets the dtype | functional_values
 -     input = converted(input, dtype)
 -     require_floating("softmax", input)
@@ -429,8 +429,32 @@ the last window begins in the padding | functional_values
 +         if False:
 # functional/inplace.py
 options in place are forgotten | functional_values
--         if options:
-+         if False:
+-         if ufunc is None or options or _recorded(self, *args):
++         if ufunc is None or _recorded(self, *args):
+a leaf that requires a gradient is changed in place | functional_inplace
+-     if any(t.is_leaf and t.requires_grad for t in chain):
++     if any(t.is_leaf and t.requires_grad for t in chain[1:]):
+what could not follow a change is not asked for | functional_inplace
+-     if others >= len(chain):
++     if False:
+the whole does not change with its part | functional_inplace
+-         chain.append(whole)
+-         keys.append(taken[1])
++         break
+an array outside does not change with its tensor | functional_inplace
+-     if outside:
++     if False:
+a part is written again into its whole | functional_inplace
+-         and value._version is self._version is not None
++         and False
+# functional/moves.py
+of a place named twice every value has a gradient | functional_inplace
+-     return xp.where(last[views][copies] == order, picked, xp.zeros((), input.dtype))
++     return picked
+# engine/versions.py
+tensors in one memory are told apart | functional_inplace
+-         t._version = version_of(other)
++         t._version = [version_of(other)[0]]
 # backend.py
 a half of a number below 1 is rounded up to 1 | functional_values
 - numbers = (np.floor(numbers * 2048) / 2048).astype(dtype)
@@ -500,9 +524,9 @@ the padding row learns | functional_values
 + real = rows == rows
 # functional/inplace.py
 x[i] = y is not counted as a change | tensor
--     array[copies or ...] = _raw("setitem", value, array.dtype)
+-     array[copies or ...] = _raw(name, value, array.dtype)
 -     increment_version(self)
-+     array[copies or ...] = _raw("setitem", value, array.dtype)
++     array[copies or ...] = _raw(name, value, array.dtype)
 what an integer cannot hold is told in terms of casts | functional_errors
 -             raise TypeError(f"{name}: {array.dtype} cannot hold the result") from error
 +             raise

@@ -361,6 +361,15 @@ def added_at(draw):
 
 
 @call
+def put(draw):
+    shape = draw(shapes(1))
+    dim, count = a_dim(draw, len(shape)), whole(draw, 1, 4)
+    key = (*(slice(None),) * (dim % len(shape)), ints(draw, (count,), shape[dim]).tolist())
+    values = draw(arrays(np.zeros(shape)[key].shape))
+    return draw(arrays(shape)), key, values, {}
+
+
+@call
 def products(draw):
     n, k, m = (whole(draw, 1, 3) for _ in range(3))
     a, b = draw(broadcastable(2, max_dims=2))
@@ -746,6 +755,7 @@ OPERATIONS = [
     Entry("take_along_dim", gathered(True)),
     Entry("index_select", selected()),
     Entry("index_add", added_at()),
+    Entry("index_put", put(), torch=False),
     # Products
     Entry("matmul", products()),
     Entry("bmm", batched_products()),

@@ -302,22 +302,15 @@ def test_what_no_pullback_needs_may_change():
 
 
 @pytest.mark.parametrize("change", sorted(CHANGES.keys() - {"optimiser"}))
-def test_writing_in_place_is_refused_where_a_gradient_is_required(change):
+def test_a_leaf_that_requires_a_gradient_is_changed_without_recording_alone(change):
     x = six().requires_grad_()
-    for tensor in (x, x + 1):
-        before = tensor.array.copy()
-        with pytest.raises(RuntimeError, match=r"not recorded.*no_grad"):
-            CHANGES[change](tensor)
-        np.testing.assert_array_equal(tensor.array, before)
+    before = x.array.copy()
+    with pytest.raises(RuntimeError, match=r"a leaf.*no_grad"):
+        CHANGES[change](x)
+    np.testing.assert_array_equal(x.array, before)
     with no_grad():
         CHANGES[change](x)
-    assert x.is_leaf and x.requires_grad and (x.array != before - 1).any()
-
-
-@pytest.mark.parametrize("name", ["add_", "sub_", "mul_", "div_", "copy_"])
-def test_nor_may_what_is_written_require_one(name):
-    with pytest.raises(RuntimeError, match=f"{name}: .*not recorded"):
-        getattr(six(), name)(six().requires_grad_())
+    assert x.is_leaf and x.requires_grad and (x.array != before).any()
 
 
 def test_in_place_results():

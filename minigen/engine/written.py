@@ -18,7 +18,7 @@ import numpy as np
 
 from minigen.backend import FLOAT16, FLOAT32, FLOAT64, cuda_in_use, is_array
 from minigen.engine.calls import onlookers, told
-from minigen.engine.versions import cell_of, share_count
+from minigen.engine.versions import share_count, version_of
 from minigen.operands import explained
 from minigen.operation import Operation, callable_of, save
 from minigen.tape import Node, mode
@@ -28,7 +28,7 @@ from minigen.tensor import Tensor, as_result, wrap
 SHARED = {
     "_Tensor": Tensor, "_Node": Node, "_mode": mode.get, "_new": Tensor.__new__,
     "_ndarray": np.ndarray, "_generic": np.generic, "_is_array": is_array,
-    "_as_result": as_result, "_cell_of": cell_of,
+    "_as_result": as_result, "_version_of": version_of,
     "_FLOAT16": FLOAT16, "_FLOAT32": FLOAT32, "_FLOAT64": FLOAT64,
     "_share_count": share_count, "_save": save, "_explained": explained, "_told": told,
     "_onlookers": onlookers, "_cuda_in_use": cuda_in_use,
@@ -179,7 +179,7 @@ def _viewing(name: str) -> list[str]:
     return [
         "    _base = _result.base",
         "    if _result is _a0 or (_base is not None and (_base is _a0 or _base is _a0.base)):",
-        f"        _y._version = {name}._version or _cell_of({name})",
+        f"        _y._version = {name}._version or _version_of({name})",
         "    else:",
         f"        _share_count(_y, {name})",
     ]
@@ -205,7 +205,7 @@ def _keeping(op: Operation, name: str, x: str, array: str, recorded: list[int]) 
     if not users:
         return []
     lines = [
-        f"_c = {x}._version or _cell_of({x})",
+        f"_c = ({x}._version or _version_of({x}))[0]",
         f"_kept[{name!r}] = {array}, True, _c, _c[0]",
     ]
     tensor_for_sure = x == "_y" or (len(recorded) == 1 and op.inputs[recorded[0]] == name)

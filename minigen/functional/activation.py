@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import FLOAT32, Array
-from minigen.functional.arguments import axis, refuse, require_floating
+from minigen.functional.arguments import axis, require_floating
+from minigen.functional.inplace import assign
 from minigen.functional.pointwise import clamp, converted, erf, exp, sigmoid, tanh, where
 from minigen.halves import in_float32
 from minigen.kernels import elementwise
@@ -116,9 +117,8 @@ def _softplus(input: Array, *, beta: float, threshold: float) -> Array:
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(0, input). Shape: that of the input. The derivative at 0 is 0, as in PyTorch."""
-    if inplace:
-        refuse("relu", inplace=inplace)
-    return _relu(input)
+    y = _relu(input)
+    return assign("relu", input, y) if inplace else y
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
@@ -126,11 +126,11 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
     Shape: that of the input. The derivative at 0 is negative_slope, as in PyTorch.
     """
-    if inplace:
-        refuse("leaky_relu", inplace=inplace)
     if negative_slope < 0:
-        return where(input > 0, input, input * negative_slope)
-    return _leaky_relu(input, slope=float(negative_slope))
+        y = where(input > 0, input, input * negative_slope)
+    else:
+        y = _leaky_relu(input, slope=float(negative_slope))
+    return assign("leaky_relu", input, y) if inplace else y
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -143,21 +143,25 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else α·(e^input − 1) (Clevert et al. 2016)."""
-    refuse("elu", inplace=inplace)
-    return _elu(input, alpha=float(alpha))
+    y = _elu(input, alpha=float(alpha))
+    return assign("elu", input, y) if inplace else y
 
 
 @in_float32
+def _selu(input: Tensor) -> Tensor:
+    return _elu(input, alpha=1.6732632423543772) * 1.0507009873554805
+
+
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """λ·elu(input, α), which keeps mean 0 and variance 1 through layers (Klambauer et al. 2017)."""
-    refuse("selu", inplace=inplace)
-    return _elu(input, alpha=1.6732632423543772) * 1.0507009873554805
+    y = _selu(input)
+    return assign("selu", input, y) if inplace else y
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input·σ(input), also called swish (Elfwing et al. 2018)."""
-    refuse("silu", inplace=inplace)
-    return _silu(input)
+    y = _silu(input)
+    return assign("silu", input, y) if inplace else y
 
 
 @in_float32
@@ -185,12 +189,13 @@ def hardtanh(
     Raises:
         ValueError: the bounds are the wrong way round.
     """
-    refuse("hardtanh", inplace=inplace)
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is more than max_val {max_val}")
     if input.dtype.kind in "iu":
-        return clamp(input, int(min_val), int(max_val))
-    return _hardtanh(input, low=float(min_val), high=float(max_val))
+        y = clamp(input, int(min_val), int(max_val))
+    else:
+        y = _hardtanh(input, low=float(min_val), high=float(max_val))
+    return assign("hardtanh", input, y) if inplace else y
 
 
 def _highest(input: Array, dim: int) -> Array:

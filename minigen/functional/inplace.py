@@ -1,9 +1,13 @@
-"""Methods that write into a tensor's memory. They are not recorded: the tape only notes that the
-memory changed, and a pullback that still needs the old values refuses."""
+"""Methods that change a tensor itself.
+
+Where nothing is recorded they write into its memory, and the tape only notes that it changed, so
+that a pullback that still needs the old values can refuse. Where something is recorded, the result
+is new memory, which the tensor then holds together with the node that made it: what the tape kept
+stays valid. A tensor that was taken by index, `x[0]`, changes together with `x`.
+"""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -22,27 +26,84 @@ from minigen.backend import (
     to_device,
 )
 from minigen.functional.arithmetic import add, div, sub
-from minigen.functional.pointwise import mul
-from minigen.functional.shape import split_key
-from minigen.modes import no_grad
+from minigen.functional.pointwise import converted, mul
+from minigen.functional.shape import index, index_put, split_key
+from minigen.seams import sharers
 from minigen.tape import is_grad_enabled
 from minigen.tensor import Tensor, increment_version
 
 
-def _writable(name: str, tensor: Tensor, *others: Any) -> Any:
-    """The raw array to write into."""
-    wants = [tensor, *(t for t in others if isinstance(t, Tensor))]
-    if is_grad_enabled() and any(t.requires_grad for t in wants):
+def _recorded(*values: Any) -> bool:
+    tensors = [t for t in values if isinstance(t, Tensor)]
+    return is_grad_enabled() and any(t.requires_grad for t in tensors)
+
+
+def become(name: str, tensor: Tensor, y: Tensor) -> Tensor:
+    """Let the tensor itself be y, which was recorded; what it was taken from by index, too.
+
+    Raises:
+        RuntimeError: it is a leaf that requires a gradient, or part of one; or another tensor
+            shares its memory, which could not follow.
+        ValueError, TypeError: y has another shape, or a dtype that the tensor's cannot hold.
+    """
+    if y is tensor:
+        return y
+    _require_fit(name, tensor, y)
+    chain, keys = [tensor], []  # from the tensor to the whole that it is a part of
+    while (taken := getattr(chain[-1], "_base", None)) and (whole := taken[0]()) is not None:
+        chain.append(whole)
+        keys.append(taken[1])
+    if any(t.is_leaf and t.requires_grad for t in chain):
         raise RuntimeError(
-            f"{name}: writing in place is not recorded, so it is refused where a gradient is "
-            "required; make a new tensor, or write inside `with minigen.no_grad():`"
+            f"{name}: a leaf that requires a gradient is not changed in place; make a new tensor, "
+            "or write inside `with minigen.no_grad():`"
         )
-    require_writable(name, tensor.array)
-    return tensor.array
+    others, outside = sharers(tensor)
+    if others >= len(chain):
+        raise RuntimeError(
+            f"{name}: another tensor shares this one's memory (a view, detach() or data) and could "
+            "not follow what is recorded; clone() one of them, or make a new tensor"
+        )
+    y = converted(y, tensor.dtype)
+    for whole, key in zip(chain[1:], keys, strict=True):
+        y = index_put(whole, key, y)
+    whole = chain[-1]
+    if outside:
+        require_writable(name, whole._array)
+        whole._array[...] = y._array
+        increment_version(whole)
+    else:
+        whole._array, whole._version = y._array, y._version
+    whole._node = y._node
+    for part, whole, key in zip(chain[-2::-1], chain[:0:-1], keys[::-1], strict=True):
+        y = index(whole, key)
+        part._array, part._version, part._node, part._base = y._array, y._version, y._node, y._base
+    return tensor
+
+
+def assign(name: str, tensor: Tensor, y: Tensor) -> Tensor:
+    """Let the tensor itself be y, which was made of it: recorded, or written into its memory.
+
+    Raises:
+        RuntimeError, ValueError, TypeError: see `become`.
+    """
+    if y is tensor or _recorded(tensor, y):
+        return become(name, tensor, y)
+    _require_fit(name, tensor, y)
+    return copy_(tensor, y)
+
+
+def _require_fit(name: str, tensor: Tensor, y: Tensor) -> None:
+    if y.shape != tensor.shape:
+        raise ValueError(f"{name}: a result of {y.shape} does not fit the tensor, {tensor.shape}")
+    if not np.can_cast(y.dtype, tensor.dtype, "same_kind"):
+        raise TypeError(f"{name}: {tensor.dtype} cannot hold the result, {y.dtype}")
 
 
 def _single(name: str, array: Array) -> Array:
-    """The array, if no two of its elements share memory, as those of an expanded one do."""
+    """The array, if it can be written and no two of its elements share memory, as those of an
+    expanded one do."""
+    require_writable(name, array)
     steps = zip(array.strides, array.shape, strict=True)
     if array.size and any(step == 0 and n > 1 for step, n in steps):
         raise RuntimeError(
@@ -54,7 +115,7 @@ def _single(name: str, array: Array) -> Array:
 
 def _raw(name: str, value: Any, dtype: Any) -> Any:
     """The value, which an array of `dtype`, if that is given, can hold if it is a number."""
-    value = value.array if isinstance(value, Tensor) else value
+    value = value._array if isinstance(value, Tensor) else value
     if not isinstance(value, float | int):
         value = as_array(value)
     number = value.item() if is_array(value) and not value.ndim and on_host(value) else value
@@ -63,12 +124,42 @@ def _raw(name: str, value: Any, dtype: Any) -> Any:
     return value
 
 
+def _put(name: str, self: Tensor, key: Any, value: Any) -> Tensor:
+    if isinstance(value, Tensor) and _recorded(self, value):
+        value = converted(value, self.dtype)
+    if _recorded(self, value):
+        number = value if isinstance(value, Tensor) else _raw(name, value, self.dtype)
+        return become(name, self, index_put(self, key, number))
+    views, copies = split_key(key, self.device)
+    array = _single(name, self._array[views])
+    array[copies or ...] = _raw(name, value, array.dtype)
+    increment_version(self)
+    return self
+
+
+def setitem(self: Tensor, key: Any, value: Any) -> None:
+    """`self[key] = value`; recorded if `self` or the value is."""
+    taken = getattr(value, "_base", None)
+    # After `self[key] += 1` Python hands back the part, which changed together with `self`.
+    if not (
+        taken is not None
+        and taken[0]() is self
+        and taken[1] is key
+        and value._version is self._version is not None
+    ):
+        _put("setitem", self, key, value)
+
+
 def copy_(self: Tensor, other: Any) -> Tensor:
     """Overwrite with `other` (broadcast, converted to this dtype and device)."""
-    array = _single("copy_", _writable("copy_", self, other))
-    source = other.array if isinstance(other, Tensor) else as_array(other)
-    if source.shape != array.shape and source.ndim > array.ndim:
-        raise ValueError(f"copy_: {source.shape} does not broadcast to {array.shape}")
+    shape = other.shape if isinstance(other, Tensor) else as_array(other).shape
+    if shape != self.shape and len(shape) > self.ndim:
+        raise ValueError(f"copy_: {shape} does not broadcast to {self.shape}")
+    if _recorded(self, other):
+        other = other if isinstance(other, Tensor) else Tensor(other)
+        return _put("copy_", self, ..., other.to(self.device))
+    array = _single("copy_", self._array)
+    source = other._array if isinstance(other, Tensor) else as_array(other)
     array[...] = to_device(source, device_of(array))
     increment_version(self)
     return self
@@ -76,7 +167,10 @@ def copy_(self: Tensor, other: Any) -> Tensor:
 
 def fill_(self: Tensor, value: float) -> Tensor:
     """Overwrite every element with `value`."""
-    _writable("fill_", self, value)[...] = _raw("fill_", value, self.dtype)
+    if _recorded(self, value):
+        return _put("fill_", self, ..., value)
+    require_writable("fill_", self._array)
+    self._array[...] = _raw("fill_", value, self.dtype)  # elements of one memory are equal after it
     increment_version(self)
     return self
 
@@ -86,32 +180,30 @@ def zero_(self: Tensor) -> Tensor:
     return fill_(self, 0)
 
 
-def _in_place(name: str, write: Callable, function: Callable[..., Tensor]) -> Any:
-    def method(self: Tensor, other: Any, **options: Any) -> Tensor:
-        array = _single(name, _writable(name, self, other))
-        value = _raw(name, other, array.dtype if array.dtype.kind in "iu" else None)
-        if options:  # alpha or rounding_mode
-            with no_grad():
-                y = function(self, other, **options)
-            if not np.can_cast(y.dtype, self.dtype, "same_kind"):
-                raise TypeError(f"{name}: {self.dtype} cannot hold the result, {y.dtype}")
-            return copy_(self, y)
+def in_place(function: Callable[..., Tensor], ufunc: Callable | None = None) -> Any:
+    """The method that lets a tensor be what the function makes of it; NumPy's `ufunc` does the same
+    and can write where it reads."""
+    name = f"{function.__name__.strip('_')}_"
+
+    def method(self: Tensor, *args: Any, **options: Any) -> Tensor:
+        if ufunc is None or options or _recorded(self, *args):
+            return assign(name, self, function(self, *args, **options))
+        array = _single(name, self._array)
+        value = _raw(name, *args, array.dtype if array.dtype.kind in "iu" else None)
         try:
-            write(array, value)
+            ufunc(array, value, out=array)
         except TypeError as error:  # NumPy's speaks of casting rules
             raise TypeError(f"{name}: {array.dtype} cannot hold the result") from error
         increment_version(self)
         return self
 
     method.__name__ = name
-    method.__doc__ = (
-        f"`{function.__name__}` in the tensor's own memory, with its options; not recorded."
-    )
+    method.__doc__ = f"`{function.__name__}`, whose result this tensor then is."
     return method
 
 
-add_, sub_ = _in_place("add_", operator.iadd, add), _in_place("sub_", operator.isub, sub)
-mul_, div_ = _in_place("mul_", operator.imul, mul), _in_place("div_", operator.itruediv, div)
+add_, sub_ = in_place(add, np.add), in_place(sub, np.subtract)
+mul_, div_ = in_place(mul, np.multiply), in_place(div, np.divide)
 
 
 def normal_(
@@ -128,11 +220,3 @@ def uniform_(
     """Overwrite with numbers from U[low, high)."""
     stream = generator or backend.default_generator
     return copy_(self, stream.uniform(self.shape, self.dtype, self.device) * (high - low) + low)
-
-
-def setitem(self: Tensor, key: Any, value: Any) -> None:
-    """`self[key] = value`; not recorded."""
-    views, copies = split_key(key, self.device)
-    array = _single("setitem", _writable("setitem", self, value)[views])
-    array[copies or ...] = _raw("setitem", value, array.dtype)
-    increment_version(self)

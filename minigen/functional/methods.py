@@ -14,11 +14,12 @@ from minigen.tensor import Tensor
 
 METHODS = """
     abs add amax amin argmax argmin bmm broadcast_to chunk clamp clone cos cumsum div eq erf exp
-    expand flatten flip gather ge gt index_add index_select isfinite le log log1p log_softmax
-    logsumexp lt matmul max maximum mean min minimum mul ne neg norm permute pow prod relu
-    repeat reshape roll rsqrt sigmoid sign sin softmax split sqrt squeeze std sub sum
+    expand flatten flip gather ge gt index_add index_put index_select isfinite le log log1p
+    log_softmax logsumexp lt matmul max maximum mean min minimum mul ne neg norm permute pow prod
+    relu repeat reshape roll rsqrt sigmoid sign sin softmax split sqrt squeeze std sub sum
     sum_to_size take_along_dim tanh transpose unflatten unsqueeze var
 """
+CHANGING = "abs clamp cos erf exp log log1p neg pow relu rsqrt sigmoid sign sin sqrt tanh"
 IN_PLACE = "add_ copy_ div_ fill_ mul_ normal_ sub_ uniform_ zero_"
 
 
@@ -58,6 +59,8 @@ def to(
 
 for name in METHODS.split():
     setattr(Tensor, name, getattr(F, name))
+for name in CHANGING.split():
+    setattr(Tensor, f"{name}_", inplace.in_place(getattr(F, name)))
 for name in IN_PLACE.split():
     setattr(Tensor, name, getattr(inplace, name))
 OPERATORS = {

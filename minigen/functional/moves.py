@@ -11,7 +11,7 @@ import numpy as np
 
 from minigen.backend import Array, namespace, on_host
 from minigen.operation import operation
-from minigen.tensor import Tensor
+from minigen.tensor import Tensor, wrap
 
 
 @operation(input=lambda g, shape: reshape(g, to=shape), view=True)
@@ -48,6 +48,37 @@ def index_add(input: Array, *, key: Any, size: tuple[int, ...]) -> Array:
     else:
         y[key] = input
     return y
+
+
+@operation(
+    input=lambda g, key: index_put(g, 0, key=key),
+    other=lambda g, key, shape: index_last(g, key=key).sum_to_size(shape),
+    exact=True,
+)
+def index_put(input: Array, other: Array, *, key: tuple[tuple, tuple]) -> Array:
+    """A copy of the input with `other` at the key, of which the second part copies."""
+    y = input.copy("K")
+    y[key[0]][key[1] or ...] = other
+    return y
+
+
+@operation(
+    input=lambda g, key, shape: index_put(
+        wrap(namespace(g.array).zeros(shape, g.dtype)), g, key=key
+    ),
+    exact=True,
+)
+def index_last(input: Array, *, key: tuple[tuple, tuple]) -> Array:
+    """The elements at the key, but 0 for those that a later one takes the place of."""
+    views, copies = key
+    picked = input[views][copies or ...]
+    if all(getattr(k, "dtype", np.dtype(bool)).kind == "b" for k in copies):
+        return picked
+    xp = namespace(input)
+    order = xp.arange(picked.size).reshape(picked.shape)
+    last = xp.zeros(input.shape, order.dtype)
+    last[views][copies] = order
+    return xp.where(last[views][copies] == order, picked, xp.zeros((), input.dtype))
 
 
 @operation(

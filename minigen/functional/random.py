@@ -10,12 +10,13 @@ import numpy as np
 
 from minigen import backend
 from minigen.backend import FLOAT32, Array, Generator, as_array, on_host, require_fit, to_device
-from minigen.functional.arguments import lengths, refuse, require_floating
+from minigen.functional.arguments import lengths, require_floating
+from minigen.functional.inplace import assign
 from minigen.functional.pointwise import weighted
 from minigen.kernels import elementwise, random
 from minigen.kernels.cuda import random as cuda_random
 from minigen.operation import operation
-from minigen.tensor import Tensor
+from minigen.tensor import Tensor, wrap
 
 __all__ = [
     "arange", "dropout", "dropout2d", "eye", "full", "full_like", "ones", "ones_like", "rand",
@@ -28,12 +29,19 @@ def tensor(
 ) -> Tensor:
     """A tensor with a copy of the data (`Tensor(data)` shares an array)."""
     data = data.array if isinstance(data, Tensor) else data
-    return Tensor(as_array(data, dtype).copy(), requires_grad, device=device)
+    array = as_array(data, dtype).copy()
+    return _made(array if device is None else to_device(array, device), requires_grad)
+
+
+def _made(array: Array, requires_grad: bool) -> Tensor:
+    """A tensor of an array that nobody else has."""
+    y = wrap(as_array(array))
+    return y.requires_grad_() if requires_grad else y
 
 
 def _filled(name: str, size: tuple, value: float, dtype: Any, device: str, grad: bool) -> Tensor:
     require_fit(name, value, dtype or FLOAT32)
-    return Tensor(backend.full(lengths(name, size), value, dtype or FLOAT32, device), grad)
+    return _made(backend.full(lengths(name, size), value, dtype or FLOAT32, device), grad)
 
 
 def zeros(
@@ -57,7 +65,7 @@ def randn(
 ) -> Tensor:
     """A tensor of independent N(0, 1) numbers (float32 if not told otherwise)."""
     stream = generator or backend.default_generator
-    return Tensor(stream.normal(lengths("randn", size), dtype or FLOAT32, device), requires_grad)
+    return _made(stream.normal(lengths("randn", size), dtype or FLOAT32, device), requires_grad)
 
 
 def rand(
@@ -69,7 +77,7 @@ def rand(
 ) -> Tensor:
     """A tensor of independent numbers from U[0, 1) (float32 if not told otherwise)."""
     stream = generator or backend.default_generator
-    return Tensor(stream.uniform(lengths("rand", size), dtype or FLOAT32, device), requires_grad)
+    return _made(stream.uniform(lengths("rand", size), dtype or FLOAT32, device), requires_grad)
 
 
 @operation(input=lambda g, mask, scale: _dropout(g, mask, scale=scale))
@@ -92,7 +100,6 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         ValueError: p is no probability.
         TypeError: the input does not hold floating-point numbers.
     """
-    refuse("dropout", inplace=inplace)
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p must be a probability from 0 to 1, not {p}")
     require_floating("dropout", input)
@@ -101,13 +108,14 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     shape, scale = input.shape, 1 / (1 - p) if p < 1 else 0.0
     seed, draw = backend.default_generator.reserve()
     if not on_host(input.array):
-        return _dropout_drawn(input, keep=1 - p, scale=scale, seed=seed, draw=draw)
-    if input.ndim == 4:  # drawn pixel by pixel, as images lie in memory
+        y = _dropout_drawn(input, keep=1 - p, scale=scale, seed=seed, draw=draw)
+    elif input.ndim == 4:  # drawn pixel by pixel, as images lie in memory
         n, c, h, w = shape
         mask = random.bernoulli((n, h, w, c), 1 - p, seed, draw).transpose(0, 3, 1, 2)
+        y = _dropout(input, mask, scale=scale)
     else:
-        mask = random.bernoulli(shape, 1 - p, seed, draw)
-    return _dropout(input, mask, scale=scale)
+        y = _dropout(input, random.bernoulli(shape, 1 - p, seed, draw), scale=scale)
+    return assign("dropout", input, y) if inplace else y
 
 
 def dropout2d(
@@ -123,8 +131,9 @@ def dropout2d(
     if input.ndim < 2:
         raise ValueError(f"dropout2d: expected input (N, C, …), got {input.shape}")
     whole = ones(*input.shape[:2], *[1] * (input.ndim - 2), dtype=input.dtype, device=input.device)
-    kept = dropout(whole, p, training, inplace)
-    return input if kept is whole else weighted(kept, input)
+    kept = dropout(whole, p, training)
+    y = input if kept is whole else weighted(kept, input)
+    return assign("dropout2d", input, y) if inplace else y
 
 
 def full(
@@ -179,7 +188,7 @@ def arange(
         values = values.astype(dtype)
     else:
         values = np.arange(start, end, step).astype(dtype)
-    return Tensor(to_device(values, device), requires_grad)
+    return _made(to_device(values, device), requires_grad)
 
 
 def eye(
@@ -192,7 +201,7 @@ def eye(
 ) -> Tensor:
     """The matrix (n, m or n) with ones on its diagonal."""
     lengths("eye", (n, n if m is None else m))
-    return Tensor(to_device(np.eye(n, m, dtype=dtype or FLOAT32), device), requires_grad)
+    return _made(to_device(np.eye(n, m, dtype=dtype or FLOAT32), device), requires_grad)
 
 
 def _like(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,9 +25,9 @@ from minigen.operands import result_type
 from minigen.tensor import Tensor
 
 __all__ = [
-    "cat", "chunk", "flatten", "flip", "gather", "index", "index_add", "index_select", "permute",
-    "repeat", "reshape", "roll", "split", "squeeze", "stack", "take_along_dim", "transpose",
-    "unflatten", "unsqueeze",
+    "cat", "chunk", "flatten", "flip", "gather", "index", "index_add", "index_put", "index_select",
+    "permute", "repeat", "reshape", "roll", "split", "squeeze", "stack", "take_along_dim",
+    "transpose", "unflatten", "unsqueeze",
 ]  # fmt: skip
 
 
@@ -202,12 +203,31 @@ def index(input: Tensor, key: Any) -> Tensor:
         IndexError: the index is out of range or has too many axes.
         TypeError: something else than these is in the index.
     """
-    if type(key) is slice or type(key) is int:
-        return moves.index(input, key=(key, ...))
-    views, copies = split_key(key, input.device)
+    simple = type(key) is slice or type(key) is int
+    views, copies = ((key, ...), ()) if simple else split_key(key, input.device)
+    y = input
     if not copies or any(k not in (slice(None), ...) for k in views):
-        input = moves.index(input, key=views)
-    return moves.index(input, key=copies) if copies else input
+        y = moves.index(input, key=views)
+        y._base = weakref.ref(input), key  # a change in place changes both
+    return moves.index(y, key=copies) if copies else y
+
+
+def index_put(
+    input: Tensor, indices: Any, values: Tensor | float, accumulate: bool = False
+) -> Tensor:
+    """A copy of the input in which `input[indices]` are the values, which broadcast; where a place
+    is named several times, the last one counts.
+
+    Raises:
+        IndexError, TypeError: see `index`.
+        ValueError: the values do not broadcast to `input[indices]`.
+    """
+    refuse("index_put", accumulate=accumulate)
+    if isinstance(values, Tensor):
+        extra = values.ndim - index(input.detach(), indices).ndim
+        if extra > 0 and set(values.shape[:extra]) == {1}:
+            values = moves.reshape(values, to=values.shape[extra:])
+    return moves.index_put(input, values, key=split_key(indices, input.device))
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:

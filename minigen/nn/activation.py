@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from minigen import functional as F
-from minigen.functional.arguments import refuse
 from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
@@ -13,25 +12,25 @@ __all__ = [
 ]  # fmt: skip
 
 
-class _NotInPlace(Module):
-    """What PyTorch can also write over its input. Here the result is a new tensor.
-
-    Raises:
-        NotImplementedError: it is to be written in place.
-    """
+class _MayBeInPlace(Module):
+    """With `inplace` the input itself becomes the result."""
 
     def __init__(self, inplace: bool = False):
         super().__init__()
-        refuse(type(self).__name__, inplace=inplace)
+        self.inplace = inplace
+        if inplace:
+            self._shown = (*self._shown, "inplace")
 
 
-class ReLU(_NotInPlace):
+class ReLU(_MayBeInPlace):
     """max(0, input)"""
 
-    forward = staticmethod(F.relu)
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.relu`."""
+        return F.relu(input, self.inplace)
 
 
-class LeakyReLU(_NotInPlace):
+class LeakyReLU(_MayBeInPlace):
     """input where it is positive, else negative_slope · input (Maas et al. 2013)"""
 
     _shown = ("negative_slope",)
@@ -42,7 +41,7 @@ class LeakyReLU(_NotInPlace):
 
     def forward(self, input: Tensor) -> Tensor:
         """See `functional.leaky_relu`."""
-        return F.leaky_relu(input, self.negative_slope)
+        return F.leaky_relu(input, self.negative_slope, self.inplace)
 
 
 class Tanh(Module):
@@ -71,7 +70,7 @@ class Softplus(Module):
         return F.softplus(input, self.beta, self.threshold)
 
 
-class ELU(_NotInPlace):
+class ELU(_MayBeInPlace):
     """input where it is positive, else alpha · (e^input − 1) (Clevert et al. 2016)"""
 
     _shown = ("alpha",)
@@ -82,19 +81,23 @@ class ELU(_NotInPlace):
 
     def forward(self, input: Tensor) -> Tensor:
         """See `functional.elu`."""
-        return F.elu(input, self.alpha)
+        return F.elu(input, self.alpha, self.inplace)
 
 
-class SELU(_NotInPlace):
+class SELU(_MayBeInPlace):
     """ELU, scaled so that mean 0 and variance 1 are kept (Klambauer et al. 2017)"""
 
-    forward = staticmethod(F.selu)
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.selu`."""
+        return F.selu(input, self.inplace)
 
 
-class SiLU(_NotInPlace):
+class SiLU(_MayBeInPlace):
     """input · σ(input), also called swish (Elfwing et al. 2017)"""
 
-    forward = staticmethod(F.silu)
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.silu`."""
+        return F.silu(input, self.inplace)
 
 
 class GELU(Module):
@@ -112,7 +115,7 @@ class GELU(Module):
         return F.gelu(input, self.approximate)
 
 
-class Hardtanh(_NotInPlace):
+class Hardtanh(_MayBeInPlace):
     """The input, but at least min_val and at most max_val"""
 
     _shown = ("min_val", "max_val")
@@ -123,7 +126,7 @@ class Hardtanh(_NotInPlace):
 
     def forward(self, input: Tensor) -> Tensor:
         """See `functional.hardtanh`."""
-        return F.hardtanh(input, self.min_val, self.max_val)
+        return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
 
 
 class LogSigmoid(Module):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from minigen import functional as F
-from minigen.functional.arguments import refuse
 from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
@@ -18,20 +17,17 @@ class Dropout(Module):
         ValueError: p is no probability.
     """
 
+    _shown = ("p", "inplace")
+
     def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__()
-        refuse(type(self).__name__, inplace=inplace)
         if not 0 <= p <= 1:
             raise ValueError(f"{type(self).__name__}: p must be a probability from 0 to 1, not {p}")
-        self.p = p
+        self.p, self.inplace = p, inplace
 
     def forward(self, input: Tensor) -> Tensor:
         """The shape stays."""
-        return F.dropout(input, self.p, self.training)
-
-    def extra_repr(self) -> str:
-        """The probability."""
-        return f"p={self.p}, inplace=False"
+        return F.dropout(input, self.p, self.training, self.inplace)
 
 
 class Dropout2d(Dropout):
@@ -42,4 +38,4 @@ class Dropout2d(Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         """The shape stays."""
-        return F.dropout2d(input, self.p, self.training)
+        return F.dropout2d(input, self.p, self.training, self.inplace)

@@ -172,19 +172,27 @@ def test_dropout_drops_only_when_training():
     [
         (lambda: nn.Conv2d(2, 2, 3, padding_mode="reflect"), "padding_mode='reflect'"),
         (lambda: nn.ConvTranspose2d(2, 2, 3, padding="same"), "padding='same'"),
-        (lambda: nn.ELU(inplace=True), "ELU: inplace=True"),
         (lambda: nn.LogSoftmax(), "LogSoftmax: dim=None"),
         (lambda: nn.InstanceNorm2d(2, track_running_stats=True), "track_running_stats=True"),
         (lambda: nn.Embedding(2, 2, max_norm=1.0), "max_norm=1.0"),
         (lambda: nn.NLLLoss(size_average=True), "NLLLoss: size_average=True"),
-        (lambda: nn.ReLU(inplace=True), "ReLU: inplace=True"),
-        (lambda: nn.LeakyReLU(0.1, True), "LeakyReLU: inplace=True"),
-        (lambda: nn.Dropout(0.5, True), "Dropout: inplace=True"),
     ],
 )
 def test_what_is_not_supported_is_named(make, part):
     with pytest.raises(NotImplementedError, match=part):
         make()
+
+
+@pytest.mark.parametrize(
+    "name", ["ReLU", "LeakyReLU", "ELU", "SELU", "SiLU", "Hardtanh", "Dropout"]
+)
+def test_a_layer_in_place_gives_back_its_input(name):
+    layer, leaf = getattr(nn, name)(inplace=True), mg.randn(4, 5, requires_grad=True)
+    x, same = leaf * 1, getattr(nn, name)()
+    mg.manual_seed(0)
+    assert layer(x) is x and str(layer).endswith("inplace=True)")
+    mg.manual_seed(0)
+    np.testing.assert_array_equal(x.detach().numpy(), same(leaf * 1).detach().numpy())
 
 
 def test_wrong_sizes_are_refused():

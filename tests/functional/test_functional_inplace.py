@@ -1,0 +1,174 @@
+"""Changes in place that are recorded: values, gradients of both orders, who changes with whom."""
+
+import operator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigen as mg
+from minigen import Tensor, gradcheck
+from minigen import functional as F
+
+SHAPE = (3, 4)
+KEYS = [
+    0, -1, ..., slice(1, None), (slice(None), 2), (slice(None, None, 2), slice(1, 3)), (0, None),
+    [0, 2, 0], (slice(None), [1, 1, 3]), np.eye(3, 4) > 0, (1, [0, 2]),
+]  # fmt: skip
+
+
+STEPS = {
+    "+=": lambda x, b, c, key: operator.iadd(x, b),
+    "*=": lambda x, b, c, key: operator.imul(x, b + c),
+    "-= a row": lambda x, b, c, key: operator.isub(x, c),
+    "/= a number": lambda x, b, c, key: operator.itruediv(x, 1.5),
+    "exp_": lambda x, b, c, key: x.mul_(0.1).exp_(),
+    "tanh_": lambda x, b, c, key: x.tanh_(),
+    "[]=": lambda x, b, c, key: operator.setitem(x, key, b[key] * 2),
+    "[]= a number": lambda x, b, c, key: operator.setitem(x, key, 0.5),
+    "[]= one": lambda x, b, c, key: operator.setitem(x, key, c[1]),
+    "[]= itself": lambda x, b, c, key: operator.setitem(x, key, x[key] * x[key]),
+    "[] +=": lambda x, b, c, key: operator.setitem(x, key, operator.iadd(x[key], c[0])),
+    "of a part": lambda x, b, c, key: x[1].mul_(c),
+    "of a part of a part": lambda x, b, c, key: (lambda row: row[1:].add_(b[0, 1:]))(x[2]),
+    "copy_": lambda x, b, c, key: x.copy_(c * x[0]),
+    "fill_": lambda x, b, c, key: x.fill_(2.0),
+    "add_ with alpha": lambda x, b, c, key: x.add_(b, alpha=-0.5),
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.sampled_from(KEYS)), max_size=4),
+       st.booleans(), st.integers(0, 9))  # fmt: skip
+def test_gradients_of_both_orders_through_any_changes(steps, recorded, seed):
+    def program(a, b, c):
+        x = a.tanh() if recorded else mg.full(SHAPE, 0.3, dtype=np.float64)
+        used = x.sin()  # keeps what x was
+        for name, key in steps:
+            STEPS[name](x, b, c, key)
+        return x * b.sin() + used + a * c
+
+    rng = np.random.default_rng(seed)
+    gradcheck(program, [Tensor(rng.normal(size=s)) for s in (SHAPE, SHAPE, 4)], order=2)
+
+
+@pytest.mark.parametrize("change", [s for s in STEPS if s not in ("[]=", "[]= itself")])
+@pytest.mark.parametrize("key", [0, (slice(None), 2)], ids=str)
+def test_the_tensor_itself_changes_as_it_does_unrecorded(change, key):
+    b, c = mg.randn(*SHAPE), mg.randn(4)
+    plain, leaf = mg.ones(*SHAPE), mg.ones(*SHAPE, requires_grad=True)
+    x = same = leaf * 1
+    STEPS[change](plain, b, c, key)
+    STEPS[change](x, b, c, key)
+    np.testing.assert_array_equal(x.detach().numpy(), plain.numpy())
+    assert x is same and x.requires_grad and not x.is_leaf
+    for whole in (leaf, leaf[:]):
+        with pytest.raises(RuntimeError, match=r"a leaf that requires a gradient.*no_grad"):
+            STEPS[change](whole, b, c, key)
+    np.testing.assert_array_equal(leaf.detach().numpy(), 1)
+
+
+def test_a_number_written_makes_the_whole_require_a_gradient():
+    x, v = mg.zeros(3), Tensor([2.0], requires_grad=True)
+    for i in range(3):
+        x[i] = v[0] * (x[i - 1] if i else 1.0)
+    assert x.detach().numpy().tolist() == [2, 4, 8]
+    x.sum().backward()
+    assert v.grad.item() == 1 + 4 + 12
+
+
+def test_of_a_place_named_twice_the_last_value_counts_and_has_the_gradient():
+    x, v = mg.zeros(2), Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    x[[0, 1, 0]] = v
+    x.sum().backward()
+    assert x.detach().numpy().tolist() == [3, 2] and v.grad.numpy().tolist() == [0, 1, 1]
+
+
+@pytest.mark.engine
+def test_arrays_outside_change_too_and_what_was_kept_of_them_is_noticed():
+    array, w = np.ones(3, np.float32), Tensor([2.0, 3.0, 4.0], requires_grad=True)
+    x = Tensor(array)
+    y = x * w
+    x[1] = w[1]
+    assert array.tolist() == [1, 3, 1]
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.sum().backward()
+
+
+SHARED = {
+    "reshape": lambda x: x.reshape(-1),
+    "detach": lambda x: x.detach(),
+    "data": lambda x: x.data,
+    "a part": lambda x: x[0],
+    "T": lambda x: x.T,
+    "chunk": lambda x: x.chunk(3),
+}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("way", SHARED)
+def test_what_could_not_follow_is_refused_as_long_as_it_lives(way):
+    x = mg.ones(*SHAPE, requires_grad=True) * 1
+    other = SHARED[way](x)
+    for name in ("+=", "[]= a number", "exp_", "fill_"):
+        with pytest.raises(RuntimeError, match=r"another tensor shares.*clone\(\)"):
+            STEPS[name](x, mg.ones(*SHAPE), mg.ones(4), 0)
+    np.testing.assert_array_equal(x.detach().numpy(), 1)
+    del other
+    x += 1
+
+
+@pytest.mark.engine
+def test_a_part_of_a_whole_that_is_gone_changes_alone():
+    x = (mg.ones(*SHAPE, requires_grad=True) * 1)[0]
+    x += 1
+    whole = mg.ones(*SHAPE, requires_grad=True) * 1
+    row = whole.reshape(12)[:4]  # a part of what is gone, in the memory of what is not
+    with pytest.raises(RuntimeError, match="another tensor shares"):
+        row += 1
+
+
+@pytest.mark.parametrize("bad, error, message", [
+    (lambda x: x.add_(mg.ones(2, 3, 4)), ValueError, r"add_: a result of \(2, 3, 4\)"),
+    (lambda x: x.__setitem__(0, "a"), TypeError, "real numbers"),
+    (lambda x: x.__setitem__(0, mg.ones(5)), ValueError, "index_put"),
+    (lambda x: x.__setitem__(7, 1.0), IndexError, "index_put"),
+])  # fmt: skip
+def test_what_does_not_fit_is_refused_and_changes_nothing(bad, error, message):
+    x = mg.ones(*SHAPE, requires_grad=True) * 1
+    with pytest.raises(error, match=message):
+        bad(x)
+    np.testing.assert_array_equal(x.detach().numpy(), 1)
+
+
+IN_PLACE = {
+    "relu": lambda x: F.relu(x, inplace=True),
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.1, True),
+    "leaky_relu of a negative slope": lambda x: F.leaky_relu(x, -0.1, True),
+    "elu": lambda x: F.elu(x, 0.5, True),
+    "selu": lambda x: F.selu(x, True),
+    "silu": lambda x: F.silu(x, True),
+    "hardtanh": lambda x: F.hardtanh(x, -0.5, 0.5, True),
+    "dropout": lambda x: F.dropout(x, 0.5, True, True),
+    "dropout2d": lambda x: F.dropout2d(x, 0.5, True, True),
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_functions_change_their_input_if_told_to(name, dtype):
+    leaf = mg.randn(*SHAPE).to(dtype).requires_grad_()
+    results = []
+    for x in (leaf * 1, leaf.detach().clone()):
+        mg.manual_seed(0)
+        y = IN_PLACE[name](x)
+        assert y is x and not np.array_equal(x.detach().numpy(), leaf.detach().numpy())
+        results.append(x.detach().numpy())
+    np.testing.assert_array_equal(*results)
+    with pytest.raises(RuntimeError, match="a leaf that requires a gradient"):
+        IN_PLACE[name](leaf)
+
+
+def test_dropout_that_drops_nothing_is_the_input_itself():
+    x = mg.ones(3, requires_grad=True)
+    assert F.dropout(x, 0.0, True, True) is x and F.dropout(x, 0.5, False, True) is x
