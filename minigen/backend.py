@@ -11,7 +11,8 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -474,6 +475,8 @@ class Generator:
     def reserve(self) -> tuple[int, int]:
         """The seed, and the number of a draw that is nobody else's: all that a kernel needs in
         order to make the numbers by itself."""
+        if self is default_generator and _instead.stream is not None:
+            return _instead.stream.reserve()
         with self._lock:
             draw, self.draws = self.draws, self.draws + 1
             return self.seed, draw
@@ -501,6 +504,23 @@ def drawn_as(dtype: Any) -> Any:
 
 
 default_generator = Generator()
+
+
+class _Instead(threading.local):
+    stream: Generator | None = None
+
+
+_instead = _Instead()
+
+
+@contextmanager
+def drawing_from(stream: Generator) -> Iterator[None]:
+    """Let `stream` stand for the default one, in this thread."""
+    before, _instead.stream = _instead.stream, stream
+    try:
+        yield
+    finally:
+        _instead.stream = before
 
 
 def manual_seed(seed: int) -> Generator:

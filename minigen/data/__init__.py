@@ -4,19 +4,25 @@ from minigen.data.batches import Batches
 from minigen.data.digits import digits
 from minigen.data.folder import folder
 from minigen.data.images import DataError, Images
+from minigen.data.loader import DataLoader, Dataset, Subset, TensorDataset, random_split
 from minigen.data.mixtures import Mixture, Parabola, grid, ring
 from minigen.data.sets import load, resolved
 
 __all__ = [
     "Batches",
     "DataError",
+    "DataLoader",
+    "Dataset",
     "Images",
     "Mixture",
     "Parabola",
+    "Subset",
+    "TensorDataset",
     "digits",
     "folder",
     "grid",
     "load",
+    "random_split",
     "resolved",
     "ring",
 ]
