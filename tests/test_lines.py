@@ -17,7 +17,9 @@ ROOMS = {
     "models": 1135,
     "training": 1560,
     "metrics": 405,
-    "data": 1180,
+    "data": 1365,
+    "torch_names": 205,
+    "torchvision_names": 306,
 }
 
 

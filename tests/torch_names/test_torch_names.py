@@ -1,0 +1,210 @@
+"""Programs for PyTorch find what they import, in minigen's terms, or are told what is missing."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import minigen
+import minigen.torch_names as torch
+from minigen import Tensor
+
+
+def test_every_way_to_import_finds_the_same():
+    import minigen.torch_names.backends.cudnn as cudnn
+    import minigen.torch_names.nn as nn
+    import minigen.torch_names.nn.functional as F
+    import minigen.torch_names.nn.parallel
+    import minigen.torch_names.optim.lr_scheduler as lr_scheduler
+    import minigen.torch_names.utils.data
+    from minigen.torch_names.autograd import Variable, grad
+    from minigen.torch_names.nn import functional, init
+    from minigen.torch_names.optim.lr_scheduler import StepLR
+    from minigen.torch_names.utils.data import DataLoader, Dataset, random_split
+
+    from minigen.torch_names import nn as again
+    from minigen.torch_names import optim
+
+    assert nn is again is torch.nn and F is functional is torch.nn.functional
+    assert (nn.Linear, F.relu) == (minigen.nn.Linear, minigen.functional.relu)
+    assert init.normal_ is minigen.nn.init.normal_ and grad is minigen.grad
+    assert StepLR is lr_scheduler.StepLR is minigen.optim.lr_scheduler.StepLR
+    assert optim.Adam is minigen.optim.Adam
+    assert DataLoader is minigen.data.DataLoader and Dataset is minigen.data.Dataset
+    assert random_split is torch.utils.data.random_split
+    assert isinstance(Variable(torch.ones(2)), Tensor)
+    cudnn.benchmark = True
+    assert torch.backends.cudnn.benchmark is True
+    # What was imported is still called what it is.
+    assert minigen.nn.__name__ == minigen.nn.__spec__.name == "minigen.nn"
+
+
+MISSING = [
+    ("torch.linalg.svd", "minigen has no linalg.svd"),
+    ("torch.nope", "minigen has no nope"),
+    ("torch.zeroes", "minigen has no zeroes; did you mean zeros?"),
+    ("torch.nn.LSTM", "minigen has no nn.LSTM"),
+    ("torch.nn.Conv2D", "minigen has no nn.Conv2D; did you mean nn.Conv2d?"),
+    ("torch.nn.functional.rellu", "did you mean nn.functional.relu?"),
+    ("torch.nn.init.xavier_normal", "did you mean nn.init.xavier_normal_?"),
+    ("torch.optim.ADAM", "did you mean optim.Adam?"),
+    ("torch.optim.lr_scheduler.StepLr", "did you mean optim.lr_scheduler.StepLR?"),
+]
+
+
+@pytest.mark.parametrize("name, said", MISSING)
+def test_what_is_missing_says_so_where_it_is_used_and_where_it_is_imported(name, said):
+    parent, _, last = name.rpartition(".")
+    module = "minigen.torch_names" + parent.removeprefix("torch")
+    with pytest.raises(AttributeError) as caught:
+        eval(name)
+    assert said in str(caught.value)
+    assert not hasattr(eval(parent), last)  # what programs ask before they use something
+    for code in (f"from {module} import {last}", f"import {module}.{last}"):
+        with pytest.raises(ImportError) as caught:
+            exec(code)
+        assert said in str(caught.value)
+
+
+def test_python_asks_modules_for_its_own_names_in_vain():
+    import copy
+    import inspect
+
+    assert inspect.getmodule(torch.nn) is torch.nn and "Linear" in dir(torch.nn)
+    assert "zeros" in dir(torch) and "FloatTensor" in dir(torch)
+    assert not hasattr(torch.nn, "__wrapped__") and not hasattr(torch.nn, "_private")
+    assert copy.copy(torch.float32) is np.float32
+
+
+@pytest.mark.parametrize(
+    "name", ["Float", "Double", "Half", "Long", "Int", "Short", "Byte", "Bool"]
+)
+def test_old_classes_make_what_pytorch_makes(name):
+    theirs = pytest.importorskip("torch")
+    kind, their_kind = getattr(torch, f"{name}Tensor"), getattr(theirs, f"{name}Tensor")
+    assert kind(2, 3).shape == tuple(their_kind(2, 3).shape) == (2, 3)
+    assert kind().shape == tuple(their_kind().shape) == (0,)
+    assert kind(torch.Size([2, 3])).shape == (2, 3)
+    for data in ([1, 0, 1], [[1.0], [0.0]], np.array([1.0, 0.0])):
+        made, theirs_made = kind(data), their_kind(data)
+        assert made.numpy().dtype == theirs_made.numpy().dtype
+        assert made.numpy().tolist() == theirs_made.numpy().tolist()
+    x = kind([1, 0])
+    assert isinstance(x, kind) and isinstance(x, torch.Tensor) and isinstance(x, Tensor)
+    assert not isinstance(x, torch.cuda.FloatTensor) and not isinstance(x.numpy(), torch.Tensor)
+    others = [torch.CharTensor, torch.LongTensor if name != "Long" else torch.IntTensor]
+    assert not any(isinstance(x, other) for other in others)
+    assert torch.ones(2).to(kind).dtype == x.dtype  # as `type(kind)` wants it
+
+
+def test_old_classes_copy_numbers_and_arrays_and_share_tensors():
+    array = np.ones(2, np.float32)
+    made = torch.FloatTensor(array)
+    array[0] = 5
+    assert made.numpy().tolist() == [1, 1]
+    y = torch.FloatTensor(made)
+    y.fill_(3)
+    assert made.numpy().tolist() == [3, 3] and torch.Tensor([1, 2]).dtype == np.float32
+    with pytest.raises(TypeError, match=r"FloatTensor\(\(2, 3\)\): a shape or numbers"):
+        torch.FloatTensor((2, 3))
+
+
+def test_a_class_of_ones_own_can_stand_on_tensor():
+    class Mine(torch.Tensor):
+        pass
+
+    assert isinstance(Mine([1.0]), Mine) and isinstance(Mine([1.0]), torch.Tensor)
+    assert not isinstance(torch.ones(2), Mine) and torch.Tensor.matmul is Tensor.matmul
+    assert (torch.Tensor | None) and isinstance(torch.nn.Linear(1, 1).weight, torch.Tensor)
+
+
+def test_a_variable_is_a_leaf_in_the_same_memory():
+    from minigen.torch_names.autograd import Variable
+
+    x = torch.ones(2, requires_grad=True)
+    y = Variable(x * 2, requires_grad=True)
+    (y * y).sum().backward()
+    assert y.is_leaf and y.grad.numpy().tolist() == [4, 4] and x.grad is None
+    z = torch.zeros(2)
+    Variable(z).fill_(1.0)
+    assert z.numpy().tolist() == [1, 1] and not Variable(z).requires_grad
+    assert isinstance(z, Variable)
+
+
+def test_devices_are_told_by_their_type():
+    for given, (text, kind, index) in {
+        ("cpu",): ("cpu", "cpu", None), ("cuda:1",): ("cuda:1", "cuda", 1),
+        (0,): ("cuda:0", "cuda", 0),
+        ("cuda", 0): ("cuda:0", "cuda", 0), ("cpu", 0): ("cpu", "cpu", None),
+        (torch.device("cuda"),): ("cuda", "cuda", None),
+    }.items():  # fmt: skip
+        device = torch.device(*given)
+        assert (str(device), device.type, device.index) == (text, kind, index)
+    cpu = torch.device("cpu")
+    assert torch.zeros(2, device=cpu).to(cpu).device == cpu == "cpu"
+    with pytest.raises(ValueError, match="expected 'cpu', 'cuda' or 'cuda:N', got 'mps'"):
+        torch.device("mps")
+    if not torch.cuda.is_available():
+        assert torch.cuda.device_count() == 0 and torch.accelerator.current_accelerator() is None
+        with pytest.raises(minigen.DeviceError):
+            torch.cuda.FloatTensor(2)
+
+
+def test_constants_dtypes_and_trifles():
+    assert torch.float is torch.float32 is np.float32 and torch.long is np.int64
+    assert torch.half is np.float16 and torch.bool is np.bool_ and torch.int8 is np.int8
+    assert torch.finfo(torch.float32).eps == np.finfo("f4").eps and torch.pi > 3
+    assert torch.is_tensor(torch.ones(1)) and not torch.is_tensor(np.ones(1))
+    assert torch.compile(abs) is abs and torch.compile(mode="default")(abs) is abs
+    assert torch.Generator(device="cpu").manual_seed(3).seed == 3
+    model = torch.nn.DataParallel(torch.nn.Linear(2, 1))
+    assert list(model.state_dict()) == ["module.weight", "module.bias"]
+    assert model(torch.ones(1, 2)).shape == (1, 1)
+
+
+def test_what_was_saved_under_any_name_is_loaded(tmp_path):
+    model = torch.nn.Linear(2, 3)
+    for state in (model.state_dict(), (torch.ones(2), torch.zeros(1)), [3, {"x": None}]):
+        torch.save(state, tmp_path / "model.pth")
+        loaded = torch.load(tmp_path / "model.pth", map_location="cpu", weights_only=True)
+        assert type(loaded) is type(state) and len(loaded) == len(state)
+    torch.save(torch.ones(2), tmp_path / "x.pt")
+    assert torch.load(tmp_path / "x.pt").numpy().tolist() == [1, 1]
+    with pytest.raises(TypeError, match="is a Linear; .* give its state_dict"):
+        torch.save(model, tmp_path / "model.pth")
+
+
+def test_the_engine_does_not_know_this_room():
+    code = "import sys, minigen, minigen.data; print([m for m in sys.modules if '_names' in m])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_a_program_of_the_old_days_learns():
+    """Written as such programs are; loss and weights are those of the same in minigen's words."""
+    program = textwrap.dedent("""
+        import minigen.torch_names as torch
+        import minigen.torch_names.nn as nn
+        from minigen.torch_names.autograd import Variable
+        from minigen.torch_names.utils.data import DataLoader, TensorDataset
+
+        torch.manual_seed(0)
+        Tensor = torch.cuda.FloatTensor if False else torch.FloatTensor
+        model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+        x = torch.randn(32, 3)
+        data = TensorDataset(x, x.sum(1, keepdim=True))
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01, betas=(0.5, 0.999))
+        losses = []
+        for epoch in range(20):
+            for x, y in DataLoader(data, batch_size=8, shuffle=True, num_workers=2):
+                optimizer.zero_grad()
+                loss = nn.MSELoss()(model(Variable(x)), Variable(y).to(Tensor))
+                loss.backward()
+                optimizer.step()
+            losses.append(loss.item())
+    """)
+    one, two = {}, {}
+    exec(program, one)
+    exec(program, two)
+    assert one["losses"] == two["losses"] and np.mean(one["losses"][-5:]) < one["losses"][0] / 2
