@@ -49,6 +49,10 @@ from minigen.metrics.similarity import analogies, word_similarity
 from minigen.training import CheckpointError, Run, RunError, load_checkpoint, save_checkpoint
 
 SECONDS, MEMORY = 10, 1 << 30
+TENSOR = (  # a pickle of PyTorch's, of four numbers in two rows
+    b"ctorch._utils\n_rebuild_tensor_v2\n((Vstorage\nctorch\nFloatStorage\nV0\nVcpu\nI4\ntQI0\n"
+    b"(I2\nI2\nt(I2\nI1\ntI00\n)tR."
+)
 WHOLE = [0, 1, 2, 65, 127, 128, 255, 256, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**63 - 1, 2**64 - 1]
 NUMBERS = ["", "0", "-1", "1.5", "1e999", "-1e39", "nan", "Infinity", "null", "true", "1_0", "٣",
            "9" * 20, "9" * 400, "[" * 100_000, '{"a":' * 100_000, '"\\ud800"', "a b"]  # fmt: skip
@@ -252,6 +256,10 @@ def formats() -> list[Format]:
         *[Format(ending, f"pictures/a.{ending}", files, _folder,
                  inside=_in_png if ending == "png" else None) for ending, files in _pictures()],
         Format("state.npz", "a.npz", [_written(lambda p: minigen.save(arrays, p), "a.npz")],
+               minigen.load, ValueError, _in_zip),
+        Format("nested.npz", "a.npz", [_written(lambda p: minigen.save(state, p), "a.npz")],
+               minigen.load, ValueError, _in_zip),
+        Format("pytorch", "a.pt", [_zip({"a/data.pkl": TENSOR, "a/data/0": bytes(16)})],
                minigen.load, ValueError, _in_zip),
         Format("checkpoint.npz", "a.npz", [_written(lambda p: save_checkpoint(p, state))],
                load_checkpoint, CheckpointError, _in_zip),

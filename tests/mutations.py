@@ -1019,6 +1019,112 @@ white space of other scripts parts words | data_vectors
 cosines of vectors of another length | data_vectors
 -             unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1)
 +             unit /= 2
+# data/loader.py
+items draw from the stream that all share | data_loader
+-         with backend.drawing_from(stream):
++         with backend.drawing_from(backend.default_generator):
+what an item draws depends on its batch | data_loader
+-                 stream.draws = place << 32
++                 stream.draws = (place - first) << 32
+an epoch begins when its first batch is asked for | data_loader
+-         stream = (self.generator or backend.default_generator).reserve()
+-         seed, key = np.random.SeedSequence(stream).generate_state(2, np.uint64).tolist()
+-         return self._epoch(self._batches(seed), partial(self._fetch, key))
++         stream = (self.generator or backend.default_generator).reserve()
++         seed, key = np.random.SeedSequence(stream).generate_state(2, np.uint64).tolist()
++         yield from self._epoch(self._batches(seed), partial(self._fetch, key))
+every epoch has one order | data_loader
+-         seed, key = np.random.SeedSequence(stream).generate_state(2, np.uint64).tolist()
++         seed, key = np.random.SeedSequence(stream[0]).generate_state(2, np.uint64).tolist()
+batches come as they are ready | data_loader
+-                         yield pending.popleft().result()
+-                 while pending:
++                         yield pending.pop().result()
++                 while pending:
+an item's error does not say which it was | data_loader
+-                     error.add_note(f"DataLoader: this was item {index!r} of the data set")
++                     pass
+rows of tensors are taken whatever collects them | data_loader
+-         if type(self.dataset) is TensorDataset and self.collate_fn is default_collate:
++         if type(self.dataset) is TensorDataset:
+what rounding leaves of a split is lost | data_loader
+-             parts[i % len(parts)] += 1
++             parts[i % len(parts)] += 0
+# backend.py
+the stream that stands for the default one stays | data_loader
+-         _instead.stream = before
++         pass
+whoever has a stream of his own draws from the item's | data_loader
+-         if self is default_generator and _instead.stream is not None:
++         if self is not _instead.stream and _instead.stream is not None:
+# serialization.py
+nested arrays are named alike whatever holds them | serialization
+-     return f"{name}.{key}" if name else str(key)
++     return str(key)
+tuples come back as lists | serialization
+- KINDS = {"dict": Mapping, "list": list, "tuple": tuple}
++ KINDS = {"dict": Mapping, "list": (list, tuple)}
+keys that are numbers come back as text | serialization
+-     items = {key: _decode(item, tensors) for key, item in content}
++     items = {str(key): _decode(item, tensors) for key, item in content}
+# pytorch_files.py
+a pickle may call whatever it asks for | serialization
+-             raise ForeignError(f"it asks for {asked}, so it holds more than tensors; {CONVERT}")
++             return super().find_class(module, name)
+a tensor may lie beyond the bytes of its storage | serialization
+- if min(offset, *size, *steps, 0) < 0 or count > storage.size or count and last >= storage.size:
++ if min(offset, *size, *steps, 0) < 0 or count > storage.size:
+a few bytes may say that they are a tensor of any size | serialization
+- if min(offset, *size, *steps, 0) < 0 or count > storage.size or count and last >= storage.size:
++ if min(offset, *size, *steps, 0) < 0 or count and last >= storage.size:
+a tensor begins where its storage does | serialization
+- as_strided(storage[offset:], size, strides)
++ as_strided(storage, size, strides)
+# missing.py
+a near miss is told by its letters' case too | torch_names
+-     near = get_close_matches(name.lower(), public, 1, 0.8)
++     near = get_close_matches(name, list(public.values()), 1, 0.95)
+# torch_names/names.py
+importing a module of minigen's by another name renames it | torch_names
+-                 if isinstance(found, ModuleType):
++                 if False:
+an import of what is missing does not say so | torch_names
+-             raise ImportError(str(error), name=spec.name) from None
++             raise ModuleNotFoundError(spec.name, name=spec.name) from None
+private names are part of a module | torch_names
+-     return getattr(source, "__all__", None) or [name for name in dir(source) if name[0] != "_"]
++     return dir(source)
+# torch_names/kinds.py
+old classes are those of any dtype | torch_names
+-         return cls.kind is None or cls.kind == (value.dtype, value.device.partition(":")[0])
++         return True
+a shape of a tensor's is taken for its numbers | torch_names
+-         if len(given) == 1 and isinstance(given[0], Size):
++         if False:
+a variable keeps its history | torch_names
+-         return Base(data).detach().requires_grad_(requires_grad)
++         return Base(data).requires_grad_(requires_grad) if not isinstance(data, Base) else data
+# torchvision_names/utils.py
+each image is scaled by the extremes of all | torchvision_names
+-         parts = images if scale_each else [images]
++         parts = [images]
+levels are cut, not rounded | torchvision_names
+-     levels = (grid * grid.dtype.type(255) + grid.dtype.type(0.5)).clip(0, 255)
++     levels = (grid * grid.dtype.type(255)).clip(0, 255)
+# torchvision_names/transforms.py
+a crop begins anywhere but at the last place | torchvision_names
+-             starts.append(int(rand(1, dtype=np.float64).item() * (room + 1)) - border)
++             starts.append(int(rand(1, dtype=np.float64).item() * (room or 1)) - border)
+the longer side is rounded | torchvision_names
+-             wanted = tuple(side if n == short else int(side * n / short) for n in wanted)
++             wanted = tuple(side if n == short else round(side * n / short) for n in wanted)
+the odd row of a border goes above | torchvision_names
+-         starts = [round(room / 2) if room > 0 else -(-room // 2) for room in rooms]
++         starts = [round(room / 2) if room > 0 else room // 2 for room in rooms]
+# torchvision_names/datasets.py
+pictures of a class are met in the order of the disk | torchvision_names
+-             files = sorted(path for path in Path(root, name).rglob("*") if path.is_file())
++             files = sorted((p for p in Path(root, name).rglob("*") if p.is_file()), reverse=True)
 # display.py
 an encoding without a character ends the work | display
 -                 except UnicodeEncodeError as error:

@@ -283,7 +283,13 @@ def test_what_pytorchs_files_ask_for_beyond_tensors_is_refused(tmp_path):
         offset = f"I{offset}\n".encode()
         return rebuild + storage + offset + size + steps + b"I00\n)tR."
 
-    assert load(pytorchs(path, tensor((2, 2), (2, 1)))).shape == (2, 2)
+    content = np.arange(4, dtype="<f4").tobytes()
+    loaded = load(pytorchs(path, tensor((3, 1), (1, 3), 1), content))
+    assert loaded.numpy().tolist() == [[1], [2], [3]] and loaded.dtype == np.float32
+    assert load(pytorchs(path, tensor((2, 2), (1, 2)), content)).numpy().tolist() == [
+        [0, 2],
+        [1, 3],
+    ]
     for size, steps, offset in [
         ((5,), (1,), 0), ((2, 2), (2, 2), 0), ((4,), (1,), 1), ((2,), (-1,), 0), ((2,), (1,), -1),
         ((-1,), (1,), 0), ((1 << 40,), (0,), 0), ((1,), (1,), 4),

@@ -153,8 +153,8 @@ class DataLoader:
 
     Raises:
         TypeError: the data set lacks a length or items.
-        ValueError: arguments that exclude each other, or out of range; while iterating, DataError
-            where an epoch would have no batch. What an item raises says which item it was.
+        ValueError: arguments that exclude each other; while iterating, arguments out of range, and
+            DataError where an epoch would have no batch. What an item raises says which it was.
         NotImplementedError: a worker_init_fn, which would seed what all threads share.
     """
 
@@ -186,16 +186,17 @@ class DataLoader:
                 f"not a {class_name(self.dataset)}"
             )
         cut = self.batch_size != 1 or self.drop_last
-        if (self.sampler is not None) + (self.batch_sampler is not None) + bool(self.shuffle) > 1:
-            raise ValueError("DataLoader: of shuffle, sampler and batch_sampler give one")
-        if self.batch_sampler is not None and cut:
-            raise ValueError("DataLoader: batch_sampler stands for batch_size and drop_last too")
-        if self.num_workers < 0 or self.batch_size is not None and self.batch_size < 1:
+        orders = (self.sampler is not None) + (self.batch_sampler is not None) + bool(self.shuffle)
+        if orders > 1 or self.batch_sampler is not None and cut:
             raise ValueError(
-                f"DataLoader: expected num_workers of 0 or more and a batch_size of 1 or more, got "
-                f"{self.num_workers} and {self.batch_size}"
+                "DataLoader: of shuffle, sampler and batch_sampler give one; the last stands for "
+                "batch_size and drop_last too"
             )
         single = self.batch_size is None
+        if not single and self.batch_size < 1:
+            raise ValueError(
+                f"DataLoader: expected a batch_size of 1 or more, got {self.batch_size}"
+            )
         self.collate_fn = self.collate_fn or ((lambda x: x[0]) if single else default_collate)
 
     def __len__(self) -> int:

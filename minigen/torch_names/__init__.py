@@ -12,7 +12,7 @@ New programs write `import minigen` and need nothing of this room. What differs 
 - Files. `save` writes arrays and plain values, whatever the name's ending, and no code: of a module
   its `state_dict()`. `load` reads such files and, of PyTorch's own, tensors and plain values, all
   of which come to lie on the CPU.
-- Switches of cuDNN do nothing; TF32 is asked for by `minigen.allow_tf32`. `compile` and
+- Switches in `backends` do nothing; `set_float32_matmul_precision` asks for TF32. `compile` and
   `DataParallel` give what they are given, at its own speed.
 - Tensors hold real numbers: no complex, quantised, sparse or bfloat16 ones, no named axes.
 - Missing altogether: recurrent and transformer layers, `distributions`, `linalg`, `fft`, `jit`,
@@ -89,6 +89,11 @@ def Generator(device: str = "cpu") -> minigen.Generator:
     return minigen.Generator()
 
 
+def set_float32_matmul_precision(precision: str) -> None:
+    """Allow TF32 or, for "highest", do not."""
+    minigen.allow_tf32(precision != "highest")
+
+
 def is_tensor(obj: Any) -> bool:
     """Whether it is a tensor."""
     return isinstance(obj, Tensor)
@@ -112,6 +117,7 @@ nn = Names(
     minigen.nn,
     functional=Names("nn.functional", minigen.functional),
     modules=Names("nn.modules", minigen.nn),
+    parameter=Names("nn.parameter", minigen.nn),
     parallel=Names("nn.parallel", DataParallel=DataParallel),
     DataParallel=DataParallel,
 )
@@ -143,6 +149,7 @@ cuda = Names(
 backends = Names(
     "backends",
     cudnn=Names("backends.cudnn", enabled=True, benchmark=False, deterministic=False),
+    cuda=Names("backends.cuda", matmul=Names("backends.cuda.matmul", allow_tf32=False)),
     mps=Names("backends.mps", is_available=lambda: False, is_built=lambda: False),
 )
 

@@ -84,6 +84,16 @@ def test_the_generator_says_the_order_and_the_default_stream_is_left_alone():
     assert unused == minigen.rand(1).item()
 
 
+def test_an_items_own_stream_is_its_own():
+    class Own(Drawn):
+        def __getitem__(self, index):
+            return minigen.rand(1, generator=minigen.Generator(index))
+
+    (batch,) = DataLoader(Own(), 11)
+    alone = [minigen.rand(1, generator=minigen.Generator(i)).item() for i in range(11)]
+    assert batch.numpy().ravel().tolist() == alone
+
+
 def test_an_epoch_begins_where_it_is_asked_for_not_where_it_is_read():
     loader = DataLoader(range(20), 20, shuffle=True)
     minigen.manual_seed(0)
@@ -140,6 +150,7 @@ def test_tensors_are_cut_as_if_item_by_item():
     minigen.manual_seed(0)
     rows = DataLoader([data[i] for i in range(10)], **options)
     assert whole == [[t.numpy().tolist() for t in batch] for batch in rows]
+    assert list(DataLoader(data, 5, collate_fn=len)) == [5, 5]
     with pytest.raises(ValueError, match=r"one length, got \[2, 3\]"):
         TensorDataset(np.ones(2), np.ones(3))
 
@@ -170,12 +181,14 @@ def test_samplers_and_single_items():
 def test_what_cannot_be_loaded_is_said():
     for arguments, error in [
         (((i for i in range(3)),), TypeError("__len__ and __getitem__, .* not a generator")),
-        (([1], 0), ValueError("batch_size of 1 or more, got 0 and 0")),
+        (([1], 0), ValueError("batch_size of 1 or more, got 0")),
         (([1], 1, True, [0]), ValueError("give one")),
-        (([1], 2, False, None, [[0]]), ValueError("batch_sampler stands for")),
+        (([1], 2, False, None, [[0]]), ValueError("stands for batch_size")),
     ]:
         with pytest.raises(type(error), match=str(error)):
             DataLoader(*arguments)
+    with pytest.raises(ValueError, match="workers"):
+        list(DataLoader([1], num_workers=-1))
     with pytest.raises(NotImplementedError, match="worker_init_fn"):
         DataLoader([1], worker_init_fn=print)
     with pytest.raises(ValueError, match=r"item 0 of a batch has shape \(1,\), item 1 \(2,\)"):

@@ -99,6 +99,14 @@ def test_old_classes_make_what_pytorch_makes(name):
     assert torch.ones(2).to(kind).dtype == x.dtype  # as `type(kind)` wants it
 
 
+def test_old_classes_are_told_by_dtype_and_device():
+    x = torch.LongTensor([1, 2])
+    assert isinstance(x, torch.LongTensor) and isinstance(x, torch.Tensor)
+    assert not isinstance(x, torch.IntTensor | torch.cuda.LongTensor)
+    assert torch.FloatTensor(torch.Size([2, 3])).shape == (2, 3)
+    assert torch.Size([2, 3]).numel() == 6 and torch.ByteTensor(2).numpy().tolist() == [0, 0]
+
+
 def test_old_classes_copy_numbers_and_arrays_and_share_tensors():
     array = np.ones(2, np.float32)
     made = torch.FloatTensor(array)
