@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import numpy as np
 from PIL import Image
 
 from minigen import data
+from minigen.backend import Generator
 from minigen.data.folder import ENDINGS
 from minigen.data.loader import Dataset
 from minigen.missing import missing_from
 from minigen.tensor import Tensor
+from minigen.torchvision_names.transforms import ToPILImage
 
 Transform = Callable[[Any], Any] | None
 
@@ -128,6 +130,27 @@ class ImageFolder(VisionDataset):
 
     def picture(self, index: int) -> Image.Image:
         return self.loader(self.samples[index][0])
+
+
+class FakeData(VisionDataset):
+    """Pictures of uniform noise, each a function of its index and `random_offset`."""
+
+    def __init__(
+        self,
+        size: int = 1000,
+        image_size: Sequence[int] = (3, 224, 224),
+        num_classes: int = 10,
+        transform: Transform = None,
+        target_transform: Transform = None,
+        random_offset: int = 0,
+    ):
+        super().__init__(None, range(num_classes), transform, target_transform)
+        self.image_size, self.random_offset = tuple(image_size), random_offset
+        self.targets = (Generator(random_offset).uniform((size,)) * num_classes).astype(int)
+
+    def picture(self, index: int) -> Image.Image:
+        stream = Generator(index + self.random_offset)
+        return ToPILImage()(Tensor(stream.uniform(self.image_size)))
 
 
 __getattr__ = missing_from(globals(), "torchvision.datasets")

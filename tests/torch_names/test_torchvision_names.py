@@ -186,6 +186,16 @@ def test_sets_are_those_of_minigen_data(monkeypatch, channels):
     assert asked == [(name, "test", True) for name in names]
 
 
+def test_noise_is_a_function_of_its_index():
+    found = datasets.FakeData(5, (3, 4, 6), 2, T.ToTensor())
+    images = [found[i][0].numpy() for i in range(5)]
+    assert images[0].shape == (3, 4, 6) and len({x.tobytes() for x in images}) == 5
+    assert np.array_equal(found[3][0].numpy(), images[3]) and set(found.targets) <= {0, 1}
+    assert len(list(minigen.data.DataLoader(found, 2))) == 3
+    with pytest.raises(IndexError):
+        found[5]
+
+
 def test_models_are_missing_when_they_are_made():
     from minigen.torchvision_names.models import vgg19
 
