@@ -7,11 +7,12 @@ node, and each layer is sorted by the mean place of its neighbours. No Graphviz 
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,7 +48,18 @@ class _Box:
         return f"{self.shape} · {self.memory}" if self.memory else self.shape
 
 
-def draw_graph(tensor: Tensor, path: StrPath, names: Mapping[str, Tensor] | None = None) -> None:
+class Picture(NamedTuple):
+    """A PNG image, which a notebook shows."""
+
+    png: bytes
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+
+def draw_graph(
+    tensor: Tensor, path: StrPath | None = None, names: Mapping[str, Tensor] | None = None
+) -> Picture | None:
     """Draw the graph behind a tensor, from the leaves at the top down to the tensor.
 
     Each operation shows its output's shape and how many bytes of arrays the graph keeps for its
@@ -57,7 +69,8 @@ def draw_graph(tensor: Tensor, path: StrPath, names: Mapping[str, Tensor] | None
     Args:
         tensor: what an operation made of tensors that require gradients; it is still drawn after a
             backward has freed what the graph kept.
-        path: ends in .svg, .png, .pdf or .dot; a file of that name is replaced.
+        path: ends in .svg, .png, .pdf or .dot; a file of that name is replaced. Without one the
+            picture is returned, for a notebook to show.
         names: of leaves, such as `dict(model.named_parameters())`.
 
     Raises:
@@ -65,6 +78,11 @@ def draw_graph(tensor: Tensor, path: StrPath, names: Mapping[str, Tensor] | None
         ValueError: `path` has another ending.
         OSError: the file cannot be written; an older one stays as it was.
     """
+    if path is None:
+        figure, dpi = _figure(_history(tensor), names)
+        shown = io.BytesIO()
+        figure.savefig(shown, format="png", dpi=dpi)
+        return Picture(shown.getvalue())
     ending = Path(path).suffix.lower()
     if ending not in ENDINGS:
         raise ValueError(f"draw_graph: {os.fspath(path)!r} must end in one of {', '.join(ENDINGS)}")
@@ -72,10 +90,11 @@ def draw_graph(tensor: Tensor, path: StrPath, names: Mapping[str, Tensor] | None
     if ending == ".dot":
         with written_whole(path) as file:
             file.write(_dot(order, names).encode())
-        return
+        return None
     figure, dpi = _figure(order, names)
     with written_whole(path) as file:
         figure.savefig(file, format=ending[1:], dpi=dpi)
+    return None
 
 
 def graph_to_dot(tensor: Tensor, names: Mapping[str, Tensor] | None = None) -> str:

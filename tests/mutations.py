@@ -1019,6 +1019,13 @@ white space of other scripts parts words | data_vectors
 cosines of vectors of another length | data_vectors
 -             unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1)
 +             unit /= 2
+# notebook.py
+integers are taken for images | notebook
+-     if images.dtype.kind != "f" or not images.size or not np.isfinite(images).all():
++     if not images.size or not np.isfinite(images).all():
+a display shows text as if it were HTML | notebook
+-     return f"{image}<pre>{html.escape(text)}</pre>"
++     return f"{image}<pre>{text}</pre>"
 # data/loader.py
 items draw from the stream that all share | data_loader
 -         with backend.drawing_from(stream):
