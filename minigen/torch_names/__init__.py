@@ -121,7 +121,7 @@ nn = Names(
     parallel=Names("nn.parallel", DataParallel=DataParallel),
     DataParallel=DataParallel,
 )
-optim = Names("optim", minigen.optim)
+functional, optim = Names("functional", minigen.functional), Names("optim", minigen.optim)
 utils = Names("utils", data=Names("utils.data", loader))
 autograd = Names(
     "autograd",

@@ -63,7 +63,7 @@ class Finder(MetaPathFinder, Loader):
             found = getattr(sys.modules[parent], name)
         except AttributeError as error:
             raise ImportError(str(error), name=spec.name) from None
-        if not isinstance(found, ModuleType):
+        if not isinstance(found, Names):
             raise ImportError(f"{spec.name} is no module", name=spec.name)
         return found
 

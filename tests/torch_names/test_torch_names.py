@@ -37,7 +37,13 @@ def test_every_way_to_import_finds_the_same():
     assert isinstance(Variable(torch.ones(2)), Tensor)
     cudnn.benchmark = True
     assert torch.backends.cudnn.benchmark is True
+    import minigen.torch_names.functional
+
+    assert minigen.torch_names.functional.stack is minigen.stack
+    with pytest.raises(ImportError, match="torch_names.zeros is no module"):
+        import minigen.torch_names.zeros
     # What was imported is still called what it is.
+    assert minigen.functional.__spec__.name == "minigen.functional"
     assert minigen.nn.__name__ == minigen.nn.__spec__.name == "minigen.nn"
 
 
