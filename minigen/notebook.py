@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,7 @@ SMALLEST, MOST = 8, 64  # pixels of a side from which on it is an image; images 
 def picture(tensor: Tensor) -> Picture | None:
     """The images (N, C, H, W) or (C, H, W) that a tensor of floats may hold, C of 1 or 3, the first
     64 of them from their least to their largest value; None where it holds others."""
-    from PIL import Image
-
-    from minigen.training.figures import image_grid  # here, since it takes long to import
+    from PIL import Image  # here, since a notebook alone needs it
 
     images = tensor.detach().numpy()
     images = images[None] if images.ndim == 3 else images
@@ -31,10 +30,17 @@ def picture(tensor: Tensor) -> Picture | None:
     images = images[:MOST]
     if images.dtype.kind != "f" or not images.size or not np.isfinite(images).all():
         return None
-    low, high = float(images.min()), float(images.max())
+    low, high = (float(end) for end in (images.min(), images.max()))
+    levels = np.rint((images.astype(np.float64) - low) * (255 / ((high - low) or 1)))
+    tiles = np.pad(levels, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=255).astype(np.uint8)
+    columns = math.ceil(math.sqrt(len(tiles)))
+    rows = math.ceil(len(tiles) / columns)
+    rest = np.full((rows * columns - len(tiles), *tiles.shape[1:]), 255, np.uint8)
+    _, c, h, w = (tiles := np.concatenate([tiles, rest])).shape
+    grid = tiles.reshape(rows, columns, c, h, w).transpose(0, 3, 1, 4, 2)
     file = io.BytesIO()
-    grid = image_grid(images.astype(np.float64), low=low, high=high if high > low else low + 1)
-    Image.fromarray(grid).save(file, format="PNG")
+    pixels = grid.reshape(rows * h, columns * w, c).squeeze(2 if c == 1 else ())
+    Image.fromarray(pixels).save(file, format="PNG")
     return Picture(file.getvalue())
 
 

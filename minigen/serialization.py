@@ -150,7 +150,12 @@ def _restored(arrays: dict[str, np.ndarray], structure: str | bytes | None) -> A
             tensors[name] = Tensor(array)
         except TypeError:
             raise ValueError(f"{name!r} holds {array.dtype}, which no tensor can") from None
-    return tensors if structure is None else _decode(json.loads(structure)["state"], tensors)
+    if structure is None:
+        return tensors
+    content = json.loads(structure)
+    if "format" in content:
+        raise ForeignError("this is a run's checkpoint: read it by training.load_checkpoint")
+    return _decode(content["state"], tensors)
 
 
 def write_array(archive: ZipFile, name: str, array: np.ndarray) -> None:

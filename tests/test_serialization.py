@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 import minigen
 from minigen import Tensor, nn
 from minigen.serialization import load, save
+from minigen.training import CheckpointError, load_checkpoint, save_checkpoint
 
 dtypes = st.sampled_from(
     ["float16", "float32", "float64", "int32", "int64", "uint8", "bool", ">f4"]
@@ -100,6 +101,16 @@ def test_damaged_missing_and_foreign_files_are_refused_in_words(path):
             load(path)
     with pytest.raises(ValueError, match="ends in .npz or .safetensors"):
         save({"w": np.ones(1)}, path.with_suffix(".pt"))
+
+
+def test_a_runs_checkpoint_is_told_from_a_file_of_ones_own(tmp_path):
+    path = tmp_path / "step.npz"
+    save_checkpoint(path, {"model": {"w": np.ones(2)}})
+    with pytest.raises(ValueError, match="step.npz: this is a run's checkpoint: read it by"):
+        load(path)
+    save({"model": {"w": np.ones(2)}}, path)
+    with pytest.raises(CheckpointError, match="damaged|lacks format"):
+        load_checkpoint(path)
 
 
 def test_loading_never_runs_code(tmp_path):
