@@ -276,16 +276,16 @@ def dcgan(
 ) -> None:
     """The step against PyTorch's two layouts and against its own arithmetic; that of the smaller
     networks of demos/gan.py; then its memory, and how time and memory grow with the batch."""
-    how = (backend.threads(), bench.device)
+    machine = (backend.threads(), bench.device)
     for batch in batches:
         sides = {}
         if bench.torch is not None:
             last = bench.torch.torch.channels_last
             sides = {
-                "torch": bench.torch.dcgan(batch, *how),
-                "torch channels-last": bench.torch.dcgan(batch, *how, last),
+                "torch": bench.torch.dcgan(batch, *machine),
+                "torch channels-last": bench.torch.dcgan(batch, *machine, last),
             }
-        ours = dcgan_step(batch, *how)
+        ours = dcgan_step(batch, *machine)
         row = bench.row(f"step, batch {batch}", ours, sides, budget=5.0)
         floor = row["flops"] / bench.speed.product
         row["floor_ratio"] = row["seconds"] / floor
@@ -296,8 +296,8 @@ def dcgan(
     sides = {}
     if bench.torch is not None:
         networks = {"networks": bench.torch.dense_pair, "channels": 1}
-        sides = {"torch": bench.torch.dcgan(batches[0], *how, **networks)}
-    ours = dcgan_step(batches[0], *how, dense=True)
+        sides = {"torch": bench.torch.dcgan(batches[0], *machine, **networks)}
+    ours = dcgan_step(batches[0], *machine, dense=True)
     bench.row(f"step of gan.py, batch {batches[0]}", ours, sides, budget=3.0)
     for batch in batches:
         bench.memory("dcgan", batch)
@@ -339,17 +339,17 @@ def vae_step(batch: int, threads: int, device: str) -> Call:
 
 def vae(bench: Bench, batch: int = 128, images: int = 12_800) -> None:
     """The step; an epoch, with its batches as each side's own loader makes them; and memory."""
-    how = (backend.threads(), bench.device)
-    sides = {} if bench.torch is None else {"torch": bench.torch.vae(batch, *how)}
-    bench.row(f"step, batch {batch}", vae_step(batch, *how), sides, budget=3.0)
+    machine = (backend.threads(), bench.device)
+    sides = {} if bench.torch is None else {"torch": bench.torch.vae(batch, *machine)}
+    bench.row(f"step, batch {batch}", vae_step(batch, *machine), sides, budget=3.0)
     data = np.random.default_rng(0).uniform(0, 1, (images, 784)).astype("f")
-    train, batches = vae_training(*how), Batches(data, batch_size=batch)
+    train, batches = vae_training(*machine), Batches(data, batch_size=batch)
 
     def epoch() -> None:
         for (some,) in batches:
             train(some)
 
-    sides = {} if bench.torch is None else {"torch": bench.torch.vae_epoch(data, batch, *how)}
+    sides = {} if bench.torch is None else {"torch": bench.torch.vae_epoch(data, batch, *machine)}
     bench.row(f"epoch of {images:,} images", epoch, sides, budget=10.0)
     bench.memory("vae", batch)
 

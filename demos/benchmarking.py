@@ -176,9 +176,9 @@ class Bench:
             if len(row["against"]) > 1:  # the same measurement against another
                 package, _, usage = who.partition(" ")
                 head, tail = f"  against {TITLES[package]} {usage}".ljust(44), ""
-            spread = f"{low:.2f} to {high:.2f}"
+            span = f"{low:.2f} to {high:.2f}"
             took = human_seconds(float(np.median(t)))
-            print(f"{head}{took:>10}{ratio:7.2f}  {spread:14}{tail}".rstrip())
+            print(f"{head}{took:>10}{ratio:7.2f}  {span:14}{tail}".rstrip())
         self.rows[list(self.rows)[-1]].append(row)
         return row
 

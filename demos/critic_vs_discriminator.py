@@ -94,10 +94,10 @@ def gap_and_slope(f: nn.Module, real: Tensor, fake: Tensor) -> tuple[float, floa
 
 
 def values_and_slopes(network: nn.Module, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """f and f′ of a network of one number, at the places x."""
-    places = Tensor(x[:, None].astype(np.float32), requires_grad=True)
-    y = network(places)
-    (g,) = minigen.grad(y.sum(), places)
+    """f and f′ of a network of one number, at the points x."""
+    points = Tensor(x[:, None].astype(np.float32), requires_grad=True)
+    y = network(points)
+    (g,) = minigen.grad(y.sum(), points)
     return y.numpy()[:, 0].astype(np.float64), g.numpy()[:, 0].astype(np.float64)
 
 
@@ -152,9 +152,9 @@ def gaussians(path: Any, steps: int) -> dict[str, float]:
 
 def lines(path: Any, steps: int) -> dict[str, float]:
     """(0, u) against (θ, u), u ~ U(0, 1): both distances, computed and learned."""
-    places = np.linspace(-1, 1, 401)
+    points = np.linspace(-1, 1, 401)
     thetas = np.linspace(-1, 1, 9)
-    exact_jsd = np.where(places == 0, 0.0, math.log(2))
+    exact_jsd = np.where(points == 0, 0.0, math.log(2))
     learned_jsd, learned_w = [], []
     up = Tensor([0.0, 1.0])
     for theta in thetas:
@@ -171,9 +171,9 @@ def lines(path: Any, steps: int) -> dict[str, float]:
     def draw(axes: Any) -> None:
         for each, exact, learned, colour, title in (
             (axes[0], exact_jsd, learned_jsd, JUDGE, "Jensen–Shannon divergence"),
-            (axes[1], abs(places), learned_w, CRITIC, "Wasserstein-1 distance"),
+            (axes[1], abs(points), learned_w, CRITIC, "Wasserstein-1 distance"),
         ):
-            each.plot(places, exact, color="black", alpha=0.4, linewidth=3, label="computed")
+            each.plot(points, exact, color="black", alpha=0.4, linewidth=3, label="computed")
             each.plot(thetas, learned, "o", color=colour, markersize=5, label="learned")
             each.set(xlabel="θ", ylim=(-0.05, 1.1))
             each.set_title(title, loc="left", fontsize=9)
@@ -268,16 +268,16 @@ def moving(path: Any, steps: int) -> dict[str, float]:
     with minigen.no_grad():
         generator[-1].bias.fill_(-4.0)  # far from the real points, which are round 2
     z = minigen.randn(40, 1)
-    place = np.linspace(-7, 7, 281)
+    grid = np.linspace(-7, 7, 281)
     real = minigen.randn(200, 1).numpy()[:, 0] * 0.7 + 2
 
     def draw(axes: Any, title: str = "") -> None:
         (axis,) = axes
-        logit, _ = values_and_slopes(judge, place)
+        logit, _ = values_and_slopes(judge, grid)
         points = generator(z).detach().requires_grad_()
         (g,) = minigen.grad(gan.loss_given().generator(judge(points)), points)
         x, pull = points.numpy()[:, 0], -g.numpy()[:, 0] * len(z)
-        axis.plot(place, expit(logit), color=JUDGE, linewidth=1.5, label="P(real)")
+        axis.plot(grid, expit(logit), color=JUDGE, linewidth=1.5, label="P(real)")
         axis.axhline(0.5, color="#999999", linewidth=0.6, linestyle=":")
         axis.plot(real, np.full(len(real), 1.06), "|", color=REAL, markersize=7, label="real")
         axis.plot(x, np.full(len(x), -0.06), "|", color=MADE, markersize=9, label="generated")

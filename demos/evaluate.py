@@ -170,10 +170,10 @@ def require_same(train: data.Images, state: Mapping[str, Any], scores: Scores) -
         return seen.rpartition(":")[2]
 
     try:
-        kept = state["batches"]["data"].partition(":")[2][:8]
+        trained_with = state["batches"]["data"].partition(":")[2][:8]
     except (KeyError, TypeError, AttributeError):
-        kept = ""
-    if kept not in (mark(0), mark(-1)):
+        trained_with = ""
+    if trained_with not in (mark(0), mark(-1)):
         raise training.RunError(
             f"{scores.run.folder} was trained with other images than those of {train.name} here:"
             " see to it that they are the same, and that data in config.json names them"
@@ -284,8 +284,8 @@ def of_vae(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> N
     log_p = log_likelihood(model, x[: scores.flags.likelihood_images], scores)
     scores.keep({f"−log p(x), k = {scores.flags.samples:,}": -log_p.mean()})
     if len(log_p) > 1:
-        spread = log_p.std(ddof=1) / np.sqrt(len(log_p))
-        scores.keep({"−log p(x), standard error": spread})
+        standard_error = log_p.std(ddof=1) / np.sqrt(len(log_p))
+        scores.keep({"−log p(x), standard error": standard_error})
     if len(log_p) < len(x):
         scores.keep({"−log p(x), images": len(log_p)})
     in_features(train, test, 2 * made - 1, args.device, scores)
@@ -298,9 +298,9 @@ def log_likelihood(model: Any, images: Tensor, scores: Scores) -> np.ndarray:
     of = {"step": training.load_checkpoint(scores.run.folder / CHECKPOINT)["step"], "k": samples}
     done = np.zeros(0)
     if path.exists():
-        kept = training.load_checkpoint(path)
-        if kept["of"] == of:
-            done = kept["log_p"][: len(images)]
+        before = training.load_checkpoint(path)
+        if before["of"] == of:
+            done = before["log_p"][: len(images)]
     if len(done) < len(images):
         done = done[: len(done) // AT_ONCE * AT_ONCE]  # whole streams
     print(f"  log p(x): done {len(done):,} of {len(images):,}, k = {samples:,}", flush=True)

@@ -46,16 +46,16 @@ def build(args: argparse.Namespace) -> GAN | WGAN:
     hidden = [args.width] * 3
     generator = mlp(args.noise, *hidden, 2)
     judge = mlp(2 * args.packing, *hidden, 1, activation=functools.partial(nn.LeakyReLU, 0.2))
-    how = {"noise": args.noise, "packing": args.packing}
+    shared = {"noise": args.noise, "packing": args.packing}
     betas = (0.5, 0.999) if args.collapse else (0.0, 0.9)
     adam = functools.partial(optim.Adam, lr=args.lr, betas=betas)
     generator, judge = generator.to(args.device), judge.to(args.device)
     if args.model == "gan":
-        return GAN(generator, judge, optimiser=adam, **how)
+        return GAN(generator, judge, optimiser=adam, **shared)
     if args.model == "wgan-gp":
-        return WGAN(generator, judge, penalty=args.penalty, optimiser=adam, **how)
+        return WGAN(generator, judge, penalty=args.penalty, optimiser=adam, **shared)
     rms = functools.partial(optim.RMSprop, lr=args.lr)
-    return WGAN(generator, judge, clip=args.clip, optimiser=rms, **how)
+    return WGAN(generator, judge, clip=args.clip, optimiser=rms, **shared)
 
 
 def sample(gan: GAN | WGAN, scale: float, seed: int, count: int = SAMPLES) -> np.ndarray:

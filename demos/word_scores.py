@@ -16,7 +16,7 @@ from pathlib import Path
 
 from minigen import training
 from minigen.data import DataError
-from minigen.data.download import places
+from minigen.data.download import folders_of
 from minigen.data.vectors import Vectors
 from minigen.metrics.similarity import Section, analogies, total, word_similarity
 from minigen.training.flags import path as a_path
@@ -97,7 +97,7 @@ def _columns(section: Section) -> str:
 
 
 def _files_at_hand() -> list[Path]:
-    folders = places("word-eval")
+    folders = folders_of("word-eval")
     for folder in folders:
         found = [p for p in sorted(folder.glob("*.txt")) if not p.name.startswith("LICENSE")]
         if found:

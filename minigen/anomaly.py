@@ -47,8 +47,8 @@ class Origin(NamedTuple):
 
     def __str__(self) -> str:
         source = linecache.getline(self.file, self.line).strip()
-        place = f'File "{self.file}", line {self.line}, in {self.function}'
-        return f"{place}\n    {source}" if source else place
+        location = f'File "{self.file}", line {self.line}, in {self.function}'
+        return f"{location}\n    {source}" if source else location
 
 
 @contextlib.contextmanager
@@ -121,8 +121,8 @@ class _Watch(Onlooker):
         if before is not None and before.nan:
             what = f"the gradient that reached it already held {before}"
             raise AnomalyError(node.name, what, origin)
-        kept = [data for data, *_ in node.kept.values()] + list(node.options.values())
-        if found.nan or (before is None and all(_strange(data) is None for data in kept)):
+        arrays = [data for data, *_ in node.kept.values()] + list(node.options.values())
+        if found.nan or (before is None and all(_strange(data) is None for data in arrays)):
             name = node.operation.name_of(node.inputs.index(parent))
             what = f"its pullback made {found} for {name!r} of a gradient {_range(_values(g))}"
             raise AnomalyError(node.name, what, origin)

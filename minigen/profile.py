@@ -91,8 +91,8 @@ def machine_speed(device: str, dtype: str) -> Speed:
     def copy(part: int = 0, first: int = 0, last: int = len(a)) -> None:
         b[first:last] = a[first:last]
 
-    spread = functools.partial(over_images, copy, len(a), a.size)
-    return Speed(product, 2 * a.nbytes / _fastest(spread if device == "cpu" else copy))
+    by_threads = functools.partial(over_images, copy, len(a), a.size)
+    return Speed(product, 2 * a.nbytes / _fastest(by_threads if device == "cpu" else copy))
 
 
 def _fastest(f: Callable[[], object]) -> float:
@@ -298,25 +298,25 @@ class Profile(Onlooker):
         """Count this array's memory for that row, if it is new here, until nobody holds it."""
         if id(array) in self._arrays:
             return
-        place = device_of(array), *_bounds(array)
-        piece = self._pieces.get(place)
+        region = device_of(array), *_bounds(array)
+        piece = self._pieces.get(region)
         if piece is None:
-            piece = self._pieces[place] = _Piece(row, place[2] - place[1])
+            piece = self._pieces[region] = _Piece(row, region[2] - region[1])
             if row is not None:
                 row._now_kept += piece.size
                 row.kept = max(row.kept, row._now_kept)
                 self._now_kept += piece.size
                 self.kept = max(self.kept, self._now_kept)
         piece.arrays += 1
-        forget = functools.partial(self._forget, id(array), place)
+        forget = functools.partial(self._forget, id(array), region)
         self._arrays[id(array)] = weakref.ref(array, forget)
 
-    def _forget(self, identity: int, place: tuple, _: weakref.ref) -> None:
+    def _forget(self, identity: int, region: tuple, _: weakref.ref) -> None:
         del self._arrays[identity]
-        piece = self._pieces[place]
+        piece = self._pieces[region]
         piece.arrays -= 1
         if not piece.arrays:
-            del self._pieces[place]
+            del self._pieces[region]
             if piece.row is not None:
                 piece.row._now_kept -= piece.size
                 self._now_kept -= piece.size

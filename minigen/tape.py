@@ -72,7 +72,7 @@ class Sums(dict):
         """The sum, which is not kept any longer; None if nothing has reached the node."""
         return self.pop(node, None)
 
-    def spread(self, node: Node, gradient: Any, wanted: set[Node]) -> None:
+    def pass_on(self, node: Node, gradient: Any, wanted: set[Node]) -> None:
         """Add what the operation's pullbacks make of the gradient of its output."""
         for parent, share in node.operation.pull(node, gradient, wanted):
             self.add(parent, share)
@@ -108,7 +108,7 @@ def walk_back(
         if node in targets:
             arrive(node, gradient)
         if not wanted.isdisjoint(node.inputs):
-            sums.spread(node, gradient, wanted)
+            sums.pass_on(node, gradient, wanted)
             if node.kept and not retain:
                 node.kept = None
 

@@ -784,8 +784,8 @@ the judge learns in the generator's step | wgan
 -     loss.backward(inputs=[p for p in weights if p.requires_grad])
 +     loss.backward()
 uniform noise is positive | gan
-- F.rand(*size, **how) * 2 - 1,
-+ F.rand(*size, **how),
+- F.rand(*size, **keywords) * 2 - 1,
++ F.rand(*size, **keywords),
 # models/networks.py
 what is drawn depends on its neighbours | gan
 -     network.eval()
@@ -894,13 +894,13 @@ two workers take one word each | word2vec
 - max(1, min(self.workers, len(rows) // 2))
 + self.workers
 an update that does nothing | word2vec
--                 kernel.add_rows(tables[0], *result.w_in, damping(result.w_in.rows, now))
+-                 kernels.add_rows(tables[0], *result.w_in, damping(result.w_in.rows, now))
 +                 pass
 the second table is frozen | word2vec
--                 kernel.add_rows(tables[1], *result.w_out, scale)
+-                 kernels.add_rows(tables[1], *result.w_out, scale)
 +                 pass
 the bias is frozen | word2vec
--                     kernel.add_rows(tables[2][:, None], result.w_out.rows, values, scale)
+-                     kernels.add_rows(tables[2][:, None], result.w_out.rows, values, scale)
 +                     pass
 noise follows the counts to the power of one half | word2vec
 - power: float = 0.75
@@ -1268,8 +1268,8 @@ a run is resumed as another demo's | training_flags
 -         if config.get("demo", self.name) != self.name:
 +         if False:
 another width is taken on resuming | training_flags
-- and given[name] != kept:
-+ and given[name] != kept == 0:
+- and given[name] != earlier:
++ and given[name] != earlier == 0:
 a run that never began is resumed | training_flags
 -         if not (run.folder / CHECKPOINT).exists():
 +         if not run.folder.exists():

@@ -75,7 +75,7 @@ def cache_folder() -> Path:
     return Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "minigen"
 
 
-def places(name: str) -> list[Path]:
+def folders_of(name: str) -> list[Path]:
     """Return the folders in which the files of a set are looked for, the cache's last; they need
     not exist."""
     given = os.environ.get("MINIGEN_DATA")
@@ -95,7 +95,7 @@ def obtained(
     `mirrors` are folders on the web, tried in turn. `complaint` says what is wrong with a content,
     if anything; it is asked wherever a file comes from. Raises DataError as `find`.
     """
-    paths = [folder / file for folder in places(name)]
+    paths = [folder / file for folder in folders_of(name)]
     for path in paths:
         if os.path.exists(path):
             try:

@@ -13,7 +13,7 @@ import lzma
 
 import numpy as np
 
-from minigen.data.download import places
+from minigen.data.download import folders_of
 from minigen.data.images import DataError, Images
 
 # The published files of each split; the first that is there is read, of CIFAR-10's training
@@ -97,7 +97,7 @@ def cifar10(split: str) -> Images:
 
 
 def _missing(name: str, file: str) -> DataError:
-    folders = " and no ".join(str(place / file) for place in places(name))
+    folders = " and no ".join(str(folder / file) for folder in folders_of(name))
     return DataError(
         f"{name}: there is no {folders}, nor one with .xz: get it from {SOURCES[name]} and put it"
         " there"
@@ -106,7 +106,7 @@ def _missing(name: str, file: str) -> DataError:
 
 def _read(name: str, file: str) -> bytes | None:
     """A file's uncompressed bytes, None where it is nowhere."""
-    for path in (p / end for p in places(name) for end in (file, f"{file}.xz")):
+    for path in (p / end for p in folders_of(name) for end in (file, f"{file}.xz")):
         try:
             data = path.read_bytes()
             if path.suffix == ".xz":

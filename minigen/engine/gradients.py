@@ -59,7 +59,7 @@ class Gradients(Sums):
                 self._next()
         return self.pop(node, None)
 
-    def spread(self, node: Node, gradient: Any, wanted: set[Node]) -> None:
+    def pass_on(self, node: Node, gradient: Any, wanted: set[Node]) -> None:
         """Add what the operation's pullbacks make of the gradient of its output."""
         if type(gradient) is SparseRows:
             gradient = wrap(gradient.to_dense())
@@ -72,9 +72,9 @@ class Gradients(Sums):
             for parent, share in op.pull(node, gradient, wanted):
                 self.add(parent, share)
         else:
-            self._spread(node, gradient, wanted)
+            self._pass_on(node, gradient, wanted)
 
-    def _spread(self, node: Node, g: Tensor, wanted: set[Node]) -> None:
+    def _pass_on(self, node: Node, g: Tensor, wanted: set[Node]) -> None:
         """`Operation.pull`, with the bodies of what it calls in the place of the calls."""
         op, recorded = node.operation, is_grad_enabled()
         names = dict(node.options)

@@ -41,7 +41,7 @@ def _sum_windows(input: Array, *, size: tuple, how: tuple) -> Array:
     flops=lambda y, g, how: g.size * math.prod(how[0]),
 )
 def _spread_windows(g: Array, *, size: tuple, how: tuple) -> Array:
-    return windows.spread_windows(g, size, *how)
+    return windows.add_windows(g, size, *how)
 
 
 def batched(name: str, input: Tensor, ndim: int, axes: str) -> tuple[Tensor, bool]:
@@ -266,7 +266,7 @@ def _placed_back(g: Tensor, before: list[int], after: list[int]) -> Tensor:
 
 @operation(input=_placed_back, exact=True)
 def _place(input: Array, *, before: list[int], after: list[int], value: float) -> Array:
-    return windows.place(input, before, after, value)
+    return windows.reframed(input, before, after, value)
 
 
 def pad(

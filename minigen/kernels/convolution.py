@@ -68,7 +68,7 @@ IMAGES = (
     Way("few outputs", lambda m: m.plain and (m.transposed or m.problem.stride == (1, 1)),
         _cost_of_planes, scatter.scatter),
     Way("few pixels", lambda m: m.plain and m.transposed, _cost_of_pixels, scatter.scatter_pixels),
-    Way("winograd", winograd.fits, winograd.cost, winograd.gather),
+    Way("winograd", winograd.fits, winograd.cost, winograd.convolve),
     Way("simple", _always, lambda m: math.inf, direct.plainly),
 )  # fmt: skip
 # conv2d_weight. The windows of g are worth it where it has few channels.

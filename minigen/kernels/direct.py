@@ -252,7 +252,7 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
 def windows_of_x(what: Problem, x: Array, g: Array) -> Array:
     """(O, C/G, R, S) from images N, H, W, C."""
     w = correlate(what.forward, x, g)  # (G, O/G, R, S, C/G)
-    shape = (what.outputs, what.inputs // what.groups, *what.kernel)
+    shape = (what.outputs, what.inputs // what.groups, *what.taps)
     return np.ascontiguousarray(w.transpose(0, 1, 4, 2, 3)).reshape(shape)
 
 

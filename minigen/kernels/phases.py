@@ -43,14 +43,14 @@ class Phase:
 
 
 def forward_phases(
-    out: int, kernel: int, stride: int, padding: int, dilation: int
+    out: int, taps: int, stride: int, padding: int, dilation: int
 ) -> tuple[Phase, ...]:
     """A convolution along one axis: a single phase."""
-    return (Phase(0, 1, out, range(kernel), -padding, stride, dilation),)
+    return (Phase(0, 1, out, range(taps), -padding, stride, dilation),)
 
 
 def transposed_phases(
-    out: int, kernel: int, stride: int, padding: int, dilation: int
+    out: int, taps: int, stride: int, padding: int, dilation: int
 ) -> tuple[Phase, ...]:
     """A transposed convolution along one axis, one phase for each output modulo the stride.
 
@@ -61,13 +61,13 @@ def transposed_phases(
     """
     phases = []
     for first in range(min(stride, out)):
-        taps = [r for r in range(kernel) if (first + padding - r * dilation) % stride == 0]
+        met = [r for r in range(taps) if (first + padding - r * dilation) % stride == 0]
         step = stride // math.gcd(stride, dilation)
-        if taps:
-            start = (first + padding - taps[-1] * dilation) // stride
-            taps = range(taps[-1], taps[0] - 1, -step)
+        if met:
+            start = (first + padding - met[-1] * dilation) // stride
+            met = range(met[-1], met[0] - 1, -step)
             count = len(range(first, out, stride))
-            phases.append(Phase(first, stride, count, taps, start, 1, step * dilation // stride))
+            phases.append(Phase(first, stride, count, met, start, 1, step * dilation // stride))
     return tuple(phases)
 
 

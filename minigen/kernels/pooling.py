@@ -7,7 +7,7 @@ from minigen.kernels.phases import Pair
 
 
 def argmax_of_windows(
-    x: Array, kernel: Pair, size: Pair, stride: Pair, padding: Pair, dilation: Pair
+    x: Array, window: Pair, size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Array:
     """For x (N, C, H, W), the places of the maxima as indices into H·W: int64 (N, C, *size).
 
@@ -18,7 +18,7 @@ def argmax_of_windows(
     pixels = x.transpose(0, 2, 3, 1)
     steps = [xp.arange(o) * s - p for o, s, p in zip(size, stride, padding, strict=True)]
     reach = [(o - 1) * s + 1 for o, s in zip(size, stride, strict=True)]
-    last = [r + (k - 1) * d for r, k, d in zip(reach, kernel, dilation, strict=True)]
+    last = [r + (k - 1) * d for r, k, d in zip(reach, window, dilation, strict=True)]
     padded = any(padding) or last[0] > h or last[1] > w
     if padded:
         height, width = (max(m + p, e) for m, p, e in zip((h, w), padding, last, strict=True))
@@ -26,7 +26,7 @@ def argmax_of_windows(
         frame = xp.full((n, height, width, c), least, x.dtype)
         frame[:, padding[0] : padding[0] + h, padding[1] : padding[1] + w] = pixels
         pixels = frame
-    taps = [(r, s) for r in range(kernel[0]) for s in range(kernel[1])]
+    taps = [(r, s) for r in range(window[0]) for s in range(window[1])]
     kind = xp.uint8 if len(taps) <= 256 else xp.uint32
     nan = not on_host(x) or bool(xp.isnan(x).any())  # a GPU is not waited for
     best, tap = xp.empty((n, *size, c), x.dtype), xp.zeros((n, *size, c), kind)
@@ -47,7 +47,7 @@ def argmax_of_windows(
         # Arithmetic, since masked copies stumble over irregular masks.
         xp.maximum(best, value, out=best)
         xp.maximum(tap, better * tap.dtype.type(i), out=tap)
-    down, right = (xp.arange(k) * d for k, d in zip(kernel, dilation, strict=True))
+    down, right = (xp.arange(k) * d for k, d in zip(window, dilation, strict=True))
     offsets = (down[:, None] * w + right).reshape(-1)
     corner = steps[0][:, None] * w + steps[1]  # of each window's first tap
     return (offsets[tap] + corner[:, :, None]).transpose(0, 3, 1, 2)

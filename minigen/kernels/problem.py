@@ -21,7 +21,7 @@ class Problem:
         inputs, outputs: channels, C and O.
         size: (H, W); the last rows and columns may meet no tap.
         out: (H', W').
-        kernel: (R, S).
+        taps: (R, S).
         stride, padding, dilation: along both axes.
         groups: of channels.
     """
@@ -31,7 +31,7 @@ class Problem:
     outputs: int
     size: Pair
     out: Pair
-    kernel: Pair
+    taps: Pair
     stride: Pair
     padding: Pair
     dilation: Pair
@@ -39,10 +39,10 @@ class Problem:
 
     @staticmethod
     @functools.lru_cache(maxsize=4096)
-    def of(x: tuple[int, ...], w: tuple[int, ...], out: Pair, *how: Any) -> Problem:
-        """That of an input and a weight of these shapes, the same object each time; `how` is
-        stride, padding, dilation and groups."""
-        return Problem(x[0], x[1], w[0], x[2:], out, w[2:], *how)
+    def of(x: tuple[int, ...], w: tuple[int, ...], out: Pair, *geometry: Any) -> Problem:
+        """That of an input and a weight of these shapes, the same object each time; `geometry`
+        is stride, padding, dilation and groups."""
+        return Problem(x[0], x[1], w[0], x[2:], out, w[2:], *geometry)
 
     @functools.cached_property
     def forward(self) -> Map:
@@ -57,7 +57,7 @@ class Problem:
         return Map(self, True, self.outputs, self.inputs, self.out, self.size, *phases)
 
     def _phases(self, kind: Callable, size: Pair) -> list[tuple[Phase, ...]]:
-        axes = zip(size, self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        axes = zip(size, self.taps, self.stride, self.padding, self.dilation, strict=True)
         return [kind(*axis) for axis in axes]
 
 
@@ -100,7 +100,7 @@ class Map:
     @functools.cached_property
     def scattered(self) -> int:
         """Multiply-adds, if each pixel meets all taps, those beyond the output too."""
-        return self.pixels * math.prod(self.problem.kernel) * self._channels
+        return self.pixels * math.prod(self.problem.taps) * self._channels
 
     @property
     def _channels(self) -> int:
@@ -112,7 +112,7 @@ class Map:
         p·stride + r·dilation − padding; one of `conv2d` with stride 1 to p − r·dilation + padding.
         """
         p, sign = self.problem, 1 if self.transposed else -1
-        axes = zip(p.padding, p.kernel, p.dilation, strict=True)
+        axes = zip(p.padding, p.taps, p.dilation, strict=True)
         return tuple(range(-sign * p, sign * (k * d - p), sign * d) for p, k, d in axes)
 
     @functools.cached_property

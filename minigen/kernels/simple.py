@@ -20,10 +20,10 @@ def _padded(x: Array, padding: Pair) -> Array:
     return padded
 
 
-def taps(size: Pair, kernel: Pair, stride: Pair, dilation: Pair):
+def taps(size: Pair, window: Pair, stride: Pair, dilation: Pair):
     """For each tap, the slices of the padded input that it meets for an output of `size`."""
-    for r in range(kernel[0]):
-        for s in range(kernel[1]):
+    for r in range(window[0]):
+        for s in range(window[1]):
             rows, columns = (
                 slice(tap * d, tap * d + (out - 1) * step + 1, step)
                 for tap, d, out, step in zip((r, s), dilation, size, stride, strict=True)
@@ -69,14 +69,14 @@ def conv2d_input(g: Array, w: Array, problem: Problem) -> Array:
 def conv2d_weight(x: Array, g: Array, problem: Problem) -> Array:
     """w[o, c, r] = Σ_n Σ_p x[n, c, p·stride − padding + r·dilation] · g[n, o, p]"""
     (n, c), (o, *size), groups = x.shape[:2], g.shape[1:], problem.groups
-    kernel, pixels = problem.kernel, size[0] * size[1]
+    pixels = size[0] * size[1]
     xp = _padded(x, problem.padding)
     xp = xp.reshape(n, groups, c // groups, *xp.shape[2:])
     gg = g.reshape(n, groups, o // groups, pixels)
-    w = namespace(x).zeros((groups, o // groups, c // groups, *kernel), x.dtype)
-    for r, s, rows, columns in taps(size, kernel, problem.stride, problem.dilation):
+    w = namespace(x).zeros((groups, o // groups, c // groups, *problem.taps), x.dtype)
+    for r, s, rows, columns in taps(size, problem.taps, problem.stride, problem.dilation):
         for i in range(groups):
             # Σ_n (O/G, OH·OW) @ (OH·OW, C/G)
             window = xp[:, i, :, rows, columns].reshape(n, c // groups, pixels)
             w[i, :, :, r, s] = (gg[:, i] @ window.swapaxes(1, 2)).sum(0)
-    return w.reshape(o, c // groups, *kernel)
+    return w.reshape(o, c // groups, *problem.taps)

@@ -41,60 +41,60 @@ def cropped(frame: Array, padding: Pair, size: Pair) -> Array:
     return inside
 
 
-def reach(size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Pair:
+def reach(size: Pair, window: Pair, stride: Pair, dilation: Pair) -> Pair:
     """How far windows that give an output of `size` reach into the padded input."""
     return tuple(
         (n - 1) * s + (k - 1) * d + 1
-        for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
+        for n, k, s, d in zip(size, window, stride, dilation, strict=True)
     )
 
 
-def sum_windows(x: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Array:
+def sum_windows(x: Array, size: Pair, window: Pair, stride: Pair, padding: Pair) -> Array:
     """(N, C, H, W) -> (N, C, *size): the sum over each window."""
-    xp = padded(x, padding, reach(size, kernel, stride, (1, 1)))
+    xp = padded(x, padding, reach(size, window, stride, (1, 1)))
     y = image(x, (*x.shape[:2], *size))
-    for _, _, rows, columns in taps(size, kernel, stride, (1, 1)):
+    for _, _, rows, columns in taps(size, window, stride, (1, 1)):
         y += xp[:, :, rows, columns]
     return y
 
 
-def spread_windows(g: Array, size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Array:
+def add_windows(g: Array, size: Pair, window: Pair, stride: Pair, padding: Pair) -> Array:
     """(N, C, OH, OW) -> (N, C, *size): each value added to every pixel of its window."""
-    far = reach(g.shape[2:], kernel, stride, (1, 1))
+    far = reach(g.shape[2:], window, stride, (1, 1))
     sides = [max(n + 2 * p, r) for n, p, r in zip(size, padding, far, strict=True)]
     xp = image(g, (*g.shape[:2], *sides))
-    for _, _, rows, columns in taps(g.shape[2:], kernel, stride, (1, 1)):
+    for _, _, rows, columns in taps(g.shape[2:], window, stride, (1, 1)):
         xp[:, :, rows, columns] += g
     return cropped(xp, padding, size)
 
 
 def patches(
-    x: Array, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair
+    x: Array, size: Pair, window: Pair, dilation: Pair, padding: Pair, stride: Pair
 ) -> Array:
     """(N, C, H, W) -> (N, C·R·S, pixels of size): the windows as columns."""
     n, c = x.shape[:2]
-    xp = padded(x, padding, reach(size, kernel, stride, dilation))
-    y = namespace(x).empty((n, c, *kernel, *size), x.dtype)
-    for r, s, rows, columns in taps(size, kernel, stride, dilation):
+    xp = padded(x, padding, reach(size, window, stride, dilation))
+    y = namespace(x).empty((n, c, *window, *size), x.dtype)
+    for r, s, rows, columns in taps(size, window, stride, dilation):
         y[:, :, r, s] = xp[:, :, rows, columns]
-    return y.reshape(n, c * kernel[0] * kernel[1], size[0] * size[1])
+    return y.reshape(n, c * window[0] * window[1], size[0] * size[1])
 
 
 def add_patches(
-    g: Array, shape: Pair, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair
+    g: Array, shape: Pair, size: Pair, window: Pair, dilation: Pair, padding: Pair, stride: Pair
 ) -> Array:
     """(N, C·R·S, pixels of size) -> (N, C, *shape): columns added where they were taken from."""
-    n, c = g.shape[0], g.shape[1] // (kernel[0] * kernel[1])
-    columns_of = g.reshape(n, c, *kernel, *size)
-    far = reach(size, kernel, stride, dilation)
+    n, c = g.shape[0], g.shape[1] // (window[0] * window[1])
+    columns_of = g.reshape(n, c, *window, *size)
+    far = reach(size, window, stride, dilation)
     sides = [max(m + 2 * p, r) for m, p, r in zip(shape, padding, far, strict=True)]
     xp = image(g, (n, c, *sides))
-    for r, s, rows, columns in taps(size, kernel, stride, dilation):
+    for r, s, rows, columns in taps(size, window, stride, dilation):
         xp[:, :, rows, columns] += columns_of[:, :, r, s]
     return cropped(xp, padding, shape)
 
 
-def place(x: Array, before: list[int], after: list[int], value: float) -> Array:
+def reframed(x: Array, before: list[int], after: list[int], value: float) -> Array:
     """x with `before` and `after` entries of `value` around each axis; negative ones crop it."""
     shape = [n + b + a for n, b, a in zip(x.shape, before, after, strict=True)]
     y = image(x, shape, value) if x.ndim == 4 else namespace(x).full(shape, value, x.dtype)
@@ -184,7 +184,7 @@ def mix(x: Array, axis: int, by: Mixture) -> Array:
 def resizing(out: int, length: int, ratio: Fraction, mode: str, align: bool) -> Mixture:
     """Each output takes the nearest input, or two of them weighted by distance.
 
-    Places are fractions, and exact: in floating-point numbers 11·(30/22) is less than 15.
+    Points are fractions, and exact: in floating-point numbers 11·(30/22) is less than 15.
 
     Args:
         ratio: how far apart outputs are, in inputs.
@@ -198,9 +198,9 @@ def resizing(out: int, length: int, ratio: Fraction, mode: str, align: bool) -> 
     else:
         at = [max((i + Fraction(1, 2)) * ratio - Fraction(1, 2), Fraction(0)) for i in to]
     terms = []
-    for i, place in enumerate(at):
-        low = min(int(place), length - 1)
-        high, weight = min(low + 1, length - 1), float(place - int(place))
+    for i, point in enumerate(at):
+        low = min(int(point), length - 1)
+        high, weight = min(low + 1, length - 1), float(point - int(point))
         shares = {low: 1.0} if low == high or not weight else {low: 1 - weight, high: weight}
         terms += [(i, j, share) for j, share in shares.items()]
     rows, columns, weights = zip(*terms, strict=True)

@@ -233,19 +233,19 @@ def _some_outputs(phase: Phase, share: Pair) -> slice:
     return slice(first, last, phase.every)
 
 
-def _to_tiles(rows: Phase, columns: Phase, kernel: Pair, dtype: np.dtype) -> Array:
+def _to_tiles(rows: Phase, columns: Phase, taps: Pair, dtype: np.dtype) -> Array:
     """G ⊗ G for one pair of phases: (places·strands, R·S) times a filter (R·S) is what the tiles
     are multiplied by."""
     along = []
-    for phase, taps in (rows, kernel[0]), (columns, kernel[1]):
+    for phase, count in (rows, taps[0]), (columns, taps[1]):
         some = strands(phase)
-        matrix = np.zeros((len(SCHEMES[len(some[0].taps)].g), len(some), taps))
+        matrix = np.zeros((len(SCHEMES[len(some[0].taps)].g), len(some), count))
         for i, strand in enumerate(some):
             matrix[:, i, list(strand.taps)] = SCHEMES[len(strand.taps)].g
         along.append(matrix)
     # (places, strands, R) × (places, strands, S) -> (places, places, strands, strands, R, S)
     whole = np.einsum("pir,qjs->pqijrs", *along)
-    return whole.reshape(-1, kernel[0] * kernel[1]).astype(dtype)
+    return whole.reshape(-1, taps[0] * taps[1]).astype(dtype)
 
 
 def transformed_filters(what: Map, w: Array) -> Array:
@@ -269,7 +269,7 @@ def transformed_filters(what: Map, w: Array) -> Array:
     return filters.reshape(len(w), len(phases), places, -1).transpose(1, 2, 3, 0)
 
 
-def gather(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
+def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     """x (N, H, W, I), w (O, I, R, S), or for a transposed convolution (I, O, R, S) ->
     (N, *size, O), or None where not all of it is finite."""
     n, outputs = x.shape[0], what.outputs
@@ -314,8 +314,9 @@ def _add_up(product: Array, schemes: Sequence[Scheme], out: Array) -> None:
             combine(from_columns, column[:, :, : at.shape[1], : at.shape[2]], at)
 
 
-def _spread(g: Array, schemes: Sequence[Scheme]) -> Array:
-    """Aᵀ·g·A of pixels g (images, H, W, O): (places, images·tiles, O)."""
+def _take_apart(g: Array, schemes: Sequence[Scheme]) -> Array:
+    """Aᵀ·g·A of pixels g (images, H, W, O): (places, images·tiles, O). The mirror image of
+    `_add_up`."""
     n, *size, outputs = g.shape
     even = [length + length % 2 for length in size]
     if even != size:
@@ -326,20 +327,20 @@ def _spread(g: Array, schemes: Sequence[Scheme]) -> Array:
         g = whole
     (y, x), (height, width) = schemes, (length // 2 for length in even)
     half = scratch("column", (len(y.b), n, height, 2 * width, outputs), g.dtype)
-    spread = scratch("product", (len(y.b), len(x.b), n, height, width, outputs), g.dtype)
+    tiles = scratch("product", (len(y.b), len(x.b), n, height, width, outputs), g.dtype)
     for place, to_rows in enumerate(zip(*y.a, strict=True)):
         combine(to_rows, (g[:, 0::2], g[:, 1::2]), half[place])
     for place, to_columns in enumerate(zip(*x.a, strict=True)):
-        combine(to_columns, (half[:, :, :, 0::2], half[:, :, :, 1::2]), spread[:, place])
-    return spread.reshape(len(y.b) * len(x.b), -1, outputs)
+        combine(to_columns, (half[:, :, :, 0::2], half[:, :, :, 1::2]), tiles[:, place])
+    return tiles.reshape(len(y.b) * len(x.b), -1, outputs)
 
 
 def correlate(what: Problem, image: Array, other: Array) -> Array | None:
     """(N, H, W, C), (N, H', W', O) -> (O, C, R, S), or None where not all of it is finite: the
-    mirror image of `gather`, of which each step is linear in the filters."""
+    mirror image of `convolve`, of which each step is linear in the filters."""
     n, channels, outputs = len(image), what.inputs, what.outputs
     (row,), (column,) = what.forward.rows, what.forward.columns
-    to_tiles = _to_tiles(row, column, what.kernel, image.dtype)  # (places·strands, R·S)
+    to_tiles = _to_tiles(row, column, what.taps, image.dtype)  # (places·strands, R·S)
     shape = (outputs, len(to_tiles), channels)
     tiles = Tiles(image, (row,), (column,), outputs, math.prod(shape) * image.itemsize)
     places = math.prod(tiles.places)
@@ -349,7 +350,7 @@ def correlate(what: Problem, image: Array, other: Array) -> Array | None:
         total = None
         for images, share, padded in tiles.shares(first, last):
             matrix = tiles.matrix(tiles.rows(padded, row, share), column)
-            pixels = _spread(other[images, _some_outputs(row, share)], tiles.schemes)
+            pixels = _take_apart(other[images, _some_outputs(row, share)], tiles.schemes)
             some = memory.empty(shape, image.dtype)
             # (places, O, tiles) @ (places, tiles, strands·C)
             by_place = some.reshape(outputs, places, matrix.shape[2]).swapaxes(0, 1)
@@ -360,5 +361,5 @@ def correlate(what: Problem, image: Array, other: Array) -> Array | None:
     with np.errstate(over="ignore", invalid="ignore"), single_threaded_blas():
         total = sum_over_images(work, n, image.size * places * outputs)
         # (O, C, places·strands) @ (places·strands, R·S)
-        w = np.matmul(total.swapaxes(1, 2), to_tiles).reshape(outputs, channels, *what.kernel)
+        w = np.matmul(total.swapaxes(1, 2), to_tiles).reshape(outputs, channels, *what.taps)
     return w if is_finite(w) else None

@@ -15,7 +15,7 @@ Batch = Tensor | tuple[Tensor, Tensor]  # images (N, C, H, W), or these and labe
 
 PRIORS = {
     "normal": F.randn,  # z ~ N(0, 1)
-    "uniform": lambda *size, **how: F.rand(*size, **how) * 2 - 1,  # z ~ U(−1, 1)
+    "uniform": lambda *size, **keywords: F.rand(*size, **keywords) * 2 - 1,  # z ~ U(−1, 1)
 }
 
 
@@ -53,8 +53,8 @@ class Adversaries:
         """z, (count, noise), on the device of G; `generator` is the random stream that it is drawn
         from, if not the common one."""
         like = next(iter(self.generator.parameters()))
-        how = {"generator": generator, "dtype": like.dtype, "device": like.device}
-        return PRIORS[self.prior](count, self.noise, **how)
+        keywords = {"generator": generator, "dtype": like.dtype, "device": like.device}
+        return PRIORS[self.prior](count, self.noise, **keywords)
 
     def draw(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """G(z), or G(z|y), to look at; see `evaluating`."""

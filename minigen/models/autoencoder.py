@@ -137,8 +137,8 @@ def corrupted(
             # probable.
             u = F.rand(len(images), 1, 1, 1, **like) * (side - length + 1) - 1
             shape = (side, 1) if axis == 2 else (side,)
-            place = F.arange(side, dtype=images.dtype, device=images.device).reshape(shape)
-            inside.append((place > u) & (place <= u + length))
+            pixel = F.arange(side, dtype=images.dtype, device=images.device).reshape(shape)
+            inside.append((pixel > u) & (pixel <= u + length))
         return F.where(inside[0] & inside[1], 0.0, images)
     if kind not in ("masking", "salt-and-pepper"):
         raise ValueError(

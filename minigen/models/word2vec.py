@@ -36,7 +36,7 @@ import minigen
 from minigen import Tensor, nn, optim
 from minigen import functional as F
 from minigen.backend import Array, namespace, to_device
-from minigen.kernels import skipgram as kernel
+from minigen.kernels import skipgram as kernels
 from minigen.kernels.threads import single_threaded_blas
 from minigen.operation import operation
 from minigen.sparse import SparseRows
@@ -214,10 +214,10 @@ def negative_sampling(
     n = len(text) - 2 * window
     if model not in _KERNELS:
         raise ValueError(f"negative_sampling: model must be skipgram or cbow, not {model!r}")
-    if n < 0 or n % kernel.TILE or reach.shape != (n,) or len(noise) * kernel.TILE != n:
+    if n < 0 or n % kernels.TILE or reach.shape != (n,) or len(noise) * kernels.TILE != n:
         raise ValueError(
             f"negative_sampling: expected a text of 2·{window} words more than a multiple of"
-            f" {kernel.TILE}, a reach for each of these, and noise for each {kernel.TILE}, got"
+            f" {kernels.TILE}, a reach for each of these, and noise for each {kernels.TILE}, got"
             f" {text.shape}, {reach.shape}, {noise.shape}"
         )
     if n and (reach.min() < 1 or reach.max() > window):
@@ -233,7 +233,7 @@ def negative_sampling(
     return _negative_sampling(w_in, w_out, bias, compute=compute)
 
 
-_KERNELS = {"skipgram": kernel.skipgram, "cbow": kernel.cbow}
+_KERNELS = {"skipgram": kernels.skipgram, "cbow": kernels.cbow}
 # The largest that did well on 17 million words. word2vec.c has 0.025 and 0.05, but gives every
 # word of a CBOW context the whole gradient of their mean.
 RATES = {"skipgram": 0.035, "cbow": 0.1}
@@ -273,10 +273,10 @@ class Noise:
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Rows, int64."""
-        place = rng.random(shape) * len(self.own)
-        column = place.astype(np.int64)
-        place -= column
-        return np.where(place < self.own[column], column, self.other[column])
+        point = rng.random(shape) * len(self.own)
+        column = point.astype(np.int64)
+        point -= column
+        return np.where(point < self.own[column], column, self.other[column])
 
 
 class Word2Vec:
@@ -387,11 +387,11 @@ class Word2Vec:
         if self.device != "cpu":
             text, reach, noise = (to_device(a, self.device) for a in (text, reach, noise))
         sums = (0.0, 0.0)
-        damping = kernel.Damping(tables[0])
+        damping = kernels.Damping(tables[0])
         with np.errstate(over="ignore", invalid="ignore"):  # see the kernel; and a loss of NaN
             for a in range(0, count, self.batch):
                 b = min(a + self.batch, count)
-                tiles = slice(a // kernel.TILE, b // kernel.TILE)
+                tiles = slice(a // kernels.TILE, b // kernels.TILE)
                 result = compute(
                     text[a : b + 2 * self.window], reach[a:b],
                     noise[tiles], *tables,
@@ -401,12 +401,12 @@ class Word2Vec:
                     sums = result.loss, result.pairs
                 now = rate + (end - rate) * (a / count)
                 damping.count(text[a + self.window : b + self.window], noise[tiles], self.negative)
-                kernel.add_rows(tables[0], *result.w_in, damping(result.w_in.rows, now))
+                kernels.add_rows(tables[0], *result.w_in, damping(result.w_in.rows, now))
                 scale = damping(result.w_out.rows, now)
-                kernel.add_rows(tables[1], *result.w_out, scale)
+                kernels.add_rows(tables[1], *result.w_out, scale)
                 if result.bias is not None:
                     values = result.bias[:, None]
-                    kernel.add_rows(tables[2][:, None], result.w_out.rows, values, scale)
+                    kernels.add_rows(tables[2][:, None], result.w_out.rows, values, scale)
         return sums
 
     def draw(
@@ -414,12 +414,12 @@ class Word2Vec:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The text with frequent words dropped and a halo of −1, how far each word reaches, and
         the noise: see `negative_sampling`."""
-        kept = rows[rng.random(len(rows), np.float32) < self.keep[rows]]
-        count = -(-len(kept) // kernel.TILE) * kernel.TILE
+        words = rows[rng.random(len(rows), np.float32) < self.keep[rows]]
+        count = -(-len(words) // kernels.TILE) * kernels.TILE
         text = np.full(count + 2 * self.window, -1)
-        text[self.window : self.window + len(kept)] = kept
+        text[self.window : self.window + len(words)] = words
         reach = rng.integers(1, self.window + 1, count)
-        shape = (count // kernel.TILE, SHARED[self.model])
+        shape = (count // kernels.TILE, SHARED[self.model])
         return text, reach, self.noise.draw(rng, shape)
 
     def _random(self, number: int, worker: int) -> np.random.Generator:
@@ -532,4 +532,4 @@ def _batch_size(expected: np.ndarray, most: int) -> int:
     """Words between two changes of the tables: so many that the most frequent word stands among
     them eight times on average, for a batch adds up steps that were computed at one point."""
     share = float(expected.max() / max(expected.sum(), 1e-9))
-    return kernel.TILE * max(1, int(min(most, 8 / max(share, 1e-9)) / kernel.TILE))
+    return kernels.TILE * max(1, int(min(most, 8 / max(share, 1e-9)) / kernels.TILE))

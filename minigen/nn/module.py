@@ -95,10 +95,10 @@ class Module:
                 output = changed
         return output
 
-    def _hook(self, place: int, hook: Callable) -> HookHandle:
+    def _hook(self, kind: int, hook: Callable) -> HookHandle:
         if self._hooks is None:
             self._hooks = ([], [])
-        return HookHandle(self._hooks[place], hook)
+        return HookHandle(self._hooks[kind], hook)
 
     def register_forward_pre_hook(
         self,

@@ -83,11 +83,11 @@ class Parser(Flags):
             ("limit", whole(2, 10**7), None, "train and test with the first so many images only"),
             ("batch-size", units, 64, "real images a step"),
         ):  # fmt: skip
-            how: dict[str, Any] = {"type": kind, "default": default, "help": help}
+            keywords: dict[str, Any] = {"type": kind, "default": default, "help": help}
             if name == "size":
-                how["only"] = ("without a folder of pictures", is_folder)
+                keywords["only"] = ("without a folder of pictures", is_folder)
             if (other := options.get(name.replace("-", "_"), {})) is not None:
-                self.add_argument(f"--{name}", **how | other)
+                self.add_argument(f"--{name}", **keywords | other)
 
     def add_epochs(
         self, epochs: int, lr: float, help: str = "learning rate of Adam; falls to 0 in a line"
@@ -160,11 +160,11 @@ class Parser(Flags):
                 " --resume"
             )
         for name in given:
-            flag, kept = self._called(name), getattr(before, name)
+            flag, earlier = self._called(name), getattr(before, name)
             if name in ("out", "quick"):
                 self.error(f"{flag} has no effect with --resume: leave it out")
-            if name != "resume" and name not in self.may_change and given[name] != kept:
-                shown = " ".join(map(str, kept)) if isinstance(kept, list) else kept
+            if name != "resume" and name not in self.may_change and given[name] != earlier:
+                shown = " ".join(map(str, earlier)) if isinstance(earlier, list) else earlier
                 was = f"was begun with {flag} {shown}" if shown else f"was begun without {flag}"
                 self.error(f"{flag} cannot change: the run {was}; leave it out")
         args = self.settings(argv, vars(before))

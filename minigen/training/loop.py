@@ -292,13 +292,13 @@ class Loop:
                 f" but this run has {', '.join(self._state)}"
             )
         for name, item in self._state.items():
-            kept = saved["state"][name]
+            part = saved["state"][name]
             try:
-                item.load_state_dict(kept)
+                item.load_state_dict(part)
             except Exception as error:  # whatever an object makes of what stands in a file
-                where = _misfit(kept, item.state_dict(), name) or name
+                where = _misfit(part, item.state_dict(), name) or name
                 raise CheckpointError(f"{misfit} {where}: {error!r}") from error
-            if where := _misfit(kept, item.state_dict(), name):  # load_state_dict let it pass
+            if where := _misfit(part, item.state_dict(), name):  # load_state_dict let it pass
                 raise CheckpointError(f"{misfit} {where}")
         self.step = self._saved_step = saved["step"]
         self.seconds = saved["seconds"]

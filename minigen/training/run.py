@@ -216,10 +216,10 @@ class Run:
             RunError: the file is broken, or cannot be written, or the run was opened by `Run.read`.
         """
         self._held()
-        kept = b"".join(line for record, line in self._lines() if record["step"] <= step)
-        if kept != self._read_metrics():
+        lines = b"".join(line for record, line in self._lines() if record["step"] <= step)
+        if lines != self._read_metrics():
             with writing_in(self.folder), written_whole(self.folder / METRICS) as file:
-                file.write(kept)
+                file.write(lines)
         self._ends_with_newline = True
 
     def _read_metrics(self) -> bytes:

@@ -77,22 +77,22 @@ def save_word_map(path: StrPath, words: Sequence[str], vectors: np.ndarray) -> N
     Raises:
         OSError: the file cannot be written.
     """
-    places = tsne(vectors)
+    points = tsne(vectors)
     with warnings.catch_warnings():
         # A script that the font lacks is drawn as boxes, and not worth a line for each letter.
         warnings.simplefilter("ignore", UserWarning)
         figure = new_figure(12, 9, dpi=110)
         canvas = figure.canvas
         axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
-        axes.scatter(*places.T, s=5, color=COLOURS[0], alpha=0.5, linewidths=0)
+        axes.scatter(*points.T, s=5, color=COLOURS[0], alpha=0.5, linewidths=0)
         axes.margins(0.04)
         axes.axis("off")
         taken = np.zeros((0, 4))
-        for word, place in zip(words, places, strict=True):
+        for word, point in zip(words, points, strict=True):
             word = word.encode(errors="replace").decode()  # half a surrogate pair is no text
             for offset, align in ((2, "bottom"), (-3, "top")):  # above the point, else below it
                 label = axes.annotate(
-                    word, place, xytext=(0, offset), textcoords="offset points", ha="center",
+                    word, point, xytext=(0, offset), textcoords="offset points", ha="center",
                     va=align, color=INK, fontsize=8, parse_math=False,
                 )  # fmt: skip
                 box = label.get_window_extent(canvas.get_renderer())

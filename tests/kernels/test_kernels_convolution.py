@@ -167,7 +167,7 @@ def test_every_way_that_can_is_the_simple_kernels(monkeypatch, drawn):
 def every_way(x, w, g, problem, with_bias, tried):
     """Compare each way that can with the simple kernels."""
     y, dx, dw = three_maps(simple, x, w, g, problem)
-    taps = math.prod(problem.kernel)
+    taps = math.prod(problem.taps)
     cases = [
         ("forward", problem.forward, x, y, problem.inputs * taps),
         ("transposed", problem.transposed, g, dx, problem.outputs * taps),

@@ -136,7 +136,7 @@ def _conv(x: Array, y: tuple[int, ...], problem: Problem, transposed: bool) -> A
     p["images"], p["groups"], p["transposed"] = x.shape[0], groups, transposed
     p["C"], p["K"] = x.shape[3] // groups, y[3] // groups
     steps = [tap_step(*each, transposed) for each in zip(stride, dilation, strict=True)]
-    sides = (x.shape[1:3], y[1:3], problem.kernel, stride, problem.padding, dilation, steps)
+    sides = (x.shape[1:3], y[1:3], problem.taps, stride, problem.padding, dilation, steps)
     p["rows"], p["cols"] = zip(*sides, strict=True)
     return p
 
@@ -195,7 +195,7 @@ def _gather(
     parts = groups * math.prod(min(s, n) for s, n in zip(steps, size, strict=True))
     # The first phase has the most pixels.
     pixels = x.shape[0] * math.prod(ceil_div(n, s) for s, n in zip(steps, size, strict=True))
-    tile = gather_tile(p, problem.kernel, pixels, parts, x)
+    tile = gather_tile(p, problem.taps, pixels, parts, x)
     if tile.file == "conv2d_simple.cu":  # pixels and channels are counted as one
         grid = (ceil_div(pixels * per_group, THREADS), 1, parts)
     else:
@@ -283,7 +283,7 @@ def conv2d_weight(x: Array, g: Array, problem: Problem) -> Array:
 def _correlate(x: Array, dy: Array, problem: Problem, swapped: bool) -> Array:
     """Windows of x (N, H, W, C) times the pixels of dy (N, OH, OW, K) -> (K, C/G, *taps), or
     (C, K/G, *taps) if `swapped`."""
-    xp, groups, taps = namespace(x), problem.groups, problem.kernel
+    xp, groups, taps = namespace(x), problem.groups, problem.taps
     _check_size("conv2d_weight", x, dy)
     p = _conv(x, dy.shape, problem, swapped)
     c, k, pixels = int(p["C"]), int(p["K"]), math.prod(dy.shape[:3])
