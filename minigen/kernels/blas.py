@@ -99,9 +99,9 @@ def multiply(a: Array, b: Array, out: Array) -> None:
 
 @single_threaded_blas()
 def is_finite(x: Array) -> bool:
-    """Whether every number of a contiguous array is: one that is not makes the sum of squares so,
-    which takes less time than any other look at all. Large numbers do so too: it may say no, but
-    never yes, where it should not."""
+    """Whether every number of a contiguous array is finite, by the sum of their squares: the
+    quickest look at all of them. Squares of large numbers overflow, so that a no may be wrong; a
+    yes never is."""
     flat = x.reshape(x.size)
     with np.errstate(over="ignore", invalid="ignore"):
         return math.isfinite(flat.dot(flat))

@@ -109,8 +109,8 @@ def gather(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     """x (N, H, W, I), w (O, I/G, R, S), or for a transposed convolution (I, O/G, R, S) ->
     (N, *size, O): each output pixel collects what its taps meet.
 
-    None where a transposed filter that is not finite has met the margin, which is none of its
-    pixels.
+    None where a transposed filter that is not finite may have met zeros of the margin, which are no
+    pixels of x.
     """
     groups = what.problem.groups
     grouped = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
@@ -257,8 +257,8 @@ def windows_of_x(what: Problem, x: Array, g: Array) -> Array:
 
 
 def windows_of_g(what: Problem, x: Array, g: Array) -> Array | None:
-    """The same, or None for numbers that are not finite: margins of g, and not of x, have
-    multiplied zeros."""
+    """The same from windows of g. None where the result or g is not finite: the zeros of g's margin
+    were multiplied, and those of x's were not."""
     w = correlate(what.transposed, g, x)  # (1, C, R, S, O), last tap first
     w = np.ascontiguousarray(w[0, :, ::-1, ::-1].transpose(3, 0, 1, 2))
     return w if is_finite(w) and is_finite(g) else None

@@ -95,7 +95,7 @@ def relu(x: Array) -> Array:
 def leaky_relu(x: Array, slope: float) -> Array:
     """x where it is positive, else slope·x."""
     # One of the two is the answer: the larger one for a slope up to 1.
-    if slope == 0:  # 0 times infinity is none
+    if slope == 0:  # 0·(−∞) is NaN
         return relu(x)
     choose = np.maximum if slope <= 1 else np.minimum
     if x.size <= limits.now.piece:

@@ -26,7 +26,7 @@ SECONDS = 0.05  # for which each thing is repeated
 
 
 def seconds(work: Work) -> float:
-    """The least time that it takes."""
+    """The least time that the work takes."""
     work()
     best, end = math.inf, time.perf_counter() + SECONDS
     while (start := time.perf_counter()) < end or best == math.inf:

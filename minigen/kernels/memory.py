@@ -1,10 +1,10 @@
 """Large results in recycled memory.
 
-Memory fresh from the system costs a page fault every 4 KB, when it is first written: for the
-51 MB that a layer of the DCGAN puts out as long as the layer's arithmetic. So buffers are kept, and
-a buffer is free again when nothing but this file refers to it: every view of an array holds its
-base alive, and NumPy makes the buffer that owns the memory the base of all views of views. CPython
-counts those references anyway.
+Memory fresh from the system costs a page fault every 4 KB when it is first written. For the 51 MB
+that a layer of the DCGAN puts out, these take as long as the layer's arithmetic. So buffers are
+held on to, and a buffer is free again when nothing but this file refers to it. CPython counts the
+references anyway: every view of an array refers to its base, and NumPy makes the array that owns
+the memory the base of all views of views.
 
 Smaller arrays come from the C library, which is told not to give back each of them at once.
 """
@@ -27,8 +27,9 @@ from minigen.kernels import limits
 
 
 def _keep_freed_memory() -> None:
-    """Of glibc: otherwise the small arrays of a GAN's step cost 1,700 page faults, a sixth of its
-    time. Elsewhere, or where the user has decided, nothing is done."""
+    """Tell glibc not to give freed memory back at once: otherwise the small arrays of a GAN's step
+    cost 1,700 page faults, a sixth of its time. With another C library, or where the user has
+    decided, nothing is done."""
     trim_threshold, mmap_threshold = -1, -3  # of malloc.h
     if "MALLOC_TRIM_THRESHOLD_" in os.environ or "GLIBC_TUNABLES" in os.environ:
         return

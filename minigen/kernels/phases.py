@@ -72,8 +72,8 @@ def transposed_phases(
 
 
 def margins(reaches: list[Pair], lengths: Pair) -> tuple[Pair, Pair]:
-    """For the lowest and the highest index that is met along each axis of some length: how many
-    zeros come before it, and how long it is with all that are met."""
+    """Along each axis, of these lengths, the zeros before it, and its length with those at both
+    ends, if the lowest and the highest index that is met are those of `reaches`."""
     low = tuple(max(0, -lowest) for lowest, _ in reaches)
     axes = zip(low, reaches, lengths, strict=True)
     return low, tuple(before + max(length, last + 1) for before, (_, last), length in axes)

@@ -1,7 +1,7 @@
-"""Numbers of each channel beside images whose channels lie together in memory.
+"""Sums of each channel, and a number for each, of images whose channels lie together in memory.
 
 NumPy's inner loop goes along the last axis, and wants it long: with 16 channels it takes four times
-as long as with 1,024. So up to 64 pixels make a row.
+as long as with 1,024. So up to 64 pixels make a row (`limits.together`).
 """
 
 from __future__ import annotations

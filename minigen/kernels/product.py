@@ -13,7 +13,7 @@ from minigen.backend import Array
 from minigen.kernels import limits, memory, threads
 from minigen.kernels.blas import multiply
 
-_one_thread = threads.single_threaded_blas()  # which keeps nothing
+_one_thread = threads.single_threaded_blas()  # one serves all calls: it has no state
 
 
 def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:

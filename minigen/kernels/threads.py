@@ -64,8 +64,8 @@ def _openblas(library: LibController, of_a_thread: bool) -> _Switch | None:
 
 
 def _switches() -> tuple[list[_Switch], list[_Switch]]:
-    """Those that hold for the process, and those that hold for the thread which uses them: an
-    OpenBLAS built with OpenMP asks that for the limit of the thread that calls."""
+    """The switches of the whole process, and those of the thread that calls them: an OpenBLAS
+    built with OpenMP has a limit for each thread."""
     of_process, of_thread = [], []
     for library in blas_libraries():
         openblas = library.internal_api == "openblas"
@@ -164,8 +164,8 @@ except (AttributeError, OSError, TypeError):  # not Linux
 
 class Task:
     """Work for whoever comes first: a worker, or the thread that cannot go on without it, which
-    never waits for work that nobody has begun. Two locks hand it over and back: a third of the time
-    that an executor of the standard library takes, which counts where the work takes 100 µs."""
+    never waits for work that nobody has begun. Two locks hand it over and back, in a third of the
+    time that an executor of the standard library takes: that counts where the work takes 100 µs."""
 
     def __init__(self, work: Callable[..., Any], *args: Any):
         self._work: tuple[Callable[..., Any], tuple] | None = (work, args)

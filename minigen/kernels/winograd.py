@@ -169,10 +169,8 @@ class Tiles:
         self.padded_shape = (size[0], self.residues, -(-size[1] // self.residues), image.shape[3])
         numbers = math.prod(self.places) * (self.per_tile + extra)
         bytes_per_row = self.count[1] * numbers * image.itemsize
-        # BLAS copies the filters once for each product: large ones should meet many tiles.
-        together = max(
-            1, max(limits.now.tiles_at_a_time, filters) // bytes_per_row
-        )  # rows of tiles
+        # BLAS copies the filters once for each product: large ones should meet many rows of tiles.
+        together = max(1, max(limits.now.tiles_at_a_time, filters) // bytes_per_row)
         self.images = max(1, together // self.count[0])
         self.bands = -(-self.count[0] // together)
 
