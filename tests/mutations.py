@@ -345,8 +345,8 @@ logsumexp: its own value is a constant | logsumexp
 - exp(input - where(y == -math.inf, 0.0, y))
 + exp(input - where(y == -math.inf, 0.0, y.detach()))
 equals each get the whole gradient of amax | functional_values
-- _with_kept(g, shape, dims) / count, 0.0)
-+ _with_kept(g, shape, dims), 0.0)
+- _with_ones(g, shape, dims) / count, 0.0)
++ _with_ones(g, shape, dims), 0.0)
 an expanded tensor cannot be written, nor a part of it | functional_extremes
 -         y.flags.writeable = True
 +         pass

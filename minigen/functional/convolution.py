@@ -114,18 +114,18 @@ def conv2d(
     _check("conv2d", input, weight, bias, groups, transposed=False)
     if isinstance(padding, str):
         input, padding = _padded_by_name(input, weight, stride, padding, dilation)
-    how = (
+    geometry = stride, padding, dilation = (
         pair("conv2d", "stride", stride, 1),
         pair("conv2d", "padding", padding, 0),
         pair("conv2d", "dilation", dilation, 1),
     )
-    size = tuple(map(windows_along, input.shape[2:], weight.shape[2:], *how))
+    size = tuple(map(windows_along, input.shape[2:], weight.shape[2:], *geometry))
     if min(size) < 1:
         raise ValueError(
-            f"conv2d: the filter {weight.shape[2:]} with dilation {how[2]} is larger than the "
-            f"input {input.shape[2:]} with padding {how[1]}"
+            f"conv2d: the filter {weight.shape[2:]} with dilation {dilation} is larger than the "
+            f"input {input.shape[2:]} with padding {padding}"
         )
-    problem = Problem.of(input.shape, weight.shape, size, *how, groups)
+    problem = Problem.of(input.shape, weight.shape, size, *geometry, groups)
     y = _conv2d(input, weight, bias, problem=problem)
     return y.squeeze(0) if single else y
 
@@ -230,24 +230,24 @@ def conv_transpose2d(
     name = "conv_transpose2d"
     input, single = batched(name, input, 4, "N, C, H, W")
     _check(name, input, weight, bias, groups, transposed=True)
-    how = (
+    geometry = stride, padding, dilation = (
         pair(name, "stride", stride, 1),
         pair(name, "padding", padding, 0),
         pair(name, "dilation", dilation, 1),
     )
     extra = pair(name, "output_padding", output_padding, 0)
-    spans = zip(input.shape[2:], weight.shape[2:], *how, extra, strict=True)
+    spans = zip(input.shape[2:], weight.shape[2:], *geometry, extra, strict=True)
     size = tuple((n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, p, d, e in spans)
-    for e, s, d in zip(extra, how[0], how[2], strict=True):
+    for e, s, d in zip(extra, stride, dilation, strict=True):
         if e >= max(s, d):
             raise ValueError(
-                f"{name}: output_padding {extra} must be smaller than stride {how[0]} or "
-                f"dilation {how[2]}"
+                f"{name}: output_padding {extra} must be smaller than stride {stride} or "
+                f"dilation {dilation}"
             )
     if min(size) < (1 if len(input) else 0):  # of no image nothing may be left, as in PyTorch
-        raise ValueError(f"{name}: padding {how[1]} leaves nothing of the output: {size}")
+        raise ValueError(f"{name}: padding {padding} leaves nothing of the output: {size}")
     of = (len(input), weight.shape[1] * groups, *size)
-    problem = Problem.of(of, weight.shape, input.shape[2:], *how, groups)
+    problem = Problem.of(of, weight.shape, input.shape[2:], *geometry, groups)
     y = _conv2d_input(input, weight, bias, problem=problem)
     return y.squeeze(0) if single else y
 
@@ -274,13 +274,15 @@ def max_pool2d(
     """
     name = "max_pool2d"
     input, single = batched(name, input, 4, "N, C, H, W")
-    size, kernel, *how = pool_windows(
+    size, window, *geometry = pool_windows(
         name, input.shape[2:], kernel_size, stride, padding, dilation, ceil_mode
     )
-    for n, k, out, s, p, d in zip(input.shape[2:], kernel, size, *how, strict=True):
+    for n, k, out, s, p, d in zip(input.shape[2:], window, size, *geometry, strict=True):
         if d > 1 and any(all(not 0 <= i * s - p + r * d < n for r in range(k)) for i in range(out)):
-            raise ValueError(f"{name}: a window meets nothing but padding: {how[1]} is too much")
-    places = pooling.argmax_of_windows(input.array, kernel, size, *how)
+            raise ValueError(
+                f"{name}: a window meets nothing but padding: {geometry[1]} is too much"
+            )
+    places = pooling.argmax_of_windows(input.array, window, size, *geometry)
     n, c, h, w = input.shape
     # A pixel is a row: (N, H·W, C), from which rows are taken channel by channel.
     pixels = input.permute(0, 2, 3, 1).reshape(n, h * w, c)

@@ -29,19 +29,19 @@ __all__ = [
 
 
 @operation(
-    input=lambda g, shape, how: _spread_windows(g, size=shape[2:], how=how),
-    flops=lambda y, how: y.size * math.prod(how[0]),
+    input=lambda g, shape, geometry: _add_windows(g, size=shape[2:], geometry=geometry),
+    flops=lambda y, geometry: y.size * math.prod(geometry[0]),
 )
-def _sum_windows(input: Array, *, size: tuple, how: tuple) -> Array:
-    return windows.sum_windows(input, size, *how)
+def _sum_windows(input: Array, *, size: tuple, geometry: tuple) -> Array:
+    return windows.sum_windows(input, size, *geometry)
 
 
 @operation(
-    g=lambda h, shape, how: _sum_windows(h, size=shape[2:], how=how),
-    flops=lambda y, g, how: g.size * math.prod(how[0]),
+    g=lambda h, shape, geometry: _sum_windows(h, size=shape[2:], geometry=geometry),
+    flops=lambda y, g, geometry: g.size * math.prod(geometry[0]),
 )
-def _spread_windows(g: Array, *, size: tuple, how: tuple) -> Array:
-    return windows.add_windows(g, size, *how)
+def _add_windows(g: Array, *, size: tuple, geometry: tuple) -> Array:
+    return windows.add_windows(g, size, *geometry)
 
 
 def batched(name: str, input: Tensor, ndim: int, axes: str) -> tuple[Tensor, bool]:
@@ -64,21 +64,21 @@ def windows_of(
     Raises:
         ValueError: one of these is no size, or a window is larger than the input.
     """
-    how = (
+    geometry = (
         pair(name, "kernel_size", kernel_size, 1),
         pair(name, "stride", stride, 1),
         pair(name, "padding", padding, 0),
         pair(name, "dilation", dilation, 1),
     )
     size = []
-    for n, k, s, p, d in zip(shape, *how, strict=True):
+    for n, k, s, p, d in zip(shape, *geometry, strict=True):
         out = windows_along(n + (s - 1 if ceil_mode else 0), k, s, p, d)
         if ceil_mode and (out - 1) * s >= n + p:  # would start in the padding on the right
             out -= 1
         size.append(out)
     if min(size) < 1:
-        raise ValueError(f"{name}: the window {how[0]} is larger than the input {tuple(shape)}")
-    return tuple(size), *how
+        raise ValueError(f"{name}: the window {geometry[0]} is larger than the input {(*shape,)}")
+    return tuple(size), *geometry
 
 
 def pool_windows(
@@ -86,10 +86,10 @@ def pool_windows(
 ) -> tuple[tuple[int, int], ...]:
     """`windows_of`, which lie side by side without a stride, and none half in the padding."""
     steps = kernel_size if stride in (None, ()) else stride
-    size, kernel, stride, padding, dilation = windows_of(name, shape, kernel_size, steps, *rest)
-    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
-        raise ValueError(f"{name}: padding {padding} is more than half of the window {kernel}")
-    return size, kernel, stride, padding, dilation
+    size, window, stride, padding, dilation = windows_of(name, shape, kernel_size, steps, *rest)
+    if any(2 * p > k for p, k in zip(padding, window, strict=True)):
+        raise ValueError(f"{name}: padding {padding} is more than half of the window {window}")
+    return size, window, stride, padding, dilation
 
 
 @operation(input=lambda g, by: _divide_each(g, by=by))
@@ -121,10 +121,10 @@ def avg_pool2d(
     if divisor_override == 0:
         raise ValueError(f"{name}: divisor_override must not be 0")
     shape = input.shape[2:]
-    size, *how, _ = pool_windows(name, shape, kernel_size, stride, padding, 1, ceil_mode)
-    total = _sum_windows(input, size=size, how=tuple(how))
+    size, *geometry, _ = pool_windows(name, shape, kernel_size, stride, padding, 1, ceil_mode)
+    total = _sum_windows(input, size=size, geometry=tuple(geometry))
     counts = []
-    for n, out, k, s, p in zip(shape, size, *how, strict=True):
+    for n, out, k, s, p in zip(shape, size, *geometry, strict=True):
         start = np.arange(out) * s - p
         end = np.minimum(start + k, n + p)
         if not count_include_pad:
@@ -260,12 +260,12 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return moves.in_rows(x).reshape(*lead, c * r * r, h // r, w // r)
 
 
-def _placed_back(g: Tensor, before: list[int], after: list[int]) -> Tensor:
-    return _place(g, before=[-b for b in before], after=[-a for a in after], value=0)
+def _padded_back(g: Tensor, before: list[int], after: list[int]) -> Tensor:
+    return _pad(g, before=[-b for b in before], after=[-a for a in after], value=0)
 
 
-@operation(input=_placed_back, exact=True)
-def _place(input: Array, *, before: list[int], after: list[int], value: float) -> Array:
+@operation(input=_padded_back, exact=True)
+def _pad(input: Array, *, before: list[int], after: list[int], value: float) -> Array:
     return windows.reframed(input, before, after, value)
 
 
@@ -292,7 +292,7 @@ def pad(
         raise ValueError(f"pad: {tuple(pad)} crops more than there is of {input.shape}")
     if mode == "constant":
         require_fit("pad", value or 0, input.dtype)
-        return _place(input, before=before, after=after, value=value or 0)
+        return _pad(input, before=before, after=after, value=value or 0)
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"pad: mode={mode!r} is not supported")
     if value is not None:
@@ -318,16 +318,18 @@ def pad(
 
 
 @operation(
-    input=lambda g, shape, size, how: _add_patches(g, shape_=shape[2:], size=size, how=how),
+    input=lambda g, shape, size, geometry: _add_patches(
+        g, shape_=shape[2:], size=size, geometry=geometry
+    ),
     exact=True,
 )
-def _patches(input: Array, *, size: tuple, how: tuple) -> Array:
-    return windows.patches(input, size, *how)
+def _patches(input: Array, *, size: tuple, geometry: tuple) -> Array:
+    return windows.patches(input, size, *geometry)
 
 
-@operation(g=lambda h, size, how: _patches(h, size=size, how=how))
-def _add_patches(g: Array, *, shape_: tuple, size: tuple, how: tuple) -> Array:
-    return windows.add_patches(g, shape_, size, *how)
+@operation(g=lambda h, size, geometry: _patches(h, size=size, geometry=geometry))
+def _add_patches(g: Array, *, shape_: tuple, size: tuple, geometry: tuple) -> Array:
+    return windows.add_patches(g, shape_, size, *geometry)
 
 
 def unfold(
@@ -339,8 +341,8 @@ def unfold(
     """
     input, single = batched("unfold", input, 4, "N, C, H, W")
     found = windows_of("unfold", input.shape[2:], kernel_size, stride, padding, dilation)
-    size, kernel, steps, margin, gaps = found
-    y = _patches(input, size=size, how=(kernel, gaps, margin, steps))
+    size, window, steps, margin, gaps = found
+    y = _patches(input, size=size, geometry=(window, gaps, margin, steps))
     return y.squeeze(0) if single else y
 
 
@@ -362,12 +364,12 @@ def fold(
     input, single = batched("fold", input, 3, "N, C·R·S, windows")
     shape = pair("fold", "output_size", output_size, 1)
     found = windows_of("fold", shape, kernel_size, stride, padding, dilation)
-    size, kernel, steps, margin, gaps = found
-    taps = math.prod(kernel)
+    size, window, steps, margin, gaps = found
+    taps = math.prod(window)
     if input.shape[1] % taps or input.shape[2] != size[0] * size[1]:
         raise ValueError(
             f"fold: an image {shape} has columns (N, C·{taps}, {size[0] * size[1]}), got "
             f"{input.shape}"
         )
-    y = _add_patches(input, shape_=shape, size=size, how=(kernel, gaps, margin, steps))
+    y = _add_patches(input, shape_=shape, size=size, geometry=(window, gaps, margin, steps))
     return y.squeeze(0) if single else y

@@ -189,11 +189,11 @@ def _nll(
         counts[(index < 0) | (index >= classes)] = math.nan
     elif out_of_range(index, classes):
         raise IndexError(f"{name}: targets must be classes from 0 to {classes - 1}")
-    place = index.reshape(*expected[:dim], 1, *expected[dim:])
+    index = index.reshape(*expected[:dim], 1, *expected[dim:])
     valid = counts = Tensor(counts)
     if weight is not None:
-        counts = moves.gather(scale.expand(*log_p.shape), place, dim=dim).reshape(expected) * counts
-    picked = moves.gather(log_p, place, dim=dim).reshape(expected)
+        counts = moves.gather(scale.expand(*log_p.shape), index, dim=dim).reshape(expected) * counts
+    picked = moves.gather(log_p, index, dim=dim).reshape(expected)
     loss = weighted(counts * (label_smoothing - 1.0), picked)
     if label_smoothing:
         every = (log_p if weight is None else weighted(scale, log_p)).sum(dim)

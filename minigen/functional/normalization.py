@@ -114,9 +114,9 @@ def batch_norm(
     mean, var = kernels.moments(data.astype(FLOAT32) if data.dtype == FLOAT16 else data)
     for seen, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
         if seen is not None:
-            kept = seen.array
-            kept *= 1 - momentum
-            kept += momentum * batch
+            statistic = seen.array
+            statistic *= 1 - momentum
+            statistic += momentum * batch
             increment_version(seen)
     rstd = 1 / np.sqrt(var + eps)
     return _batch_norm(input, weight, bias, mean=mean, rstd=rstd, eps=eps)

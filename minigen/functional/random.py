@@ -131,8 +131,8 @@ def dropout2d(
     if input.ndim < 2:
         raise ValueError(f"dropout2d: expected input (N, C, …), got {input.shape}")
     whole = ones(*input.shape[:2], *[1] * (input.ndim - 2), dtype=input.dtype, device=input.device)
-    kept = dropout(whole, p, training)
-    y = input if kept is whole else weighted(kept, input)
+    mask = dropout(whole, p, training)
+    y = input if mask is whole else weighted(mask, input)
     return assign("dropout2d", input, y) if inplace else y
 
 

@@ -26,7 +26,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@operation(input=lambda g, shape, dims: _expand(_with_kept(g, shape, dims), shape=shape))
+@operation(input=lambda g, shape, dims: _expand(_with_ones(g, shape, dims), shape=shape))
 def _sum(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
     large = input.size >= limits.now.by_pieces and on_host(input)
     if large and input.dtype.kind == "f" and not keepdim:
@@ -52,25 +52,25 @@ def _count(shape: tuple[int, ...], dims: tuple[int, ...]) -> float:
 
 @operation(
     input=lambda g, shape, dims: _expand(
-        _with_kept(g / _count(shape, dims), shape, dims), shape=shape
+        _with_ones(g / _count(shape, dims), shape, dims), shape=shape
     )
 )
 def _mean(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
     return _sum.operation.value(input, dims=dims, keepdim=keepdim) / _count(input.shape, dims)
 
 
-def _kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
+def _shape_with_ones(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
     """The shape after a sum that keeps its axes with length 1."""
-    kept = list(shape)
+    lengths = list(shape)
     for d in dims:
-        kept[d] = 1
-    return tuple(kept)
+        lengths[d] = 1
+    return tuple(lengths)
 
 
-def _with_kept(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...]) -> Tensor:
+def _with_ones(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...]) -> Tensor:
     """g with the axes of length 1 that a sum over `dims` dropped, or has kept already."""
-    kept = _kept(shape, dims)
-    return g if g.shape == kept else moves.reshape(g, to=kept)
+    to = _shape_with_ones(shape, dims)
+    return g if g.shape == to else moves.reshape(g, to=to)
 
 
 def sum(
@@ -163,7 +163,7 @@ def _freedom(shape: tuple[int, ...], dims: tuple[int, ...], correction: float) -
 def _var_pullback(g: Tensor, input: Tensor, shape, dims, correction) -> Tensor:
     """2·(x − mean) / (n − correction)"""
     n = _freedom(shape, dims, correction)
-    return _with_kept(g, shape, dims) * (_centred(input, dims) * (2 / n if n else math.nan))
+    return _with_ones(g, shape, dims) * (_centred(input, dims) * (2 / n if n else math.nan))
 
 
 @operation(input=_var_pullback)
@@ -222,9 +222,9 @@ def std(
 
 def _extreme_pullback(g: Tensor, input: Tensor, y: Tensor, shape, dims) -> Tensor:
     """Shared equally among the places where the input is extreme, NaN being more so than all."""
-    winners = (input == _with_kept(y, shape, dims)) | (input != input)
+    winners = (input == _with_ones(y, shape, dims)) | (input != input)
     count = winners.to(g.dtype).sum(dims, keepdim=True)
-    return where(winners, _with_kept(g, shape, dims) / count, 0.0)
+    return where(winners, _with_ones(g, shape, dims) / count, 0.0)
 
 
 @operation(input=_extreme_pullback)
@@ -284,8 +284,8 @@ def _place(which: str, input: Tensor, dim: int | None, keepdim: bool, name: str 
         dim = axis(name, dim, input.ndim) if input.ndim or axis(name, dim, 0) else None
     if not (data.size if dim is None else data.shape[dim]):
         raise IndexError(f"{name}: there is no element to choose from in {input.shape}, dim={dim}")
-    place = np.asarray if isinstance(data, np.ndarray) else namespace(data).asarray
-    return Tensor(place(getattr(data, which)(axis=dim, keepdims=keepdim), INT64))
+    as_array = np.asarray if isinstance(data, np.ndarray) else namespace(data).asarray
+    return Tensor(as_array(getattr(data, which)(axis=dim, keepdims=keepdim), INT64))
 
 
 def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool, out: None) -> Tensor | Extreme:
@@ -317,8 +317,8 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: None = No
 
 def _logsumexp_pullback(g: Tensor, input: Tensor, y: Tensor, shape, dims) -> Tensor:
     """g · softmax(x), and 0 where every x is −∞."""
-    y = _with_kept(y, shape, dims)
-    return _with_kept(g, shape, dims) * exp(input - where(y == -math.inf, 0.0, y))
+    y = _with_ones(y, shape, dims)
+    return _with_ones(g, shape, dims) * exp(input - where(y == -math.inf, 0.0, y))
 
 
 @operation(input=_logsumexp_pullback)
@@ -348,7 +348,7 @@ def _safe(y: Tensor) -> Tensor:
 
 def _norm_pullback(g: Tensor, input: Tensor, y: Tensor, shape, dims, p) -> Tensor:
     """sign(x)·|x|^(p − 1) / y^(p − 1), and 0 where y is 0."""
-    g, y = _with_kept(g, shape, dims), _with_kept(y, shape, dims)
+    g, y = _with_ones(g, shape, dims), _with_ones(y, shape, dims)
     if p == 2:
         return input * (where(y == 0, 0.0, g) / _safe(y))
     size = abs(input)
@@ -412,7 +412,7 @@ def _prod_pullback(g: Tensor, input: Tensor, shape: tuple[int, ...], dim: int) -
         levels.append(_halves(input, dim))
         a, b, left_over = levels[-1]
         input = a * b if left_over is None else cat([a * b, left_over], dim)
-    others = _with_kept(g, shape, (dim,))
+    others = _with_ones(g, shape, (dim,))
     if not shape[dim]:
         return _expand(others, shape=shape)
     for a, b, left_over in reversed(levels):
