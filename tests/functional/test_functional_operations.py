@@ -82,6 +82,7 @@ def test_gradients_of_both_orders(entry):
 
 
 @needs_torch
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's, of what is slow or will change
 @pytest.mark.parametrize("entry", [e for e in OPERATIONS if e.torch], ids=lambda e: e.name)
 def test_equal_to_pytorch(entry):
     @given(entry.draw)
