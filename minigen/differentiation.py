@@ -1,6 +1,6 @@
 """Gradients: `tensor.backward()` and `grad(outputs, inputs)`, the two ways to walk back.
 
-Who owns what, when a tensor's memory is written or replaced:
+Who owns what, when a tensor's memory is written, without being recorded, or replaced:
 
 | | owner | `t.add_(…)`, `t.data -= …`, `t[0] = …` | `t.data = other` |
 | --- | --- | --- | --- |
@@ -11,6 +11,9 @@ Who owns what, when a tensor's memory is written or replaced:
 | node | the tensor | stays | stays; a new leaf if shape or dtype differ |
 | hooks | the node | stay | stay |
 | `grad` | the tensor | stays | stays |
+
+A change in place that is recorded gives the tensor the array and the node of the result, as
+`t = t + x` would; hooks stay with the old node, `grad` with the tensor (`functional/inplace.py`).
 
 `requires_grad_(False)` takes a leaf's node away, and its hooks with it.
 """

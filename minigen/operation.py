@@ -18,7 +18,8 @@ What else can be said of an operation, each with an example:
     floating       exp: of integers there is no other result than one in floating point, so they
                    become float32 first.
     view           reshape: the output may lie in the input's memory. Who changes one in place
-                   changes the other, and the tape counts it for both.
+                   changes the other, and the tape counts it for both; if the change is recorded,
+                   it is refused instead (`functional/inplace.py`).
     exact          flip: elements move and none is computed, so float16 needs no wider numbers.
     joint          batch norm: all three gradients need the same two sums over the batch, so one
                    function returns all three.

@@ -7,6 +7,7 @@ It fills their seams when the package is imported:
 | --- | --- | --- |
 | `versions.py` | `save`, `restore`, `same_memory`, `held_outside`, `increment_version` | |
 | | | pullbacks refuse what was changed in place since it was kept |
+| | `sharers` | a recorded change in place is refused where a view could not follow |
 | `memories.py` | | one count of changes for each piece of memory, whoever holds it |
 | `calls.py` | `compute`, `observed` | one device; onlookers (profile, anomaly) are told |
 | `written.py` | `callable_of` | each operation written out, for when all is as usual |

@@ -3,7 +3,9 @@
 Where nothing is recorded they write into its memory, and the tape only notes that it changed, so
 that a pullback that still needs the old values can refuse. Where something is recorded, the result
 is new memory, which the tensor then holds together with the node that made it: what the tape kept
-stays valid. A tensor that was taken by index, `x[0]`, changes together with `x`.
+stays valid. Only if the array was handed out, by `numpy()` or `array`, is the result written into
+it, so that whoever holds it sees it; then such a pullback refuses here, too. A tensor that was
+taken by index, `x[0]`, changes together with `x`.
 """
 
 from __future__ import annotations
