@@ -10,6 +10,9 @@ of one tap, which lie together, are copied as a whole.
     windows of x  the weight gradient: windows of one image times pixels of the     direct.py
     windows of g  other
     winograd      images and weights with fewer multiplications                     winograd.py
+    simple        tap by tap, if no other way takes the arrays                      simple.py
+
+`minigen.profile` names the way that was taken; `with ways.preferred(name):` takes another.
 
 A transposed convolution with stride s is s·s gathers, one for each phase of the output pixels
 modulo s: nothing is multiplied by zero.

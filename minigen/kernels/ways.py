@@ -68,8 +68,8 @@ _preferred: list[str] = []
 
 @contextlib.contextmanager
 def preferred(name: str) -> Iterator[None]:
-    """Take the way of this name, whatever it costs, for each map that it can compute: in all
-    threads, for tests and measurements."""
+    """Take the way of this name, whatever it costs, for each map that it can compute, the others
+    as ever: in all threads, for tests and measurements. A name that no way has changes nothing."""
     _preferred.append(name)
     try:
         yield

@@ -111,8 +111,8 @@ def cost(what: Map) -> float:
         sum((p.count + 1) // 2 for p in axis) for axis in (what.rows, what.columns)
     )
     filters = y * x * inputs * what.outputs  # numbers, and multiply-adds of a tile
-    # A tile has 2·y new numbers of B·d along rows and y·x along both axes, of which each is one
-    # addition; a row of A is as many, less one, as there are taps, for 2·x and then 4 numbers.
+    # Additions, a tile: one for each of the 2·y numbers of B·d (other columns are the neighbours')
+    # and y·x of B·d·Bᵀ; one less than taps for each of 2·x of A·m and 4 of A·m·Aᵀ. G: once a phase.
     sums = (2 * y + y * x) * inputs + (2 * x * (taps[0] - 1) + 4 * (taps[1] - 1)) * what.outputs
     sums = tiles * sums + len(what.rows) * len(what.columns) * filters
     # Threads take whole images: where there are fewer, count as if one thread took them all.

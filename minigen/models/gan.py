@@ -12,6 +12,7 @@ can be had without overflow:
     −log(1 − σ(l)) = −log σ(−l) = softplus(l)
 
     LOSSES            what D and what G minimise, by name: a new one needs no more than its line
+                      (and its test one in CLOSED_FORMS of tests/models/test_gan.py)
     GAN.step          algorithm 1
     AuxiliaryGAN      the form in which D has to tell the class
 """
