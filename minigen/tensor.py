@@ -45,7 +45,7 @@ class Tensor(Protocols):
     _node: Node | None  # what made this tensor, or its Leaf; None if it requires no gradient
     _version: Any  # the count of changes of the memory, which the engine keeps; else None
     _grad: Tensor | SparseRows | None
-    _base: Any  # what it was taken from by index, held weakly, and the key; else not set
+    # `_base` is set only if it was taken by index: from what, held weakly, and the key.
 
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: Any = None, device: str | None = None
