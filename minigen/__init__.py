@@ -25,7 +25,8 @@ from minigen.differentiation import grad
 from minigen.drawing import draw_graph, graph_to_dot
 from minigen.functional import *  # noqa: F403
 from minigen.gradcheck import GradcheckError, gradcheck
-from minigen.modes import enable_grad, no_grad
+from minigen.missing import missing_from as _missing_from
+from minigen.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 from minigen.operands import result_type
 from minigen.operation import operation
 from minigen.serialization import load, save
@@ -42,6 +43,8 @@ __all__ = [
     "AnomalyError", "DeviceError", "Generator", "GradcheckError", "OutOfMemoryError", "Tensor",
     "allow_tf32", "default_generator",
     "detect_anomaly", "draw_graph", "enable_grad", "functional", "grad", "gradcheck",
-    "graph_to_dot", "increment_version", "is_grad_enabled", "load", "manual_seed", "nn",
-    "no_grad", "operation", "optim", "profile", "result_type", "save", *functional.__all__,
+    "graph_to_dot", "increment_version", "inference_mode", "is_grad_enabled", "load",
+    "manual_seed", "nn", "no_grad", "operation", "optim", "profile", "result_type", "save",
+    "set_grad_enabled", *functional.__all__,
 ]  # fmt: skip
+__getattr__ = _missing_from(globals())

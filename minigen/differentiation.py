@@ -15,6 +15,10 @@ Who owns what, when a tensor's memory is written, without being recorded, or rep
 A change in place that is recorded gives the tensor the array and the node of the result, as
 `t = t + x` would; hooks stay with the old node, `grad` with the tensor (`functional/inplace.py`).
 
+Where a loss does not depend on an input the gradient is None, never zeros: of what is compared,
+counted or converted to whole numbers, of `argmax`, and of inputs that PyTorch gives zeros for, as
+`norm(p=0)`'s. What is rounded, or the sign of something, does depend on it, with derivative 0.
+
 `requires_grad_(False)` takes a leaf's node away, and its hooks with it.
 """
 
@@ -71,6 +75,7 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the outputs' sum (weighted by `grad_outputs`) with respect to the inputs.
@@ -80,6 +85,7 @@ def grad(
         grad_outputs: a covector for each output; may be left out for outputs of one element.
         retain_graph: keep what the pullbacks need (default: `create_graph`).
         create_graph: record the computation of the gradients, so that they can be differentiated.
+        only_inputs: True, which changes nothing: PyTorch once had another choice.
         allow_unused: None for an input that the outputs do not depend on, and no error.
 
     Returns:

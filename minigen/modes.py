@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable, Generator
 from typing import Any
 
+from minigen import tape
 from minigen.tape import recording
 
 
@@ -99,3 +100,31 @@ class enable_grad(_Mode):
     """Record inside this context (or decorated function) again, in this thread."""
 
     enabled = True
+
+
+class set_grad_enabled:
+    """Record, or record nothing, from now on in this thread; as a context until its end, and as a
+    decorator in the function alone."""
+
+    def __init__(self, mode: bool):
+        self.enabled, self._before = bool(mode), tape.mode.get()
+        tape.mode.set((self.enabled, self._before[1]))
+
+    def __enter__(self) -> None:  # since it was made
+        pass
+
+    def __exit__(self, *_: Any) -> None:
+        tape.mode.set(self._before)
+
+    def __call__(self, function: Callable) -> Callable:
+        """The decorated function."""
+        self.__exit__()
+        return (enable_grad if self.enabled else no_grad)(function)
+
+
+def inference_mode(mode: Any = True) -> Any:
+    """`no_grad` under its other name: what is made inside may take part in what is recorded later.
+    With `mode=False` all is recorded, or is not, as before."""
+    return no_grad(mode) if callable(mode) else no_grad() if mode else set_grad_enabled(
+        tape.is_grad_enabled()
+    )  # fmt: skip

@@ -31,6 +31,11 @@ class Protocols:
     def __int__(self) -> int:
         return int(self.item())
 
+    def __format__(self, spec: str) -> str:
+        if spec and self.ndim:
+            raise TypeError(f"only a number has a format {spec!r}, not a tensor {self.shape}")
+        return format(self.item(), spec) if not self.ndim else str(self)
+
     def __index__(self) -> int:
         if self.dtype.kind not in "iub":
             raise TypeError(f"only integers can be an index, not {self.dtype}")

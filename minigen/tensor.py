@@ -50,8 +50,9 @@ class Tensor(Protocols):
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: Any = None, device: str | None = None
     ):
-        given = data._array if isinstance(data, Tensor) else data
-        array = as_array(given, dtype)
+        if type(requires_grad) is int:
+            raise TypeError("Tensor takes data, not sizes: write zeros(2, 3) or tensor([2, 3])")
+        array = as_array(data._array if isinstance(data, Tensor) else data, dtype)
         if device is not None:
             array = to_device(array, device)
         self._array, self._version, self._node, self._grad = array, None, None, None
@@ -152,9 +153,7 @@ class Tensor(Protocols):
         Raises:
             RuntimeError: the tensor does not hold floating-point numbers, or is no leaf.
         """
-        if not self.is_leaf:
-            if requires_grad:
-                return self
+        if not (requires_grad or self.is_leaf):
             raise RuntimeError("only a leaf can stop requiring gradients; detach() this tensor")
         if requires_grad and self.dtype.kind != "f":
             raise RuntimeError(f"only floating-point tensors require gradients, not {self.dtype}")
@@ -192,7 +191,7 @@ class Tensor(Protocols):
             ValueError: there is not exactly one element.
         """
         if self._array.size != 1:
-            raise ValueError(f"item() needs exactly one element; this tensor's shape: {self.shape}")
+            raise ValueError(f"item needs exactly one element; this tensor's shape: {self.shape}")
         return self._array.item()
 
 

@@ -104,6 +104,7 @@ class Entry:
 
 # Domains: keyword arguments of `arrays`.
 ANY, POSITIVE, NONZERO = {}, {"low": 0.2}, {"away_from": 0.0}
+HALVES = {"low": 2.2, "high": 2.8}  # away from where they are rounded the other way
 
 
 @st.composite
@@ -280,6 +281,63 @@ def pieces(draw, sections):
     first = whole(draw, 0, x.shape[dim])
     counts = [first, x.shape[dim] - first]
     return x, one_of(draw, whole(draw, 1, 4), *([counts] if sections else [])), dim
+
+
+@call
+def ordered(draw, how, k=False):
+    x = draw(arrays(shapes(1)))
+    n = math.prod(x.shape)
+    x = x + np.arange(n).reshape(x.shape) * 1e-2  # no ties
+    dim = a_dim(draw, x.ndim)
+    first = (whole(draw, 1, x.shape[dim]),) if k else ()
+    return x, *first, {"dim": dim, **{name: draw(value) for name, value in how.items()}}
+
+
+@call
+def scattered(draw, repeats=False):
+    """Places along one axis, no two equal unless they may be."""
+    shape = draw(shapes(1, 3, 1, 4))
+    dim = a_dim(draw, len(shape))
+    index = np.argsort(draw(arrays(shape, layouts=False)), axis=dim)
+    index = index[tuple(slice(whole(draw, 1, n)) for n in shape)]
+    index = ints(draw, index.shape, shape[dim]) if repeats else index
+    return draw(arrays(shape)), index, draw(arrays(index.shape)), dim
+
+
+@call
+def triangle(draw):
+    return draw(arrays(shapes(2))), {"diagonal": whole(draw, -2, 2)}
+
+
+@call
+def shortened(draw):
+    x = draw(arrays(shapes(1)))
+    dim = a_dim(draw, x.ndim)
+    start = whole(draw, 0, x.shape[dim])
+    return x, dim, start, whole(draw, 0, x.shape[dim] - start)
+
+
+@call
+def turned_one(draw):
+    x = draw(arrays(shapes(1)))
+    return x, a_dim(draw, x.ndim)
+
+
+@call
+def vectors(draw, count):
+    return tuple(draw(arrays((whole(draw, 1, 3),))) for _ in range(count)) + ({},)
+
+
+@call
+def spanned(draw):
+    return *(draw(arrays((whole(draw, 1, 3),))) for _ in range(2)), {"indexing": "xy"}
+
+
+@call
+def plain_products(draw, *ndims):
+    n, k, m = (whole(draw, 1, 3) for _ in range(3))
+    left, right = {2: (n, k), 1: (k,)}[ndims[0]], {2: (k, m), 1: (k,)}[ndims[1]]
+    return draw(arrays(left)), draw(arrays(right))
 
 
 @call
@@ -690,6 +748,28 @@ OPERATIONS = [
     each("exp"),
     each("log", POSITIVE),
     each("log1p", {"low": -0.7}),
+    each("log2", POSITIVE),
+    each("log10", POSITIVE),
+    each("expm1"),
+    each("reciprocal", NONZERO),
+    each("square"),
+    each("tan", {"low": -1.0, "high": 1.0}),
+    each("atan"),
+    each("floor", HALVES),
+    each("ceil", HALVES),
+    each("trunc", HALVES),
+    each("round", HALVES, decimals=st.sampled_from([0, -1])),
+    Entry(
+        "floor_divide", elements((HALVES, {"low": 0.9, "high": 1.1}), {}), torch=False, each=True
+    ),
+    each("remainder", HALVES, {"low": 0.95, "high": 1.05}),
+    each("fmod", HALVES, {"low": 0.95, "high": 1.05}),
+    each("lerp", ANY, ANY, ANY),
+    each("addcmul", ANY, ANY, ANY, value=st.sampled_from([1, -0.5])),
+    each("addcdiv", ANY, ANY, NONZERO, value=st.sampled_from([1, -0.5])),
+    each("clamp_min", NONZERO, min=st.just(0)),
+    each("clamp_max", NONZERO, max=st.just(0.0)),
+    Entry("masked_fill", masked(), lambda mask, x, y: (x + 0 * y).masked_fill(mask, 2), each=True),
     each("sqrt", POSITIVE),
     each("rsqrt", POSITIVE),
     each("sin"),
@@ -728,6 +808,9 @@ OPERATIONS = [
     Entry("prod", extreme()),
     Entry("logsumexp", reduced()),
     Entry("cumsum", along()),
+    Entry("cumprod", along()),
+    Entry("sort", ordered({"descending": st.booleans()})),
+    Entry("topk", ordered({"largest": st.booleans()}, k=True)),
     Entry("softmax", along()),
     Entry("log_softmax", along()),
     Entry("expand", expanded()),
@@ -756,9 +839,23 @@ OPERATIONS = [
     Entry("index_select", selected()),
     Entry("index_add", added_at()),
     Entry("index_put", put(), torch=False),
+    Entry("scatter", scattered(), lambda x, index, y, dim: x.scatter(dim, index, y)),
+    Entry("scatter_add", scattered(True), lambda x, index, y, dim: x.scatter_add(dim, index, y)),
+    Entry("tril", triangle()),
+    Entry("triu", triangle()),
+    Entry("t", alone(0, 2)),
+    Entry("narrow", shortened()),
+    Entry("unbind", turned_one()),
+    Entry("masked_select", masked(), lambda mask, x, y: (x + y).masked_select(mask)),
+    Entry("meshgrid", vectors(3)),
+    Entry("meshgrid xy", spanned()),
     # Products
     Entry("matmul", products()),
     Entry("bmm", batched_products()),
+    Entry("mm", plain_products(2, 2)),
+    Entry("mv", plain_products(2, 1)),
+    Entry("dot", plain_products(1, 1)),
+    Entry("outer", vectors(2)),
     Entry("einsum", summed_products()),
     Entry("linear", affine()),
     Entry("bilinear", twice_linear()),
@@ -798,7 +895,9 @@ OPERATIONS = [
 ]
 
 TRUTH = [each(name, ANY, ANY) for name in ("eq", "ne", "lt", "le", "gt", "ge")]
-TRUTH += [each(name, NONZERO, ANY) for name in ("logical_and", "logical_or")]
+TRUTH += [each(name, NONZERO, ANY) for name in ("logical_and", "logical_or", "logical_xor")]
+TRUTH += [Entry(name, reduced(None)) for name in ("all", "any")]
+TRUTH += [each(name) for name in ("isnan", "isinf")]
 
 
 def draws(entry: Entry, count: int) -> list[Call]:

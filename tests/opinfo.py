@@ -39,9 +39,13 @@ except ImportError:  # a test skips then
 
 DTYPES = "float64", "float32", "float16", "int64", "int32", "uint8", "bool"
 # Operations that share no more than the last part of their name with those here.
-OTHERS = "linalg.*", "masked.*", "unfold*", "item*", "bool*", "* triton_optimized"
+OTHERS = "linalg.*", "masked.*", "sparse.*", "unfold*", "item*", "* triton_optimized", "mT*"
+OTHERS += "bool*", "byte*", "char*", "double*", "float*", "half*", "int*", "long*", "short*"
+OTHERS += "allclose*", "equal", "topk"  # a truth value of Python's; equals stand in any order
 ALIASES = {"log_sigmoid": "logsigmoid", "max_pool2d_with_indices": "max_pool2d"}
-RANDOM = {"dropout", "dropout2d", "rand", "rand_like", "randn", "randn_like"}  # shape and dtype
+# Of these, shape and dtype are PyTorch's.
+RANDOM = {"bernoulli", "dropout", "dropout2d", "empty", "empty_like", "multinomial", "new_empty"}
+RANDOM |= {"normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like"}
 
 
 class Refusal(NamedTuple):
@@ -59,6 +63,8 @@ REFUSED = [
     Refusal("norm", "p='nuc'", "the nuclear norm needs singular values"),
     Refusal("to", "memory_format", "images are channels-last in memory, whatever is asked"),
     Refusal("clone", "memory_format", "as `to`"),
+    Refusal("normal", "layout", "arrays have one"),
+    Refusal("scatter", "reduce", "scatter_add adds"),
     Refusal("contiguous", "memory_format", "as `to`"),
     Refusal("interpolate", "mode='(bicubic|trilinear|area|nearest-exact)'", "no model needs it"),
     Refusal("interpolate", "needs floating-point", "PyTorch rounds bytes in fixed point"),
@@ -73,6 +79,7 @@ REFUSED = [
 # What PyTorch refuses and this engine does not.
 ACCEPTED = [
     Refusal("*", "invalid combination|must be Tensor|descriptor", "numbers may stand anywhere"),
+    Refusal("narrow", "0-dim integral", "one element is a number, whatever its axes"),
 ]
 
 

@@ -19,4 +19,11 @@ from minigen.functional.shape import *
 
 __all__ = [name for name, f in [*globals().items()] if inspect.isfunction(f)]
 
+from minigen.functional.arguments import under_all_names  # noqa: E402
+
+globals().update({name: under_all_names(globals()[name]) for name in __all__})
+
 from minigen.functional import methods  # noqa: E402, F401  it needs all of the above
+from minigen.missing import missing_from  # noqa: E402
+
+__getattr__ = missing_from(globals(), "functional")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -214,11 +215,21 @@ def _softmax(input: Array, *, dim: int) -> Array:
     return e
 
 
-def softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """e^input / Σ e^input along axis `dim`, of the input in that `dtype`. Shape: that of the
-    input."""
+def _usual_dim(name: str, ndim: int) -> int:
+    """The axis that PyTorch takes where none is named."""
+    dim = 0 if ndim in (0, 1, 3) else 1
+    warnings.warn(f"{name}: no dim was given; write dim={dim} if that is meant", stacklevel=4)
+    return dim
+
+
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """e^input / Σ e^input along axis `dim`, of the input in that `dtype`; without `dim`, which
+    warns, along axis 0 of 0, 1 or 3 axes and else 1. Shape: that of the input."""
     input = converted(input, dtype)
     require_floating("softmax", input)
+    dim = _usual_dim("softmax", input.ndim) if dim is None else dim
     return _softmax(input, dim=axis("softmax", dim, input.ndim))
 
 
@@ -229,9 +240,12 @@ def _log_softmax(input: Array, *, dim: int) -> Array:
     return y
 
 
-def log_softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
     """input − log Σ e^input along axis `dim`, of the input in that `dtype`, without overflow.
-    Shape: that of the input."""
+    Shape, and what is done without `dim`: as in `softmax`."""
     input = converted(input, dtype)
     require_floating("log_softmax", input)
+    dim = _usual_dim("log_softmax", input.ndim) if dim is None else dim
     return _log_softmax(input, dim=axis("log_softmax", dim, input.ndim))

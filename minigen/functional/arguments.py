@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigen.backend import Array, on_host
@@ -24,6 +26,29 @@ def refuse(name: str, **arguments: Any) -> None:
         if value is not None and value is not False:
             shown = argument if hasattr(value, "shape") else f"{argument}={value!r}"
             raise NotImplementedError(f"{name}: {shown} is not supported")
+
+
+def under_all_names(f: Callable) -> Callable:
+    """The function, which may be told NumPy's `axis` and `keepdims` for `dim` and `keepdim`, and
+    by name what it takes as several arguments, as in `zeros(size=(2, 3))`."""
+    parameters = inspect.signature(f).parameters
+    others = [(n, p) for n, p in (("axis", "dim"), ("keepdims", "keepdim")) if p in parameters]
+    several = [p.name for p in parameters.values() if p.kind is p.VAR_POSITIONAL]
+    if not (others or several):
+        return f
+
+    @functools.wraps(f)
+    def named(*args: Any, **options: Any) -> Any:
+        if options:
+            for other, name in others:
+                if other in options and name not in options:
+                    options[name] = options.pop(other)
+            for name in several:
+                if name in options:
+                    args = (*args, options.pop(name))
+        return f(*args, **options)
+
+    return named
 
 
 def require_floating(name: str, input: Any) -> None:

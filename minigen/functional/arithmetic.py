@@ -1,4 +1,5 @@
-"""Sums, differences and quotients with PyTorch's options; `pointwise.py` has the plain ones."""
+"""Sums, quotients and what is made of them, with PyTorch's options; `pointwise.py` has the plain
+ones."""
 
 from __future__ import annotations
 
@@ -8,12 +9,16 @@ import numpy as np
 
 from minigen.backend import Array, is_array, on_host
 from minigen.functional import pointwise
-from minigen.functional.pointwise import converted
+from minigen.functional.pointwise import clamp, converted, where
+from minigen.halves import in_float32
 from minigen.operands import result_type
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
-__all__ = ["add", "div", "sub"]
+__all__ = [
+    "add", "addcdiv", "addcmul", "clamp_max", "clamp_min", "div", "floor_divide", "fmod", "lerp",
+    "masked_fill", "remainder", "sub",
+]  # fmt: skip
 
 
 def add(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
@@ -47,16 +52,21 @@ def scaled(name: str, input: Any, other: Any, alpha: float) -> Any:
 @operation(elementwise=True, input=lambda g: g * 0, other=lambda g: g * 0)
 def _div_rounded(input: Array, other: Array, *, down: bool) -> Array:
     """How often `other` goes into `input`, rounded down or towards 0; its derivative is 0."""
-    kind = (input if is_array(input) else other).dtype.kind
-    if kind == "b":
-        raise TypeError("div: truth values have no quotient to round")
-    if kind != "f" and (on_host(other) or not is_array(other)) and not np.all(other):
-        raise ZeroDivisionError("div: an integer divided by 0 cannot be rounded")
+    kind = _kind_of_quotient("div", input, other)
     if down:
         return np.floor_divide(input, other)
     if kind == "f":
         return np.trunc(input / other)
     return np.floor_divide(input - np.fmod(input, other), other)
+
+
+def _kind_of_quotient(name: str, input: Any, other: Any) -> str:
+    kind = (input if is_array(input) else other).dtype.kind
+    if kind == "b":
+        raise TypeError(f"{name}: truth values have no quotient to round")
+    if kind != "f" and (on_host(other) or not is_array(other)) and not np.all(other):
+        raise ZeroDivisionError(f"{name}: an integer divided by 0 cannot be rounded")
+    return kind
 
 
 def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = None) -> Tensor:
@@ -74,3 +84,70 @@ def div(input: Tensor, other: Tensor | float, *, rounding_mode: str | None = Non
             f"div: rounding_mode must be None, 'floor' or 'trunc', not {rounding_mode!r}"
         )
     return _div_rounded(input, other, down=rounding_mode == "floor")
+
+
+def floor_divide(input: Tensor, other: Tensor | float) -> Tensor:
+    """`div` rounded down: Python's `//`."""
+    return div(input, other, rounding_mode="floor")
+
+
+@operation(
+    elementwise=True,
+    input=lambda g: g,
+    other=lambda g, input, other: -g * div(input, other, rounding_mode="floor"),
+)
+def remainder(input: Array, other: Array) -> Array:
+    """input − other · ⌊input / other⌋, with the sign of `other`: Python's `%`."""
+    _kind_of_quotient("remainder", input, other)
+    return np.remainder(input, other)
+
+
+@operation(
+    elementwise=True,
+    input=lambda g: g,
+    other=lambda g, input, other: -g * div(input, other, rounding_mode="trunc"),
+)
+def fmod(input: Array, other: Array) -> Array:
+    """What is left of input by a quotient rounded towards 0: it has the sign of `input`."""
+    _kind_of_quotient("fmod", input, other)
+    return np.fmod(input, other)
+
+
+@in_float32
+def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
+    """input + weight · (end − input): the input for weight 0, the end for 1."""
+    return input + weight * (end - input)
+
+
+@in_float32
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """input + value · tensor1 · tensor2"""
+    return input + tensor1 * tensor2 * value
+
+
+@in_float32
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """input + value · tensor1 / tensor2"""
+    return input + tensor1 / tensor2 * value
+
+
+def clamp_min(input: Tensor, min: Tensor | float) -> Tensor:
+    """The input, but no less than `min`."""
+    return clamp(input, min=min)
+
+
+def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
+    """The input, but no more than `max`."""
+    return clamp(input, max=max)
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | float) -> Tensor:
+    """The input, but where the mask is true `value`, in the input's dtype.
+
+    Raises:
+        TypeError: the mask holds no truth values.
+        ValueError: the value is a tensor with axes.
+    """
+    if isinstance(value, Tensor) and value.ndim:
+        raise ValueError(f"masked_fill: the value must be one number, not {value.shape}")
+    return converted(where(mask, value, input), input.dtype)

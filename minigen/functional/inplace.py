@@ -211,7 +211,13 @@ mul_, div_ = in_place(mul, np.multiply), in_place(div, np.divide)
 def normal_(
     self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
 ) -> Tensor:
-    """Overwrite with numbers from N(mean, std²)."""
+    """Overwrite with numbers from N(mean, std²).
+
+    Raises:
+        ValueError: a negative std.
+    """
+    if std < 0:
+        raise ValueError(f"normal_: std must not be negative, not {std}")
     stream = generator or backend.default_generator
     return copy_(self, stream.normal(self.shape, self.dtype, self.device) * std + mean)
 
@@ -222,3 +228,33 @@ def uniform_(
     """Overwrite with numbers from U[low, high)."""
     stream = generator or backend.default_generator
     return copy_(self, stream.uniform(self.shape, self.dtype, self.device) * (high - low) + low)
+
+
+def random_(
+    self: Tensor, low: int = 0, high: int | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """Overwrite with whole numbers from [low, high), each equally probable; `random_(high)` begins
+    at 0, and `random_()` goes as far as the dtype is exact."""
+    if high is None:
+        kind = self.dtype
+        largest = 2 ** (np.finfo(kind).nmant + 1) if kind.kind == "f" else np.iinfo(kind).max
+        low, high = 0, low or int(largest)
+    stream = generator or backend.default_generator
+    steps = stream.uniform(self.shape, np.float64, self.device) * (high - low)
+    return copy_(self, low + np.floor(steps))
+
+
+def bernoulli_(
+    self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None
+) -> Tensor:
+    """Overwrite with 1, each with probability p, and 0."""
+    chance = p.array if isinstance(p, Tensor) else p
+    stream = generator or backend.default_generator
+    return copy_(self, stream.uniform(self.shape, np.float64, self.device) < chance)
+
+
+def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Overwrite with numbers whose density is lambd · e^(−lambd · x)."""
+    stream = generator or backend.default_generator
+    uniform = stream.uniform(self.shape, np.float64, self.device)
+    return copy_(self, np.log1p(-uniform) / -lambd)

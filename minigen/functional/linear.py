@@ -18,7 +18,7 @@ from minigen.operands import result_type
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
-__all__ = ["bilinear", "bmm", "einsum", "linear", "matmul"]
+__all__ = ["bilinear", "bmm", "dot", "einsum", "linear", "matmul", "mm", "mv", "outer"]
 
 
 def _t(x: Tensor) -> Tensor:
@@ -75,6 +75,38 @@ def bmm(input: Tensor, mat2: Tensor, *, out: None = None) -> Tensor:
             f"bmm: expected (N, n, k) and (N, k, m), got {input.shape} and {mat2.shape}"
         )
     return matmul(input, mat2)
+
+
+def _product(name: str, input: Tensor, other: Tensor, *axes: int) -> Tensor:
+    if (input.ndim, other.ndim) != axes or input.shape[-1:] != other.shape[:1]:
+        raise ValueError(
+            f"{name}: expected {axes[0]} and {axes[1]} axes, of which the last and the first are "
+            f"equally long, got {input.shape} and {other.shape}"
+        )
+    same_dtype(name, input=input, other=other)
+    return matmul(input, other)
+
+
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices: (n, k) · (k, m) -> (n, m)."""
+    return _product("mm", input, mat2, 2, 2)
+
+
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """The product of a matrix and a vector: (n, k) · (k,) -> (n,)."""
+    return _product("mv", input, vec, 2, 1)
+
+
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """The inner product of two vectors: (k,) · (k,) -> ()."""
+    return _product("dot", input, tensor, 1, 1)
+
+
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """The outer product of two vectors: (n,), (m,) -> (n, m)."""
+    if (input.ndim, vec2.ndim) != (1, 1):
+        raise ValueError(f"outer: expected two vectors, got {input.shape} and {vec2.shape}")
+    return input.unsqueeze(1) * vec2
 
 
 def _einsum_pullback(

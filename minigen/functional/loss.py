@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 
@@ -26,6 +27,28 @@ __all__ = [
 def _require_reduction(name: str, reduction: str) -> None:
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+
+
+def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """The reduction that PyTorch's two older arguments ask for, with a warning, or the given one if
+    they are left out."""
+    if size_average is None and reduce is None:
+        return reduction
+    mean = size_average is None or size_average
+    reduction = "none" if reduce is not None and not reduce else "mean" if mean else "sum"
+    warnings.warn(
+        f"size_average and reduce are old names: write reduction={reduction!r}", stacklevel=4
+    )
+    return reduction
+
+
+def _warn_if_they_broadcast(name: str, input: Tensor, target: Tensor) -> None:
+    if isinstance(target, Tensor) and target.shape != input.shape:
+        warnings.warn(
+            f"{name}: input {input.shape} and target {target.shape} differ in shape and broadcast, "
+            "which is rarely meant; reshape() one to the other",
+            stacklevel=4,
+        )
 
 
 def _reduced(name: str, loss: Tensor, reduction: str) -> Tensor:
@@ -65,13 +88,15 @@ def _squared_error(input: Array, target: Array) -> Array:
 def mse_loss(
     input: Tensor,
     target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
     """(input − target)². Shapes: both the same (or broadcast to each other)."""
-    refuse("mse_loss", size_average=size_average, reduce=reduce, weight=weight)
+    refuse("mse_loss", weight=weight)
+    reduction = reduction_of(size_average, reduce, reduction)
+    _warn_if_they_broadcast("mse_loss", input, target)
     return _reduced("mse_loss", _squared_error(input, target), reduction)
 
 
@@ -100,8 +125,8 @@ def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
@@ -114,7 +139,7 @@ def binary_cross_entropy_with_logits(
         ValueError: the shapes of input and target differ.
     """
     name = "binary_cross_entropy_with_logits"
-    refuse(name, size_average=size_average, reduce=reduce)
+    reduction = reduction_of(size_average, reduce, reduction)
     if input.shape != target.shape:
         raise ValueError(f"{name}: input {input.shape} and target {target.shape} must agree")
     if pos_weight is None:
@@ -132,9 +157,9 @@ def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
-    reduce: None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -153,7 +178,7 @@ def cross_entropy(
             NaN instead.
     """
     name = "cross_entropy"
-    refuse(name, size_average=size_average, reduce=reduce)
+    reduction = reduction_of(size_average, reduce, reduction)
     dim, classes, scale = _class_axis(name, input, weight, reduction)
     log_p = log_softmax(input, dim)
     if target.dtype.kind == "f":
@@ -231,13 +256,15 @@ def _class_axis(
 def l1_loss(
     input: Tensor,
     target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
     """|input − target|. Shapes: both the same (or broadcast to each other)."""
-    refuse("l1_loss", size_average=size_average, reduce=reduce, weight=weight)
+    refuse("l1_loss", weight=weight)
+    reduction = reduction_of(size_average, reduce, reduction)
+    _warn_if_they_broadcast("l1_loss", input, target)
     return _reduced("l1_loss", abs(input - target), reduction)
 
 
@@ -245,8 +272,8 @@ def l1_loss(
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
@@ -258,9 +285,10 @@ def smooth_l1_loss(
         ValueError: a negative beta.
     """
     name = "smooth_l1_loss"
-    refuse(name, size_average=size_average, reduce=reduce)
+    reduction = reduction_of(size_average, reduce, reduction)
     if beta < 0:
         raise ValueError(f"{name}: beta must not be negative, not {beta}")
+    _warn_if_they_broadcast(name, input, target)
     distance = abs(input - target)
     if beta:
         distance = _rounded_off(distance, beta=float(beta))
@@ -301,8 +329,8 @@ def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """−t·log p − (1 − t)·log(1 − p) for probabilities p and targets t in [0, 1]; logarithms are
@@ -314,7 +342,7 @@ def binary_cross_entropy(
         ValueError: the shapes differ, or an input is no probability.
     """
     name = "binary_cross_entropy"
-    refuse(name, size_average=size_average, reduce=reduce)
+    reduction = reduction_of(size_average, reduce, reduction)
     if input.shape != target.shape:
         raise ValueError(f"{name}: input {input.shape} and target {target.shape} must agree")
     data = input.array
@@ -330,16 +358,16 @@ def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: None = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
-    reduce: None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """−input at the target's class: the negative log-likelihood, for log-probabilities.
 
     Shapes, weights, `ignore_index` and errors: see `cross_entropy`, which takes logits.
     """
-    refuse("nll_loss", size_average=size_average, reduce=reduce)
+    reduction = reduction_of(size_average, reduce, reduction)
     return _nll("nll_loss", input, target, weight, ignore_index, reduction, 0.0)
 
 
@@ -347,8 +375,8 @@ def nll_loss(
 def kl_div(
     input: Tensor,
     target: Tensor,
-    size_average: None = None,
-    reduce: None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:
@@ -360,7 +388,7 @@ def kl_div(
 
     Shapes: both the same (or broadcast to each other).
     """
-    refuse("kl_div", size_average=size_average, reduce=reduce)
+    reduction = reduction_of(size_average, reduce, reduction)
     if log_target:
         loss = weighted(exp(target), target - input)
     else:

@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import math
+import weakref
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from minigen import functional as F
-from minigen.backend import to_device
+from minigen.backend import is_array, to_device
+from minigen.differentiation import accumulate
 from minigen.functional import inplace, moves, pointwise
 from minigen.functional.arguments import refuse
+from minigen.missing import missing
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
 METHODS = """
-    abs add amax amin argmax argmin bmm broadcast_to chunk clamp clone cos cumsum div eq erf exp
-    expand flatten flip gather ge gt index_add index_put index_select isfinite le log log1p
-    log_softmax logsumexp lt matmul max maximum mean min minimum mul ne neg norm permute pow prod
-    relu repeat reshape roll rsqrt sigmoid sign sin softmax split sqrt squeeze std sub sum
-    sum_to_size take_along_dim tanh transpose unflatten unsqueeze var
+    abs add addcdiv addcmul all allclose amax amin any argmax argmin argsort atan bernoulli
+    bitwise_and bitwise_not bitwise_or bitwise_xor bmm broadcast_to ceil chunk clamp clamp_max
+    clamp_min clone cos cumprod cumsum div dot eq equal erf exp expand expm1 flatten flip floor
+    floor_divide fmod gather ge gt index_add index_put index_select isfinite isinf isnan le lerp log
+    log10 log1p log2 log_softmax logical_and logical_not logical_or logical_xor logsumexp lt
+    masked_fill masked_select matmul max maximum mean min minimum mm mul multinomial mv narrow ne
+    neg nonzero norm numel outer permute pow prod reciprocal relu remainder repeat reshape roll
+    round rsqrt scatter scatter_add sigmoid sign sin softmax sort split sqrt square squeeze std sub
+    sum sum_to_size t take_along_dim tan tanh topk transpose tril triu trunc unbind unflatten
+    unsqueeze var
 """
-CHANGING = "abs clamp cos erf exp log log1p neg pow relu rsqrt sigmoid sign sin sqrt tanh"
-IN_PLACE = "add_ copy_ div_ fill_ mul_ normal_ sub_ uniform_ zero_"
+CHANGING = """
+    abs addcdiv addcmul atan ceil clamp clamp_max clamp_min cos cumprod cumsum erf exp expm1 floor
+    floor_divide fmod index_add index_put lerp log log10 log1p log2 masked_fill neg pow reciprocal
+    relu remainder round rsqrt scatter scatter_add sigmoid sign sin sqrt square tan tanh tril triu
+    trunc
+"""
+IN_PLACE = """
+    add_ bernoulli_ copy_ div_ exponential_ fill_ mul_ normal_ random_ sub_ uniform_ zero_
+"""
+DTYPES = {
+    "float": np.float32, "double": np.float64, "half": np.float16, "long": np.int64,
+    "int": np.int32, "short": np.int16, "char": np.int8, "byte": np.uint8, "bool": np.bool_,
+}  # fmt: skip
 
 
 @operation(input=lambda g, source: _move(g, source=g.device, target=source), exact=True)
@@ -57,6 +79,99 @@ def to(
     return y.clone() if copy and y is self else y
 
 
+class Size(tuple):
+    """What `size()` returns: a shape, which tells itself from a tuple of numbers."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """How many elements it has."""
+        return math.prod(self)
+
+
+def cuda(self: Tensor, device: int | str | None = None, non_blocking: bool = False) -> Tensor:
+    """This tensor on a GPU.
+
+    Raises:
+        DeviceError: there is none.
+    """
+    return to(self, device=f"cuda:{device}" if isinstance(device, int) else device or "cuda")
+
+
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Tensor | str:
+    """PyTorch's old name of this tensor's kind, such as "torch.FloatTensor"; or this tensor with
+    another dtype, or as such a kind."""
+    where = "cuda." if self.is_cuda else ""
+    if dtype is None:
+        name = next(name for name, kind in DTYPES.items() if self.dtype == kind)
+        return f"torch.{where}{name.title()}Tensor"
+    if isinstance(dtype, str) and dtype.endswith("Tensor"):
+        place, _, name = dtype.removeprefix("torch.").rpartition(".")
+        return self.to(DTYPES[name.removesuffix("Tensor").lower()], device=place or "cpu")
+    return self.to(dtype, device=getattr(dtype, "kind", (None, None))[1])
+
+
+def retain_grad(self: Tensor) -> None:
+    """Let `backward` add up the gradient here too, though this tensor is no leaf."""
+    if not self.is_leaf:
+        this = weakref.ref(self)  # the node holds the hook, and the tensor the node
+
+        def keep(gradient: Any) -> None:
+            if (tensor := this()) is not None:
+                accumulate(tensor, gradient)
+
+        self.register_hook(keep)
+
+
+def detach_(self: Tensor) -> Tensor:
+    """Forget how this tensor was made: it is a leaf then, which requires no gradient."""
+    self._node = None
+    return self
+
+
+def new(self: Tensor, *data: Any) -> Tensor:
+    """A tensor of this dtype on this device: zeros of some sizes, or with a copy of the data.
+
+    Raises:
+        TypeError: a tuple of whole numbers, which may be a shape or data.
+    """
+    if len(data) == 1 and isinstance(data[0], Size):
+        return self.new_zeros(data[0])
+    if len(data) == 1 and isinstance(data[0], tuple):
+        raise TypeError(f"new({data[0]}): write new_zeros{data[0]}, or give numbers as a list")
+    if all(type(n) is int for n in data):
+        return self.new_zeros(*data or (0,))
+    return self.new_tensor(*data)
+
+
+def _of_this_kind(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The method that makes a new tensor of the dtype and on the device of this one."""
+
+    def method(self: Tensor, *args: Any, **options: Any) -> Tensor:
+        return make(*args, **{"dtype": self.dtype, "device": self.device} | options)
+
+    method.__doc__ = f"`{make.__name__}` with the dtype and device of this tensor."
+    return method
+
+
+def _converting(dtype: Any) -> Callable[..., Tensor]:
+    def method(self: Tensor) -> Tensor:
+        return pointwise.converted(self, dtype)
+
+    method.__doc__ = f"This tensor in {np.dtype(dtype)}; itself, if it is that already."
+    return method
+
+
+def _comparing(compare: Callable) -> Callable:
+    """The operator, which leaves to Python what is no number, such as None: it is not equal."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        known = isinstance(other, Tensor | float | int | np.generic) or is_array(other)
+        return compare(self, other) if known else NotImplemented
+
+    return method
+
+
 for name in METHODS.split():
     setattr(Tensor, name, getattr(F, name))
 for name in CHANGING.split():
@@ -66,7 +181,7 @@ for name in IN_PLACE.split():
 OPERATORS = {
     "add": pointwise.add, "sub": pointwise.sub, "mul": F.mul, "truediv": pointwise.div,
     "pow": F.pow, "matmul": F.matmul, "and": F.bitwise_and, "or": F.bitwise_or,
-    "eq": F.eq, "ne": F.ne, "lt": F.lt, "le": F.le, "gt": F.gt, "ge": F.ge,
+    "eq": _comparing(F.eq), "ne": _comparing(F.ne), "lt": F.lt, "le": F.le, "gt": F.gt, "ge": F.ge,
     "neg": F.neg, "abs": F.abs, "invert": F.bitwise_not, "getitem": F.index,
     "setitem": inplace.setitem, "iadd": inplace.add_, "isub": inplace.sub_,
     "imul": inplace.mul_, "itruediv": inplace.div_,
@@ -74,6 +189,13 @@ OPERATORS = {
     "rsub": lambda self, other: pointwise.sub(other, self),
     "rtruediv": lambda self, other: pointwise.div(other, self),
     "rpow": lambda self, other: F.pow(other, self),
+    "floordiv": F.floor_divide, "mod": F.remainder, "xor": F.bitwise_xor, "rxor": F.bitwise_xor,
+    "rfloordiv": lambda self, other: F.floor_divide(other, self),
+    "rmod": lambda self, other: F.remainder(other, self), "ifloordiv": Tensor.floor_divide_,
+    "imod": Tensor.remainder_, "ipow": Tensor.pow_, "pos": lambda self: self,
+    "iand": inplace.in_place(F.bitwise_and), "ior": inplace.in_place(F.bitwise_or),
+    "ixor": inplace.in_place(F.bitwise_xor),
+    "contains": lambda self, element: bool((self == element).any()),
     "rmatmul": lambda self, other: F.matmul(
         other if isinstance(other, Tensor) else Tensor(other), self
     ),
@@ -82,6 +204,32 @@ for name, f in OPERATORS.items():
     setattr(Tensor, f"__{name}__", f)
 Tensor.to, Tensor.contiguous, Tensor.view = to, moves.contiguous, F.reshape
 Tensor.T = property(lambda self: F.permute(self, *reversed(range(self.ndim))))
-Tensor.size = lambda self, dim=None: self.shape if dim is None else self.shape[dim]
-Tensor.numel = lambda self: math.prod(self.shape)
+Tensor.size = lambda self, dim=None: Size(self.shape) if dim is None else self.shape[dim]
+for name, dtype in DTYPES.items():
+    setattr(Tensor, name, _converting(dtype))
+for name in ["zeros", "ones", "full", "empty", "tensor"]:
+    setattr(Tensor, f"new_{name}", _of_this_kind(getattr(F, name)))
+Tensor.cuda, Tensor.type, Tensor.new = cuda, type_, new
+Tensor.retain_grad, Tensor.detach_, Tensor.nelement = retain_grad, detach_, F.numel
+Tensor.cpu = lambda self: self.to("cpu")
+Tensor.dim = lambda self: self.ndim
+Tensor.tolist = lambda self: self.numpy().tolist()
+Tensor.view_as = Tensor.reshape_as = lambda self, other: F.reshape(self, *other.shape)
+Tensor.expand_as = lambda self, other: F.expand(self, *other.shape)
+Tensor.type_as = lambda self, other: self.to(other)
+Tensor.is_floating_point = lambda self: self.dtype.kind == "f"
+Tensor.is_contiguous = lambda self: self._array.flags.c_contiguous
+Tensor.element_size = lambda self: self.dtype.itemsize
+Tensor.is_cuda = property(lambda self: self.device != "cpu")
+Tensor.is_mps = Tensor.is_xpu = Tensor.is_sparse = False
+Tensor.mT = property(lambda self: F.transpose(self, -1, -2))
 Tensor.__iter__ = lambda self: (self[i] for i in range(len(self)))
+
+
+def _absent(self: Tensor, name: str) -> Any:
+    if name[0] == "_":  # what Python and NumPy ask for, and slots that are empty
+        raise AttributeError(name)
+    raise missing(name, dir(Tensor), "Tensor")
+
+
+Tensor.__getattr__ = _absent

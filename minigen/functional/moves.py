@@ -85,10 +85,10 @@ def index_last(input: Array, *, key: tuple[tuple, tuple]) -> Array:
     input=lambda g, index, shape, dim: scatter_add(g, index, dim=dim, size=shape), exact=True
 )
 def gather(input: Array, index: Array, *, dim: int) -> Array:
-    return input[_places(index, dim)]
+    return input[places(index, dim)]
 
 
-def _places(index: Array, dim: int) -> tuple[Array, ...]:
+def places(index: Array, dim: int) -> tuple[Array, ...]:
     """An index for each axis, which broadcast: `index` along `dim`, and elsewhere its own place."""
     count = namespace(index).arange
     last = index.ndim - 1
@@ -103,9 +103,9 @@ def scatter_add(input: Array, index: Array, *, dim: int, size: tuple[int, ...]) 
     xp = namespace(input)
     y = xp.zeros(size, input.dtype)
     if index.shape[dim] == 1:  # nothing is named twice
-        y[_places(index, dim)] = input
+        y[places(index, dim)] = input
     else:
-        xp.add.at(y, _places(index, dim), input)
+        xp.add.at(y, places(index, dim), input)
     return y
 
 
@@ -150,6 +150,12 @@ def flip(input: Array, *, dims: tuple[int, ...]) -> Array:
 )
 def roll(input: Array, *, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
     return np.roll(input, shifts, dims)
+
+
+@operation(input=lambda g, k, upper: triangle(g, k=k, upper=upper), exact=True)
+def triangle(input: Array, *, k: int, upper: bool) -> Array:
+    """The input, but 0 on the other side of its diagonal k."""
+    return (np.triu if upper else np.tril)(input, k)
 
 
 @operation(input=lambda g: g, view=True)

@@ -26,10 +26,11 @@ from minigen.operation import operation
 from minigen.tensor import Tensor
 
 __all__ = [
-    "abs", "bitwise_and", "bitwise_not", "bitwise_or", "clamp", "clone", "cos", "eq", "erf", "exp",
-    "ge", "gt", "isfinite", "le", "log", "log1p", "logical_and", "logical_not", "logical_or", "lt",
-    "maximum", "minimum", "mul", "ne", "neg", "pow", "rsqrt", "sigmoid", "sign", "sin", "sqrt",
-    "tanh", "where",
+    "abs", "atan", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clamp",
+    "clone", "cos", "eq", "erf", "exp", "expm1", "floor", "ge", "gt", "isfinite", "isinf", "isnan",
+    "le", "log", "log10", "log1p", "log2", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "reciprocal", "round",
+    "rsqrt", "sigmoid", "sign", "sin", "sqrt", "square", "tan", "tanh", "trunc", "where",
 ]  # fmt: skip
 
 
@@ -86,6 +87,30 @@ def log1p(input: Array) -> Array:
     return np.log1p(input)
 
 
+@operation(elementwise=True, floating=True, input=lambda g, input: g / (input * math.log(2)))
+def log2(input: Array) -> Array:
+    """The logarithm to base 2."""
+    return np.log2(input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, input: g / (input * math.log(10)))
+def log10(input: Array) -> Array:
+    """The logarithm to base 10."""
+    return np.log10(input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, y: g * (y + 1))
+def expm1(input: Array) -> Array:
+    """e^input − 1, exact for small input."""
+    return np.expm1(input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, y: -g * y * y)
+def reciprocal(input: Array) -> Array:
+    """1 / input; infinite at 0."""
+    return np.reciprocal(input)
+
+
 @operation(elementwise=True, floating=True, input=lambda g, input: g * cos(input))
 def sin(input: Array) -> Array:
     """The sine; input in radians."""
@@ -96,6 +121,18 @@ def sin(input: Array) -> Array:
 def cos(input: Array) -> Array:
     """The cosine; input in radians."""
     return np.cos(input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, y: g * (1 + y * y))
+def tan(input: Array) -> Array:
+    """The tangent; input in radians."""
+    return np.tan(input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, input: g / (1 + input * input))
+def atan(input: Array) -> Array:
+    """The angle in radians, between −π/2 and π/2, whose tangent the input is."""
+    return np.arctan(input)
 
 
 @operation(elementwise=True, floating=True, input=lambda g, y: g * y**3 * -0.5)
@@ -136,6 +173,34 @@ def sign(input: Array) -> Array:
 def abs(input: Array) -> Array:
     """|input|; the derivative at 0 is taken as 0, as in PyTorch."""
     return np.abs(input)
+
+
+@operation(elementwise=True, input=_nothing)
+def floor(input: Array) -> Array:
+    """The largest whole number that is no larger; its derivative is 0."""
+    return np.floor(input) if input.dtype.kind == "f" else input.copy()
+
+
+@operation(elementwise=True, input=_nothing)
+def ceil(input: Array) -> Array:
+    """The smallest whole number that is no smaller; its derivative is 0."""
+    return np.ceil(input) if input.dtype.kind == "f" else input.copy()
+
+
+@operation(elementwise=True, input=_nothing)
+def trunc(input: Array) -> Array:
+    """The whole part, rounded towards 0; its derivative is 0."""
+    return np.trunc(input) if input.dtype.kind == "f" else input.copy()
+
+
+@operation(elementwise=True, input=_nothing)
+def round(input: Array, *, decimals: int = 0) -> Array:
+    """The nearest number of that many decimals, of two equally near the even one; its derivative
+    is 0."""
+    if input.dtype.kind != "f":
+        return input.copy()
+    scale = 10.0 ** math.fabs(decimals)
+    return np.rint(input * scale) / scale if decimals > 0 else np.rint(input / scale) * scale
 
 
 def _share(g: Tensor, larger: Tensor, smaller: Tensor) -> Tensor:
@@ -202,6 +267,8 @@ def clamp(
     Raises:
         ValueError: both bounds are missing, or the input's dtype cannot hold one.
     """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"clamp needs a Tensor, not {type(input).__name__}")
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
@@ -254,6 +321,11 @@ def pow(input: Array, exponent: Array) -> Array:
     return input**exponent
 
 
+def square(input: Tensor) -> Tensor:
+    """input²"""
+    return pow(input, 2)
+
+
 @operation(each=True)
 def eq(input: Array, other: Array) -> Array:
     """Truth values: input = other."""
@@ -303,6 +375,12 @@ def logical_or(input: Array, other: Array) -> Array:
 
 
 @operation(each=True)
+def logical_xor(input: Array, other: Array) -> Array:
+    """Truth values: one, but not both."""
+    return np.logical_xor(input, other)
+
+
+@operation(each=True)
 def logical_not(input: Array) -> Array:
     """Truth values: not."""
     return np.logical_not(input)
@@ -321,6 +399,12 @@ def bitwise_or(input: Array, other: Array) -> Array:
 
 
 @operation(each=True)
+def bitwise_xor(input: Array, other: Array) -> Array:
+    """Of truth values: one, but not both. Of integers: bit by bit."""
+    return np.bitwise_xor(input, other)
+
+
+@operation(each=True)
 def bitwise_not(input: Array) -> Array:
     """Of truth values: not. Of integers: each bit."""
     return np.bitwise_not(input)
@@ -330,6 +414,18 @@ def bitwise_not(input: Array) -> Array:
 def isfinite(input: Array) -> Array:
     """Truth values: neither infinite nor NaN."""
     return np.isfinite(input)
+
+
+@operation(each=True)
+def isinf(input: Array) -> Array:
+    """Truth values: infinite, of either sign."""
+    return np.isinf(input)
+
+
+@operation(each=True)
+def isnan(input: Array) -> Array:
+    """Truth values: NaN, no number."""
+    return np.isnan(input)
 
 
 @operation(input=lambda g, dtype: _cast(g, to=dtype), view=True)

@@ -9,18 +9,31 @@ from typing import Any
 import numpy as np
 
 from minigen import backend
-from minigen.backend import FLOAT32, Array, Generator, as_array, on_host, require_fit, to_device
-from minigen.functional.arguments import lengths, require_floating
+from minigen.backend import (
+    FLOAT32,
+    FLOAT64,
+    INT64,
+    Array,
+    Generator,
+    as_array,
+    on_host,
+    require_fit,
+    to_device,
+)
+from minigen.functional.arguments import SEQUENCES, lengths, require_floating
 from minigen.functional.inplace import assign
 from minigen.functional.pointwise import weighted
 from minigen.kernels import elementwise, random
 from minigen.kernels.cuda import random as cuda_random
 from minigen.operation import operation
+from minigen.tape import recording
 from minigen.tensor import Tensor, wrap
 
 __all__ = [
-    "arange", "dropout", "dropout2d", "eye", "full", "full_like", "ones", "ones_like", "rand",
-    "rand_like", "randn", "randn_like", "tensor", "zeros", "zeros_like",
+    "arange", "as_tensor", "bernoulli", "dropout", "dropout2d", "empty", "empty_like", "eye",
+    "from_numpy", "full", "full_like", "is_tensor", "linspace", "multinomial", "normal", "ones",
+    "ones_like", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm",
+    "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -31,6 +44,29 @@ def tensor(
     data = data.array if isinstance(data, Tensor) else data
     array = as_array(data, dtype).copy()
     return _made(array if device is None else to_device(array, device), requires_grad)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
+    """A tensor on the data's memory where that is possible, or the tensor itself; with its history,
+    if it has one."""
+    data = data if isinstance(data, Tensor) else Tensor(data)
+    return data.to(dtype=dtype, device=device)
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether it is a tensor."""
+    return isinstance(obj, Tensor)
+
+
+def from_numpy(ndarray: np.ndarray) -> Tensor:
+    """A tensor on the array's memory: who writes into one changes the other.
+
+    Raises:
+        TypeError: it is no array of NumPy.
+    """
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy: expected an array of NumPy, got {type(ndarray).__name__}")
+    return Tensor(ndarray)
 
 
 def _made(array: Array, requires_grad: bool) -> Tensor:
@@ -56,6 +92,11 @@ def ones(*size: int, dtype: Any = None, device: str = "cpu", requires_grad: bool
     return _filled("ones", size, 1, dtype, device, requires_grad)
 
 
+def empty(*size: int, **how: Any) -> Tensor:
+    """A tensor to be overwritten: `zeros`, where PyTorch's holds anything."""
+    return zeros(*size, **how)
+
+
 def randn(
     *size: int,
     generator: Generator | None = None,
@@ -78,6 +119,107 @@ def rand(
     """A tensor of independent numbers from U[0, 1) (float32 if not told otherwise)."""
     stream = generator or backend.default_generator
     return _made(stream.uniform(lengths("rand", size), dtype or FLOAT32, device), requires_grad)
+
+
+def randint(
+    low: Any = 0, high: Any = None, size: Any = None, *,
+    generator: Generator | None = None, dtype: Any = None, **how: Any,
+) -> Tensor:  # fmt: skip
+    """A tensor of independent whole numbers, each from `low` to `high` − 1 with equal probability
+    (int64 if not told otherwise): `randint(high, size)` or `randint(low, high, size)`.
+
+    Raises:
+        ValueError: there is no such number, or the dtype cannot hold it.
+        TypeError: no size is given.
+    """
+    if isinstance(high, SEQUENCES):
+        high, size = None, high
+    low, high = (0, int(low)) if high is None else (int(low), int(high))
+    if size is None:
+        raise TypeError("randint: no size was given; write randint(low, high, size)")
+    if not low < high:
+        raise ValueError(f"randint: no whole number is from {low} to below {high}")
+    for bound in (low, high - 1):
+        require_fit("randint", bound, dtype or INT64)
+    stream = generator or backend.default_generator
+    steps = stream.uniform(lengths("randint", (size,)), FLOAT64) * (high - low)
+    return tensor(low + np.asarray(steps).astype(INT64), dtype=dtype, **how)
+
+
+def randperm(
+    n: int, *, generator: Generator | None = None, dtype: Any = None, **how: Any
+) -> Tensor:
+    """The whole numbers from 0 to n − 1 in random order (int64 if not told otherwise)."""
+    stream = generator or backend.default_generator
+    order = stream.uniform(lengths("randperm", (n,)), FLOAT64).argsort(kind="stable")
+    return tensor(order, dtype=dtype or INT64, **how)
+
+
+def normal(
+    mean: Tensor | float, std: Tensor | float = 1.0, size: Sequence[int] | None = None, **how: Any
+) -> Tensor:
+    """Independent numbers from N(mean, std²), of a shape for two numbers, or for each element of
+    tensors, which broadcast and get no gradient. What else can be said is as in `randn`.
+
+    Raises:
+        TypeError: two numbers, and no size.
+        ValueError: a negative std.
+    """
+    tensors = [x.detach() for x in (mean, std) if isinstance(x, Tensor)]
+    if not isinstance(std, Tensor) and std < 0:
+        raise ValueError(f"normal: std must not be negative, not {std}")
+    if size is None and not tensors:
+        raise TypeError("normal: two numbers need a size: normal(mean, std, size)")
+    if tensors:
+        size = np.broadcast_shapes(*[x.shape for x in tensors])
+        how = {"dtype": tensors[0].dtype, "device": tensors[0].device} | how
+    y = randn(size, **how)
+    with recording(False):
+        return y.copy_(y * std + mean)
+
+
+def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that the input is, else 0, in the input's dtype.
+
+    Raises:
+        ValueError: an input is no probability.
+    """
+    require_floating("bernoulli", input)
+    chance = input.array
+    if on_host(chance) and not np.all((chance >= 0) & (chance <= 1)):
+        raise ValueError("bernoulli: probabilities are from 0 to 1")
+    return empty_like(input).bernoulli_(input, generator=generator)
+
+
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *,
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """Places (int64) drawn with the input's probabilities, which need not add up to 1; without
+    replacement none twice.
+
+    Shapes: input (C,) or (N, C) -> (num_samples,) or (N, num_samples).
+
+    Raises:
+        ValueError: probabilities that are none, or too few to draw that many.
+    """
+    require_floating("multinomial", input)
+    p = np.asarray(input.numpy(), FLOAT64)
+    if input.ndim not in (1, 2) or not (np.isfinite(p).all() and (p >= 0).all()):
+        raise ValueError(f"multinomial: expected probabilities (C,) or (N, C), got {input.shape}")
+    positive = (p > 0).sum(-1).min(initial=p.shape[-1])
+    if num_samples < 1 or positive < (1 if replacement else num_samples):
+        raise ValueError(f"multinomial: {num_samples} of {positive} places that have a probability")
+    stream = generator or backend.default_generator
+    if replacement:
+        ends = p.cumsum(-1)
+        u = stream.uniform((*p.shape[:-1], num_samples), FLOAT64) * ends[..., -1:]
+        drawn = (u[..., None] >= ends[..., None, :]).sum(-1)
+    else:  # of clocks with these rates those that ring first
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rings = -np.log1p(-stream.uniform(p.shape, FLOAT64)) / p
+        drawn = np.where(p > 0, rings, math.inf).argsort(-1, kind="stable")[..., :num_samples]
+    return tensor(drawn, dtype=INT64, device=input.device)
 
 
 @operation(input=lambda g, mask, scale: _dropout(g, mask, scale=scale))
@@ -191,6 +333,13 @@ def arange(
     return _made(to_device(values, device), requires_grad)
 
 
+def linspace(start: float, end: float, steps: int, *, dtype: Any = None, **how: Any) -> Tensor:
+    """`steps` numbers at equal distances from `start` to `end`, both included (float32 if not told
+    otherwise)."""
+    values = np.linspace(float(start), float(end), *lengths("linspace", (steps,)))
+    return tensor(values.astype(dtype or FLOAT32), **how)
+
+
 def eye(
     n: int,
     m: int | None = None,
@@ -217,5 +366,11 @@ def _like(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return like
 
 
+def randint_like(input: Tensor, low: int, high: int | None = None, **how: Any) -> Tensor:
+    """`randint` with the shape, dtype and device of `input`."""
+    how = {"dtype": input.dtype, "device": input.device} | how
+    return randint(*((0, low) if high is None else (low, high)), input.shape, **how)
+
+
 zeros_like, ones_like, full_like = _like(zeros), _like(ones), _like(full)
-rand_like, randn_like = _like(rand), _like(randn)
+rand_like, randn_like, empty_like = _like(rand), _like(randn), _like(empty)

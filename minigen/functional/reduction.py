@@ -21,8 +21,9 @@ from minigen.operation import operation
 from minigen.tensor import Tensor
 
 __all__ = [
-    "amax", "amin", "argmax", "argmin", "broadcast_to", "cumsum", "expand", "logsumexp", "max",
-    "mean", "min", "norm", "prod", "std", "sum", "sum_to_size", "var",
+    "all", "allclose", "amax", "amin", "any", "argmax", "argmin", "argsort", "broadcast_to",
+    "cumprod", "cumsum", "equal", "expand", "logsumexp", "max", "mean", "min", "norm", "numel",
+    "prod", "sort", "std", "sum", "sum_to_size", "topk", "var",
 ]  # fmt: skip
 
 
@@ -315,6 +316,76 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: None = No
     return _extreme("min", input, dim, keepdim, out)
 
 
+@operation()
+def _holds(input: Array, *, every: bool, dims: tuple[int, ...], keepdim: bool) -> Array:
+    y = getattr(input != 0, "all" if every else "any")(axis=dims, keepdims=keepdim)
+    return y.astype(np.uint8) if input.dtype == np.uint8 else y  # as in PyTorch
+
+
+def all(input: Tensor, dim: Dims = None, keepdim: bool = False, *, out: None = None) -> Tensor:
+    """Truth values: whether all elements over the axes `dim` are true, or not 0."""
+    refuse("all", out=out)
+    return _holds(input, every=True, dims=axes("all", dim, input.ndim), keepdim=keepdim)
+
+
+def any(input: Tensor, dim: Dims = None, keepdim: bool = False, *, out: None = None) -> Tensor:
+    """Truth values: whether an element over the axes `dim` is true, or not 0."""
+    refuse("any", out=out)
+    return _holds(input, every=False, dims=axes("any", dim, input.ndim), keepdim=keepdim)
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether |input − other| ≤ atol + rtol·|other| for all elements."""
+    options = {"rtol": rtol, "atol": atol, "equal_nan": equal_nan}
+    return bool(np.allclose(input.array, other.array, **options))
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have one shape and equal elements."""
+    return input.shape == other.shape and bool(all(input == other))
+
+
+def numel(input: Tensor) -> int:
+    """How many elements it has."""
+    return math.prod(input.shape)
+
+
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Extreme:
+    """The pair (values, indices): the elements in order along `dim`, and where they stood. Equal
+    elements keep their order, `stable` or not; NaN counts as the largest."""
+    dim = axis("sort", dim, input.ndim)
+    if not input.ndim:
+        return Extreme(input.clone(), Tensor(np.zeros((), INT64)).to(input.device))
+    data = np.flip(input.array, dim) if descending else input.array
+    places = data.argsort(axis=dim, kind="stable") if on_host(data) else data.argsort(axis=dim)
+    if descending:
+        places = input.shape[dim] - 1 - np.flip(places, dim)
+    indices = Tensor(places)
+    return Extreme(moves.gather(input, indices, dim=dim), indices)
+
+
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+    """Where the elements in order along `dim` stood: the indices of `sort`."""
+    return sort(input.detach(), dim, descending, stable).indices
+
+
+def topk(
+    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> Extreme:
+    """The pair (values, indices) of the k largest or smallest elements along `dim`, in order.
+
+    Raises:
+        ValueError: there are not as many.
+    """
+    dim = axis("topk", dim, input.ndim)
+    if not 0 <= k <= (input.shape[dim] if input.ndim else 1):
+        raise ValueError(f"topk: k={k} elements of {input.shape}, dim={dim}")
+    first = (*(slice(None),) * dim, slice(k)) if input.ndim else ()
+    return Extreme(*[moves.index(x, key=(*first, ...)) for x in sort(input, dim, largest)])
+
+
 def _logsumexp_pullback(g: Tensor, input: Tensor, y: Tensor, shape, dims) -> Tensor:
     """g · softmax(x), and 0 where every x is −∞."""
     y = _with_ones(y, shape, dims)
@@ -462,3 +533,28 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None, out: None = None) -> T
         input = converted(input, dtype or INT64)
     dim = axis("cumsum", dim, input.ndim)
     return converted(_cumsum(input, dim=dim, reverse=False), dtype) if input.ndim else input.clone()
+
+
+@in_float32
+def _cumprod(input: Tensor, dim: int) -> Tensor:
+    """Each element times those up to 1, 2, 4, … places before it, which need no division on the way
+    back: right where elements are 0 too, as often as it is differentiated."""
+    step, before = 1, (slice(None),) * dim
+    while step < input.shape[dim]:
+        first, later, earlier = (
+            moves.index(input, key=(*before, part, ...))
+            for part in (slice(step), slice(step, None), slice(-step))
+        )
+        input, step = cat([first, later * earlier], dim), 2 * step
+    return input
+
+
+def cumprod(input: Tensor, dim: int, *, dtype: Any = None, out: None = None) -> Tensor:
+    """The product of all elements up to each one along `dim`, of the input in that `dtype`; truth
+    values and integers are multiplied as int64 if not told otherwise."""
+    refuse("cumprod", out=out)
+    if dtype is not None or input.dtype.kind != "f":
+        input = converted(input, dtype or INT64)
+    dim = axis("cumprod", dim, input.ndim)
+    y = _cumprod(input, dim) if input.ndim else input
+    return input.clone() if y is input else y

@@ -13,6 +13,7 @@ import numpy as np
 from minigen.backend import Array, as_array, is_array, to_device
 from minigen.functional import moves
 from minigen.functional.arguments import (
+    SEQUENCES,
     axis,
     lengths,
     out_of_range,
@@ -26,8 +27,9 @@ from minigen.tensor import Tensor
 
 __all__ = [
     "cat", "chunk", "flatten", "flip", "gather", "index", "index_add", "index_put", "index_select",
-    "permute", "repeat", "reshape", "roll", "split", "squeeze", "stack", "take_along_dim",
-    "transpose", "unflatten", "unsqueeze",
+    "masked_select", "meshgrid", "narrow", "nonzero", "permute", "repeat", "reshape", "roll",
+    "scatter", "scatter_add", "split", "squeeze", "stack", "t", "take_along_dim", "transpose",
+    "tril", "triu", "unbind", "unflatten", "unsqueeze",
 ]  # fmt: skip
 
 
@@ -175,8 +177,8 @@ def split_key(key: Any, device: str) -> tuple[tuple, tuple]:
     for k in key if isinstance(key, tuple) else (key,):
         if isinstance(k, Tensor):
             k = k.array.copy()  # the pullback needs it, and could not see it change
-        elif isinstance(k, list | bool | np.bool_):
-            k = to_device(np.asarray(k, None if k != [] else int), device)
+        elif isinstance(k, list | tuple | range | bool | np.bool_):
+            k = to_device(np.asarray(k, int if k in ([], ()) else None), device)
         elif is_array(k):
             k = as_array(k).copy()
         if is_array(k) and (k.ndim or k.dtype.kind == "b"):
@@ -429,3 +431,149 @@ def repeat(input: Tensor, *repeats: int) -> Tensor:
     wide = [length for n, count in zip(shape, counts, strict=True) for length in (count, n)]
     merged = [n * count for n, count in zip(shape, counts, strict=True)]
     return moves.reshape(moves.in_rows(input.reshape(paired).expand(*wide)), to=tuple(merged))
+
+
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; what has fewer axes is itself.
+
+    Raises:
+        ValueError: there are more than two axes.
+    """
+    if input.ndim > 2:
+        raise ValueError(
+            f"t: expected at most 2 axes, got {input.shape}; see transpose and permute"
+        )
+    return permute(input, *reversed(range(input.ndim)))
+
+
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The lower triangle of matrices (…, n, m): 0 above that diagonal."""
+    return _triangle("tril", input, diagonal, False)
+
+
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The upper triangle of matrices (…, n, m): 0 below that diagonal."""
+    return _triangle("triu", input, diagonal, True)
+
+
+def _triangle(name: str, input: Tensor, diagonal: int, upper: bool) -> Tensor:
+    if input.ndim < 2:
+        raise ValueError(f"{name}: expected matrices (…, n, m), got {input.shape}")
+    return moves.triangle(input, k=diagonal, upper=upper)
+
+
+def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """A view of `length` entries of the axis `dim`, from `start` on.
+
+    Raises:
+        IndexError: there are not as many.
+    """
+    dim = axis("narrow", dim, input.ndim)
+    n, start = input.shape[dim] if input.ndim else 0, operator.index(start)
+    first = start + n if start < 0 else start
+    if not 0 <= first <= first + length <= n:
+        raise IndexError(f"narrow: {length} entries from {start} on, of an axis of length {n}")
+    return moves.index(input, key=(*(slice(None),) * dim, slice(first, first + length), ...))
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of all entries of the axis `dim`, without it."""
+    if not input.ndim:
+        raise ValueError("unbind: a tensor without axes has no entries")
+    before = (slice(None),) * axis("unbind", dim, input.ndim)
+    return tuple([moves.index(input, key=(*before, i, ...)) for i in range(input.shape[dim])])
+
+
+def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """For each of some vectors the grid that they span together, of the same shape, with its
+    coordinate of every point; with indexing="xy" the second vector runs down the first axis.
+
+    Raises:
+        ValueError: another indexing, or a tensor with several axes.
+    """
+    if len(tensors) == 1 and isinstance(tensors[0], SEQUENCES):
+        (tensors,) = tensors
+    if indexing not in ("ij", "xy") or any(x.ndim > 1 for x in tensors):
+        shapes = [x.shape for x in tensors]
+        raise ValueError(
+            f"meshgrid: vectors, and indexing 'ij' or 'xy', not {shapes}, {indexing!r}"
+        )
+    shape, grids = [math.prod(x.shape) for x in tensors], []
+    for i, x in enumerate(tensors):
+        to = tuple([n if i == j else 1 for j, n in enumerate(shape)])
+        grids.append(moves.reshape(x, to=to).expand(*shape))
+    if indexing == "xy" and len(grids) > 1:
+        grids = [transpose(grid, 0, 1) for grid in grids]
+    return tuple(grids)
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where the mask is true, on one axis; input and mask broadcast.
+
+    Raises:
+        TypeError: the mask holds no truth values.
+    """
+    if mask.dtype.kind != "b":
+        raise TypeError(f"masked_select: the mask must hold truth values, not {mask.dtype}")
+    shape = np.broadcast_shapes(input.shape, mask.shape)
+    return index(input.expand(*shape), mask.expand(*shape))
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
+    """The places of all elements that are not 0, one a row; as a tuple one tensor for each axis,
+    which together are an index."""
+    places = input.array.reshape(input.shape or (1,)).nonzero()
+    if as_tuple:
+        return tuple(map(Tensor, places))
+    return stack([Tensor(p) for p in places], 1)[:, : input.ndim]
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """The input with elements of `src` added at places along one axis, which is the opposite of
+    `gather`: y[index[i, j], j] += src[i, j] for `dim` = 0; what meets adds up.
+
+    Shapes: index has as many axes as the others and no more than the lengths of src, nor, but for
+    `dim`, of the input.
+
+    Raises:
+        TypeError, ValueError, IndexError: see `gather`; dtypes differ.
+    """
+    whole, dim, index, src = _fitted("scatter_add", input, dim, index, src)
+    y = whole + moves.scatter_add(src, index, dim=dim, size=whole.shape)
+    return y if y.ndim == input.ndim else moves.reshape(y, to=())
+
+
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Tensor | float = None, *, value: float = None
+) -> Tensor:
+    """The input with elements of `src`, or one number, put at places along one axis: y[index[i, j],
+    j] = src[i, j] for `dim` = 0; of those that meet the last one counts.
+
+    Shapes and errors: see `scatter_add`.
+    """
+    src = value if src is None else src
+    whole, dim, index, src = _fitted("scatter", input, dim, index, src)
+    y = moves.index_put(whole, src, key=((...,), moves.places(index.array.copy(), dim)))
+    return y if y.ndim == input.ndim else moves.reshape(y, to=())
+
+
+def _fitted(
+    name: str, input: Tensor, dim: int, index: Tensor, src: Any
+) -> tuple[Tensor, int, Tensor, Any]:
+    """What is scattered, with an axis at least, and as much of src as the index has places for."""
+    require_integers(name, index=index)
+    dim = axis(name, dim, input.ndim)
+    if isinstance(src, Tensor) and src.dtype != input.dtype:
+        raise TypeError(f"{name}: the input is {input.dtype} and src {src.dtype}; convert one")
+    given = [x if not isinstance(x, Tensor) or x.ndim else moves.reshape(x, to=(1,))
+             for x in (input, index, src)]  # fmt: skip
+    input, index, src = given
+    shape = index.shape
+    limits = [input.shape[:dim] + (math.inf,) + input.shape[dim + 1 :]]
+    limits += [src.shape] if isinstance(src, Tensor) else []
+    if any(len(x) != len(shape) or any(map(operator.lt, x, shape)) for x in limits):
+        raise ValueError(f"{name}: index {shape} is beyond input {input.shape} or src {limits[-1]}")
+    require_places(name, index.array, input.shape[dim])
+    if isinstance(src, Tensor) and src.shape != shape:
+        src = moves.index(src, key=tuple(map(slice, shape)))
+    return input, dim, index, src

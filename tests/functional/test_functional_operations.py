@@ -23,9 +23,13 @@ import minigen
 from minigen import Tensor, gradcheck
 
 CREATION = {"arange", "eye", "full", "ones", "rand", "randn", "tensor", "zeros"}
-CREATION |= {f"{name}_like" for name in ("full", "ones", "rand", "randn", "zeros")}
+CREATION |= {"as_tensor", "bernoulli", "empty", "from_numpy", "linspace", "multinomial", "normal"}
+CREATION |= {"randint", "randperm"}
+LIKE = ("empty", "full", "ones", "rand", "randint", "randn", "zeros")
+CREATION |= {f"{name}_like" for name in LIKE}
 OTHER_VALUES = {"argmax", "argmin", "bitwise_and", "bitwise_not", "bitwise_or", "isfinite"}
 OTHER_VALUES |= {"logical_not", "one_hot"}  # in test_functional_values.py
+OTHER_VALUES |= {"allclose", "argsort", "bitwise_xor", "equal", "is_tensor", "nonzero", "numel"}
 
 torch = None
 try:
