@@ -282,6 +282,74 @@ the last place is one too many | functional_extremes
 - <= places.max() < length
 + <= places.max() <= length
 # functional/pointwise.py
+the derivative of expm1 is its value | expm1
+- input=lambda g, y: g * (y + 1))
++ input=lambda g, y: g * y)
+what is rounded has a gradient | floor
+- @operation(elementwise=True, input=_nothing)
+- def floor(
++ @operation(elementwise=True, input=lambda g: g)
++ def floor(
+decimals before the point are rounded after it | functional_pytorch_names
+- if decimals > 0 else
++ if decimals > -9 else
+# functional/arithmetic.py
+a divisor has no gradient in what is left | remainder
+-     other=lambda g, input, other: -g * div(input, other, rounding_mode="floor"),
++     other=lambda g, input, other: g * 0 * other,
+what is left has the sign of what was divided | functional_pytorch_names
+-     return np.remainder(input, other)
++     return np.fmod(input, other)
+# functional/reduction.py
+a running product forgets what is far behind | functional_pytorch_names
+-         input, step = cat([first, later * earlier], dim), 2 * step
++         input, step = cat([first, later * earlier], dim), 3 * step
+from the largest on, places are counted from the end | functional_pytorch_names
+-         places = input.shape[dim] - 1 - np.flip(places, dim)
++         places = np.flip(places, dim)
+# functional/moves.py
+the gradient of a triangle fills the matrix | tril
+- input=lambda g, k, upper: triangle(g, k=k, upper=upper)
++ input=lambda g, k, upper: g
+# functional/shape.py
+more is scattered than there are places for | functional_pytorch_names
+-     if isinstance(src, Tensor) and src.shape != shape:
+-         src = moves.index(src, key=tuple(map(slice, shape)))
++     if isinstance(src, Tensor) and src.shape != shape:
++         src = moves.index(src, key=tuple(slice(-n, None) for n in shape))
+# functional/arguments.py
+axis= and dim= may both be said | functional_pytorch_names
+- if other in options and name not in options:
++ if other in options:
+# functional/methods.py
+a gradient on the way replaces the last one | functional_pytorch_names
+-                 accumulate(tensor, gradient)
++                 tensor.grad = gradient
+a new tensor is not of this one's dtype | functional_pytorch_names
+- {"dtype": self.dtype, "device": self.device} | options)
++ {"device": self.device} | options)
+None is compared element by element | functional_pytorch_names
+- return compare(self, other) if known else NotImplemented
++ return compare(self, other)
+# functional/loss.py
+a target that broadcasts is taken without a word | functional_pytorch_names
+-     if isinstance(target, Tensor) and target.shape != input.shape:
++     if False:
+size_average=False is a mean | functional_pytorch_names
+- "mean" if mean else "sum"
++ "mean"
+# functional/random.py
+a place without a probability is drawn | functional_pytorch_names
+- (u[..., None] >= ends[..., None, :])
++ (u[..., None] <= ends[..., None, :])
+the last whole number is never drawn | functional_pytorch_names
+- FLOAT64) * (high - low)
++ FLOAT64) * (high - low - 1)
+# modes.py
+a switch outlives the block that it stands in | functional_pytorch_names
+-         tape.mode.set((self.enabled, self._before[1]))
++         tape.mode.set((self.enabled, self._before))
+# functional/pointwise.py
 a sign: the second input of a difference | sub
 - other=lambda g: -g)
 + other=lambda g: g)

@@ -41,11 +41,25 @@ DTYPES = "float64", "float32", "float16", "int64", "int32", "uint8", "bool"
 # Operations that share no more than the last part of their name with those here.
 OTHERS = "linalg.*", "masked.*", "sparse.*", "unfold*", "item*", "* triton_optimized", "mT*"
 OTHERS += "bool*", "byte*", "char*", "double*", "float*", "half*", "int*", "long*", "short*"
-OTHERS += "allclose*", "equal", "topk"  # a truth value of Python's; equals stand in any order
+OTHERS += (
+    "allclose*",
+    "equal",
+    "normal in_place",
+    "topk",
+)  # a truth value of Python's; equals stand in any order
 ALIASES = {"log_sigmoid": "logsigmoid", "max_pool2d_with_indices": "max_pool2d"}
 # Of these, shape and dtype are PyTorch's.
 RANDOM = {"bernoulli", "dropout", "dropout2d", "empty", "empty_like", "multinomial", "new_empty"}
-RANDOM |= {"normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like"}
+RANDOM |= {
+    "normal",
+    "normal_",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+}
 
 
 class Refusal(NamedTuple):
@@ -65,6 +79,7 @@ REFUSED = [
     Refusal("clone", "memory_format", "as `to`"),
     Refusal("normal", "layout", "arrays have one"),
     Refusal("scatter", "reduce", "scatter_add adds"),
+    Refusal("index_put", "accumulate", "index_add and scatter_add add"),
     Refusal("contiguous", "memory_format", "as `to`"),
     Refusal("interpolate", "mode='(bicubic|trilinear|area|nearest-exact)'", "no model needs it"),
     Refusal("interpolate", "needs floating-point", "PyTorch rounds bytes in fixed point"),

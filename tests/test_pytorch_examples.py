@@ -36,23 +36,24 @@ DEFAULT = "depends on the default dtype, which minigen does not let one set"
 
 # By the name of what is documented: parts of statements, and why minigen is not to run them.
 LEFT_OUT: dict[str, dict[str, str]] = {
-    "F.one_hot": {"%": "Tensor % number, which minigen does not have"},
     "Tensor.to": {"torch.device": "torch.device, which minigen does not have"},
-    "Tensor.view": {"torch.equal": "torch.equal, which minigen does not have",
-                    "x.view(torch.": "a view as another dtype, which minigen does not have"},
-    "nn.CrossEntropyLoss": {"axis=": "axis= for dim=, which minigen does not have"},
+    "Tensor.view": {"x.view(torch.": "a view as another dtype, which minigen does not have"},
     "nn.Dropout": {"m(input)": DRAWS},
     "nn.Dropout2d": {"m(input)": DRAWS},
-    "nn.Unfold": {".t()": "Tensor.t, which minigen does not have"},
     "torch.einsum": {"[..., 0, 1]": "axes by numbers, which minigen does not have"},
-    "torch.logical_and": {".double()": "Tensor.double, which minigen does not have"},
-    "torch.logical_or": {".double()": "Tensor.double, which minigen does not have"},
+    "torch.equal": {"torch.nan": "torch.nan, which minigen does not have"},
+    "torch.fmod": {"-1.5": DEFAULT},
     "torch.logsumexp": {"torch.dist": "torch.dist, which minigen does not have"},
+    "torch.meshgrid": {"dstack": "torch.dstack, which minigen does not have"},
+    "torch.remainder": {"-1.5": DEFAULT},
     "torch.result_type": {"1.0)": DEFAULT},
     "torch.save": {"torch.save": "only named files, in formats that PyTorch's are not"},
-    "torch.take_along_dim": {"torch.argsort": "torch.argsort, which minigen does not have"},
+    "torch.sort": {"x.sort()": "equals, which minigen leaves in their order and PyTorch does not"},
     "torch.where": {"1.0, 0.0": DEFAULT},
 }  # fmt: skip
+
+# Nothing but numbers of their own.
+DRAWN = {"torch.bernoulli", "torch.multinomial", "torch.normal", "torch.randperm"}
 
 # Names that examples use and do not define. Weights are made equal after each of these parts.
 PREAMBLE = (
@@ -107,7 +108,8 @@ def documented() -> Iterator[tuple[str, str]]:
     seen = set()
     for place, ours, theirs in places:
         for name in sorted(set(getattr(ours, "__all__", dir(ours))) & set(dir(theirs))):
-            text = "" if name.startswith("_") else inspect.getdoc(getattr(theirs, name)) or ""
+            hidden = name.startswith("_") or f"{place}.{name}" in DRAWN
+            text = "" if hidden else inspect.getdoc(getattr(theirs, name)) or ""
             if ">>>" in text and text not in seen and not inspect.ismodule(getattr(theirs, name)):
                 seen.add(text)
                 yield f"{place}.{name}", text
@@ -316,6 +318,8 @@ class Examples:
                 self.compared += self.compare_names(self.sides[0].keys() & self.sides[1].keys())
             finally:
                 torch.set_default_dtype(default)
+                for library in minigen, torch:
+                    library.set_grad_enabled(True)
 
     def step(self, source: str, seed: int = 0) -> None:
         """Run a statement on both sides, and compare what it gives and assigns."""

@@ -544,13 +544,15 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
 
 def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Tensor | float = None, *, value: float = None
-) -> Tensor:
+    input: Tensor, dim: int, index: Tensor, src: Tensor | float = None, *, value: float = None,
+    reduce: str | None = None,
+) -> Tensor:  # fmt: skip
     """The input with elements of `src`, or one number, put at places along one axis: y[index[i, j],
     j] = src[i, j] for `dim` = 0; of those that meet the last one counts.
 
     Shapes and errors: see `scatter_add`.
     """
+    refuse("scatter", reduce=reduce)
     src = value if src is None else src
     whole, dim, index, src = _fitted("scatter", input, dim, index, src)
     y = moves.index_put(whole, src, key=((...,), moves.places(index.array.copy(), dim)))

@@ -7,7 +7,7 @@ New programs write `import minigen` and need nothing of this room. What differs 
 - Random numbers. `manual_seed` makes a run repeat itself; no seed gives PyTorch's numbers.
 - Threads. A loader's workers are threads (see `minigen.data.loader`); `worker_init_fn` is refused.
 - A tensor's shape is a plain tuple, so `FloatTensor(x.shape)` is refused where PyTorch can tell a
-  shape from numbers: write `FloatTensor(*x.shape)`. `FloatTensor(2, 3)` holds zeros.
+  shape from numbers: write `FloatTensor(x.size())`. `FloatTensor(2, 3)` holds zeros.
 - Devices are "cpu" and one "cuda" card; transfers wait. `torch.cuda` says yes where CuPy works.
 - Files. `save` writes arrays and plain values, whatever the name's ending, and no code: of a module
   its `state_dict()`. `load` reads such files and, of PyTorch's own, tensors and plain values, all
@@ -32,8 +32,9 @@ import minigen
 from minigen import backend, serialization
 from minigen.backend import DeviceError
 from minigen.data import loader
+from minigen.functional.methods import Size  # noqa: F401
 from minigen.missing import missing
-from minigen.torch_names.kinds import DTYPES, Size, Tensor, Variable, device, kinds  # noqa: F401
+from minigen.torch_names.kinds import DTYPES, Tensor, Variable, device, kinds  # noqa: F401
 from minigen.torch_names.names import Names
 
 # What is asked for in these says what is missing, not that there is no such module.
@@ -92,11 +93,6 @@ def Generator(device: str = "cpu") -> minigen.Generator:
 def set_float32_matmul_precision(precision: str) -> None:
     """Allow TF32 or, for "highest", do not."""
     minigen.allow_tf32(precision != "highest")
-
-
-def is_tensor(obj: Any) -> bool:
-    """Whether it is a tensor."""
-    return isinstance(obj, Tensor)
 
 
 def save(obj: Any, f: Any, *_: Any, **__: Any) -> None:

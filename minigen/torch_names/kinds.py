@@ -1,19 +1,17 @@
-"""Classes that stand for a dtype and a device, as old programs name them, and `device`, `Size`."""
+"""Classes that stand for a dtype and a device, as old programs name them, and `device`."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from minigen import functional
+from minigen.functional import methods
+from minigen.functional.methods import Size
 from minigen.tensor import Tensor as Base
 
-DTYPES = {
-    "Double": np.float64, "Float": np.float32, "Half": np.float16, "Long": np.int64,
-    "Int": np.int32, "Short": np.int16, "Char": np.int8, "Byte": np.uint8, "Bool": np.bool_,
-}  # fmt: skip
+DTYPES = {name.title(): dtype for name, dtype in methods.DTYPES.items()}
 
 
 class Kind(type):
@@ -71,14 +69,6 @@ class _Variable(Kind):
 
 
 Variable = _Variable("Variable", (Base,), {"__slots__": (), "kind": None})
-
-
-class Size(tuple):
-    """A shape, where PyTorch tells one from a tuple of numbers."""
-
-    def numel(self) -> int:
-        """How many elements it has."""
-        return math.prod(self)
 
 
 class device(str):

@@ -323,8 +323,8 @@ def test_indexing_counts_from_the_end():
 
 VIEWS = {  # those of PyTorch's documentation; dropout where it does nothing
     "T", "broadcast_to", "chunk", "contiguous", "dropout", "dropout2d", "expand", "flatten",
-    "index", "permute", "reshape", "split", "squeeze", "sum_to_size", "transpose", "unflatten",
-    "unsqueeze",
+    "index", "meshgrid", "narrow", "permute", "reshape", "split", "squeeze", "sum_to_size", "t",
+    "transpose", "unbind", "unflatten", "unsqueeze",
 }  # fmt: skip
 
 

@@ -141,6 +141,9 @@ def test_values_by_place():
     assert shown(x.scatter(1, places, source)) == [[0, 0, 2], [3, 4, 0]]
     assert shown(x.scatter_add(1, places, source)) == [[0, 0, 3], [3, 4, 0]]
     assert shown(x.scatter_(1, places, 5.0)) == shown(x) == [[0, 0, 5], [5, 5, 0]]
+    assert shown(mg.tensor([149.0, 1.25]).round(decimals=-1)) == [150, 0]
+    assert shown(mg.tensor([1.75, -0.125]).round(decimals=1)) == np.float32([1.8, -0.1]).tolist()
+    assert shown(mg.arange(1, 8).cumprod(0)) == np.cumprod(range(1, 8)).tolist()
     assert shown(mg.nonzero(x)) == [[0, 2], [1, 0], [1, 1]]
     assert [shown(i) for i in mg.nonzero(x, as_tuple=True)] == [[0, 1, 1], [2, 0, 1]]
     assert shown(mg.tensor([1.0, np.nan, 3, 3]).sort(descending=True).indices) == [1, 2, 3, 0]
