@@ -52,8 +52,14 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "torch.where": {"1.0, 0.0": DEFAULT},
 }  # fmt: skip
 
-# Nothing but numbers of their own.
-DRAWN = {"torch.bernoulli", "torch.multinomial", "torch.normal", "torch.randperm"}
+# Nothing but numbers of their own, or none.
+DRAWN = {
+    "Tensor.new_empty",
+    "torch.bernoulli",
+    "torch.multinomial",
+    "torch.normal",
+    "torch.randperm",
+}
 
 # Names that examples use and do not define. Weights are made equal after each of these parts.
 PREAMBLE = (
