@@ -146,8 +146,14 @@ def test_the_phases_of_an_axis_are_those_of_numpy(out, taps, stride, padding, di
 
 @pytest.mark.parametrize("tile", TILES, ids=lambda t: t.name)
 def test_gather(tile, monkeypatch):
-    monkeypatch.setattr(convolution, "gather_tile", lambda *_: tile)
+    usual = convolution.gather_tile
 
+    def pinned(p, *others):
+        # One pixel that grows to the size of the filter has R·S times as many outputs.
+        few = tile.name.startswith("conv2d_few_outputs")
+        return usual(p, *others) if few and p["K"] > tile.width else tile
+
+    monkeypatch.setattr(convolution, "gather_tile", pinned)
     c, k = channels(tile)  # of the image that is read, and of the one that is made
 
     @settings(max_examples=15)
