@@ -42,7 +42,7 @@ def on(device, call, f):
 
 
 # A mask must be counted before the size of what it picks is known.
-WAITS = {"index"}
+WAITS = {"index", "masked_select"}
 
 
 @every
