@@ -91,13 +91,13 @@ class _Watch(Onlooker):
         if output._node is not None:
             output._node.origin = origin
         # What a pullback computes on its way is its own affair; `pulled` sees the result.
-        if backward or (found := _strange(output.array)) is None:
+        if backward or (found := _strange(output._array)) is None:
             return
         names = [operation.name_of(i) for i in range(len(inputs))]
         given = {**dict(zip(names, inputs, strict=True)), **options}
         if operation.variadic:
             given = {f"{n}[{i}]": x for i, (n, x) in enumerate(zip(names, inputs, strict=True))}
-        given = {name: x.array if isinstance(x, Tensor) else x for name, x in given.items()}
+        given = {name: x._array if isinstance(x, Tensor) else x for name, x in given.items()}
         before = {name: s for name, x in given.items() if (s := _strange(x)) is not None}
         if found.nan and any(s.nan for s in before.values()):
             name, s = next((name, s) for name, s in before.items() if s.nan)
@@ -168,7 +168,7 @@ def _range(x: Array) -> str:
 
 
 def _values(gradient: Tensor | SparseRows) -> Array:
-    return gradient.values if isinstance(gradient, SparseRows) else gradient.array
+    return gradient.values if isinstance(gradient, SparseRows) else gradient._array
 
 
 def _origin(frame: FrameType | None) -> tuple[Origin | None, bool]:

@@ -133,7 +133,7 @@ def _boxes(order: Sequence[Node], names: Mapping[str, Tensor] | None) -> list[_B
         leaf = isinstance(node, Leaf)
         if leaf:
             tensor = node.tensor()
-            held = [] if tensor is None else [tensor.array]
+            held = [] if tensor is None else [tensor._array]
         else:
             held = [data for data, *_ in (node.kept or {}).values()] + [*node.options.values()]
         size = 0

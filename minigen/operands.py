@@ -92,7 +92,7 @@ def _require_fit(name: str, x: Any, dtype: np.dtype) -> None:
     if isinstance(x, float | int):
         require_fit(name, x, dtype)
     elif not x.ndim and x.dtype != dtype:
-        data = x.array if isinstance(x, Tensor) else x
+        data = x._array if isinstance(x, Tensor) else x
         if on_host(data):  # a GPU is not waited for
             require_fit(name, data.item(), dtype)
 

@@ -277,8 +277,8 @@ class Profile(Onlooker):
         """See `Onlooker`."""
         if threading.get_ident() != self._thread:
             return
-        start, row, y = time.perf_counter(), self._left, output.array
-        arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
+        start, row, y = time.perf_counter(), self._left, output._array
+        arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
         if not row.parts:  # what was written with operations is counted there
             flops, moved = work(operation, arrays, options, y)
             row._work[flops, moved, device_of(y), _float_type(y)] += 1
@@ -289,7 +289,7 @@ class Profile(Onlooker):
     def _keep(self, node: Node, row: Row) -> None:
         for parent in node.inputs:
             if isinstance(parent, Leaf) and (leaf := parent.tensor()) is not None:
-                self._count(leaf.array, None)
+                self._count(leaf._array, None)
         for array in [data for data, *_ in node.kept.values()] + [*node.options.values()]:
             if is_array(array):
                 self._count(array, row)

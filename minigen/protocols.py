@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import BOOL, FLOAT32, INT64
+from minigen.backend import BOOL, FLOAT32, INT64, to_device
 
 
 class Protocols:
@@ -42,7 +42,7 @@ class Protocols:
         return int(self.item())
 
     def __repr__(self) -> str:
-        body = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
+        body = np.array2string(to_device(self._array, "cpu"), separator=", ", prefix="tensor(")
         notes = "" if self.dtype in (FLOAT32, INT64, BOOL) else f", dtype={self.dtype}"
         notes += "" if self.device == "cpu" else f", device={self.device!r}"
         if self.requires_grad:

@@ -497,24 +497,43 @@ the last window begins in the padding | functional_values
 +         if False:
 # functional/inplace.py
 options in place are forgotten | functional_values
--         if ufunc is None or options or _recorded(self, *args):
-+         if ufunc is None or _recorded(self, *args):
+-         if ufunc is None or options:
++         if ufunc is None:
 a leaf that requires a gradient is changed in place | functional_inplace
 -     if any(t.is_leaf and t.requires_grad for t in chain):
 +     if any(t.is_leaf and t.requires_grad for t in chain[1:]):
 what could not follow a change is not asked for | functional_inplace
--     if others >= len(chain):
+-     if others >= len(chain) + len(parts):
 +     if False:
 the whole does not change with its part | functional_inplace
 -         chain.append(whole)
--         keys.append(taken[1])
 +         break
+a tensor follows what it was taken from into other data | functional_inplace
+-     return whole if whole is not None and whole._array is taken[1] else None
++     return whole
+parts that a result was made of stay behind | functional_inplace
+-     for part, whole in [*((p, w) for w, p in pairwise(chain[::-1])), *parts]:
++     for part, whole in ((p, w) for w, p in pairwise(chain[::-1])):
+a part that was taken unrecorded changes its whole unrecorded | functional_inplace
+-         if whole.requires_grad and not part.requires_grad:
++         if False:
+what pullbacks need is lost to an array outside | functional_inplace
+-     copied = inplace and is_grad_enabled() and sharers(tensor)[1]
++     copied = False
 an array outside does not change with its tensor | functional_inplace
 -     if outside:
 +     if False:
 a part is written again into its whole | functional_inplace
 -         and value._version is self._version is not None
 +         and False
+# functional/shape.py
+a part is taken again by an index that has changed | functional_inplace
+-     y._base = weakref.ref(whole), whole._array, key, views
++     y._base = weakref.ref(whole), whole._array, key, key
+# anomaly.py
+who looks on holds the arrays | functional_inplace
+-         if backward or (found := _strange(output._array)) is None:
++         if backward or (found := _strange(output.array)) is None:
 # functional/moves.py
 of a place named twice every value has a gradient | functional_inplace
 -     return xp.where(last[views][copies] == order, picked, xp.zeros((), input.dtype))

@@ -10,7 +10,7 @@ import numpy as np
 
 from minigen.backend import FLOAT32, Array
 from minigen.functional.arguments import axis, require_floating
-from minigen.functional.inplace import assign
+from minigen.functional.inplace import assign, changing
 from minigen.functional.pointwise import clamp, converted, erf, exp, sigmoid, tanh, where
 from minigen.halves import in_float32
 from minigen.kernels import elementwise
@@ -130,7 +130,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     if negative_slope < 0:
         y = where(input > 0, input, input * negative_slope)
     else:
-        y = _leaky_relu(input, slope=float(negative_slope))
+        y = _leaky_relu(changing(input, inplace), slope=float(negative_slope))
     return assign("leaky_relu", input, y) if inplace else y
 
 
@@ -144,7 +144,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else α·(e^input − 1) (Clevert et al. 2016)."""
-    y = _elu(input, alpha=float(alpha))
+    y = _elu(changing(input, inplace), alpha=float(alpha))
     return assign("elu", input, y) if inplace else y
 
 
@@ -155,13 +155,13 @@ def _selu(input: Tensor) -> Tensor:
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """λ·elu(input, α), which keeps mean 0 and variance 1 through layers (Klambauer et al. 2017)."""
-    y = _selu(input)
+    y = _selu(changing(input, inplace))
     return assign("selu", input, y) if inplace else y
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input·σ(input), also called swish (Elfwing et al. 2018)."""
-    y = _silu(input)
+    y = _silu(changing(input, inplace))
     return assign("silu", input, y) if inplace else y
 
 
@@ -195,7 +195,7 @@ def hardtanh(
     if input.dtype.kind in "iu":
         y = clamp(input, int(min_val), int(max_val))
     else:
-        y = _hardtanh(input, low=float(min_val), high=float(max_val))
+        y = _hardtanh(changing(input, inplace), low=float(min_val), high=float(max_val))
     return assign("hardtanh", input, y) if inplace else y
 
 

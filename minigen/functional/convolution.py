@@ -282,7 +282,7 @@ def max_pool2d(
             raise ValueError(
                 f"{name}: a window meets nothing but padding: {geometry[1]} is too much"
             )
-    places = pooling.argmax_of_windows(input.array, window, size, *geometry)
+    places = pooling.argmax_of_windows(input._array, window, size, *geometry)
     n, c, h, w = input.shape
     # A pixel is a row: (N, H·W, C), from which rows are taken channel by channel.
     pixels = input.permute(0, 2, 3, 1).reshape(n, h * w, c)

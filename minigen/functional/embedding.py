@@ -86,7 +86,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         ValueError: one is negative or no class, or the number of classes cannot be told.
     """
     require_integers("one_hot", tensor=tensor)
-    data = tensor.array
+    data = tensor._array
     if num_classes == -1:
         if not data.size:
             raise ValueError("one_hot: num_classes must be given for an empty tensor")

@@ -136,7 +136,7 @@ def avg_pool2d(
     if divisor.min() == divisor.max():
         by = float(divisor.min())
     else:
-        by = namespace(input.array).asarray(divisor, input.dtype)
+        by = namespace(input._array).asarray(divisor, input.dtype)
     y = _divide_each(total, by=by)
     return y.squeeze(0) if single else y
 
@@ -297,7 +297,7 @@ def pad(
         raise NotImplementedError(f"pad: mode={mode!r} is not supported")
     if value is not None:
         raise ValueError(f"pad: value goes with mode 'constant', not {mode!r}")
-    xp = namespace(input.array)
+    xp = namespace(input._array)
     source = input
     for axis, (n, b, a) in enumerate(zip(input.shape, before, after, strict=True)):
         if not (b or a):

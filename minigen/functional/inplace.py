@@ -11,6 +11,7 @@ taken by index, `x[0]`, changes together with `x`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,19 +30,47 @@ from minigen.backend import (
 )
 from minigen.functional.arithmetic import add, div, sub
 from minigen.functional.pointwise import converted, mul
-from minigen.functional.shape import index, index_put, split_key
+from minigen.functional.shape import index_put, part_of, split_key
 from minigen.seams import sharers
 from minigen.tape import is_grad_enabled
 from minigen.tensor import Tensor, increment_version
 
 
-def _recorded(*values: Any) -> bool:
-    tensors = [t for t in values if isinstance(t, Tensor)]
-    return is_grad_enabled() and any(t.requires_grad for t in tensors)
+def _recorded(name: str, tensor: Tensor, *others: Any) -> bool:
+    """Whether the change is recorded.
+
+    Raises:
+        RuntimeError: it ought to be, for the sake of what the tensor was taken from.
+    """
+    if not is_grad_enabled():
+        return False
+    part = tensor
+    while (whole := _whole(part)) is not None:
+        if whole.requires_grad and not part.requires_grad:
+            raise RuntimeError(
+                f"{name}: this part of a tensor that requires a gradient was taken where nothing "
+                "was recorded; take it again, or write inside `with minigen.no_grad():`"
+            )
+        part = whole
+    return any(isinstance(t, Tensor) and t.requires_grad for t in (tensor, *others))
 
 
-def become(name: str, tensor: Tensor, y: Tensor) -> Tensor:
-    """Let the tensor itself be y, which was recorded; what it was taken from by index, too.
+def _whole(part: Tensor) -> Tensor | None:
+    """What the tensor was taken from by index, if it still lies there."""
+    taken = getattr(part, "_base", None)
+    whole = taken and taken[0]()
+    return whole if whole is not None and whole._array is taken[1] else None
+
+
+def _renew(part: Tensor, whole: Tensor) -> None:
+    """Take the part again."""
+    y = part_of(whole, *part._base[2:])
+    part._array, part._version, part._node, part._base = y._array, y._version, y._node, y._base
+
+
+def become(name: str, tensor: Tensor, y: Tensor, *given: Any) -> Tensor:
+    """Let the tensor itself be y, which was recorded; what it was taken from by index, too, and
+    the parts of that among what y was made of, which are given.
 
     Raises:
         RuntimeError: it is a leaf that requires a gradient, or part of one; or another tensor
@@ -51,36 +80,42 @@ def become(name: str, tensor: Tensor, y: Tensor) -> Tensor:
     if y is tensor:
         return y
     _require_fit(name, tensor, y)
-    chain, keys = [tensor], []  # from the tensor to the whole that it is a part of
-    while (taken := getattr(chain[-1], "_base", None)) and (whole := taken[0]()) is not None:
+    chain = [tensor]  # from the tensor to the whole that it is a part of
+    while (whole := _whole(chain[-1])) is not None:
         chain.append(whole)
-        keys.append(taken[1])
+    parts = {id(t): t for t in given if isinstance(t, Tensor) and t is not tensor}
+    parts = [(t, whole) for t in parts.values() if any((whole := _whole(t)) is c for c in chain)]
     if any(t.is_leaf and t.requires_grad for t in chain):
         raise RuntimeError(
             f"{name}: a leaf that requires a gradient is not changed in place; make a new tensor, "
             "or write inside `with minigen.no_grad():`"
         )
     others, outside = sharers(tensor)
-    if others >= len(chain):
+    if others >= len(chain) + len(parts):
         raise RuntimeError(
             f"{name}: another tensor shares this one's memory (a view, detach() or data) and could "
             "not follow what is recorded; clone() one of them, or make a new tensor"
         )
     y = converted(y, tensor.dtype)
-    for whole, key in zip(chain[1:], keys, strict=True):
-        y = index_put(whole, key, y)
+    for part, whole in pairwise(chain):
+        y = index_put(whole, part._base[3], y)
     whole = chain[-1]
     if outside:
-        require_writable(name, whole._array)
-        whole._array[...] = y._array
+        _single(name, whole._array)[...] = y._array
         increment_version(whole)
     else:
         whole._array, whole._version = y._array, y._version
     whole._node = y._node
-    for part, whole, key in zip(chain[-2::-1], chain[:0:-1], keys[::-1], strict=True):
-        y = index(whole, key)
-        part._array, part._version, part._node, part._base = y._array, y._version, y._node, y._base
+    for part, whole in [*((p, w) for w, p in pairwise(chain[::-1])), *parts]:
+        _renew(part, whole)
     return tensor
+
+
+def changing(tensor: Tensor, inplace: bool = True) -> Tensor:
+    """What to compute the result from that the tensor is to become: a copy where that goes into an
+    array outside, so that what the pullbacks need is not lost."""
+    copied = inplace and is_grad_enabled() and sharers(tensor)[1]
+    return tensor.clone() if copied else tensor
 
 
 def assign(name: str, tensor: Tensor, y: Tensor) -> Tensor:
@@ -89,7 +124,7 @@ def assign(name: str, tensor: Tensor, y: Tensor) -> Tensor:
     Raises:
         RuntimeError, ValueError, TypeError: see `become`.
     """
-    if y is tensor or _recorded(tensor, y):
+    if y is tensor or _recorded(name, tensor, y):
         return become(name, tensor, y)
     _require_fit(name, tensor, y)
     return copy_(tensor, y)
@@ -127,11 +162,10 @@ def _raw(name: str, value: Any, dtype: Any) -> Any:
 
 
 def _put(name: str, self: Tensor, key: Any, value: Any) -> Tensor:
-    if isinstance(value, Tensor) and _recorded(self, value):
-        value = converted(value, self.dtype)
-    if _recorded(self, value):
-        number = value if isinstance(value, Tensor) else _raw(name, value, self.dtype)
-        return become(name, self, index_put(self, key, number))
+    if _recorded(name, self, value):
+        tensor = isinstance(value, Tensor)
+        number = converted(value, self.dtype) if tensor else _raw(name, value, self.dtype)
+        return become(name, self, index_put(self, key, number), value)
     views, copies = split_key(key, self.device)
     array = _single(name, self._array[views])
     array[copies or ...] = _raw(name, value, array.dtype)
@@ -146,7 +180,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     if not (
         taken is not None
         and taken[0]() is self
-        and taken[1] is key
+        and taken[2] is key
         and value._version is self._version is not None
     ):
         _put("setitem", self, key, value)
@@ -157,7 +191,7 @@ def copy_(self: Tensor, other: Any) -> Tensor:
     shape = other.shape if isinstance(other, Tensor) else as_array(other).shape
     if shape != self.shape and len(shape) > self.ndim:
         raise ValueError(f"copy_: {shape} does not broadcast to {self.shape}")
-    if _recorded(self, other):
+    if _recorded("copy_", self, other):
         other = other if isinstance(other, Tensor) else Tensor(other)
         return _put("copy_", self, ..., other.to(self.device))
     array = _single("copy_", self._array)
@@ -169,7 +203,7 @@ def copy_(self: Tensor, other: Any) -> Tensor:
 
 def fill_(self: Tensor, value: float) -> Tensor:
     """Overwrite every element with `value`."""
-    if _recorded(self, value):
+    if _recorded("fill_", self, value):
         return _put("fill_", self, ..., value)
     require_writable("fill_", self._array)
     self._array[...] = _raw("fill_", value, self.dtype)  # elements of one memory are equal after it
@@ -188,7 +222,9 @@ def in_place(function: Callable[..., Tensor], ufunc: Callable | None = None) -> 
     name = f"{function.__name__.strip('_')}_"
 
     def method(self: Tensor, *args: Any, **options: Any) -> Tensor:
-        if ufunc is None or options or _recorded(self, *args):
+        if _recorded(name, self, *args):
+            return become(name, self, function(changing(self), *args, **options), *args)
+        if ufunc is None or options:
             return assign(name, self, function(self, *args, **options))
         array = _single(name, self._array)
         value = _raw(name, *args, array.dtype if array.dtype.kind in "iu" else None)

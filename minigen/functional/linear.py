@@ -222,7 +222,7 @@ def _diagonal(term: str, x: Tensor) -> tuple[str, Tensor]:
             if x.shape[i] != x.shape[j]:
                 raise ValueError(f"einsum: {c!r} twice in {term!r}, on axes of different lengths")
             order = [i, j, *(k for k in range(x.ndim) if k not in (i, j))]
-            steps = namespace(x.array).arange(x.shape[i])
+            steps = namespace(x._array).arange(x.shape[i])
             x = x.permute(*order)[steps, steps]
             term = c + "".join(term[k] for k in order[2:])
     return term, x

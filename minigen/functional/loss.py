@@ -206,9 +206,9 @@ def _nll(
         raise ValueError(
             f"{name}: expected targets of integers {expected}, got {target.dtype} {target.shape}"
         )
-    xp = namespace(target.array)
-    valid = target.array != ignore_index
-    index = xp.where(valid, target.array, 0)
+    xp = namespace(target._array)
+    valid = target._array != ignore_index
+    index = xp.where(valid, target._array, 0)
     counts = valid.astype(log_p.dtype)
     if not on_host(index):
         counts[(index < 0) | (index >= classes)] = math.nan
@@ -345,7 +345,7 @@ def binary_cross_entropy(
     reduction = reduction_of(size_average, reduce, reduction)
     if input.shape != target.shape:
         raise ValueError(f"{name}: input {input.shape} and target {target.shape} must agree")
-    data = input.array
+    data = input._array
     # On a GPU, where looking would mean waiting, the logarithm of what is no probability is NaN.
     if on_host(data) and data.size and not (data.min() >= 0 and data.max() <= 1):
         raise ValueError(f"{name}: inputs must be probabilities, not {data.min()} to {data.max()}")
@@ -430,12 +430,12 @@ def gaussian_nll_loss(
     lengths = zip(var.shape, input.shape, strict=False)
     if var.ndim != input.ndim or any(n not in (1, m) for n, m in lengths):
         raise ValueError(f"{name}: var {var.shape} does not fit input {input.shape}")
-    if on_host(var.array) and var.array.size and var.array.min() < 0:
-        raise ValueError(f"{name}: a variance is negative: {var.array.min()}")
+    if on_host(var._array) and var._array.size and var._array.min() < 0:
+        raise ValueError(f"{name}: a variance is negative: {var._array.min()}")
     # The bound is added as a constant, so that the gradient passes where it binds.
-    lift = np.maximum(eps - var.array, 0)
+    lift = np.maximum(eps - var._array, 0)
     if not on_host(lift):  # where looking for a negative one would mean waiting
-        lift[var.array < 0] = math.nan
+        lift[var._array < 0] = math.nan
     var = var + Tensor(lift)
     difference = input - target
     loss = (log(var) + difference * difference / var) * 0.5

@@ -64,7 +64,7 @@ def index_put(input: Array, other: Array, *, key: tuple[tuple, tuple]) -> Array:
 
 @operation(
     input=lambda g, key, shape: index_put(
-        wrap(namespace(g.array).zeros(shape, g.dtype)), g, key=key
+        wrap(namespace(g._array).zeros(shape, g.dtype)), g, key=key
     ),
     exact=True,
 )

@@ -49,7 +49,7 @@ def _batch_norm_pullback(
     """
     if not is_grad_enabled():
         arrays = kernels.batch_norm_gradients(
-            g.array, input.array, mean, rstd, None if weight is None else weight.array
+            g._array, input._array, mean, rstd, None if weight is None else weight._array
         )
         d_input, d_weight, d_bias = map(Tensor, arrays)
         return d_input, None if weight is None else d_weight, d_bias
@@ -110,7 +110,7 @@ def batch_norm(
             f"batch_norm: more than one value for each channel is needed when training, not "
             f"{input.shape}"
         )
-    data = input.array
+    data = input._array
     mean, var = kernels.moments(data.astype(FLOAT32) if data.dtype == FLOAT16 else data)
     for seen, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
         if seen is not None:

@@ -305,7 +305,7 @@ def _pow_input(g: Tensor, input: Tensor, exponent: Any) -> Tensor:
 def _pow_exponent(g: Tensor, input: Any, exponent: Tensor, y: Tensor) -> Tensor:
     """input^exponent · log(input), and 0 where 0 is raised to a power ≥ 0."""
     if not isinstance(input, Tensor):
-        input = Tensor(input if is_array(input) else namespace(g.array).full((), input, g.dtype))
+        input = Tensor(input if is_array(input) else namespace(g._array).full((), input, g.dtype))
     zero = (input == 0) & (exponent >= 0)
     return g * y * log(where(zero, 1.0, input))
 

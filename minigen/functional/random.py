@@ -41,7 +41,7 @@ def tensor(
     data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor with a copy of the data (`Tensor(data)` shares an array)."""
-    data = data.array if isinstance(data, Tensor) else data
+    data = data._array if isinstance(data, Tensor) else data
     array = as_array(data, dtype).copy()
     return _made(array if device is None else to_device(array, device), requires_grad)
 
@@ -249,7 +249,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         return input
     shape, scale = input.shape, 1 / (1 - p) if p < 1 else 0.0
     seed, draw = backend.default_generator.reserve()
-    if not on_host(input.array):
+    if not on_host(input._array):
         y = _dropout_drawn(input, keep=1 - p, scale=scale, seed=seed, draw=draw)
     elif input.ndim == 4:  # drawn pixel by pixel, as images lie in memory
         n, c, h, w = shape

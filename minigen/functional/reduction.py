@@ -280,7 +280,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def _place(which: str, input: Tensor, dim: int | None, keepdim: bool, name: str = "") -> Tensor:
-    data, name = input.array, name or which
+    data, name = input._array, name or which
     if dim is not None:
         dim = axis(name, dim, input.ndim) if input.ndim or axis(name, dim, 0) else None
     if not (data.size if dim is None else data.shape[dim]):

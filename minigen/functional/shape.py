@@ -176,7 +176,7 @@ def split_key(key: Any, device: str) -> tuple[tuple, tuple]:
     views, copies = [], []
     for k in key if isinstance(key, tuple) else (key,):
         if isinstance(k, Tensor):
-            k = k.array.copy()  # the pullback needs it, and could not see it change
+            k = k._array.copy()  # the pullback needs it, and could not see it change
         elif isinstance(k, list | tuple | range | bool | np.bool_):
             k = to_device(np.asarray(k, int if k in ([], ()) else None), device)
         elif is_array(k):
@@ -195,6 +195,13 @@ def split_key(key: Any, device: str) -> tuple[tuple, tuple]:
     return tuple(views), tuple(copies) if any(is_array(k) for k in copies) else ()
 
 
+def part_of(whole: Tensor, key: Any, views: tuple) -> Tensor:
+    """A view by index, `whole[key]`, which knows of what: a change in place changes both."""
+    y = moves.index(whole, key=views)
+    y._base = weakref.ref(whole), whole._array, key, views
+    return y
+
+
 def index(input: Tensor, key: Any) -> Tensor:
     """`input[key]`, with integers, slices, `None`, `...`, arrays or tensors of integers, and masks.
 
@@ -209,8 +216,7 @@ def index(input: Tensor, key: Any) -> Tensor:
     views, copies = ((key, ...), ()) if simple else split_key(key, input.device)
     y = input
     if not copies or any(k not in (slice(None), ...) for k in views):
-        y = moves.index(input, key=views)
-        y._base = weakref.ref(input), key  # a change in place changes both
+        y = part_of(input, key, views)
     return moves.index(y, key=copies) if copies else y
 
 
@@ -261,7 +267,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
             f"gather: but for axis {dim}, index {index.shape} must have the lengths of the input "
             f"{input.shape}, or less"
         )
-    require_places("gather", index.array, input.shape[dim] if input.ndim else 1)
+    require_places("gather", index._array, input.shape[dim] if input.ndim else 1)
     return moves.gather(input, index, dim=dim)
 
 
@@ -347,8 +353,8 @@ def _entries(name: str, index: Tensor, input: Tensor, dim: int) -> Array:
     if index.dtype.kind not in "iu" or index.ndim > 1:
         raise TypeError(f"{name}: index must hold integers on one axis, not {index.dtype} "
                         f"{index.shape}")  # fmt: skip
-    require_places(name, index.array, input.shape[dim] if input.ndim else 1)
-    return index.array.reshape(-1).copy()  # see `split_key`
+    require_places(name, index._array, input.shape[dim] if input.ndim else 1)
+    return index._array.reshape(-1).copy()  # see `split_key`
 
 
 def split(

@@ -1,5 +1,7 @@
 """Changes in place that are recorded: values, gradients of both orders, who changes with whom."""
 
+import contextlib
+import functools
 import operator
 
 import numpy as np
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen as mg
-from minigen import Tensor, gradcheck
+from minigen import Tensor, gradcheck, nn
 from minigen import functional as F
 
 SHAPE = (3, 4)
@@ -32,6 +34,10 @@ STEPS = {
     "[] +=": lambda x, b, c, key: operator.setitem(x, key, operator.iadd(x[key], c[0])),
     "of a part": lambda x, b, c, key: x[1].mul_(c),
     "of a part of a part": lambda x, b, c, key: (lambda row: row[1:].add_(b[0, 1:]))(x[2]),
+    "[]= another part": lambda x, b, c, key: operator.setitem(x, 0, x[1]),
+    "[] += another part": lambda x, b, c, key: operator.setitem(x, 0, operator.iadd(x[0], x[1])),
+    "+= a part of it": lambda x, b, c, key: operator.iadd(x, x[2]),
+    "**=": lambda x, b, c, key: operator.ipow(x, 2),
     "copy_": lambda x, b, c, key: x.copy_(c * x[0]),
     "fill_": lambda x, b, c, key: x.fill_(2.0),
     "add_ with alpha": lambda x, b, c, key: x.add_(b, alpha=-0.5),
@@ -116,6 +122,102 @@ def test_what_could_not_follow_is_refused_as_long_as_it_lives(way):
     np.testing.assert_array_equal(x.detach().numpy(), 1)
     del other
     x += 1
+
+
+LOOKS = {
+    "text": repr,
+    "place of the largest": lambda x: x.argmax(),
+    "copy": lambda x: mg.tensor(x),
+    "profile": lambda x: mg.profile(),
+    "anomaly": lambda x: mg.detect_anomaly(),
+    "batch norm": lambda x: F.batch_norm(x, None, None, training=True).sum().backward(),
+    "pooling": lambda x: F.max_pool2d(x.reshape(1, 1, *SHAPE), 2),
+}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("look", LOOKS)
+def test_who_only_looks_does_not_hold_the_array(look):
+    leaf = mg.ones(*SHAPE, requires_grad=True)
+    x = leaf * 1
+    context = LOOKS[look](x)
+    with context if hasattr(context, "__enter__") else contextlib.nullcontext():
+        y = x.exp()
+        y *= 2
+        leaf.grad = None
+        y.sum().backward()
+    np.testing.assert_allclose(leaf.grad.numpy(), 2 * np.exp(np.float32(1)))
+
+
+CHANGES = {
+    "mul_": (lambda x, w: x.mul_(w), lambda x, w: x * w),
+    "of a part": (lambda x, w: x[:].mul_(w), lambda x, w: x * w),
+    **{name: (functools.partial(lambda f, x, w: f(x, inplace=True), getattr(F, name)),
+              functools.partial(lambda f, x, w: f(x), getattr(F, name)))
+       for name in ("relu", "leaky_relu", "elu", "selu", "silu", "hardtanh")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_result_that_goes_into_an_array_outside_has_its_gradient(name):
+    found = []
+    for change in CHANGES[name]:
+        w = Tensor([0.5, -0.25, 2.0], requires_grad=True)
+        x = w * 1 if name in F.__all__ else Tensor(np.ones(3, np.float32))
+        held = x.numpy()
+        y = change(x, w)
+        y.sum().backward()
+        found.append((y.detach().numpy(), w.grad.numpy()))
+        if y is x:
+            np.testing.assert_array_equal(held, y.detach().numpy())
+    np.testing.assert_array_equal(*found)
+
+
+def test_expanded_memory_outside_is_not_written():
+    x = (mg.ones(4, requires_grad=True) * 1).expand(*SHAPE)
+    x.numpy()
+    with pytest.raises(RuntimeError, match="several elements"):
+        x += mg.randn(*SHAPE)
+
+
+def test_a_part_lies_where_it_was_taken():
+    w, place = mg.ones(4, requires_grad=True), Tensor(0)
+    x = mg.zeros(*SHAPE)
+    row = x[place]
+    place += 1
+    row += w
+    np.testing.assert_array_equal(x.detach().numpy().sum(1), [4, 0, 0])
+    x, others = mg.zeros(*SHAPE), mg.zeros(2)
+    row = x[0]
+    x.data = others
+    row += w
+    np.testing.assert_array_equal(x.numpy(), 0)
+    np.testing.assert_array_equal(row.detach().numpy(), 1)
+
+
+@pytest.mark.parametrize("of_leaf", [True, False])
+def test_a_part_taken_unrecorded_does_not_change_its_whole_unnoticed(of_leaf):
+    x = mg.ones(*SHAPE, requires_grad=True)
+    x = x if of_leaf else x * 1
+    with mg.no_grad():
+        row = x[0]
+        row += 1
+    for change in (lambda: row.mul_(2), lambda: row.fill_(2), lambda: row.copy_(row),
+                   lambda: row.__setitem__(0, 2.0), row.exp_):  # fmt: skip
+        with pytest.raises(RuntimeError, match="nothing was recorded"):
+            change()
+    np.testing.assert_array_equal(x.detach().numpy()[0], 2)
+    x.detach()[0].mul_(2)
+
+
+def test_operators_that_assign_change_the_tensor_itself():
+    mask = same = Tensor([True, True, False])
+    mask &= Tensor([True, False, True])
+    mask |= Tensor([False, False, True])
+    weight = p = nn.Parameter([3.0])
+    with mg.no_grad():
+        p **= 2
+    assert same.numpy().tolist() == [True, False, True] and weight.numpy().tolist() == [9]
 
 
 @pytest.mark.engine
