@@ -204,8 +204,8 @@ memory that is used again is remembered | engine_versions
 +     found = None
 # functional/shape.py
 an index is kept uncopied | engine_versions
--     return index.array.reshape(-1).copy()
-+     return index.array.reshape(-1)
+-     return index._array.reshape(-1).copy()
++     return index._array.reshape(-1)
 # backend.py
 another byte order stays | doors
 -     known = DTYPES.get(dtype) or DTYPES.get(dtype.newbyteorder("="))
