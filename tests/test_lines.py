@@ -11,7 +11,7 @@ ROOMS = {
     "tape operation tensor differentiation": 500,
     "engine": 525,
     "kernels": 2410,
-    "functional": 3230,
+    "functional": 3250,
     "nn": 1410,
     "optim": 730,
     "models": 1135,

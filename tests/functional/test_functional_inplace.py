@@ -130,7 +130,9 @@ LOOKS = {
     "copy": lambda x: mg.tensor(x),
     "profile": lambda x: mg.profile(),
     "anomaly": lambda x: mg.detect_anomaly(),
-    "batch norm": lambda x: F.batch_norm(x, None, None, training=True).sum().backward(),
+    "batch norm": lambda x: (
+        F.batch_norm(x, None, None, training=True).sum().backward(retain_graph=True)
+    ),
     "pooling": lambda x: F.max_pool2d(x.reshape(1, 1, *SHAPE), 2),
 }
 
