@@ -574,6 +574,13 @@ def masked(draw):
 
 
 @call
+def slopes(draw):
+    """Channels, and the slope of all or of each; with another sign than 0, where the kink is."""
+    x = draw(arrays((whole(draw, 1, 2), whole(draw, 1, 3), *draw(shapes(0, 2))), **NONZERO))
+    return x, draw(arrays((one_of(draw, 1, x.shape[1]),)))
+
+
+@call
 def convolved_1d(draw, transposed):
     groups, c, o = one_of(draw, (1, 2, 3), (2, 4, 2))
     k, d, stride = whole(draw, 1, 3), whole(draw, 1, 2), whole(draw, 1, 3)
@@ -781,6 +788,7 @@ OPERATIONS = [
     each("relu", NONZERO),
     each("leaky_relu", NONZERO, negative_slope=st.sampled_from([0.0, 0.01, 0.2, 1.5, -0.3])),
     each("softplus", {"away_from": 1.5}, beta=st.just(2.0), threshold=st.sampled_from([3.0, 20.0])),
+    Entry("prelu", slopes()),
     each("elu", NONZERO, alpha=st.sampled_from([1.0, 0.3])),
     each("selu", NONZERO),
     each("silu"),

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minigen import nn, optim
 from minigen.optim import lr_scheduler
@@ -13,6 +15,8 @@ CASES = [
     ("LinearLR", (0.5, 0.1, 9)),
     ("CosineAnnealingLR", (7,)),
     ("CosineAnnealingLR", (10, 0.02)),
+    ("MultiStepLR", ([9, 3, 3, 12], 0.5)),
+    ("ExponentialLR", (0.9,)),
     ("LambdaLR", (lambda t: 1 / (1 + t),)),
     ("LambdaLR", ([lambda t: 0.9**t, lambda t: min(t, 3)],)),
 ]
@@ -67,7 +71,82 @@ def test_last_epoch_goes_on_too_and_misfits_are_refused():
         lr_scheduler.StepLR(optimiser((1.0,)), 2).load_state_dict(ours.state_dict())
     with pytest.raises(ValueError, match="1 functions for 2 groups"):
         lr_scheduler.LambdaLR(mine, [abs])
+    with pytest.raises(ValueError, match="1 least rates for 2 groups"):
+        lr_scheduler.ReduceLROnPlateau(mine, min_lr=[0.1])
+    for options in ({"factor": 1.0}, {"mode": "least"}, {"threshold_mode": "share"}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            lr_scheduler.ReduceLROnPlateau(mine, **options)
     with pytest.raises(ValueError, match="start_factor"):
         lr_scheduler.LinearLR(mine, 0.0)
     with pytest.raises(NotImplementedError, match="epoch=3"):
         ours.step(3)
+
+
+@pytest.mark.parametrize(("name", "args"), [c for c in CASES if c[0] != "LambdaLR"])
+def test_a_group_added_later_goes_on_as_in_pytorch(name, args):
+    torch = pytest.importorskip("torch")
+
+    def rates(params, sgd, schedulers):
+        optimiser = sgd([params(3)], lr=0.5)
+        scheduler, found = getattr(schedulers, name)(optimiser, *args), []
+        for t in range(7):
+            if t == 4:  # PyTorch's cosine fails where T_max steps are done
+                optimiser.add_param_group({"params": [params(2)], "lr": 0.3})
+            optimiser.step(), scheduler.step()
+            found.append([group["lr"] for group in optimiser.param_groups])
+            assert scheduler.get_last_lr() == found[-1]
+        return found
+
+    ours = rates(lambda n: nn.Parameter(np.ones(n)), optim.SGD, lr_scheduler)
+    theirs = rates(
+        lambda n: torch.nn.Parameter(torch.ones(n)), torch.optim.SGD, torch.optim.lr_scheduler
+    )
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-12)
+
+
+def test_a_group_added_later_takes_a_common_function_or_keeps_its_rate():
+    for functions, expected in [(lambda t: 0.5**t, 0.15), ([lambda t: 1.0, lambda t: t], 0.3)]:
+        mine = optimiser()
+        schedule = lr_scheduler.LambdaLR(mine, functions)
+        schedule.step()
+        mine.add_param_group({"params": [nn.Parameter(np.ones(1))], "lr": 0.3})
+        schedule.step()
+        assert schedule.get_last_lr()[2] == mine.param_groups[2]["lr"] == pytest.approx(expected)
+        again = optimiser()
+        resumed = lr_scheduler.LambdaLR(again, functions)
+        again.add_param_group({"params": [nn.Parameter(np.ones(1))]})
+        again.load_state_dict(mine.state_dict())
+        resumed.load_state_dict(schedule.state_dict())
+        schedule.step(), resumed.step()
+        assert resumed.get_last_lr() == schedule.get_last_lr()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    figures=st.lists(st.floats(-2, 2).map(lambda x: round(x, 1)), min_size=20, max_size=40),
+    options=st.fixed_dictionaries(
+        {
+            "mode": st.sampled_from(["min", "max"]),
+            "threshold_mode": st.sampled_from(["rel", "abs"]),
+            "threshold": st.sampled_from([1e-4, 0.25]),
+            "factor": st.sampled_from([0.5, 0.1]),
+            "patience": st.integers(0, 3),
+            "cooldown": st.integers(0, 2),
+            "min_lr": st.sampled_from([0, 0.01, [0.2, 0.001]]),
+            "eps": st.sampled_from([1e-8, 0.004]),
+        }
+    ),
+)
+def test_plateaus_agree_with_pytorch_and_a_resumed_schedule_goes_on(figures, options):
+    torch = pytest.importorskip("torch")
+    groups = [{"params": [torch.nn.Parameter(torch.ones(1))], "lr": lr} for lr in (0.5, 0.05)]
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(torch.optim.SGD(groups), **options)
+    ours = lr_scheduler.ReduceLROnPlateau(optimiser(), **options)
+    for t, figure in enumerate(figures):
+        ours.step(figure), theirs.step(figure)
+        np.testing.assert_allclose(ours.get_last_lr(), theirs.get_last_lr(), rtol=1e-12)
+        if t == 9:
+            state = ours.state_dict()
+            ours = lr_scheduler.ReduceLROnPlateau(optimiser((1.0, 1.0)), **options)
+            ours.load_state_dict(state)

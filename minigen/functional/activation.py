@@ -18,8 +18,8 @@ from minigen.operation import operation
 from minigen.tensor import Tensor
 
 __all__ = [
-    "elu", "gelu", "hardtanh", "leaky_relu", "log_softmax", "logsigmoid", "relu", "selu", "silu",
-    "softmax", "softplus",
+    "elu", "gelu", "hardtanh", "leaky_relu", "log_softmax", "logsigmoid", "prelu", "relu", "selu",
+    "silu", "softmax", "softplus",
 ]  # fmt: skip
 
 
@@ -132,6 +132,20 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     else:
         y = _leaky_relu(changing(input, inplace), slope=float(negative_slope))
     return assign("leaky_relu", input, y) if inplace else y
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """input where it is positive, else weight · input (He et al. 2015).
+
+    Shapes: input (N, C, …), weight (C,); or any, and weight (1,).
+
+    Raises:
+        ValueError: they do not fit.
+    """
+    if weight.shape != (1,) and weight.shape != input.shape[1:2]:
+        raise ValueError(f"prelu: expected weight (1,) or {input.shape[1:2]}, got {weight.shape}")
+    slope = weight.reshape(-1, *[1] * max(input.ndim - 2, 0)) if weight.numel() > 1 else weight
+    return where(input > 0, input, input * (slope if input.ndim else slope.reshape(())))
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:

@@ -1,6 +1,7 @@
 """Modules that own parameters, under PyTorch's names; each file lists what users call."""
 # ruff: noqa: F403, F405
 
+from minigen.missing import missing_from
 from minigen.nn import init, utils
 from minigen.nn.activation import *
 from minigen.nn.containers import *
@@ -18,3 +19,4 @@ from minigen.nn.shape import *
 
 _classes = [name for name, value in [*globals().items()] if isinstance(value, type)]
 __all__ = [*_classes, "init", "summary", "utils"]
+__getattr__ = missing_from(globals(), "nn")

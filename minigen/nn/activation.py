@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from minigen import functional as F
-from minigen.nn.module import Module
+from minigen.nn import init
+from minigen.nn.module import Module, blank_parameter
 from minigen.tensor import Tensor
 
 __all__ = [
-    "ELU", "GELU", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "ReLU", "SELU", "SiLU",
-    "Sigmoid", "Softmax", "Softplus", "Tanh",
+    "ELU", "GELU", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "PReLU", "ReLU", "ReLU6",
+    "SELU", "SiLU", "Sigmoid", "Softmax", "Softmax2d", "Softplus", "Tanh",
 ]  # fmt: skip
 
 
@@ -129,37 +132,86 @@ class Hardtanh(_MayBeInPlace):
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
 
 
+class PReLU(Module):
+    """input where it is positive, else weight · input, for a weight that is learned, of all
+    channels or of each (He et al. 2015).
+
+    Shapes: (N, num_parameters, …) -> the same, or any if it is 1; weight (num_parameters,).
+    """
+
+    _shown = ("num_parameters",)
+
+    def __init__(
+        self,
+        num_parameters: int = 1,
+        init: float = 0.25,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__()
+        self.num_parameters, self.init = num_parameters, init
+        self.weight = blank_parameter(num_parameters, device=device, dtype=dtype)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Start anew, with weight `init`."""
+        init.constant_(self.weight, self.init)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.prelu`."""
+        return F.prelu(input, self.weight)
+
+
+class ReLU6(Hardtanh):
+    """min(max(0, input), 6)"""
+
+    _shown = ()
+
+    def __init__(self, inplace: bool = False):
+        super().__init__(0.0, 6.0, inplace)
+
+
 class LogSigmoid(Module):
     """log(1 / (1 + e^−input))"""
 
     forward = staticmethod(F.logsigmoid)
 
 
-class Softmax(Module):
-    """e^input, divided by its sum over the axis dim
-
-    Raises:
-        NotImplementedError: no axis is given.
-    """
-
+class _AlongAxis(Module):
     _shown = ("dim",)
 
     def __init__(self, dim: int | None = None):
         super().__init__()
-        if dim is None:
-            raise NotImplementedError(
-                f"{type(self).__name__}: dim=None is not supported; say which axis"
-            )
         self.dim = dim
+
+
+class Softmax(_AlongAxis):
+    """e^input, divided by its sum over the axis dim; without dim, which warns, over axis 0 of 0, 1
+    or 3 axes and else 1"""
 
     def forward(self, input: Tensor) -> Tensor:
         """See `functional.softmax`."""
         return F.softmax(input, self.dim)
 
 
-class LogSoftmax(Softmax):
+class LogSoftmax(_AlongAxis):
     """The logarithm of `Softmax`"""
 
     def forward(self, input: Tensor) -> Tensor:
         """See `functional.log_softmax`."""
         return F.log_softmax(input, self.dim)
+
+
+class Softmax2d(Module):
+    """`Softmax` over the channels.
+
+    Shapes: (N, C, H, W) or (C, H, W) -> the same.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.softmax`."""
+        if input.ndim not in (3, 4):
+            raise ValueError(
+                f"Softmax2d: expected input (N, C, H, W) or (C, H, W), got {input.shape}"
+            )
+        return F.softmax(input, -3)

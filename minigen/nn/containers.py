@@ -1,56 +1,124 @@
-"""Modules that hold others in order."""
+"""Modules that hold others, or parameters, in order or by name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Self
 
-from minigen.nn.module import Module
+from minigen.nn.module import Module, Parameter
+from minigen.tensor import Tensor
 
-__all__ = ["ModuleList", "Sequential"]
+__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
 
-class _Ordered(Module):
-    """Modules by position. One that is held twice counts twice here, though its parameters are
-    found once."""
+class _Holder(Module):
+    """Members by name: modules, or (`_kind`) parameters. One that is held twice counts twice here,
+    though its parameters are found once."""
 
-    def _items(self) -> dict[str, Module]:
-        return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
+    _kind: type = Module
+    _takes_anything = True
 
-    def _fill(self, named: Iterable[tuple[str, Module]]) -> None:
-        for name, module in named:
-            if not isinstance(module, Module):
-                what = module.__name__ if isinstance(module, type) else type(module).__name__
+    def _items(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, self._kind)}
+
+    def _fill(self, named: Iterable[tuple[str, Any]]) -> None:
+        for name, member in named:
+            if self._kind is Parameter and type(member) is Tensor:
+                member = Parameter(member, member.dtype.kind == "f")
+            if not isinstance(member, self._kind):
+                what = member.__name__ if isinstance(member, type) else type(member).__name__
                 raise TypeError(
-                    f"{type(self).__name__} holds modules; {name} is {what}"
-                    + (", a class: call it" if isinstance(module, type) else "")
+                    f"{type(self).__name__} holds {self._kind.__name__.lower()}s; {name} is {what}"
+                    + (", a class: call it" if isinstance(member, type) else "")
                 )
-            setattr(self, name, module)
-
-    def _part(self, named: dict[str, Module]) -> Any:
-        raise NotImplementedError
-
-    def append(self, module: Module) -> Self:
-        """Add a module at the end."""
-        self._fill([(str(len(self)), module)])
-        return self
+            self._register(name, member, self._kind)
 
     def __len__(self) -> int:
         return len(self._items())
 
-    def __iter__(self) -> Iterator[Module]:
+    def extra_repr(self) -> str:
+        """A line for each parameter."""
+        line = "  ({}): Parameter containing: [{} of size {}]".format
+        own = self._own_parameters()
+        return "\n".join(line(name, p.dtype, "x".join(map(str, p.shape))) for name, p in own)
+
+
+class _Ordered(_Holder):
+    """Members by position."""
+
+    def _part(self, named: dict[str, Any]) -> Any:
+        return type(self)(named.values())
+
+    def _renumber(self, members: Iterable[Any]) -> None:
+        for name in self._items():
+            delattr(self, name)
+        self._fill((str(i), member) for i, member in enumerate(members))
+
+    def append(self, module: Any) -> Self:
+        """Add a member at the end."""
+        self._fill([(str(len(self)), module)])
+        return self
+
+    def extend(self, modules: Iterable[Any]) -> Self:
+        """Add members at the end."""
+        for module in list(modules):
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Any) -> None:
+        """Add a member in front of that place; all are numbered anew."""
+        members = list(self)
+        members.insert(index, module)
+        self._renumber(members)
+
+    def __iter__(self) -> Iterator[Any]:
         return iter(self._items().values())
 
     def __getitem__(self, index: int | slice) -> Any:
-        named = list(self._items().items())
         if isinstance(index, slice):
-            return self._part(dict(named[index]))
+            return self._part(dict(list(self._items().items())[index]))
+        return vars(self)[self._name(index)]
+
+    def __setitem__(self, index: int, module: Any) -> None:
+        self._fill([(self._name(index), module)])
+
+    def __delitem__(self, index: int | slice) -> None:
+        members = list(self)
+        del members[index]
+        self._renumber(members)
+
+    def _name(self, index: int) -> str:
         try:
-            return named[index][1]
+            return list(self._items())[index]
         except IndexError:
             raise IndexError(
-                f"{type(self).__name__} holds {len(named)} modules; there is no [{index}]"
+                f"{type(self).__name__} holds {len(self)} {self._kind.__name__.lower()}s; there is "
+                f"no [{index}]"
             ) from None
+
+
+class _Named(_Holder, MutableMapping):
+    """Members by key."""
+
+    __eq__, __hash__ = object.__eq__, object.__hash__  # as of all modules
+
+    def __init__(self, members: Any = None):
+        super().__init__()
+        self.update(members or {})
+
+    def __getitem__(self, key: str) -> Any:
+        return self._items()[key]
+
+    def __setitem__(self, key: str, member: Any) -> None:
+        self._fill([(key, member)])
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self:
+            raise KeyError(key)
+        delattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items())
 
 
 class Sequential(_Ordered):
@@ -84,7 +152,33 @@ class ModuleList(_Ordered):
 
     def __init__(self, modules: Iterable[Module] | None = None):
         super().__init__()
-        self._fill((str(i), module) for i, module in enumerate(modules or ()))
+        self.extend(modules or ())
 
-    def _part(self, named: dict[str, Module]) -> ModuleList:
-        return ModuleList(named.values())
+
+class ParameterList(_Ordered):
+    """A list of parameters; tensors become parameters."""
+
+    _kind = Parameter
+
+    def __init__(self, values: Iterable[Tensor] | None = None):
+        super().__init__()
+        self.extend(values or ())
+
+
+class ModuleDict(_Named):
+    """Modules by name, as attributes too.
+
+    Raises:
+        KeyError: a name has a dot, is empty, or is that of something that every module has.
+    """
+
+
+class ParameterDict(_Named):
+    """Parameters by name, as attributes too; tensors become parameters. As in PyTorch those of a
+    plain dict come in the order of their names."""
+
+    _kind = Parameter
+
+    def update(self, members: Any) -> None:
+        """Take members, out of a mapping or pairs of keys and members."""
+        super().update(sorted(members.items()) if type(members) is dict else members)

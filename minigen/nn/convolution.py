@@ -80,17 +80,7 @@ class _Convolution(Module):
         return text + (", bias=False" if self.bias is None else "")
 
 
-class Conv2d(_Convolution):
-    """Two-dimensional convolution; see `functional.conv2d` for formula and output size.
-
-    Shapes: (N, in_channels, H, W) -> (N, out_channels, H', W'); weight (out_channels,
-    in_channels/groups, R, S), bias (out_channels,), both from U(±1/√fan_in) at first.
-
-    Raises:
-        ValueError: groups does not divide the channels; padding="same" with a stride.
-        NotImplementedError: a padding_mode other than "zeros".
-    """
-
+class _Forward(_Convolution):
     def __init__(
         self,
         in_channels: int,
@@ -118,7 +108,19 @@ class Conv2d(_Convolution):
         )
 
 
-class Conv1d(Conv2d):
+class Conv2d(_Forward):
+    """Two-dimensional convolution; see `functional.conv2d` for formula and output size.
+
+    Shapes: (N, in_channels, H, W) -> (N, out_channels, H', W'); weight (out_channels,
+    in_channels/groups, R, S), bias (out_channels,), both from U(±1/√fan_in) at first.
+
+    Raises:
+        ValueError: groups does not divide the channels; padding="same" with a stride.
+        NotImplementedError: a padding_mode other than "zeros".
+    """
+
+
+class Conv1d(_Forward):
     """One-dimensional convolution; see `functional.conv1d`.
 
     Shapes: (N, in_channels, L) -> (N, out_channels, L'); weight (out_channels,
@@ -128,18 +130,7 @@ class Conv1d(Conv2d):
     _axes = 1
 
 
-class ConvTranspose2d(_Convolution):
-    """Two-dimensional transposed convolution; see `functional.conv_transpose2d`.
-
-    Shapes: (N, in_channels, H, W) -> (N, out_channels, H', W'); weight (in_channels,
-    out_channels/groups, R, S), bias (out_channels,), both from U(±1/√fan_in) at first, where
-    PyTorch takes out_channels/groups·R·S for fan_in.
-
-    Raises:
-        ValueError: groups does not divide the channels.
-        NotImplementedError: a padding_mode other than "zeros".
-    """
-
+class _Transposed(_Convolution):
     _transposed = True
 
     def __init__(
@@ -172,7 +163,20 @@ class ConvTranspose2d(_Convolution):
         )  # fmt: skip
 
 
-class ConvTranspose1d(ConvTranspose2d):
+class ConvTranspose2d(_Transposed):
+    """Two-dimensional transposed convolution; see `functional.conv_transpose2d`.
+
+    Shapes: (N, in_channels, H, W) -> (N, out_channels, H', W'); weight (in_channels,
+    out_channels/groups, R, S), bias (out_channels,), both from U(±1/√fan_in) at first, where
+    PyTorch takes out_channels/groups·R·S for fan_in.
+
+    Raises:
+        ValueError: groups does not divide the channels.
+        NotImplementedError: a padding_mode other than "zeros".
+    """
+
+
+class ConvTranspose1d(_Transposed):
     """One-dimensional transposed convolution; see `functional.conv_transpose1d`.
 
     Shapes: (N, in_channels, L) -> (N, out_channels, L'); weight (in_channels,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from minigen import functional as F
 from minigen.functional.arguments import Pair
@@ -11,7 +12,7 @@ from minigen.tensor import Tensor
 
 __all__ = [
     "Fold", "PixelShuffle", "PixelUnshuffle", "ReflectionPad2d", "ReplicationPad2d", "Unfold",
-    "Upsample", "ZeroPad2d",
+    "Upsample", "UpsamplingNearest2d", "ZeroPad2d",
 ]  # fmt: skip
 
 
@@ -50,6 +51,13 @@ class Upsample(Module):
         return f"{name}={getattr(self, name)}, mode={self.mode!r}"
 
 
+class UpsamplingNearest2d(Upsample):
+    """`Upsample` of images by mode="nearest"."""
+
+    def __init__(self, size: Any = None, scale_factor: Any = None):
+        super().__init__(size, scale_factor, "nearest")
+
+
 class PixelShuffle(Module):
     """(…, C·r², H, W) -> (…, C, H·r, W·r) for r = upscale_factor (Shi et al. 2016)."""
 
@@ -78,12 +86,7 @@ class PixelUnshuffle(Module):
         return F.pixel_unshuffle(input, self.downscale_factor)
 
 
-class ZeroPad2d(Module):
-    """A border of zeros: `padding` pixels on all sides, or (left, right, top, bottom).
-
-    Shapes: (…, H, W) -> (…, H', W').
-    """
-
+class _Pad2d(Module):
     _mode = "constant"
 
     def __init__(self, padding: int | tuple[int, int, int, int]):
@@ -99,21 +102,26 @@ class ZeroPad2d(Module):
         return str(self.padding)
 
 
-class ReflectionPad2d(ZeroPad2d):
+class ZeroPad2d(_Pad2d):
+    """A border of zeros: `padding` pixels on all sides, or (left, right, top, bottom).
+
+    Shapes: (…, H, W) -> (…, H', W').
+    """
+
+
+class ReflectionPad2d(_Pad2d):
     """A border that mirrors the image at its outermost pixels; arguments as for `ZeroPad2d`."""
 
     _mode = "reflect"
 
 
-class ReplicationPad2d(ZeroPad2d):
+class ReplicationPad2d(_Pad2d):
     """A border that repeats the outermost pixels; arguments as for `ZeroPad2d`."""
 
     _mode = "replicate"
 
 
-class Unfold(Module):
-    """Each window of an image as a column: (N, C, H, W) -> (N, C·R·S, windows)."""
-
+class _Windows(Module):
     _shown = ("kernel_size", "dilation", "padding", "stride")
 
     def __init__(self, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1):
@@ -121,15 +129,19 @@ class Unfold(Module):
         self.kernel_size, self.dilation = kernel_size, dilation
         self.padding, self.stride = padding, stride
 
+
+class Unfold(_Windows):
+    """Each window of an image as a column: (N, C, H, W) -> (N, C·R·S, windows)."""
+
     def forward(self, input: Tensor) -> Tensor:
         """See `functional.unfold`."""
         return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
 
-class Fold(Unfold):
+class Fold(_Windows):
     """Columns added up where their windows lie: (N, C·R·S, windows) -> (N, C, *output_size)."""
 
-    _shown = ("output_size", *Unfold._shown)
+    _shown = ("output_size", *_Windows._shown)
 
     def __init__(
         self,

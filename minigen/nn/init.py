@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import math
 
-from minigen.backend import Generator
+import numpy as np
+from scipy.special import erfinv
+
+from minigen.backend import Generator, to_device
+from minigen.missing import missing_from
 from minigen.modes import no_grad
 from minigen.tensor import Tensor
 
@@ -23,7 +27,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         ValueError: an unknown name.
     """
     slope = 0.01 if param is None else param
-    gains = dict.fromkeys(("linear", "conv2d", "conv_transpose2d", "sigmoid"), 1.0)
+    axes = ("1d", "2d", "3d")
+    linear = [*(f"conv{n}" for n in axes), *(f"conv_transpose{n}" for n in axes)]
+    gains = dict.fromkeys(("linear", *linear, "sigmoid"), 1.0)
     gains |= {"tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
     gains["leaky_relu"] = math.sqrt(2 / (1 + slope**2))
     if nonlinearity not in gains:
@@ -135,9 +141,47 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
+@no_grad()
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Fill with numbers from N(mean, std²), of which none lies outside [a, b]."""
+    low, high = (math.erf((bound - mean) / std / math.sqrt(2)) for bound in (a, b))
+    tensor.uniform_(low, high, generator=generator)  # the distribution function, of which follows
+    values = mean + std * math.sqrt(2) * erfinv(tensor.numpy().astype(np.float64))
+    return tensor.copy_(to_device(np.clip(values, a, b), tensor.device))
+
+
+@no_grad()
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
+    """Fill with a matrix (outputs, all else) whose rows, or columns if these are fewer, are
+    orthogonal and of length `gain` (Saxe et al. 2014).
+
+    Raises:
+        ValueError: the tensor has fewer than two axes.
+    """
+    fans(tensor)
+    if not tensor.numel():
+        return tensor
+    shape = tensor.shape[0], tensor.numel() // tensor.shape[0]
+    normal = normal_(tensor, generator=generator).numpy().astype(np.float64).reshape(shape)
+    q, r = np.linalg.qr(normal if shape[0] >= shape[1] else normal.T)
+    q *= gain * np.sign(np.diagonal(r))  # else not all orthogonal matrices were equally likely
+    q = (q if shape[0] >= shape[1] else q.T).reshape(tensor.shape)
+    return tensor.copy_(to_device(q, tensor.device))
+
+
 def default_(weight: Tensor, bias: Tensor | None) -> None:
     """Fill as PyTorch's linear and convolution layers do: both from U(±1/√fan_in)."""
     kaiming_uniform_(weight, a=math.sqrt(5))
     if bias is not None:
         bound = 1 / math.sqrt(max(1, fans(weight)[0]))
         uniform_(bias, -bound, bound)
+
+
+__getattr__ = missing_from(globals(), "nn.init")

@@ -85,6 +85,8 @@ class Bilinear(Module):
 class Identity(Module):
     """The input itself; arguments are ignored."""
 
+    _takes_anything = True
+
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__()
 

@@ -95,11 +95,8 @@ class GaussianNLLLoss(_Loss):
         return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
 
 
-class BCELoss(_Loss):
-    """The binary cross-entropy of probabilities; see `functional.binary_cross_entropy`.
-
-    The weight is a buffer, here and below, and is saved if there is one.
-    """
+class _Weighted(_Loss):
+    """The weight is a buffer, and is saved if there is one."""
 
     def __init__(
         self,
@@ -111,12 +108,16 @@ class BCELoss(_Loss):
         super().__init__(size_average, reduce, reduction)
         self.register_buffer("weight", weight)
 
+
+class BCELoss(_Weighted):
+    """The binary cross-entropy of probabilities; see `functional.binary_cross_entropy`."""
+
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Input and target of the same shape."""
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
-class BCEWithLogitsLoss(BCELoss):
+class BCEWithLogitsLoss(_Weighted):
     """The binary cross-entropy of logits; see `functional.binary_cross_entropy_with_logits`."""
 
     def __init__(
@@ -137,9 +138,7 @@ class BCEWithLogitsLoss(BCELoss):
         )
 
 
-class NLLLoss(BCELoss):
-    """−log-probability of the target's class; see `functional.nll_loss`."""
-
+class _ClassLoss(_Weighted):
     def __init__(
         self,
         weight: Tensor | None = None,
@@ -151,6 +150,10 @@ class NLLLoss(BCELoss):
         super().__init__(weight, size_average, reduce, reduction)
         self.ignore_index = ignore_index
 
+
+class NLLLoss(_ClassLoss):
+    """−log-probability of the target's class; see `functional.nll_loss`."""
+
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Log-probabilities (N, C, …) and classes (N, …)."""
         return F.nll_loss(
@@ -158,7 +161,7 @@ class NLLLoss(BCELoss):
         )
 
 
-class CrossEntropyLoss(NLLLoss):
+class CrossEntropyLoss(_ClassLoss):
     """−log softmax(input) of the target's class; see `functional.cross_entropy`."""
 
     def __init__(

@@ -6,14 +6,19 @@ it, under the attribute's name; a buffer, a tensor that is state but no paramete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, NamedTuple, Self
 
-from minigen.backend import as_array, device_of, is_writable, to_device
+import numpy as np
+
+from minigen.backend import as_array, class_name, device_of, is_array, is_writable, to_device
 from minigen.functional import zeros
 from minigen.functional.arguments import refuse
 from minigen.hooks import HookHandle
 from minigen.modes import no_grad
+from minigen.nn.hooks import watched
 from minigen.sparse import SparseRows
 from minigen.tensor import Tensor
 
@@ -34,6 +39,17 @@ class Parameter(Tensor):
     def __init__(self, data: Any, requires_grad: bool = True):
         super().__init__(data, requires_grad)
 
+    @Tensor.data.setter
+    def data(self, data: Any) -> None:
+        before = self.shape
+        Tensor.data.fset(self, data)
+        if self.shape != before:
+            warnings.warn(
+                f"data: a parameter of {before} becomes one of {self.shape}, which its module and "
+                "its optimiser do not expect",
+                stacklevel=2,
+            )
+
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
 
@@ -41,6 +57,15 @@ class Parameter(Tensor):
 def blank_parameter(*size: int, device: str | None, dtype: Any) -> Parameter:
     """A parameter of zeros, to be initialised."""
     return Parameter(zeros(*size, dtype=dtype, device=device or "cpu"))
+
+
+def clear_gradients(tensors: Iterable[Tensor], set_to_none: bool) -> None:
+    """Set every gradient to None, or to zeros (a row-sparse one always to None)."""
+    for t in tensors:
+        if set_to_none or isinstance(t.grad, SparseRows):
+            t.grad = None
+        elif t.grad is not None:
+            t.grad = Tensor(np.zeros_like(t.grad.array))
 
 
 class IncompatibleKeys(NamedTuple):
@@ -67,7 +92,8 @@ class Module:
     """
 
     training: bool
-    _hooks: tuple[list[Callable], list[Callable]] | None = None  # before and after forward
+    _hooks: tuple[list[Callable], ...] | None = None  # before and after forward, and backward
+    _takes_anything = False  # unlike other layers: it only hands on what it is given
     _shown: tuple[str, ...] = ()  # names of the options that stand in the module's line,
     _unnamed = 0  # the first so many of them without their names
     _unaveraged: tuple[str, ...] = ()  # buffers that a mean of several would not be one of
@@ -81,23 +107,36 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for x in args:
+            if not isinstance(x, Tensor) and is_array(x):
+                self._require_own_forward(x)
         if self._hooks is None:
             return self.forward(*args, **kwargs)
-        before, after = self._hooks
+        before, after, *backward = self._hooks
         for hook in list(before):
             changed = hook(self, args)
             if changed is not None:
                 args = changed if isinstance(changed, tuple) else (changed,)
+        args, through = watched(self, args, *backward) if any(backward) else (args, None)
         output = self.forward(*args, **kwargs)
         for hook in list(after):
             changed = hook(self, args, output)
             if changed is not None:
                 output = changed
-        return output
+        return output if through is None else through(output)
+
+    def _require_own_forward(self, array: Any) -> None:
+        """Refuse an array, which a user's module may take, and no layer of this package does."""
+        ours = type(self).forward.__module__.startswith(("minigen.nn.", "minigen.functional."))
+        if ours and not self._takes_anything:
+            raise TypeError(
+                f"{type(self).__name__}: expected a Tensor, got a {class_name(array)} "
+                f"{array.dtype} {array.shape}; make one with minigen.tensor()"
+            )
 
     def _hook(self, kind: int, hook: Callable) -> HookHandle:
         if self._hooks is None:
-            self._hooks = ([], [])
+            self._hooks = ([], [], [], [])
         return HookHandle(self._hooks[kind], hook)
 
     def register_forward_pre_hook(
@@ -130,6 +169,26 @@ class Module:
         )
         return self._hook(1, hook)
 
+    def register_full_backward_pre_hook(
+        self, hook: Callable[[Module, tuple], Any], prepend: bool = False
+    ) -> HookHandle:
+        """Call `hook(module, grad_output)` in each backward when the gradients of all outputs are
+        there, a tuple; what it returns, unless None, replaces them."""
+        refuse("register_full_backward_pre_hook", prepend=prepend)
+        return self._hook(2, hook)
+
+    def register_full_backward_hook(
+        self, hook: Callable[[Module, tuple, tuple], Any], prepend: bool = False
+    ) -> HookHandle:
+        """Call `hook(module, grad_input, grad_output)` in each backward when the gradients of all
+        inputs given by place are there, a tuple with None for what has none; what it returns,
+        unless None, replaces them. If no input has one, it is called with those of the outputs.
+
+        The forward then works on views of its inputs, which it must not change in place.
+        """
+        refuse("register_full_backward_hook", prepend=prepend)
+        return self._hook(3, hook)
+
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter | Module):
             self._require_init(name)
@@ -157,6 +216,8 @@ class Module:
         message = f"{type(self).__name__} has no attribute {name!r}"
         if "_persistent" not in vars(self):
             message += "; its __init__ must call super().__init__() first"
+        elif name[:1] != "_" and (near := get_close_matches(name, dir(self), 1, 0.8)):
+            message += f"; did you mean {near[0]!r}?"
         raise AttributeError(message, name=name, obj=self)
 
     def _require_init(self, name: str) -> None:
@@ -172,7 +233,9 @@ class Module:
         self._require_init(name)
         if not isinstance(name, str) or not name or "." in name:
             raise KeyError(f"the name must be a non-empty string without a dot, not {name!r}")
-        if getattr(self, name, None) is not None:
+        before = vars(self).get(name, getattr(type(self), name, None))
+        again = name in self._persistent if kind is Tensor else isinstance(before, kind)
+        if before is not None and not again:
             raise KeyError(f"{type(self).__name__} already has an attribute {name!r}")
         if value is not None and not isinstance(value, kind):
             raise TypeError(
@@ -203,6 +266,38 @@ class Module:
             TypeError: `param` is no Parameter.
         """
         self._register(name, param, Parameter)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Own a module (as an assignment does), or None in its place.
+
+        Raises:
+            KeyError: the name is taken, empty or has a dot.
+            TypeError: `module` is no Module.
+        """
+        self._register(name, module, Module)
+
+    register_module = add_module
+
+    def get_submodule(self, target: str) -> Module:
+        """The module of that dotted name, as `named_modules()` gives it; "" for this one."""
+        return self._found(target, Module)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of that dotted name."""
+        return self._found(target, Parameter)
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer of that dotted name."""
+        return self._found(target, Tensor)
+
+    def _found(self, target: str, kind: type) -> Any:
+        found: Any = self
+        for name in target.split(".") if target else ():
+            found = getattr(found, name)
+        if not isinstance(found, kind):
+            what = type(found).__name__
+            raise AttributeError(f"{target!r} is no {kind.__name__} but a {what}", name=target)
+        return found
 
     def named_modules(
         self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
@@ -285,16 +380,20 @@ class Module:
         """The buffers of this module and (unless `recurse` is False) of all inside it."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Parameters and saved buffers by dotted name, detached; what is shared, under each name.
+    def state_dict(
+        self, destination: None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Tensor]:
+        """Parameters and saved buffers by dotted name, detached (unless `keep_vars`); what is
+        shared, under each name. Each name begins with `prefix`.
 
         The tensors share the module's memory. For a snapshot take `copy.deepcopy` of the dict.
         """
+        refuse("state_dict", destination=destination)
         named = self._named(Module._own_state, "", recurse=True, remove_duplicate=False)
-        return {name: tensor.detach() for name, tensor in named}
+        return {prefix + name: t if keep_vars else t.detach() for name, t in named}
 
     def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> IncompatibleKeys:
         """Copy a state, of tensors or arrays, into this module's own arrays.
 
@@ -308,6 +407,7 @@ class Module:
         Raises:
             ValueError: the state does not fit; says all that does not, and nothing is loaded.
         """
+        refuse("load_state_dict", assign=assign)
         named = self._named(Module._own_state, "", recurse=True, remove_duplicate=False)
         own = dict(named)
         missing = [name for name in own if name not in state_dict]
@@ -360,10 +460,10 @@ class Module:
             parameter.requires_grad_(requires_grad)
         return self
 
-    def zero_grad(self) -> None:
-        """Set the gradient of every parameter to None."""
-        for parameter in self.parameters():
-            parameter.grad = None
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set the gradient of every parameter to None, or to zeros (a row-sparse one always to
+        None)."""
+        clear_gradients(self.parameters(), set_to_none)
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call `fn` on every module here, children first."""
@@ -372,7 +472,13 @@ class Module:
         fn(self)
         return self
 
-    def to(self, *targets: Any, dtype: Any = None, device: str | None = None) -> Self:
+    def to(
+        self,
+        *targets: Any,
+        dtype: Any = None,
+        device: str | None = None,
+        non_blocking: bool = False,
+    ) -> Self:
         """Move parameters, their gradients and buffers to a device (`to("cuda")`), or convert
         those of floating-point numbers to another such dtype (`to(np.float64)`).
 
@@ -402,6 +508,31 @@ class Module:
         for parameter, array in grads:
             parameter.grad = array if isinstance(array, SparseRows) else Tensor(array)
         return self
+
+    def float(self) -> Self:
+        """`to(float32)`"""
+        return self.to(np.float32)
+
+    def double(self) -> Self:
+        """`to(float64)`"""
+        return self.to(np.float64)
+
+    def half(self) -> Self:
+        """`to(float16)`"""
+        return self.to(np.float16)
+
+    def type(self, dst_type: Any) -> Self:
+        """`to(dst_type)`"""
+        return self.to(dst_type)
+
+    def cpu(self) -> Self:
+        """`to("cpu")`"""
+        return self.to("cpu")
+
+    def cuda(self, device: int | str | None = None) -> Self:
+        """`to("cuda")`, or to that card."""
+        name = f"cuda:{device}" if isinstance(device, int) else device or "cuda"
+        return self.to(name)
 
     def __copy__(self) -> Self:
         """A module on the same parameters, buffers and modules inside. Its registers are its own:

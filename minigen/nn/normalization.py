@@ -8,12 +8,13 @@ from typing import Any
 from minigen import functional as F
 from minigen.backend import INT64
 from minigen.functional import zeros
-from minigen.functional.arguments import refuse
 from minigen.nn import init
 from minigen.nn.module import Module, blank_parameter
 from minigen.tensor import Tensor
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d", "LayerNorm"]
+__all__ = [
+    "BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "LayerNorm",
+]  # fmt: skip
 
 
 class _Affine(Module):
@@ -36,29 +37,20 @@ class _Affine(Module):
             init.zeros_(self.bias)
 
 
-class BatchNorm2d(_Affine):
-    """Each channel of a batch of images shifted and scaled to mean 0 and variance 1, then by
-    weight and bias (Ioffe and Szegedy 2015).
-
-    When training, mean and variance are the batch's own, and the running ones move towards them.
-    When evaluating, the running ones are used.
-
-    Shapes: (N, num_features, H, W) -> the same; weight, bias, running_mean and running_var
-    (num_features,).
+class _Running(_Affine):
+    """What is shared by those that can keep running statistics.
 
     Args:
         num_features: the number of channels.
         eps: is added to the variance.
-        momentum: the share by which the running statistics move; None for plain averages over
-            all batches so far.
+        momentum: the share by which the running statistics move.
         affine: whether there are weight and bias.
-        track_running_stats: whether there are running statistics; without them the batch's own
-            are used for evaluation too.
+        track_running_stats: whether there are running statistics.
         bias: whether there is a bias, if `affine`.
     """
 
     _shown = ("num_features", "eps", "momentum", "affine", "bias", "track_running_stats")
-    _shapes = {4: "(N, {}, H, W)"}
+    _shapes: dict[int, str] = {}
 
     def __init__(
         self,
@@ -97,11 +89,16 @@ class BatchNorm2d(_Affine):
         self.reset_running_stats()
         super().reset_parameters()
 
-    def forward(self, input: Tensor) -> Tensor:
-        """The shape stays."""
-        if input.ndim not in self._shapes or input.shape[1] != self.num_features:
+    def _require_shape(self, input: Tensor, channels: int) -> None:
+        if input.ndim not in self._shapes or input.shape[channels] != self.num_features:
             expected = " or ".join(self._shapes.values()).replace("{}", str(self.num_features))
             raise ValueError(f"{type(self).__name__}: expected input {expected}, got {input.shape}")
+
+
+class _BatchNorm(_Running):
+    def forward(self, input: Tensor) -> Tensor:
+        """The shape stays."""
+        self._require_shape(input, 1)
         momentum = self.momentum
         if self.training and self.track_running_stats:
             self.num_batches_tracked.add_(1)
@@ -116,7 +113,31 @@ class BatchNorm2d(_Affine):
         )
 
 
-class BatchNorm1d(BatchNorm2d):
+class BatchNorm2d(_BatchNorm):
+    """Each channel of a batch of images shifted and scaled to mean 0 and variance 1, then by
+    weight and bias (Ioffe and Szegedy 2015).
+
+    When training, mean and variance are the batch's own, and the running ones move towards them.
+    When evaluating, the running ones are used.
+
+    Shapes: (N, num_features, H, W) -> the same; weight, bias, running_mean and running_var
+    (num_features,).
+
+    Args:
+        num_features: the number of channels.
+        eps: is added to the variance.
+        momentum: the share by which the running statistics move; None for plain averages over
+            all batches so far.
+        affine: whether there are weight and bias.
+        track_running_stats: whether there are running statistics; without them the batch's own
+            are used for evaluation too.
+        bias: whether there is a bias, if `affine`.
+    """
+
+    _shapes = {4: "(N, {}, H, W)"}
+
+
+class BatchNorm1d(_BatchNorm):
     """Each feature of a batch of vectors, or channel of a batch of sequences, normalised as by
     `BatchNorm2d`, with its arguments.
 
@@ -126,24 +147,12 @@ class BatchNorm1d(BatchNorm2d):
     _shapes = {2: "(N, {})", 3: "(N, {}, L)"}
 
 
-class InstanceNorm2d(_Affine):
-    """Each channel of each image shifted and scaled to mean 0 and variance 1, then, if `affine`,
-    by weight and bias (Ulyanov et al. 2016).
-
-    Shapes: (N, num_features, H, W) or (num_features, H, W) -> the same; weight and bias
-    (num_features,).
-
-    Raises:
-        NotImplementedError: track_running_stats.
-    """
-
-    _shown = BatchNorm2d._shown
-
+class _InstanceNorm(_Running):
     def __init__(
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
         device: str | None = None,
@@ -151,23 +160,49 @@ class InstanceNorm2d(_Affine):
         *,
         bias: bool = True,
     ):
-        super().__init__()
-        refuse("InstanceNorm2d", track_running_stats=track_running_stats)
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.affine, self.track_running_stats = affine, track_running_stats
-        self._own((num_features,), affine, bias, device, dtype)
-        self.reset_parameters()
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
 
     def forward(self, input: Tensor) -> Tensor:
         """The shape stays."""
-        if input.ndim not in (3, 4) or input.shape[-3] != self.num_features:
-            raise ValueError(
-                f"InstanceNorm2d: expected input (N, {self.num_features}, H, W), with or without "
-                f"N, got {input.shape}"
-            )
-        images = input.unsqueeze(0) if input.ndim == 3 else input
-        y = F.instance_norm(images, weight=self.weight, bias=self.bias, eps=self.eps)
-        return y.squeeze(0) if input.ndim == 3 else y
+        single = input.ndim == min(self._shapes)
+        self._require_shape(input, 0 if single else 1)
+        use_own = self.training or not self.track_running_stats
+        y = F.instance_norm(
+            input.unsqueeze(0) if single else input, self.running_mean, self.running_var,
+            self.weight, self.bias, use_own, self.momentum or 0.0, self.eps,
+        )  # fmt: skip
+        return y.squeeze(0) if single else y
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Each channel of each image shifted and scaled to mean 0 and variance 1, then, if `affine`,
+    by weight and bias (Ulyanov et al. 2016).
+
+    Shapes: (N, num_features, H, W) or (num_features, H, W) -> the same; weight, bias, running_mean
+    and running_var (num_features,).
+
+    Args:
+        num_features: the number of channels.
+        eps: is added to the variance.
+        momentum: the share by which the running statistics move.
+        affine: whether there are weight and bias.
+        track_running_stats: whether there are running statistics, the mean of the images' own,
+            which are used when evaluating.
+        bias: whether there is a bias, if `affine`.
+    """
+
+    _shapes = {4: "(N, {}, H, W)", 3: "({}, H, W)"}
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Each channel of each sequence normalised as by `InstanceNorm2d`, with its arguments.
+
+    Shapes: (N, num_features, L) or (num_features, L) -> the same.
+    """
+
+    _shapes = {3: "(N, {}, L)", 2: "({}, L)"}
 
 
 class LayerNorm(_Affine):

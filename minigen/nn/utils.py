@@ -12,6 +12,7 @@ from minigen import functional as F
 from minigen.backend import FLOAT16, FLOAT32, Array, namespace, require_writable
 from minigen.functional.arguments import refuse
 from minigen.kernels.threads import single_threaded_blas
+from minigen.missing import missing_from
 from minigen.modes import no_grad
 from minigen.nn.convolution import ConvTranspose2d
 from minigen.nn.module import Module, Parameter
@@ -192,3 +193,6 @@ def spectral_norm(
     module.register_forward_pre_hook(norm)
     module.register_forward_hook(norm.forget)
     return module
+
+
+__getattr__ = missing_from(globals(), "nn.utils")

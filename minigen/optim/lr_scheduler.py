@@ -8,15 +8,21 @@ until the next step, and two schedulers on one optimiser do not multiply.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from minigen.functional.arguments import refuse
+from minigen.missing import missing_from
 from minigen.optim.optimizer import Optimizer, require_alike
 
 
 class LRScheduler:
-    """What all schedulers share; a subclass says in `get_lr` what the rates are.
+    """What all schedulers share; a subclass says in `multiplier` what the first rates are
+    multiplied by, or in `get_lr` what the rates are.
+
+    A group that is added to the optimiser later joins in, from the rate that it has at the next
+    step, where all rates have one multiplier; otherwise it keeps its rate.
 
     Args:
         optimizer: whose groups get another `"lr"`, the first now and one with every `step()`.
@@ -24,12 +30,14 @@ class LRScheduler:
             `load_state_dict`.
 
     Attributes:
-        base_lrs: the rate that each group started with.
+        base_lrs: the rate that each group started with, or would have.
         last_epoch: how often `step()` was called.
 
     Raises:
         KeyError: `last_epoch` is given, and a group has no `"initial_lr"`.
     """
+
+    eta_min = 0.0  # what of a rate is not multiplied
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1):
         self.optimizer, self.last_epoch = optimizer, last_epoch
@@ -42,22 +50,31 @@ class LRScheduler:
                     "'initial_lr'; load the optimiser's state first"
                 )
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
-        self.step()
+        self.last_epoch += 1
+        self._set(self.get_lr())
+
+    def multiplier(self) -> float | None:
+        """What the first rates are multiplied by after `last_epoch` steps; None if it is not one
+        number."""
+        return None
 
     def get_lr(self) -> list[float]:
-        """The rate of each group after `last_epoch` steps."""
-        raise NotImplementedError
+        """The rate of each group after `last_epoch` steps: eta_min + (lr − eta_min)·multiplier"""
+        return [self.eta_min + (base - self.eta_min) * self.multiplier() for base in self.base_lrs]
 
     def step(self, epoch: None = None) -> None:
         """Go on to the next rates; call it after the optimiser's step (or after each epoch)."""
         refuse(f"{type(self).__name__}.step", epoch=epoch)
+        if (share := self.multiplier()) is not None:
+            new = [group["lr"] for group in self.optimizer.param_groups[len(self.base_lrs) :]]
+            self.base_lrs += [self.eta_min + (lr - self.eta_min) / (share or 1) for lr in new]
         self.last_epoch += 1
         self._set(self.get_lr())
 
     def _set(self, rates: Sequence[float]) -> None:
-        self._last_lr = list(rates)
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=False):
             group["lr"] = rate
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
     def get_last_lr(self) -> list[float]:
         """The rate of each group that was set last."""
@@ -76,7 +93,8 @@ class LRScheduler:
             ValueError: it is the state of another kind of scheduler, or of other groups.
         """
         expected, groups = set(self.state_dict()), len(self.optimizer.param_groups)
-        if set(state_dict) != expected or len(state_dict["base_lrs"]) != groups:
+        sizes = groups, len(self.base_lrs)  # less where a group was added
+        if set(state_dict) != expected or len(state_dict["base_lrs"]) not in sizes:
             raise ValueError(
                 f"this state does not fit {type(self).__name__} of {groups} groups: expected "
                 f"{sorted(expected)}, got {dict(state_dict)}"
@@ -97,9 +115,39 @@ class StepLR(LRScheduler):
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[float]:
-        """lr·gamma^⌊t / step_size⌋"""
-        return [base * self.gamma ** (self.last_epoch // self.step_size) for base in self.base_lrs]
+    def multiplier(self) -> float:
+        """gamma^⌊t / step_size⌋"""
+        return self.gamma ** (self.last_epoch // self.step_size)
+
+
+class MultiStepLR(LRScheduler):
+    """The rate times `gamma` after each of these numbers of steps."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        milestones: Sequence[int],
+        gamma: float = 0.1,
+        last_epoch: int = -1,
+    ):
+        self.milestones, self.gamma = sorted(milestones), gamma
+        super().__init__(optimizer, last_epoch)
+
+    def multiplier(self) -> float:
+        """gamma, to the power of how many milestones are reached"""
+        return self.gamma ** bisect_right(self.milestones, self.last_epoch)
+
+
+class ExponentialLR(LRScheduler):
+    """The rate times `gamma` after every step."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1):
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def multiplier(self) -> float:
+        """gammaᵗ"""
+        return self.gamma**self.last_epoch
 
 
 class LinearLR(LRScheduler):
@@ -127,11 +175,10 @@ class LinearLR(LRScheduler):
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[float]:
-        """lr·(start + (end − start)·min(t / total_iters, 1))"""
+    def multiplier(self) -> float:
+        """start + (end − start)·min(t / total_iters, 1)"""
         share = min(self.last_epoch / self.total_iters, 1) if self.total_iters else 1
-        factor = self.start_factor + (self.end_factor - self.start_factor) * share
-        return [base * factor for base in self.base_lrs]
+        return self.start_factor + (self.end_factor - self.start_factor) * share
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -144,10 +191,9 @@ class CosineAnnealingLR(LRScheduler):
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[float]:
-        """eta_min + ½·(lr − eta_min)·(1 + cos(π·t / T_max))"""
-        share = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
-        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
+    def multiplier(self) -> float:
+        """½·(1 + cos(π·t / T_max))"""
+        return (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
 
 
 class LambdaLR(LRScheduler):
@@ -173,7 +219,89 @@ class LambdaLR(LRScheduler):
             raise ValueError(f"LambdaLR: {len(self.lr_lambdas)} functions for {groups} groups")
         super().__init__(optimizer, last_epoch)
 
+    def multiplier(self) -> float | None:
+        """f(t), if all groups have one function"""
+        first, *others = self.lr_lambdas
+        return None if any(f is not first for f in others) else first(self.last_epoch)
+
     def get_lr(self) -> list[float]:
         """lr·f(t)"""
-        pairs = zip(self.base_lrs, self.lr_lambdas, strict=True)
+        functions = self.lr_lambdas + self.lr_lambdas[:1] * len(self.base_lrs)
+        pairs = zip(self.base_lrs, functions, strict=False)
         return [base * function(self.last_epoch) for base, function in pairs]
+
+
+class ReduceLROnPlateau(LRScheduler):
+    """The rate times `factor` whenever a figure has got no better for more than `patience` steps.
+
+    Args:
+        optimizer: whose groups get another `"lr"`.
+        mode: `"min"` if less is better, `"max"` if more.
+        factor: less than 1.
+        patience: after how many steps without a better figure the next one lowers the rate.
+        threshold: by how much a figure must be better than the best.
+        threshold_mode: `"rel"`, by that share of the best, or `"abs"`.
+        cooldown: how many steps after a change are not counted.
+        min_lr: the least rate, or a list with one for each group.
+        eps: smaller changes are not made.
+
+    Raises:
+        ValueError: an option is out of range, or there are not as many least rates as groups.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0,
+        eps: float = 1e-8,
+    ):
+        name, groups = type(self).__name__, len(optimizer.param_groups)
+        if factor >= 1:
+            raise ValueError(f"{name}: factor must be less than 1, not {factor}")
+        if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
+            raise ValueError(
+                f"{name}: mode must be 'min' or 'max' and threshold_mode 'rel' or 'abs', not "
+                f"{mode!r} and {threshold_mode!r}"
+            )
+        self.min_lrs = list(min_lr) if isinstance(min_lr, Sequence) else [min_lr] * groups
+        if len(self.min_lrs) != groups:
+            raise ValueError(f"{name}: {len(self.min_lrs)} least rates for {groups} groups")
+        self.mode, self.factor, self.patience, self.eps = mode, factor, patience, eps
+        self.threshold, self.threshold_mode, self.cooldown = threshold, threshold_mode, cooldown
+        self.best = math.inf if mode == "min" else -math.inf
+        self.num_bad_epochs = self.cooldown_counter = 0
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[float]:
+        """The present rates."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def step(self, metrics: Any, epoch: None = None) -> None:
+        """Take note of the figure, a number or a tensor of one, after each epoch."""
+        refuse(f"{type(self).__name__}.step", epoch=epoch)
+        self.last_epoch += 1
+        figure, up = float(metrics), self.mode == "max"
+        margin = self.threshold if up else -self.threshold
+        least = self.best * (1 + margin) if self.threshold_mode == "rel" else self.best + margin
+        if figure > least if up else figure < least:
+            self.best, self.num_bad_epochs = figure, 0
+        else:
+            self.num_bad_epochs += 1
+        if self.cooldown_counter:
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown_counter - 1, 0
+        rates = self.get_lr()
+        if self.num_bad_epochs > self.patience:
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+            least = self.min_lrs + [self.min_lrs[-1]] * (len(rates) - len(self.min_lrs))
+            lowered = [max(r * self.factor, low) for r, low in zip(rates, least, strict=True)]
+            rates = [b if a - b > self.eps else a for a, b in zip(rates, lowered, strict=True)]
+        self._set(rates)
+
+
+__getattr__ = missing_from(globals(), "optim.lr_scheduler")

@@ -6,6 +6,7 @@ which each thread updates a range, piece by piece: NumPy's passes over a piece f
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from minigen.backend import (
 )
 from minigen.kernels import limits
 from minigen.kernels.threads import over_images, scratch
+from minigen.modes import enable_grad
+from minigen.nn.module import clear_gradients
 from minigen.seams import observed
 from minigen.sparse import SparseRows
 from minigen.tensor import Tensor, increment_version
@@ -50,8 +53,11 @@ class Optimizer:
 
     Raises:
         TypeError: `params` is no iterable of tensors or dicts.
-        ValueError: there are no parameters, one is given twice or is no leaf; an option is out of
-            range.
+        ValueError: there are no parameters, one is in two groups or is no leaf; an option is out
+            of range.
+
+    As in PyTorch a parameter that is twice in one group is updated twice with each step, and a
+    warning says so.
     """
 
     def __init__(self, params: Params, defaults: dict[str, Any]):
@@ -81,7 +87,7 @@ class Optimizer:
         group["params"] = [params] if isinstance(params, Tensor) else list(params)
         if not group["params"]:
             raise ValueError(f"{name}: no parameters to optimise; is their iterator used up?")
-        known = {p for g in self.param_groups for p in g["params"]}
+        known = set(self._parameters())
         for i, p in enumerate(group["params"]):
             if not isinstance(p, Tensor):
                 raise TypeError(f"{name}: parameter {i} is a {type(p).__name__}, not a Tensor")
@@ -91,28 +97,38 @@ class Optimizer:
                     "optimise what it was made of, or detach() it"
                 )
             if p in known:
-                raise ValueError(f"{name}: parameter {i} {p.shape} is given twice")
-            known.add(p)
+                raise ValueError(f"{name}: parameter {i} {p.shape} is given twice, in two groups")
+        if len(set(group["params"])) < len(group["params"]):
+            warnings.warn(
+                f"{name}: a parameter is given twice in one group, and is updated twice with each "
+                "step",
+                stacklevel=3,
+            )
         self._check(group)
         self.param_groups.append(group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set every parameter's gradient to None, or to zeros (a row-sparse one always to None)."""
-        for p in self._parameters():
-            if set_to_none or isinstance(p.grad, SparseRows):
-                p.grad = None
-            elif p.grad is not None:
-                p.grad = Tensor(np.zeros_like(p.grad.array))
+        clear_gradients(self._parameters(), set_to_none)
 
-    def step(self) -> None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient, in place.
+
+        Args:
+            closure: is called first, with operations recorded: it makes new gradients, and returns
+                the loss, which `step` returns then.
 
         Raises:
             ValueError: a gradient has another shape, dtype or device than its parameter.
             TypeError: a gradient is row-sparse (`minigen.sparse.SparseRows`), and this optimiser
                 takes only dense ones; or the other way about.
         """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
         observed(self, self._step)
+        return loss
 
     def _step(self) -> None:
         given = [(p, g) for g in self.param_groups for p in g["params"] if p.grad is not None]
@@ -127,7 +143,12 @@ class Optimizer:
                 )
             require_writable(f"{type(self).__name__}: a parameter", p.array)
         updates: list[Update] = []
+        waiting: set[Tensor] = set()
         for p, group in given:
+            if p in waiting:  # again: what threads would do at once comes one after the other
+                run(updates)
+                updates, waiting = [], set()
+            waiting.add(p)
             state = self.state.setdefault(p, {})
             if isinstance(p.grad, SparseRows):
                 self._update_rows(p.array, p.grad, group, state)
@@ -158,8 +179,7 @@ class Optimizer:
         entry for the number of each parameter that has been updated. Arrays on the CPU share the
         optimiser's memory.
         """
-        params = list(self._parameters())
-        number = {p: i for i, p in enumerate(params)}
+        number = {p: i for i, p in enumerate(self._parameters())}
         groups = [
             {
                 **{k: list(v) if isinstance(v, tuple) else v for k, v in group.items()},
@@ -172,7 +192,7 @@ class Optimizer:
                 name: value if isinstance(value, int) else to_device(value, "cpu")
                 for name, value in self.state[p].items()
             }
-            for i, p in enumerate(params)
+            for p, i in number.items()
             if self.state.get(p)
         }
         return {"state": state, "param_groups": groups}
@@ -246,7 +266,8 @@ class Optimizer:
 
     def _check(self, options: dict[str, Any]) -> None:
         """Refuse options out of range."""
-        for name in ("lr", "eps", "weight_decay", "momentum", "alpha"):
+        nonnegative = ("lr", "eps", "weight_decay", "momentum", "alpha", "lr_decay")
+        for name in (*nonnegative, "initial_accumulator_value"):
             if name in options and not options[name] >= 0:
                 raise ValueError(
                     f"{type(self).__name__}: {name} must not be negative, but is {options[name]}"

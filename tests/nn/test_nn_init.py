@@ -64,6 +64,24 @@ def test_standard_deviations(shape, mode, slope, gain):
     assert mg.default_generator.state_dict() == before and t.requires_grad and t.is_leaf
 
 
+@pytest.mark.parametrize("shape", [(4, 7), (6, 3), (4, 2, 3, 1)])
+def test_orthogonal_rows_or_columns_and_truncated_normals(shape):
+    mg.manual_seed(0)
+    t = init.orthogonal_(nn.Parameter(np.zeros(shape)), gain=2)
+    m = t.numpy().reshape(shape[0], -1)
+    product = m @ m.T if len(m) <= m.shape[1] else m.T @ m
+    # Householder's reflections are orthogonal to some ten roundings of 2⁻⁵³.
+    np.testing.assert_allclose(product, 4 * np.eye(len(product)), atol=1e-13)
+    signs = [init.orthogonal_(nn.Parameter(np.zeros((1, 1)))).item() for _ in range(40)]
+    assert set(signs) == {-1.0, 1.0} and t.requires_grad
+    values = init.trunc_normal_(nn.Parameter(np.zeros(20000)), 1, 2, -1, 2).numpy()
+    inside = np.random.default_rng(0).normal(1, 2, 200000)
+    inside = inside[(inside >= -1) & (inside <= 2)]
+    assert values.min() >= -1 and values.max() <= 2
+    # The standard error of a mean of 20,000 is 0.8/√20,000 = 0.006, that of a spread less.
+    assert abs(values.mean() - inside.mean()) < 0.03 and abs(values.std() - inside.std()) < 0.03
+
+
 def test_constants_gains_and_errors():
     t = nn.Parameter(np.zeros((3, 4)))
     assert (init.ones_(t).array == 1).all() and (init.constant_(t, 2.5).array == 2.5).all()
@@ -73,6 +91,7 @@ def test_constants_gains_and_errors():
     torch = pytest.importorskip("torch")
     for name in (
         "linear",
+        "conv1d",
         "conv2d",
         "conv_transpose2d",
         "sigmoid",

@@ -72,6 +72,16 @@ LAYERS = [
     ("GroupNorm", (3, 6), {}, IMAGES),
     ("GroupNorm", (2, 6), {"affine": False}, VECTORS),
     ("Dropout2d", (0.0,), {}, IMAGES),
+    ("InstanceNorm2d", (6,), {"affine": True, "track_running_stats": True}, IMAGES),
+    ("InstanceNorm2d", (6, 1e-3, 0.5), {"track_running_stats": True}, IMAGES[1:]),
+    ("InstanceNorm1d", (6, 1e-3, None, True, True), {}, SEQUENCES),
+    ("InstanceNorm1d", (6,), {}, SEQUENCES[1:]),
+    ("PReLU", (), {}, IMAGES),
+    ("PReLU", (6, 0.1), {}, IMAGES),
+    ("PReLU", (6,), {}, VECTORS),
+    ("ReLU6", (), {}, VECTORS),
+    ("Softmax2d", (), {}, IMAGES[1:]),
+    ("UpsamplingNearest2d", (), {"scale_factor": 2}, IMAGES),
 ]
 SCORES, WEIGHTS, CLASSES = "scores", np.linspace(0.5, 2, 6), "classes"
 LOSSES = [
@@ -172,8 +182,6 @@ def test_dropout_drops_only_when_training():
     [
         (lambda: nn.Conv2d(2, 2, 3, padding_mode="reflect"), "padding_mode='reflect'"),
         (lambda: nn.ConvTranspose2d(2, 2, 3, padding="same"), "padding='same'"),
-        (lambda: nn.LogSoftmax(), "LogSoftmax: dim=None"),
-        (lambda: nn.InstanceNorm2d(2, track_running_stats=True), "track_running_stats=True"),
         (lambda: nn.Embedding(2, 2, max_norm=1.0), "max_norm=1.0"),
         (lambda: nn.NLLLoss(size_average=True), "NLLLoss: size_average=True"),
     ],
@@ -184,7 +192,8 @@ def test_what_is_not_supported_is_named(make, part):
 
 
 @pytest.mark.parametrize(
-    "name", ["ReLU", "LeakyReLU", "ELU", "SELU", "SiLU", "Hardtanh", "Dropout"]
+    "name",
+    ["ReLU", "LeakyReLU", "ELU", "SELU", "SiLU", "Hardtanh", "ReLU6", "Dropout"],
 )
 def test_a_layer_in_place_gives_back_its_input(name):
     layer, leaf = getattr(nn, name)(inplace=True), mg.randn(4, 5, requires_grad=True)
@@ -193,6 +202,32 @@ def test_a_layer_in_place_gives_back_its_input(name):
     assert layer(x) is x and str(layer).endswith("inplace=True)")
     mg.manual_seed(0)
     np.testing.assert_array_equal(x.detach().numpy(), same(leaf * 1).detach().numpy())
+
+
+def test_no_layer_is_a_kind_of_another_that_it_is_not_in_pytorch():
+    torch = pytest.importorskip("torch")  # programs ask isinstance(layer, nn.Conv2d)
+    layers = {n: c for n, c in vars(nn).items() if isinstance(c, type) and n != "Module"}
+    for name, layer in layers.items():
+        for other, base in layers.items():
+            expected = issubclass(getattr(torch.nn, name), getattr(torch.nn, other))
+            assert issubclass(layer, base) == expected, (name, other)
+
+
+def test_a_layer_given_an_array_says_what_it_wants():
+    array = np.ones((2, 3), np.float32)
+    for layer in (nn.Linear(3, 2), nn.Tanh(), nn.Flatten(), nn.Dropout(), nn.MSELoss()):
+        for net in (layer, nn.Sequential(nn.Identity(), layer)):
+            if layer is net or not isinstance(layer, nn.MSELoss):
+                arrays = [array] * (2 if isinstance(layer, nn.MSELoss) else 1)
+                name = type(layer).__name__
+                with pytest.raises(TypeError, match=rf"{name}: .*got a ndarray float32 \(2, 3\)"):
+                    net(*arrays)
+
+    class Converting(nn.Module):
+        def forward(self, x):
+            return mg.Tensor(x) * 2
+
+    assert Converting()(array).shape == (2, 3)
 
 
 def test_wrong_sizes_are_refused():
@@ -208,3 +243,7 @@ def test_wrong_sizes_are_refused():
         nn.Conv1d(3, 4, 3, (1, 2))
     with pytest.raises(ValueError, match="probability"):
         nn.Dropout(1.5)
+    with pytest.raises(ValueError, match=r"weight \(1,\) or \(6,\), got \(3,\)"):
+        nn.PReLU(3)(mg.zeros(4, 6))
+    with pytest.raises(ValueError, match="Softmax2d: expected"):
+        nn.Softmax2d()(mg.zeros(4, 3))

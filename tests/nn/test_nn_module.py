@@ -1,6 +1,7 @@
 """Module: what it finds in itself, saves, loads, freezes and moves."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -142,6 +143,53 @@ def test_attributes_are_checked():
         Forgetful()
 
 
+def test_near_misses_are_answered():
+    with pytest.raises(AttributeError, match="no nn.Conv3x"):
+        nn.Conv3x  # noqa: B018
+    for owner, name, right in [
+        (nn, "LeakyRelu", "nn.LeakyReLU"),
+        (nn.init, "xavier_uniform", "nn.init.xavier_uniform_"),
+        (nn.utils, "clip_grad_norm", "nn.utils.clip_grad_norm_"),
+        (optim, "Adamw", "optim.AdamW"),
+        (optim.lr_scheduler, "StepLr", "optim.lr_scheduler.StepLR"),
+        (Net(), "named_parameter", "'named_parameters'"),
+        (Net(), "bodyy", "'body'"),
+    ]:
+        with pytest.raises(AttributeError, match=f"; did you mean {right}"):
+            getattr(owner, name)
+        assert not hasattr(owner, name)
+
+
+def test_methods_of_pytorchs_module():
+    net = Net()
+    assert net.get_submodule("body.0") is net.body[0] and net.get_submodule("") is net
+    assert net.get_parameter("body.0.weight") is net.body[0].weight
+    assert net.get_buffer("count") is net.count
+    for get, name in ((net.get_submodule, "scale"), (net.get_parameter, "body.0.wait")):
+        with pytest.raises(AttributeError):
+            get(name)
+    net.add_module("extra", nn.Tanh())
+    net.add_module("extra", nn.ReLU())  # a module may be replaced
+    assert [type(m).__name__ for _, m in net.named_children()][-1] == "ReLU"
+    with pytest.raises(KeyError, match="already has an attribute 'forward'"):
+        net.add_module("forward", nn.ReLU())
+    dtypes = [f().scale.dtype for f in (net.double, net.half, net.float)]
+    assert dtypes == [np.float64, np.float16, np.float32]
+    assert net.type(np.float64).scale.dtype == np.float64 and net.cpu() is net
+    assert net.state_dict(prefix="net.", keep_vars=True)["net.scale"] is net.scale
+    net(mg.randn(2, 3, dtype=np.float64)).sum().backward()
+    net.zero_grad(set_to_none=False)
+    assert not any(p.grad.numpy().any() for p in net.parameters())
+
+
+def test_data_of_another_shape_is_heard():
+    net = nn.Linear(3, 2)
+    with pytest.warns(UserWarning, match=r"parameter of \(2,\) becomes one of \(1,\)"):
+        net.bias.data = mg.zeros(1)
+    net.weight.data = net.weight.data * 2  # says nothing
+    assert net.bias.shape == (1,)
+
+
 def test_apply_visits_children_first():
     seen = []
     relu = nn.ReLU()
@@ -165,6 +213,118 @@ def test_containers():
         layers[3]
     with pytest.raises(TypeError, match="0 is ReLU, a class: call it"):
         nn.Sequential(nn.ReLU)
+
+
+def test_lists_and_dicts_of_modules_and_parameters_agree_with_pytorch():
+    torch = pytest.importorskip("torch")
+
+    def changed(nn, ones):
+        holder = nn.Module()
+        holder.list = nn.ModuleList([nn.Linear(1, 2), nn.Tanh()])
+        holder.list.insert(1, nn.Linear(2, 3))
+        holder.list.extend([nn.ReLU(), nn.Linear(1, 4)])
+        del holder.list[0]
+        holder.list[0] = nn.Linear(1, 5)
+        holder.chain = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
+        holder.chain.insert(0, nn.Linear(1, 6))
+        holder.named = nn.ModuleDict({"b": nn.Linear(1, 7), "a": nn.ReLU()})
+        holder.named["c"], holder.named["b"] = nn.Linear(1, 8), nn.Linear(1, 9)
+        assert holder.named.pop("a") is not None and "a" not in holder.named
+        holder.vectors = nn.ParameterList([nn.Parameter(ones(2, 3)), ones(4)])
+        holder.vectors.append(ones(5))
+        holder.table = nn.ParameterDict({"y": ones(1), "x": nn.Parameter(ones(2))})
+        holder.table["a"] = ones(3)
+        assert len(holder.table) == 3 and list(holder.named) == ["b", "c"]
+        assert [len(p) for p in holder.vectors] == [2, 4, 5] and len(holder.vectors[1:]) == 2
+        assert all(isinstance(p, nn.Parameter) for p in holder.parameters())
+        return holder
+
+    ours, theirs = changed(nn, mg.ones), changed(torch.nn, torch.ones)
+    names = [(n, tuple(p.shape)) for n, p in theirs.named_parameters()]
+    assert [(n, p.shape) for n, p in ours.named_parameters()] == names
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert repr(ours) == re.sub(r"torch\.(float32|FloatTensor)", "float32", repr(theirs))
+    with pytest.raises(KeyError, match="'keys'"):
+        nn.ModuleDict({"keys": nn.ReLU()})
+    with pytest.raises(TypeError, match="holds parameters; 0 is int"):
+        nn.ParameterList([3])
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
+@pytest.mark.parametrize("graph", [False, True])
+def test_backward_hooks_agree_with_pytorch(graph):
+    torch = pytest.importorskip("torch")
+
+    def run(nn, tensor, grad):
+        class Two(nn.Module):
+            def forward(self, a, number, b):
+                return a * b * number, a + b
+
+        seen, two = [], Two()
+        values = [np.linspace(-1, 2, 6).reshape(2, 3), np.linspace(2, 1, 3)]
+        a, b = (tensor(v).requires_grad_() for v in values)
+
+        def note(name, grads):
+            for g in grads:
+                seen.append((name, None if g is None else g.detach().numpy().copy()))
+
+        def before(module, grad_output):
+            note("before", grad_output)
+            return grad_output[0] * 2, grad_output[1]
+
+        def after(module, grad_input, grad_output):
+            note("inputs", grad_input), note("outputs", grad_output)
+            return grad_input[0] * 3, None, grad_input[2]
+
+        handles = [
+            two.register_full_backward_pre_hook(before), two.register_full_backward_hook(after)
+        ]  # fmt: skip
+        y, z = two(a * 1, 5.0, b)
+        loss = (y * y + z + a).sum()
+        found = list(grad(loss, [a, b], create_graph=graph))
+        if graph:
+            found += grad((found[0] * found[0]).sum() + found[1].sum(), [a, b])
+        net = nn.Linear(3, 1).double() if hasattr(nn.Linear, "double") else nn.Linear(3, 1)
+        net.register_full_backward_hook(lambda m, i, o: note("linear", (*i, *o)))
+        net(tensor(values[0])).sum().backward()  # no gradient goes to its input
+        for handle in handles:
+            handle.remove()
+        two(a, 5.0, b)[0].sum().backward()
+        return seen, [g.detach().numpy() for g in (*found, a.grad)]
+
+    ours = run(nn, mg.Tensor, mg.grad)
+    theirs = run(torch.nn, torch.tensor, torch.autograd.grad)
+    assert [name for name, _ in ours[0]] == [name for name, _ in theirs[0]]
+    pairs = zip(ours[0], theirs[0], strict=True)
+    for mine, other in [(a[1], b[1]) for a, b in pairs] + [*zip(ours[1], theirs[1], strict=True)]:
+        assert (mine is None) == (other is None)
+        if mine is not None:
+            np.testing.assert_allclose(mine, other, rtol=1e-13)
+
+
+def test_backward_hooks_change_no_bit_and_refuse_what_they_cannot_see():
+    x = mg.randn(2, 3, 8, 8, requires_grad=True)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 3))
+    plain = mg.grad((net(x) ** 2).sum(), [x, *net.parameters()])
+    for module in net.modules():
+        module.register_full_backward_hook(lambda module, inputs, outputs: None)
+    for g, h in zip(plain, mg.grad((net(x) ** 2).sum(), [x, *net.parameters()]), strict=True):
+        np.testing.assert_array_equal(g.numpy(), h.numpy())
+    with mg.no_grad():
+        assert not net(x).requires_grad
+    tanh = nn.Tanh()
+    tanh.register_full_backward_hook(lambda module, inputs, outputs: (*inputs, *inputs))
+    with pytest.raises(ValueError, match="hook of Tanh must return 1 gradients or None, not 2"):
+        tanh(x).sum().backward()
+
+    class Dict(nn.Module):
+        def forward(self, x):
+            return {"y": x}
+
+    module = Dict()
+    module.register_full_backward_hook(lambda *_: None)
+    with pytest.raises(TypeError, match="Dict has a backward hook.* not a dict"):
+        module(x)
 
 
 def test_layers_of_nothing_can_be_made_and_give_their_bias():
