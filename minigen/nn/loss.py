@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minigen import functional as F
-from minigen.functional.arguments import refuse
+from minigen.functional.loss import reduction_of
 from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
@@ -18,9 +18,11 @@ class _Loss(Module):
 
     _reductions: tuple[str, ...] = ("mean", "sum", "none")
 
-    def __init__(self, size_average: None = None, reduce: None = None, reduction: str = "mean"):
+    def __init__(
+        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    ):
         super().__init__()
-        refuse(type(self).__name__, size_average=size_average, reduce=reduce)
+        reduction = reduction_of(size_average, reduce, reduction)
         if reduction not in self._reductions:
             raise ValueError(
                 f"{type(self).__name__}: reduction must be one of {self._reductions}, not "
@@ -50,8 +52,8 @@ class SmoothL1Loss(_Loss):
 
     def __init__(
         self,
-        size_average: None = None,
-        reduce: None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
         reduction: str = "mean",
         beta: float = 1.0,
     ):
@@ -70,8 +72,8 @@ class KLDivLoss(_Loss):
 
     def __init__(
         self,
-        size_average: None = None,
-        reduce: None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
         reduction: str = "mean",
         log_target: bool = False,
     ):
@@ -101,8 +103,8 @@ class _Weighted(_Loss):
     def __init__(
         self,
         weight: Tensor | None = None,
-        size_average: None = None,
-        reduce: None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
         reduction: str = "mean",
     ):
         super().__init__(size_average, reduce, reduction)
@@ -123,8 +125,8 @@ class BCEWithLogitsLoss(_Weighted):
     def __init__(
         self,
         weight: Tensor | None = None,
-        size_average: None = None,
-        reduce: None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
         reduction: str = "mean",
         pos_weight: Tensor | None = None,
     ):
@@ -142,9 +144,9 @@ class _ClassLoss(_Weighted):
     def __init__(
         self,
         weight: Tensor | None = None,
-        size_average: None = None,
+        size_average: bool | None = None,
         ignore_index: int = -100,
-        reduce: None = None,
+        reduce: bool | None = None,
         reduction: str = "mean",
     ):
         super().__init__(weight, size_average, reduce, reduction)
@@ -167,9 +169,9 @@ class CrossEntropyLoss(_ClassLoss):
     def __init__(
         self,
         weight: Tensor | None = None,
-        size_average: None = None,
+        size_average: bool | None = None,
         ignore_index: int = -100,
-        reduce: None = None,
+        reduce: bool | None = None,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ):

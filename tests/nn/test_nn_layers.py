@@ -183,7 +183,6 @@ def test_dropout_drops_only_when_training():
         (lambda: nn.Conv2d(2, 2, 3, padding_mode="reflect"), "padding_mode='reflect'"),
         (lambda: nn.ConvTranspose2d(2, 2, 3, padding="same"), "padding='same'"),
         (lambda: nn.Embedding(2, 2, max_norm=1.0), "max_norm=1.0"),
-        (lambda: nn.NLLLoss(size_average=True), "NLLLoss: size_average=True"),
     ],
 )
 def test_what_is_not_supported_is_named(make, part):
@@ -228,6 +227,15 @@ def test_a_layer_given_an_array_says_what_it_wants():
             return mg.Tensor(x) * 2
 
     assert Converting()(array).shape == (2, 3)
+
+
+def test_the_older_names_of_a_reduction_are_understood_and_warned_of():
+    x, y = mg.ones(3), mg.zeros(3)
+    for options, value in (({"size_average": False}, 3.0), ({"size_average": True}, 1.0)):
+        with pytest.warns(UserWarning, match="write reduction="):
+            assert nn.MSELoss(**options)(x, y).item() == value
+    with pytest.warns(UserWarning, match="reduction='none'"):
+        assert nn.L1Loss(reduce=False)(x, y).shape == (3,)
 
 
 def test_wrong_sizes_are_refused():
