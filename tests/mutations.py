@@ -244,6 +244,37 @@ each call draws another mask | gradcheck
 -         outputs
 +             pass
 +         outputs
+# optim/adagrad.py
+Adadelta's moves are averaged after the rate | optim
+-             average_square(u, rho, d, out=b)
+-             d *= lr
++             d *= lr
++             average_square(u, rho, d, out=b)
+Adagrad's rate falls a step too early | optim
+-         rate = float(group["lr"]) / (1 + state.get("step", 0) * float(group["lr_decay"]))
+-         state["step"] = state.get("step", 0) + 1
++         state["step"] = state.get("step", 0) + 1
++         rate = float(group["lr"]) / (1 + state.get("step", 0) * float(group["lr_decay"]))
+# optim/lr_scheduler.py
+a milestone counts a step late | optim_lr_scheduler
+- bisect_right(self.milestones, self.last_epoch)
++ bisect_right(self.milestones, self.last_epoch - 1)
+a plateau is left a step too early | optim_lr_scheduler
+-         if self.num_bad_epochs > self.patience:
++         if self.num_bad_epochs >= self.patience:
+# optim/optimizer.py
+a closure is called unrecorded | optim
+-             with enable_grad():
+-                 loss = closure()
++             loss = closure()
+# nn/init.py
+a matrix is orthogonal, but not of every kind alike | nn_init
+-     q *= gain * np.sign(np.diagonal(r))  # else not all orthogonal matrices were equally likely
++     q *= gain
+# nn/hooks.py
+what a backward hook returns is not taken | nn_module
+-             gradients = tuple(changed)
++             pass
 # optim/formulas.py
 weight decay climbs with the gradient | optim
 - (np.subtract if group["maximize"] else np.add)

@@ -150,3 +150,20 @@ def test_plateaus_agree_with_pytorch_and_a_resumed_schedule_goes_on(figures, opt
             state = ours.state_dict()
             ours = lr_scheduler.ReduceLROnPlateau(optimiser((1.0, 1.0)), **options)
             ours.load_state_dict(state)
+
+
+def test_rates_on_paper():
+    def course(make, steps, *figures):
+        sgd = optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
+        schedule, rates = make(sgd), []
+        for i in range(steps):
+            sgd.step()
+            schedule.step(*([figures[i]] if figures else []))
+            rates.append(sgd.param_groups[0]["lr"])
+        return rates
+
+    S = optim.lr_scheduler
+    assert course(lambda o: S.MultiStepLR(o, [2, 3], gamma=0.5), 4) == [1, 0.5, 0.25, 0.25]
+    assert course(lambda o: S.ExponentialLR(o, 0.5), 3) == [0.5, 0.25, 0.125]
+    plateau = course(lambda o: S.ReduceLROnPlateau(o, factor=0.5, patience=1), 5, 3, 2, 2, 2, 1)
+    assert plateau == [1, 1, 1, 0.5, 0.5]

@@ -334,3 +334,12 @@ def test_layers_of_nothing_can_be_made_and_give_their_bias():
     np.testing.assert_array_equal(y.numpy(), np.tile(linear.bias.numpy(), (2, 1)))
     bias = convolution.bias.numpy()[:, None, None]
     np.testing.assert_array_equal(z.numpy(), np.broadcast_to(bias, (2, 3, 3, 3)))
+
+
+def test_what_a_backward_hook_returns_is_taken():
+    layer, x = nn.Linear(2, 1, bias=False), mg.ones(1, 2, requires_grad=True)
+    layer.register_full_backward_hook(lambda module, given, got: (given[0] * 2,))
+    layer.register_full_backward_pre_hook(lambda module, got: (got[0] * 3,))
+    layer(x).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), 6 * layer.weight.detach().numpy())
+    np.testing.assert_array_equal(layer.weight.grad.numpy(), [[3, 3]])
