@@ -108,7 +108,8 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Tensor
     if isinstance(dtype, str) and dtype.endswith("Tensor"):
         place, _, name = dtype.removeprefix("torch.").rpartition(".")
         return self.to(DTYPES[name.removesuffix("Tensor").lower()], device=place or "cpu")
-    return self.to(dtype, device=getattr(dtype, "kind", (None, None))[1])
+    kind = getattr(dtype, "kind", None)  # of torch_names' classes dtype and device
+    return self.to(dtype, device=kind[1] if isinstance(kind, tuple) else None)
 
 
 def retain_grad(self: Tensor) -> None:

@@ -147,6 +147,13 @@ def test_a_variable_is_a_leaf_in_the_same_memory():
     assert isinstance(z, Variable)
 
 
+def test_a_tensor_takes_the_type_of_any_class_or_dtype():
+    x = torch.ones(2).double()
+    for kind in (torch.Tensor, torch.FloatTensor, torch.float32, np.dtype("f4"), np.float32, "f4"):
+        assert x.type(kind).dtype == np.float32
+    assert x.type(torch.LongTensor).dtype == np.int64
+
+
 def test_devices_are_told_by_their_type():
     for given, (text, kind, index) in {
         ("cpu",): ("cpu", "cpu", None), ("cuda:1",): ("cuda:1", "cuda", 1),
