@@ -40,6 +40,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "Tensor.view": {"x.view(torch.": "a view as another dtype, which minigen does not have"},
     "nn.Dropout": {"m(input)": DRAWS},
     "nn.Dropout2d": {"m(input)": DRAWS},
+    "nn.init.trunc_normal_": {"trunc_normal_": "draws by a way of its own"},
     "torch.einsum": {"[..., 0, 1]": "axes by numbers, which minigen does not have"},
     "torch.equal": {"torch.nan": "torch.nan, which minigen does not have"},
     "torch.fmod": {"-1.5": DEFAULT},
