@@ -137,15 +137,20 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """input where it is positive, else weight · input (He et al. 2015).
 
-    Shapes: input (N, C, …), weight (C,); or any, and weight (1,).
+    Shapes: input (N, C, …), weight (C,); or any, and a weight of one number.
 
     Raises:
         ValueError: they do not fit.
     """
-    if weight.shape != (1,) and weight.shape != input.shape[1:2]:
-        raise ValueError(f"prelu: expected weight (1,) or {input.shape[1:2]}, got {weight.shape}")
-    slope = weight.reshape(-1, *[1] * max(input.ndim - 2, 0)) if weight.numel() > 1 else weight
-    return where(input > 0, input, input * (slope if input.ndim else slope.reshape(())))
+    if weight.numel() == 1:
+        slope = weight.reshape(())
+    elif weight.shape == input.shape[1:2]:
+        slope = weight.reshape(-1, *[1] * (input.ndim - 2))
+    else:
+        raise ValueError(
+            f"prelu: expected a weight of one number or {input.shape[1:2]}, got {weight.shape}"
+        )
+    return where(input > 0, input, input * slope)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:

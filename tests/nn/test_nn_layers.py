@@ -251,7 +251,7 @@ def test_wrong_sizes_are_refused():
         nn.Conv1d(3, 4, 3, (1, 2))
     with pytest.raises(ValueError, match="probability"):
         nn.Dropout(1.5)
-    with pytest.raises(ValueError, match=r"weight \(1,\) or \(6,\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"weight of one number or \(6,\), got \(3,\)"):
         nn.PReLU(3)(mg.zeros(4, 6))
     with pytest.raises(ValueError, match="Softmax2d: expected"):
         nn.Softmax2d()(mg.zeros(4, 3))
