@@ -335,9 +335,16 @@ def arange(
 
 def linspace(start: float, end: float, steps: int, *, dtype: Any = None, **how: Any) -> Tensor:
     """`steps` numbers at equal distances from `start` to `end`, both included (float32 if not told
-    otherwise)."""
-    values = np.linspace(float(start), float(end), *lengths("linspace", (steps,)))
-    return tensor(values.astype(dtype or FLOAT32), **how)
+    otherwise). For whole ones both ends are cut off first, and what is between them after, counted
+    from the nearer end, as in PyTorch."""
+    (count,), dtype = lengths("linspace", (steps,)), np.dtype(dtype or FLOAT32)
+    start, end = float(start), float(end)
+    values = np.linspace(start, end, count)
+    if dtype.kind in "iu" and count > 1:
+        start, end, places = int(start), int(end), np.arange(count)
+        step = (end - start) / (count - 1)
+        values = np.where(places < count // 2, start + step * places, end - step * places[::-1])
+    return tensor(values.astype(dtype), **how)
 
 
 def eye(
