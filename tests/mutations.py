@@ -527,6 +527,9 @@ the last window begins in the padding | functional_values
 -         if ceil_mode and (out - 1) * s >= n + p:
 +         if False:
 # functional/inplace.py
+numbers are written as float32 into float64 | functional_inplace
+-     return as_array(value, dtype if exact and dtype.kind == "f" else None)
++     return as_array(value)
 options in place are forgotten | functional_values
 -         if ufunc is None or options:
 +         if ufunc is None:
@@ -882,6 +885,9 @@ the critic is told another class than it is shown | wgan
 the discriminator takes generated images for real | gan
 - fake, fake.detach() * 0)
 + fake, fake.detach() * 0 + 1)
+a loss that is none is noticed in a step | gan
+-         if not isinstance(loss, Loss) and (not isinstance(loss, str) or loss not in LOSSES):
++         if isinstance(loss, str) and loss not in LOSSES:
 the generator makes its images worse | gan
 - lambda fake: F.softplus(-fake).mean()
 + lambda fake: F.softplus(fake).mean()

@@ -154,11 +154,17 @@ def _raw(name: str, value: Any, dtype: Any) -> Any:
     """The value, which an array of `dtype`, if that is given, can hold if it is a number."""
     value = value._array if isinstance(value, Tensor) else value
     if not isinstance(value, float | int):
-        value = as_array(value)
+        value = _numbers(value, dtype)
     number = value.item() if is_array(value) and not value.ndim and on_host(value) else value
     if dtype is not None and isinstance(number, float | int):
         require_fit(name, number, dtype)
     return value
+
+
+def _numbers(value: Any, dtype: Any) -> Array:
+    """The value as an array: Python's numbers as exact as one of `dtype` holds them."""
+    exact = isinstance(value, float | int | list | tuple) and dtype is not None
+    return as_array(value, dtype if exact and dtype.kind == "f" else None)
 
 
 def _put(name: str, self: Tensor, key: Any, value: Any) -> Tensor:
@@ -188,15 +194,14 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
 
 def copy_(self: Tensor, other: Any) -> Tensor:
     """Overwrite with `other` (broadcast, converted to this dtype and device)."""
-    shape = other.shape if isinstance(other, Tensor) else as_array(other).shape
-    if shape != self.shape and len(shape) > self.ndim:
-        raise ValueError(f"copy_: {shape} does not broadcast to {self.shape}")
+    if not isinstance(other, Tensor):
+        other = Tensor(_numbers(other, self.dtype))
+    if other.shape != self.shape and other.ndim > self.ndim:
+        raise ValueError(f"copy_: {other.shape} does not broadcast to {self.shape}")
     if _recorded("copy_", self, other):
-        other = other if isinstance(other, Tensor) else Tensor(other)
         return _put("copy_", self, ..., other.to(self.device))
     array = _single("copy_", self._array)
-    source = other._array if isinstance(other, Tensor) else as_array(other)
-    array[...] = to_device(source, device_of(array))
+    array[...] = to_device(other._array, device_of(array))
     increment_version(self)
     return self
 

@@ -118,7 +118,7 @@ class GAN(Adversaries):
         **options: Any,
     ):
         super().__init__(generator, **options)
-        if isinstance(loss, str) and loss not in LOSSES:
+        if not isinstance(loss, Loss) and (not isinstance(loss, str) or loss not in LOSSES):
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or a Loss, not {loss!r}")
         self.loss = loss
         self.discriminator = discriminator

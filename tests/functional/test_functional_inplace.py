@@ -212,6 +212,16 @@ def test_a_part_taken_unrecorded_does_not_change_its_whole_unnoticed(of_leaf):
     x.detach()[0].mul_(2)
 
 
+@pytest.mark.parametrize("recorded", [False, True])
+def test_numbers_that_are_written_are_as_exact_as_the_tensor(recorded):
+    x = mg.ones(3, dtype=np.float64, requires_grad=recorded) * 1
+    x[:2] = [0.1, 0.3]
+    x[2:].copy_(0.7)
+    assert x.detach().numpy().tolist() == [0.1, 0.3, 0.7]
+    x.copy_((0.7, 0.1, 0.3))
+    assert x.detach().numpy().tolist() == [0.7, 0.1, 0.3]
+
+
 def test_operators_that_assign_change_the_tensor_itself():
     mask = same = Tensor([True, True, False])
     mask &= Tensor([True, False, True])

@@ -156,6 +156,9 @@ def test_a_gan_takes_any_loss_of_the_table_or_ones_own():
         assert metrics.keys() == {"loss_d", "loss_g", "d_real", "d_fake"}
     with pytest.raises(ValueError, match="non-saturating, minimax.*not 'wasserstein'"):
         G.GAN(N.mlp(2, 2), N.mlp(2, 1), loss="wasserstein")
+    for bad in (None, tuple(own), ["hinge"]):
+        with pytest.raises(ValueError, match="or a Loss, not"):
+            G.GAN(N.mlp(2, 2), N.mlp(2, 1), loss=bad)
     with pytest.raises(ValueError, match="normal, uniform, not 'cauchy'"):
         G.GAN(N.mlp(2, 2), N.mlp(2, 1), prior="cauchy")
 
