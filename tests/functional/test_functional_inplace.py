@@ -197,6 +197,22 @@ def test_a_part_lies_where_it_was_taken():
     np.testing.assert_array_equal(row.detach().numpy(), 1)
 
 
+def test_a_part_that_is_given_follows():
+    x = mg.ones(*SHAPE, requires_grad=True) * 1
+    row = x[1]
+    x[0] = row
+    row *= 3
+    assert x.detach().numpy()[:, 0].tolist() == [1, 3, 1]
+
+
+@pytest.mark.engine
+def test_a_part_that_changed_with_its_whole_is_not_written_again():
+    x = mg.ones(*SHAPE, requires_grad=True) * 1
+    with mg.profile() as p:
+        x[0] += 1
+    assert [row.calls for row in p.rows if row.name == "index_put"] == [1]
+
+
 @pytest.mark.parametrize("of_leaf", [True, False])
 def test_a_part_taken_unrecorded_does_not_change_its_whole_unnoticed(of_leaf):
     x = mg.ones(*SHAPE, requires_grad=True)
