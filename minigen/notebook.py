@@ -14,6 +14,7 @@ import numpy as np
 from minigen.drawing import Picture
 from minigen.profile import Profile
 from minigen.tensor import Tensor
+from minigen.tiles import tiled
 
 SMALLEST, MOST = 8, 64  # pixels of a side from which on it is an image; images that are shown
 
@@ -32,15 +33,10 @@ def picture(tensor: Tensor) -> Picture | None:
         return None
     low, high = (float(end) for end in (images.min(), images.max()))
     levels = np.rint((images.astype(np.float64) - low) * (255 / ((high - low) or 1)))
-    tiles = np.pad(levels, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=255).astype(np.uint8)
-    columns = math.ceil(math.sqrt(len(tiles)))
-    rows = math.ceil(len(tiles) / columns)
-    rest = np.full((rows * columns - len(tiles), *tiles.shape[1:]), 255, np.uint8)
-    _, c, h, w = (tiles := np.concatenate([tiles, rest])).shape
-    grid = tiles.reshape(rows, columns, c, h, w).transpose(0, 3, 1, 4, 2)
+    framed = np.pad(levels, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=255).astype(np.uint8)
+    grid = tiled(framed, math.ceil(math.sqrt(len(framed))), 0, 255).transpose(1, 2, 0)
     file = io.BytesIO()
-    pixels = grid.reshape(rows * h, columns * w, c).squeeze(2 if c == 1 else ())
-    Image.fromarray(pixels).save(file, format="PNG")
+    Image.fromarray(grid.squeeze(2 if grid.shape[2] == 1 else ())).save(file, format="PNG")
     return Picture(file.getvalue())
 
 

@@ -418,9 +418,9 @@ integers are rounded down, not to 0 | functional_values
 # functional/activation.py
 integers leave hardtanh as floats | functional_values
 -     if input.dtype.kind in "iu":
--         y = clamp(
+-         return clamp(
 +     if False:
-+         y = clamp(
++         return clamp(
 softmax forgets the dtype | functional_values
 -     input = converted(input, dtype)
 -     require_floating("softmax", input)
@@ -531,8 +531,8 @@ numbers are written as float32 into float64 | functional_inplace
 -     return as_array(value, dtype if exact and dtype.kind == "f" else None)
 +     return as_array(value)
 options in place are forgotten | functional_values
--         if ufunc is None or options:
-+         if ufunc is None:
+-         if ufunc is None or options or _recorded(name, self, *args):
++         if ufunc is None or _recorded(name, self, *args):
 a leaf that requires a gradient is changed in place | functional_inplace
 -     if any(t.is_leaf and t.requires_grad for t in chain):
 +     if any(t.is_leaf and t.requires_grad for t in chain[1:]):
@@ -552,8 +552,8 @@ a part that was taken unrecorded changes its whole unrecorded | functional_inpla
 -         if whole.requires_grad and not part.requires_grad:
 +         if False:
 what pullbacks need is lost to an array outside | functional_inplace
--     copied = inplace and is_grad_enabled() and sharers(tensor)[1]
-+     copied = False
+-     source = tensor.clone() if sharers(tensor)[1] else tensor
++     source = tensor
 an array outside does not change with its tensor | functional_inplace
 -     if outside:
 +     if False:
@@ -1213,8 +1213,8 @@ a tensor begins where its storage does | serialization
 + as_strided(storage, size, strides)
 # missing.py
 a near miss is told by its letters' case too | torch_names
--     near = get_close_matches(name.lower(), public, 1, 0.8)
-+     near = get_close_matches(name, list(public.values()), 1, 0.95)
+-         near = get_close_matches(self.name.lower(), public, 1, 0.8)
++         near = get_close_matches(self.name, list(public.values()), 1, 0.95)
 # torch_names/names.py
 importing a module of minigen's by another name renames it | torch_names
 -                 if isinstance(found, ModuleType):

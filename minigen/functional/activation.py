@@ -10,7 +10,7 @@ import numpy as np
 
 from minigen.backend import FLOAT32, Array
 from minigen.functional.arguments import axis, require_floating
-from minigen.functional.inplace import assign, changing
+from minigen.functional.inplace import changed
 from minigen.functional.pointwise import clamp, converted, erf, exp, sigmoid, tanh, where
 from minigen.halves import in_float32
 from minigen.kernels import elementwise
@@ -118,8 +118,7 @@ def _softplus(input: Array, *, beta: float, threshold: float) -> Array:
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(0, input). Shape: that of the input. The derivative at 0 is 0, as in PyTorch."""
-    y = _relu(input)
-    return assign("relu", input, y) if inplace else y
+    return changed("relu", _relu, input) if inplace else _relu(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
@@ -127,11 +126,11 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
     Shape: that of the input. The derivative at 0 is negative_slope, as in PyTorch.
     """
+    if inplace:
+        return changed("leaky_relu", leaky_relu, input, negative_slope)
     if negative_slope < 0:
-        y = where(input > 0, input, input * negative_slope)
-    else:
-        y = _leaky_relu(changing(input, inplace), slope=float(negative_slope))
-    return assign("leaky_relu", input, y) if inplace else y
+        return where(input > 0, input, input * negative_slope)
+    return _leaky_relu(input, slope=float(negative_slope))
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -163,8 +162,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else α·(e^input − 1) (Clevert et al. 2016)."""
-    y = _elu(changing(input, inplace), alpha=float(alpha))
-    return assign("elu", input, y) if inplace else y
+    return changed("elu", elu, input, alpha) if inplace else _elu(input, alpha=float(alpha))
 
 
 @in_float32
@@ -174,14 +172,12 @@ def _selu(input: Tensor) -> Tensor:
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """λ·elu(input, α), which keeps mean 0 and variance 1 through layers (Klambauer et al. 2017)."""
-    y = _selu(changing(input, inplace))
-    return assign("selu", input, y) if inplace else y
+    return changed("selu", _selu, input) if inplace else _selu(input)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input·σ(input), also called swish (Elfwing et al. 2018)."""
-    y = _silu(changing(input, inplace))
-    return assign("silu", input, y) if inplace else y
+    return changed("silu", _silu, input) if inplace else _silu(input)
 
 
 @in_float32
@@ -211,11 +207,11 @@ def hardtanh(
     """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is more than max_val {max_val}")
+    if inplace:
+        return changed("hardtanh", hardtanh, input, min_val, max_val)
     if input.dtype.kind in "iu":
-        y = clamp(input, int(min_val), int(max_val))
-    else:
-        y = _hardtanh(changing(input, inplace), low=float(min_val), high=float(max_val))
-    return assign("hardtanh", input, y) if inplace else y
+        return clamp(input, int(min_val), int(max_val))
+    return _hardtanh(input, low=float(min_val), high=float(max_val))
 
 
 def _highest(input: Array, dim: int) -> Array:

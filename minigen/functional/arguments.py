@@ -39,13 +39,14 @@ def under_all_names(f: Callable) -> Callable:
 
     @functools.wraps(f)
     def named(*args: Any, **options: Any) -> Any:
-        if options:
-            for other, name in others:
-                if other in options and name not in options:
-                    options[name] = options.pop(other)
-            for name in several:
-                if name in options:
-                    args = (*args, options.pop(name))
+        if not options:
+            return f(*args)
+        for other, name in others:
+            if other in options and name not in options:
+                options[name] = options.pop(other)
+        for name in several:
+            if name in options:
+                args = (*args, options.pop(name))
         return f(*args, **options)
 
     return named

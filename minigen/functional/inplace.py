@@ -44,14 +44,12 @@ def _recorded(name: str, tensor: Tensor, *others: Any) -> bool:
     """
     if not is_grad_enabled():
         return False
-    part = tensor
-    while (whole := _whole(part)) is not None:
+    for part, whole in pairwise(_and_wholes(tensor)):
         if whole.requires_grad and not part.requires_grad:
             raise RuntimeError(
                 f"{name}: this part of a tensor that requires a gradient was taken where nothing "
                 "was recorded; take it again, or write inside `with minigen.no_grad():`"
             )
-        part = whole
     return any(isinstance(t, Tensor) and t.requires_grad for t in (tensor, *others))
 
 
@@ -60,6 +58,14 @@ def _whole(part: Tensor) -> Tensor | None:
     taken = getattr(part, "_base", None)
     whole = taken and taken[0]()
     return whole if whole is not None and whole._array is taken[1] else None
+
+
+def _and_wholes(tensor: Tensor) -> list[Tensor]:
+    """The tensor, and each whole that the one before it is a part of."""
+    chain = [tensor]
+    while (whole := _whole(chain[-1])) is not None:
+        chain.append(whole)
+    return chain
 
 
 def _renew(part: Tensor, whole: Tensor) -> None:
@@ -80,9 +86,7 @@ def become(name: str, tensor: Tensor, y: Tensor, *given: Any) -> Tensor:
     if y is tensor:
         return y
     _require_fit(name, tensor, y)
-    chain = [tensor]  # from the tensor to the whole that it is a part of
-    while (whole := _whole(chain[-1])) is not None:
-        chain.append(whole)
+    chain = _and_wholes(tensor)
     parts = {id(t): t for t in given if isinstance(t, Tensor) and t is not tensor}
     parts = [(t, whole) for t in parts.values() if any((whole := _whole(t)) is c for c in chain)]
     if any(t.is_leaf and t.requires_grad for t in chain):
@@ -111,11 +115,19 @@ def become(name: str, tensor: Tensor, y: Tensor, *given: Any) -> Tensor:
     return tensor
 
 
-def changing(tensor: Tensor, inplace: bool = True) -> Tensor:
-    """What to compute the result from that the tensor is to become: a copy where that goes into an
-    array outside, so that what the pullbacks need is not lost."""
-    copied = inplace and is_grad_enabled() and sharers(tensor)[1]
-    return tensor.clone() if copied else tensor
+def changed(
+    name: str, function: Callable[..., Tensor], tensor: Tensor, *args: Any, **options: Any
+) -> Tensor:
+    """The tensor itself, once it is what the function makes of it. Where that goes into an array
+    outside, it is made of a copy, so that what the pullbacks need is not lost.
+
+    Raises:
+        RuntimeError, ValueError, TypeError: see `become`.
+    """
+    if not _recorded(name, tensor, *args):
+        return assign(name, tensor, function(tensor, *args, **options))
+    source = tensor.clone() if sharers(tensor)[1] else tensor
+    return become(name, tensor, function(source, *args, **options), *args)
 
 
 def assign(name: str, tensor: Tensor, y: Tensor) -> Tensor:
@@ -227,10 +239,8 @@ def in_place(function: Callable[..., Tensor], ufunc: Callable | None = None) -> 
     name = f"{function.__name__.strip('_')}_"
 
     def method(self: Tensor, *args: Any, **options: Any) -> Tensor:
-        if _recorded(name, self, *args):
-            return become(name, self, function(changing(self), *args, **options), *args)
-        if ufunc is None or options:
-            return assign(name, self, function(self, *args, **options))
+        if ufunc is None or options or _recorded(name, self, *args):
+            return changed(name, function, self, *args, **options)
         array = _single(name, self._array)
         value = _raw(name, *args, array.dtype if array.dtype.kind in "iu" else None)
         try:

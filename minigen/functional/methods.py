@@ -39,6 +39,7 @@ CHANGING = """
 IN_PLACE = """
     add_ bernoulli_ copy_ div_ exponential_ fill_ mul_ normal_ random_ sub_ uniform_ zero_
 """
+COMPARABLE = (Tensor, float, int, np.generic)  # and arrays
 DTYPES = {
     "float": np.float32, "double": np.float64, "half": np.float16, "long": np.int64,
     "int": np.int32, "short": np.int16, "char": np.int8, "byte": np.uint8, "bool": np.bool_,
@@ -167,7 +168,7 @@ def _comparing(compare: Callable) -> Callable:
     """The operator, which leaves to Python what is no number, such as None: it is not equal."""
 
     def method(self: Tensor, other: Any) -> Any:
-        known = isinstance(other, Tensor | float | int | np.generic) or is_array(other)
+        known = isinstance(other, COMPARABLE) or is_array(other)
         return compare(self, other) if known else NotImplemented
 
     return method
@@ -214,7 +215,7 @@ Tensor.cuda, Tensor.type, Tensor.new = cuda, type_, new
 Tensor.retain_grad, Tensor.detach_, Tensor.nelement = retain_grad, detach_, F.numel
 Tensor.cpu = lambda self: self.to("cpu")
 Tensor.dim = lambda self: self.ndim
-Tensor.tolist = lambda self: self.numpy().tolist()
+Tensor.tolist = lambda self: self._array.tolist()
 Tensor.view_as = Tensor.reshape_as = lambda self, other: F.reshape(self, *other.shape)
 Tensor.expand_as = lambda self, other: F.expand(self, *other.shape)
 Tensor.type_as = lambda self, other: self.to(other)
@@ -230,7 +231,7 @@ Tensor.__iter__ = lambda self: (self[i] for i in range(len(self)))
 def _absent(self: Tensor, name: str) -> Any:
     if name[0] == "_":  # what Python and NumPy ask for, and slots that are empty
         raise AttributeError(name)
-    raise missing(name, dir(Tensor), "Tensor")
+    raise missing(name, lambda: dir(Tensor), "Tensor")
 
 
 Tensor.__getattr__ = _absent

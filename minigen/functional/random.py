@@ -185,7 +185,7 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
         ValueError: an input is no probability.
     """
     require_floating("bernoulli", input)
-    chance = input.array
+    chance = input._array
     if on_host(chance) and not np.all((chance >= 0) & (chance <= 1)):
         raise ValueError("bernoulli: probabilities are from 0 to 1")
     return empty_like(input).bernoulli_(input, generator=generator)
@@ -204,7 +204,7 @@ def multinomial(
         ValueError: probabilities that are none, or too few to draw that many.
     """
     require_floating("multinomial", input)
-    p = np.asarray(input.numpy(), FLOAT64)
+    p = np.asarray(to_device(input._array, "cpu"), FLOAT64)
     if input.ndim not in (1, 2) or not (np.isfinite(p).all() and (p >= 0).all()):
         raise ValueError(f"multinomial: expected probabilities (C,) or (N, C), got {input.shape}")
     positive = (p > 0).sum(-1).min(initial=p.shape[-1])

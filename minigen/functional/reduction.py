@@ -339,7 +339,7 @@ def allclose(
 ) -> bool:
     """Whether |input − other| ≤ atol + rtol·|other| for all elements."""
     options = {"rtol": rtol, "atol": atol, "equal_nan": equal_nan}
-    return bool(np.allclose(input.array, other.array, **options))
+    return bool(np.allclose(input._array, other._array, **options))
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
@@ -358,7 +358,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     dim = axis("sort", dim, input.ndim)
     if not input.ndim:
         return Extreme(input.clone(), Tensor(np.zeros((), INT64)).to(input.device))
-    data = np.flip(input.array, dim) if descending else input.array
+    data = np.flip(input._array, dim) if descending else input._array
     places = data.argsort(axis=dim, kind="stable") if on_host(data) else data.argsort(axis=dim)
     if descending:
         places = input.shape[dim] - 1 - np.flip(places, dim)
@@ -517,6 +517,14 @@ def prod(
     return y.reshape([1] * ndim) if keep_all else y
 
 
+def _to_add_up(name: str, input: Tensor, dim: int, dtype: Any, out: None) -> tuple[Tensor, int]:
+    """The input in the dtype that the result has, and the axis."""
+    refuse(name, out=out)
+    if dtype is not None or input.dtype.kind != "f":
+        input = converted(input, dtype or INT64)
+    return input, axis(name, dim, input.ndim)
+
+
 @operation(input=lambda g, dim, reverse: _cumsum(g, dim=dim, reverse=not reverse))
 def _cumsum(input: Array, *, dim: int, reverse: bool) -> Array:
     if not reverse:
@@ -528,10 +536,7 @@ def _cumsum(input: Array, *, dim: int, reverse: bool) -> Array:
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None, out: None = None) -> Tensor:
     """The sum of all elements up to each one along `dim`, of the input in that `dtype`; truth
     values and integers are summed as int64 if not told otherwise."""
-    refuse("cumsum", out=out)
-    if dtype is not None or input.dtype.kind != "f":
-        input = converted(input, dtype or INT64)
-    dim = axis("cumsum", dim, input.ndim)
+    input, dim = _to_add_up("cumsum", input, dim, dtype, out)
     return converted(_cumsum(input, dim=dim, reverse=False), dtype) if input.ndim else input.clone()
 
 
@@ -552,9 +557,6 @@ def _cumprod(input: Tensor, dim: int) -> Tensor:
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None, out: None = None) -> Tensor:
     """The product of all elements up to each one along `dim`, of the input in that `dtype`; truth
     values and integers are multiplied as int64 if not told otherwise."""
-    refuse("cumprod", out=out)
-    if dtype is not None or input.dtype.kind != "f":
-        input = converted(input, dtype or INT64)
-    dim = axis("cumprod", dim, input.ndim)
+    input, dim = _to_add_up("cumprod", input, dim, dtype, out)
     y = _cumprod(input, dim) if input.ndim else input
     return input.clone() if y is input else y

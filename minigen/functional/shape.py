@@ -528,7 +528,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
     """The places of all elements that are not 0, one a row; as a tuple one tensor for each axis,
     which together are an index."""
-    places = input.array.reshape(input.shape or (1,)).nonzero()
+    places = input._array.reshape(input.shape or (1,)).nonzero()
     if as_tuple:
         return tuple(map(Tensor, places))
     return stack([Tensor(p) for p in places], 1)[:, : input.ndim]
@@ -561,7 +561,7 @@ def scatter(
     refuse("scatter", reduce=reduce)
     src = value if src is None else src
     whole, dim, index, src = _fitted("scatter", input, dim, index, src)
-    y = moves.index_put(whole, src, key=((...,), moves.places(index.array.copy(), dim)))
+    y = moves.index_put(whole, src, key=((...,), moves.places(index._array.copy(), dim)))
     return y if y.ndim == input.ndim else moves.reshape(y, to=())
 
 
@@ -581,7 +581,7 @@ def _fitted(
     limits += [src.shape] if isinstance(src, Tensor) else []
     if any(len(x) != len(shape) or any(map(operator.lt, x, shape)) for x in limits):
         raise ValueError(f"{name}: index {shape} is beyond input {input.shape} or src {limits[-1]}")
-    require_places(name, index.array, input.shape[dim])
+    require_places(name, index._array, input.shape[dim])
     if isinstance(src, Tensor) and src.shape != shape:
         src = moves.index(src, key=tuple(map(slice, shape)))
     return input, dim, index, src

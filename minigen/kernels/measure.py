@@ -17,6 +17,7 @@ import numpy as np
 
 from minigen import backend
 from minigen.backend import Array
+from minigen.files import written_whole
 from minigen.kernels import elementwise, limits, memory, pixels, random, threads, winograd
 from minigen.kernels.convolution import IMAGES
 from minigen.kernels.problem import Problem
@@ -148,7 +149,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{f.name:20}{shipped[f.name]:12.4g}{here:>12}  {unit}: {how}")
     if args.write:
         try:
-            args.write.write_text(json.dumps({**shipped, **found}, indent=2) + "\n")
+            with written_whole(args.write) as file:
+                file.write(json.dumps({**shipped, **found}, indent=2).encode() + b"\n")
         except OSError as error:
             parser.error(f"--write: cannot write {args.write}: {error.strerror}")
         print(f"MINIGEN_LIMITS={args.write} in the environment uses them")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from minigen.backend import as_array, class_name, device_of, is_array, is_writab
 from minigen.functional import zeros
 from minigen.functional.arguments import refuse
 from minigen.hooks import HookHandle
+from minigen.missing import Missing
 from minigen.modes import no_grad
 from minigen.nn.hooks import watched
 from minigen.sparse import SparseRows
@@ -216,8 +216,8 @@ class Module:
         message = f"{type(self).__name__} has no attribute {name!r}"
         if "_persistent" not in vars(self):
             message += "; its __init__ must call super().__init__() first"
-        elif name[:1] != "_" and (near := get_close_matches(name, dir(self), 1, 0.8)):
-            message += f"; did you mean {near[0]!r}?"
+        elif name[:1] != "_":
+            raise Missing(message, name, lambda: dir(self), "{!r}", self)
         raise AttributeError(message, name=name, obj=self)
 
     def _require_init(self, name: str) -> None:

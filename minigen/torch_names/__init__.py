@@ -153,7 +153,7 @@ backends = Names(
 def __getattr__(name: str) -> Any:
     if name in minigen.__all__:
         return getattr(minigen, name)
-    raise missing(name, [*globals(), *minigen.__all__])
+    raise missing(name, lambda: [*globals(), *minigen.__all__])
 
 
 def __dir__() -> list[str]:

@@ -33,7 +33,7 @@ class Names(ModuleType):
                     found = Names(f"{self._short}.{name}", found, root=self._root)
                 setattr(self, name, found)
                 return found
-        raise missing(name, dir(self), self._short)
+        raise missing(name, lambda: dir(self), self._short)
 
     def __dir__(self) -> list[str]:
         return sorted({*vars(self)}.union(*map(_public, self._sources)))

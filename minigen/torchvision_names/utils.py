@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 from minigen.functional import stack
 from minigen.missing import missing_from
 from minigen.tensor import Tensor
+from minigen.tiles import tiled
 
 
 def make_grid(
@@ -52,19 +52,8 @@ def make_grid(
         parts = images if scale_each else [images]
         images = np.stack([_mapped(part, *(ends or (part.min(), part.max()))) for part in parts])
         images = images if scale_each else images[0]
-    count, channels, height, width = images.shape
-    if count == 1:
-        return Tensor(images[0].copy())
-    columns = min(nrow, count)
-    rows = math.ceil(count / columns)
-    height, width = height + padding, width + padding
-    grid = np.full(
-        (channels, height * rows + padding, width * columns + padding), pad_value, images.dtype
-    )
-    for i, image in enumerate(images):
-        top, left = i // columns * height + padding, i % columns * width + padding
-        grid[:, top : top + height - padding, left : left + width - padding] = image
-    return Tensor(grid)
+    single = len(images) == 1
+    return Tensor(images[0].copy() if single else tiled(images, nrow, padding, pad_value))
 
 
 def _mapped(images: np.ndarray, low: float, high: float) -> np.ndarray:

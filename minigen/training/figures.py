@@ -9,6 +9,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
 from minigen.data.images import require_finite
+from minigen.tiles import tiled
 from minigen.training.common import StrPath, as_array, written_whole
 
 WHITE = 255
@@ -60,16 +61,10 @@ def image_grid(
         )
     require_finite("image_grid", images, "image")
 
-    count, channels, height, width = images.shape
-    columns = min(columns or math.ceil(math.sqrt(count)), count)
-    rows = math.ceil(count / columns)
-    tile = (height + padding, width + padding)
     levels = np.rint((np.clip(images, low, high) - low) * (255 / (high - low))).astype(np.uint8)
-    grid = np.full((rows * tile[0] + padding, columns * tile[1] + padding, channels), WHITE, "u1")
-    for i, image in enumerate(levels):
-        top, left = (i // columns) * tile[0] + padding, (i % columns) * tile[1] + padding
-        grid[top : top + height, left : left + width] = image.transpose(1, 2, 0)
-    return grid[..., 0] if channels == 1 else grid
+    columns = columns or math.ceil(math.sqrt(len(images)))
+    grid = np.ascontiguousarray(tiled(levels, columns, padding, WHITE).transpose(1, 2, 0))
+    return grid[..., 0] if grid.shape[2] == 1 else grid
 
 
 def save_image(path: StrPath, array: np.ndarray, scale: int = 1) -> None:
