@@ -14,6 +14,9 @@ not installed, only this engine's figures are shown.
             memory, and both from 1 image to 512
     vae     a training step of a variational autoencoder of linear layers, 784-400-20
     word2vec  an epoch over a text of random words, against gensim with as many workers
+    networks  training steps of nineteen whole networks and of others drawn by a seed, each library
+              in a process of its own; beside the time of the network's own matrix products, and
+              peak memory above what the import takes
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from benchmarking import TITLES, Bench, Call, in_own_process, installed
+from benchmark_versus import COLUMNS, RANDOM, names, networks
+from benchmarking import TABLE, TITLES, Bench, Call, in_own_process, installed
 
 import minigen
 from minigen import Tensor, backend, nn, optim, training
@@ -41,7 +45,7 @@ from minigen.models.networks import (
 )
 from minigen.models.word2vec import Word2Vec
 from minigen.training.common import write_json
-from minigen.training.flags import new_file, one_of
+from minigen.training.flags import new_file, number, one_of, whole
 from minigen.units import human_bytes, human_seconds
 
 
@@ -391,10 +395,12 @@ def one_epoch(model: Word2Vec, text: np.ndarray) -> None:
 
 
 class Section(NamedTuple):
-    """A table, and the packages that it compares with."""
+    """A table, the packages that it compares with, its columns, and the settings that it takes."""
 
-    run: Callable[[Bench], None]
+    run: Callable[..., None]
     references: tuple[str, ...] = ("torch",)
+    columns: str = TABLE
+    settings: tuple[str, ...] = ()
 
 
 SECTIONS = {
@@ -403,6 +409,7 @@ SECTIONS = {
     "dcgan": Section(dcgan),
     "vae": Section(vae),
     "word2vec": Section(word2vec, ("gensim",)),
+    "networks": Section(networks, columns=COLUMNS, settings=("only", "random", "seed", "budget")),
 }
 
 
@@ -424,6 +431,13 @@ def flags() -> training.Flags:
     add("--against", type=packages, metavar="NAMES",
         help=f"of {', '.join(references())}, with commas between them (all of them)")  # fmt: skip
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where")
+    of_networks = {"only": ("without networks", lambda args: args.section in ("networks", "all"))}
+    add("--only", nargs="+", type=one_of(*names()), metavar="NAME", **of_networks,
+        help=f"of the networks these: {', '.join(names(0))}, random-0 and so on (all)")  # fmt: skip
+    add("--random", type=whole(0, RANDOM), default=30, **of_networks, help="networks drawn")
+    add("--seed", type=whole(0), default=0, **of_networks, help="that they are drawn by")
+    add("--budget", type=number(above=0, most=1000), default=3.0, **of_networks,
+        help="seconds for a network, about, without those to build it")  # fmt: skip
     add("--json", type=new_file, metavar="FILE", help="write the figures there too")
     return parser
 
@@ -456,8 +470,9 @@ def main() -> None:
     bench = Bench(args.device, tuple(name for name in args.against if installed(name)))
     bench.head()
     for name in args.section:
-        bench.section(name)
-        SECTIONS[name].run(bench)
+        section = SECTIONS[name]
+        bench.section(name, section.columns)
+        section.run(bench, **{name: getattr(args, name) for name in section.settings})
     if args.json:
         write_json(args.json, {"machine": bench.machine(), "sections": bench.rows})
 

@@ -26,6 +26,7 @@ TITLES = {"torch": "PyTorch", "gensim": "gensim"}
 FOLDER = pathlib.Path(__file__).parent
 SETTLE = 0.02  # seconds of calls, at least, that are made but not measured when a turn begins
 TURN = 0.02  # seconds of calls, about, that are then measured
+TABLE = "{:34}   minigen{:>10}  ratio  quartiles     GFLOP/s roofline binds"
 Call = Callable[[], object]
 
 
@@ -131,11 +132,11 @@ class Bench:
         set_tf32(False)
         self.speed = machine_speed("cpu" if device == "cpu" else "cuda:0", "float32")
 
-    def section(self, name: str) -> None:
-        """Begin a section: its head."""
+    def section(self, name: str, columns: str = TABLE) -> None:
+        """Begin a section: its head, in which stand its name and what it is compared with."""
         self.rows[name] = []
         other = " / ".join(TITLES[a] for a in self.against) or "—"
-        print(f"\n{name:34}{'minigen':>10}{other:>10}  ratio  quartiles     GFLOP/s roofline binds")
+        print("\n" + columns.format(name, other))
 
     def row(
         self, name: str, ours: Call, theirs: Mapping[str, Call], *, budget: float = 0.5,
