@@ -21,6 +21,9 @@ def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
     cost = float(a.size) * b.shape[-1]
     if not isinstance(a, np.ndarray):
         return _at_once(a, b, bias)
+    if b.ndim == 2 < a.ndim and a.shape[-1] == len(b) and a.size:
+        # One product of all rows: BLAS would copy b anew for each of the matrices.
+        return matmul(a.reshape(-1, len(b)), b, bias).reshape(*a.shape[:-1], b.shape[1])
     if cost < limits.now.alone or a.shape[-1] != b.shape[-2]:
         with _one_thread:
             return _at_once(a, b, bias)
