@@ -291,6 +291,9 @@ eps is added below the root | optim
 eps is not corrected for the start at 0 | optim
 - float(group["eps"]) * root
 + float(group["eps"])
+amsgrad divides by the present mean square | optim
+-                 v = np.maximum(top, v, out=top)
++                 np.maximum(top, v, out=top)
 # optim/average.py
 buffers are averaged | optim_average
 -         if not self.use_buffers:
@@ -331,6 +334,29 @@ a divisor has no gradient in what is left | remainder
 what is left has the sign of what was divided | functional_pytorch_names
 -     return np.remainder(input, other)
 +     return np.fmod(input, other)
+# functional/elementary.py
+the sine's angle turns the wrong way | acos
+- @operation(elementwise=True, floating=True, input=lambda g, input: -g * rsqrt(1 - input * input))
++ @operation(elementwise=True, floating=True, input=lambda g, input: g * rsqrt(1 - input * input))
+an angle's gradient is not divided by the distance | atan2
+-     return where(square == 0, 0.0, g / where(square == 0, 1.0, square))
++     return where(square == 0, 0.0, g)
+# functional/compositions.py
+of two in the middle the median takes the upper | functional_compositions
+-     values, indices = (index(x, (*(slice(None),) * dim, slice((n - 1) // 2, (n + 1) // 2)))
++     values, indices = (index(x, (*(slice(None),) * dim, slice(n // 2, n // 2 + 1)))
+a quantile counts from a place too far | functional_compositions
+-     places = reshape(shares, -1) * (len(ordered) - 1)
++     places = reshape(shares, -1) * (len(ordered) - 1.5)
+a hard choice has no gradient | functional_compositions
+-     return choice - y.detach() + y
++     return choice - y.detach() + y.detach()
+a causal mask shows what comes later | functional_compositions
+-         attn_mask = square.tril()
++         attn_mask = square.triu()
+a moved axis stands at the end | movedim
+-         order.insert(place, d)
++         order.append(d)
 # functional/reduction.py
 a running product forgets what is far behind | functional_pytorch_names
 -         input, step = cat([first, later * earlier], dim), 2 * step

@@ -737,6 +737,35 @@ def named_classes(draw):
     return x, target, weight, {"reduction": one_of(draw, *REDUCTIONS)}
 
 
+@call
+def of(draw, *parts):
+    """Tensors of these shapes, or [of this shape, from this domain]; what else is given, drawn if
+    it is a strategy; options in a dict."""
+    made = []
+    for i, part in enumerate(parts):
+        if isinstance(part, tuple):
+            part = np.asarray(draw(arrays(part)) + 0.03 * i)  # which differs from those before
+        elif isinstance(part, list):
+            part = draw(arrays(part[0], **part[1]))
+        elif isinstance(part, dict):
+            part = {k: draw(v) if isinstance(v, st.SearchStrategy) else v for k, v in part.items()}
+        made.append(draw(part) if isinstance(part, st.SearchStrategy) else part)
+    return *made, *([] if made and isinstance(made[-1], dict) else [{}])
+
+
+def listed(name: str, *shapes_: tuple) -> Entry:
+    """An operation on a list of tensors."""
+    return Entry(name, of(*shapes_), lambda *x: getattr(library_of(x[0]), name)(list(x)))
+
+
+def library_of(x: Any) -> Any:
+    """minigen or PyTorch, whose tensor it is."""
+    return minigen if isinstance(x, Tensor) else sys.modules["torch"]
+
+
+REDUCED = {"reduction": st.sampled_from(REDUCTIONS)}
+UNIT, SIGNS = {"low": -0.8, "high": 0.8}, Constant(np.array([1.0, -1.0, 1.0]))
+
 OPERATIONS = [
     # On each element
     each("add", ANY, ANY),
@@ -777,6 +806,34 @@ OPERATIONS = [
     each("clamp_min", NONZERO, min=st.just(0)),
     each("clamp_max", NONZERO, max=st.just(0.0)),
     Entry("masked_fill", masked(), lambda mask, x, y: (x + 0 * y).masked_fill(mask, 2), each=True),
+    each("asin", UNIT),
+    each("acos", UNIT),
+    each("sinh"),
+    each("cosh"),
+    each("asinh"),
+    each("acosh", {"low": 1.3, "high": 3.0}),
+    each("atanh", UNIT),
+    each("atan2", POSITIVE, ANY),
+    each("erfc"),
+    each("erfinv", UNIT),
+    each("exp2"),
+    each("logaddexp", ANY, ANY),
+    each("sinc", {"low": 0.3}),
+    each("xlogy", NONZERO, POSITIVE),
+    each("frac", HALVES),
+    each("logit", {"low": 0.2, "high": 0.8}, eps=st.sampled_from([None, 0.1])),
+    each("nan_to_num"),
+    each("relu6", NONZERO),
+    # PyTorch has no second derivative of these two; its samples (opinfo.py) have their values.
+    Entry("hardsigmoid", elements(({"low": -2.5, "high": 2.5},), {}), torch=False, each=True),
+    each("hardswish", {"low": -2.5, "high": 2.5}),
+    each("mish"),
+    each("softsign", NONZERO),
+    each("tanhshrink"),
+    each("softshrink", {"low": 0.6}),
+    each("hardshrink", {"low": 0.6}),
+    each("threshold", {"away_from": 0.5}, threshold=st.just(0.5), value=st.just(0.2)),
+    each("celu", NONZERO, alpha=st.sampled_from([1.0, 0.3])),
     each("sqrt", POSITIVE),
     each("rsqrt", POSITIVE),
     each("sin"),
@@ -824,6 +881,31 @@ OPERATIONS = [
     Entry("expand", expanded()),
     Entry("broadcast_to", expanded()),
     Entry("sum_to_size", summed_to()),
+    Entry("glu", of((2, 4), {"dim": st.sampled_from([0, 1, -1])})),
+    Entry("softmin", along()),
+    Entry("gumbel_softmax", of((2, 3), {"tau": 2.0}), torch=False),
+    Entry("std_mean", spread()),
+    Entry("var_mean", spread()),
+    Entry("nansum", reduced(None)),
+    Entry("nanmean", reduced(None)),
+    Entry("diff", of((3, 4), {"n": st.integers(0, 2), "dim": st.sampled_from([0, -1])})),
+    Entry("median", ordered({"keepdim": st.booleans()})),
+    Entry("median of all", of((3, 4))),
+    Entry(
+        "quantile",
+        of(
+            (3, 4),
+            {
+                "q": st.sampled_from([0.0, 0.3, 1.0]),
+                "keepdim": st.booleans(),
+                "dim": st.sampled_from([None, 0, -1]),
+            },
+        ),
+    ),
+    Entry("dist", apart()),
+    Entry("pairwise_distance", of((3, 2), (3, 2), {"keepdim": st.booleans()})),
+    Entry("cdist", of((2, 3, 2), (4, 2), {"p": st.sampled_from([1.0, 2.0, 3.0])}), torch=False),
+    Entry("cosine_similarity", of((2, 3), (1, 3), {"dim": st.sampled_from([0, -1])})),
     # Moving elements about
     Entry("reshape", reshaped()),
     Entry("flatten", flattened()),
@@ -855,6 +937,37 @@ OPERATIONS = [
     Entry("narrow", shortened()),
     Entry("unbind", turned_one()),
     Entry("masked_select", masked(), lambda mask, x, y: (x + y).masked_select(mask)),
+    listed("hstack", (2, 1, 3), (2, 2, 3)),
+    listed("hstack", (2,), (1,)),
+    listed("vstack", (3,), (2, 3)),
+    listed("dstack", (2, 3), (2, 3, 2)),
+    listed("column_stack", (2,), (2, 3)),
+    Entry("broadcast_tensors", of((2, 1), (3,))),
+    Entry("atleast_1d", of(())),
+    Entry("atleast_2d", of((2,), ())),
+    Entry("tile", repeated()),
+    Entry("repeat_interleave", of((2, 3), 2, {"dim": st.sampled_from([None, 0, -1])})),
+    Entry("tensor_split", of((5, 2), st.sampled_from([3, (1, 3)]))),
+    Entry("select", of((2, 3), st.sampled_from([0, -1]), st.sampled_from([1, -1]))),
+    Entry("movedim", of((2, 3, 1, 2), st.sampled_from([0, -1]), st.sampled_from([1, -2]))),
+    Entry("flipud", alone(1)),
+    Entry("fliplr", alone(2)),
+    Entry(
+        "rot90", of((2, 3, 2), {"k": st.integers(-3, 5), "dims": st.sampled_from([[0, 1], [2, 1]])})
+    ),
+    Entry(
+        "diagonal", of((2, 3, 4), {"offset": st.integers(-2, 3), "dim1": st.sampled_from([0, 2])})
+    ),
+    Entry(
+        "diag_embed", of((2, 3), {"offset": st.integers(-2, 2), "dim2": st.sampled_from([0, -1])})
+    ),
+    Entry("diag", of((3,), {"diagonal": st.integers(-2, 2)})),
+    Entry("diag of a matrix", of((3, 2), {"diagonal": st.integers(-2, 2)})),
+    Entry("trace", of((2, 3))),
+    Entry("take", of((2, 3), np.array([[0, 5], [2, 2]]))),
+    Entry("index_fill", of((3, 2), 0, np.array([0, 2]), 1.5)),
+    Entry("index_copy", of((2, 3), -1, np.array([0, 2]), (2, 2))),
+    Entry("windows", of((2, 5), -1, 2, st.integers(1, 3)), lambda x, *how: x.unfold(*how)),
     Entry("meshgrid", vectors(3)),
     Entry("meshgrid xy", spanned()),
     # Products
@@ -867,6 +980,14 @@ OPERATIONS = [
     Entry("einsum", summed_products()),
     Entry("linear", affine()),
     Entry("bilinear", twice_linear()),
+    Entry("addmm", of((3,), (2, 4), (4, 3), {"beta": 0.5, "alpha": st.sampled_from([1, 2.0])})),
+    Entry("baddbmm", of((2, 2, 3), (2, 2, 4), (2, 4, 3), {"beta": st.sampled_from([1, 2.0])})),
+    Entry("tensordot", of((2, 3, 4), (4, 3), {"dims": ([1, 2], [1, 0])})),
+    Entry(
+        "scaled_dot_product_attention",
+        of((2, 3, 4), (2, 5, 4), (2, 5, 2), {"is_causal": st.booleans()}),
+    ),
+    Entry("scaled_dot_product_attention with a mask", of((2, 3), (2, 3), (2, 3), (2, 2))),
     Entry("conv2d", convolved(False), image=True),
     Entry("conv_transpose2d", convolved(True), image=True),
     Entry("conv1d", convolved_1d(False)),
@@ -875,6 +996,9 @@ OPERATIONS = [
     # Images
     Entry("avg_pool2d", averaged(), image=True),
     Entry("adaptive_avg_pool2d", adapted()),
+    Entry("adaptive_avg_pool1d", of((2, 1, 7), 3)),
+    Entry("avg_pool1d", of((2, 1, 7), 3, 2, st.integers(0, 1), {"ceil_mode": st.booleans()})),
+    Entry("max_pool1d", of((2, 1, 7), 3, 2, st.integers(0, 1))),
     Entry("interpolate", resized()),
     Entry("pixel_shuffle", shuffled(False)),
     Entry("pixel_unshuffle", shuffled(True)),
@@ -900,6 +1024,14 @@ OPERATIONS = [
     Entry("binary_cross_entropy", probabilities()),
     Entry("kl_div", divergences()),
     Entry("gaussian_nll_loss", likelihoods()),
+    Entry("rms_norm", of((2, 3), st.just([3]), (3,))),
+    Entry("huber_loss", of((4,), (4,), {"delta": st.sampled_from([0.5, 2.0]), **REDUCED})),
+    Entry("soft_margin_loss", of((3,), SIGNS, REDUCED)),
+    Entry("hinge_embedding_loss", of((3,), SIGNS, REDUCED)),
+    Entry("margin_ranking_loss", of((3,), (3,), SIGNS, {"margin": 0.3, **REDUCED})),
+    Entry("cosine_embedding_loss", of((3, 2), (3, 2), SIGNS, {"margin": 0.2, **REDUCED})),
+    Entry("triplet_margin_loss", of((3, 2), (3, 2), (3, 2), {"swap": st.booleans(), **REDUCED})),
+    Entry("poisson_nll_loss", of([(3,), POSITIVE], (3,), {"log_input": st.booleans(), **REDUCED})),
 ]
 
 TRUTH = [each(name, ANY, ANY) for name in ("eq", "ne", "lt", "le", "gt", "ge")]

@@ -47,7 +47,10 @@ OTHERS += (
     "normal in_place",
     "topk",
 )  # a truth value of Python's; equals stand in any order
+# Of these PyTorch has no second derivative, or one call hides the other; see operations.py.
+OTHERS += "cdist", "nn.functional.hardsigmoid", "*scaled_dot_product_attention", "*.threshold"
 ALIASES = {"log_sigmoid": "logsigmoid", "max_pool2d_with_indices": "max_pool2d"}
+ALIASES["max_pool1d_with_indices"] = "max_pool1d"
 # Of these, shape and dtype are PyTorch's.
 RANDOM = {"bernoulli", "dropout", "dropout2d", "empty", "empty_like", "multinomial", "new_empty"}
 RANDOM |= {
@@ -83,7 +86,10 @@ REFUSED = [
     Refusal("contiguous", "memory_format", "as `to`"),
     Refusal("interpolate", "mode='(bicubic|trilinear|area|nearest-exact)'", "no model needs it"),
     Refusal("interpolate", "needs floating-point", "PyTorch rounds bytes in fixed point"),
-    Refusal("avg_pool2d", "needs floating-point", NO_MEAN),
+    Refusal("avg_pool?d", "needs floating-point", NO_MEAN),
+    Refusal("cosine_embedding_loss", "needs floating-point", "whole numbers are no directions"),
+    Refusal("*addbmm", "is no whole number", "PyTorch cuts it off without a word"),
+    Refusal("searchsorted", "sorter", "sort() what is searched"),
     Refusal("embedding", "max_norm|scale_grad_by_freq", "changes weights in the forward pass"),
     Refusal("batch_norm", r"expected input .*got \(0,\)", "there is no axis of channels"),
     Refusal("*pow*", "negative integer powers", "the result is no integer"),
@@ -94,6 +100,8 @@ REFUSED = [
 # What PyTorch refuses and this engine does not.
 ACCEPTED = [
     Refusal("*", "invalid combination|must be Tensor|descriptor", "numbers may stand anywhere"),
+    Refusal("flipud", "Input must be >= 1-d", "one element in reverse order is itself"),
+    Refusal("max_pool1d", "optional 0 dim batch size", "an empty batch is none"),
     Refusal("narrow", "0-dim integral", "one element is a number, whatever its axes"),
 ]
 

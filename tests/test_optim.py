@@ -332,8 +332,6 @@ def test_parameters_are_checked():
     ):
         with pytest.raises(ValueError):
             make()
-    with pytest.raises(NotImplementedError, match="amsgrad=True"):
-        optim.Adam([w], amsgrad=True)
     with pytest.warns(UserWarning, match="becomes one of"):
         w.grad, w.data = mg.ones(3), np.ones(1, np.float32)
     with pytest.raises(ValueError, match=r"gradient float32 \(3,\) .* parameter float32 \(1,\)"):
@@ -411,3 +409,16 @@ def test_a_network_learns_xor(make):
         loss.backward()
         optimiser.step()
     assert loss.item() < 0.01
+
+
+def test_amsgrad_divides_by_the_largest_mean_square_so_far():
+    moved = []
+    for amsgrad in (False, True):
+        w = mg.zeros(1, requires_grad=True)
+        adam = optim.Adam([w], lr=1.0, betas=(0.0, 0.5), amsgrad=amsgrad)
+        for gradient in (10.0, 1.0):
+            before, w.grad = w.item(), mg.tensor([gradient])
+            adam.step()
+        moved.append(before - w.item())
+    # After both, v is 1/2·(1/2·100) + 1/2·1 = 25.5, and was 50; each is divided by 1 − 1/4.
+    np.testing.assert_allclose(moved, [(25.5 / 0.75) ** -0.5, (50 / 0.75) ** -0.5], rtol=1e-6)

@@ -6,7 +6,9 @@ import inspect
 
 from minigen.functional.activation import *
 from minigen.functional.arithmetic import *
+from minigen.functional.compositions import *
 from minigen.functional.convolution import *
+from minigen.functional.elementary import *
 from minigen.functional.embedding import *
 from minigen.functional.image import *
 from minigen.functional.linear import *
@@ -20,8 +22,11 @@ from minigen.functional.shape import *
 __all__ = [name for name, f in [*globals().items()] if inspect.isfunction(f)]
 
 from minigen.functional.arguments import under_all_names  # noqa: E402
+from minigen.functional.compositions import ALIASES  # noqa: E402
 
 globals().update({name: under_all_names(globals()[name]) for name in __all__})
+globals().update({other: globals()[name] for other, name in ALIASES.items()})
+__all__ += ALIASES
 
 from minigen.functional import methods  # noqa: E402, F401  it needs all of the above
 from minigen.missing import missing_from  # noqa: E402

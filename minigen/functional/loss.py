@@ -51,7 +51,12 @@ def _warn_if_they_broadcast(name: str, input: Tensor, target: Tensor) -> None:
         )
 
 
-def _reduced(name: str, loss: Tensor, reduction: str) -> Tensor:
+def reduced(name: str, loss: Tensor, reduction: str) -> Tensor:
+    """The loss, reduced as its function was asked to.
+
+    Raises:
+        ValueError: another reduction.
+    """
     _require_reduction(name, reduction)
     return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
@@ -97,7 +102,7 @@ def mse_loss(
     refuse("mse_loss", weight=weight)
     reduction = reduction_of(size_average, reduce, reduction)
     _warn_if_they_broadcast("mse_loss", input, target)
-    return _reduced("mse_loss", _squared_error(input, target), reduction)
+    return reduced("mse_loss", _squared_error(input, target), reduction)
 
 
 @operation(
@@ -149,7 +154,7 @@ def binary_cross_entropy_with_logits(
         # of a σ(x) that is rounded to 0. And 1 − σ(x) is e⁻ˣ·σ(x), so −log of it is x more.
         share = 1 + (pos_weight - 1) * target
         loss = (1 - target) * input + share * softplus(-input, threshold=float("inf"))
-    return _reduced(name, loss if weight is None else loss * weight, reduction)
+    return reduced(name, loss if weight is None else loss * weight, reduction)
 
 
 @in_float32
@@ -186,7 +191,7 @@ def cross_entropy(
             raise ValueError(f"{name}: probabilities {target.shape} for an input {input.shape}")
         soft = target * (1.0 - label_smoothing) + label_smoothing / classes
         loss = -weighted(soft * scale, log_p).sum(dim)
-        return _reduced(name, loss, reduction)
+        return reduced(name, loss, reduction)
     return _nll(name, log_p, target, weight, ignore_index, reduction, label_smoothing)
 
 
@@ -225,7 +230,7 @@ def _nll(
         loss = loss + weighted(valid * (-label_smoothing / classes), every)
     if reduction == "mean":
         return _mean_of(loss.sum(), counts.sum())
-    return _reduced(name, loss, reduction)
+    return reduced(name, loss, reduction)
 
 
 @operation(
@@ -265,7 +270,7 @@ def l1_loss(
     refuse("l1_loss", weight=weight)
     reduction = reduction_of(size_average, reduce, reduction)
     _warn_if_they_broadcast("l1_loss", input, target)
-    return _reduced("l1_loss", abs(input - target), reduction)
+    return reduced("l1_loss", abs(input - target), reduction)
 
 
 @in_float32
@@ -292,7 +297,7 @@ def smooth_l1_loss(
     distance = abs(input - target)
     if beta:
         distance = _rounded_off(distance, beta=float(beta))
-    return _reduced(name, distance, reduction)
+    return reduced(name, distance, reduction)
 
 
 @operation(
@@ -350,7 +355,7 @@ def binary_cross_entropy(
     if on_host(data) and data.size and not (data.min() >= 0 and data.max() <= 1):
         raise ValueError(f"{name}: inputs must be probabilities, not {data.min()} to {data.max()}")
     loss = _bce(input, target)
-    return _reduced(name, loss if weight is None else loss * weight, reduction)
+    return reduced(name, loss if weight is None else loss * weight, reduction)
 
 
 @in_float32
@@ -395,7 +400,7 @@ def kl_div(
         loss = _xlogx(target) - weighted(target, input)
     if reduction == "batchmean":
         return loss.sum() / len(input) if input.ndim else loss.sum()
-    return _reduced("kl_div", loss, reduction)
+    return reduced("kl_div", loss, reduction)
 
 
 @operation(elementwise=True, floating=True, input=lambda g, input: g * (log(input) + 1))
@@ -441,4 +446,4 @@ def gaussian_nll_loss(
     loss = (log(var) + difference * difference / var) * 0.5
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)
-    return _reduced(name, loss, reduction)
+    return reduced(name, loss, reduction)

@@ -13,28 +13,34 @@ from minigen import functional as F
 from minigen.backend import is_array, to_device
 from minigen.differentiation import accumulate
 from minigen.functional import inplace, moves, pointwise
-from minigen.functional.arguments import refuse
+from minigen.functional.arguments import axis, refuse
+from minigen.functional.compositions import ALIASES
 from minigen.missing import missing
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
 METHODS = """
-    abs add addcdiv addcmul all allclose amax amin any argmax argmin argsort atan bernoulli
-    bitwise_and bitwise_not bitwise_or bitwise_xor bmm broadcast_to ceil chunk clamp clamp_max
-    clamp_min clone cos cumprod cumsum div dot eq equal erf exp expand expm1 flatten flip floor
-    floor_divide fmod gather ge gt index_add index_put index_select isfinite isinf isnan le lerp log
-    log10 log1p log2 log_softmax logical_and logical_not logical_or logical_xor logsumexp lt
-    masked_fill masked_select matmul max maximum mean min minimum mm mul multinomial mv narrow ne
-    neg nonzero norm numel outer permute pow prod reciprocal relu remainder repeat reshape roll
-    round rsqrt scatter scatter_add sigmoid sign sin softmax sort split sqrt square squeeze std sub
-    sum sum_to_size t take_along_dim tan tanh topk transpose tril triu trunc unbind unflatten
-    unsqueeze var
+    abs acos acosh add addcdiv addcmul addmm all allclose amax amin any argmax argmin argsort
+    argwhere asin asinh atan atan2 atanh baddbmm bernoulli bincount bitwise_and bitwise_not
+    bitwise_or bitwise_xor bmm broadcast_to ceil chunk clamp clamp_max clamp_min clone cos cosh
+    count_nonzero cumprod cumsum diag diag_embed diagonal diff dist div dot eq equal erf erfc erfinv
+    exp exp2 expand expm1 flatten flip fliplr flipud floor floor_divide fmod frac gather ge gt
+    hardshrink histc index_add index_copy index_fill index_put index_select is_floating_point
+    isclose isfinite isinf isnan le lerp log log10 log1p log2 log_softmax logaddexp logical_and
+    logical_not logical_or logical_xor logit logsumexp lt masked_fill masked_select matmul max
+    maximum mean median min minimum mm movedim mul multinomial mv nan_to_num nanmean nansum narrow
+    ne neg nonzero norm numel outer permute pow prod quantile reciprocal relu remainder repeat
+    repeat_interleave reshape roll rot90 round rsqrt scatter scatter_add select sigmoid sign sin
+    sinc sinh softmax sort split sqrt square squeeze std sub sum sum_to_size t take take_along_dim
+    tan tanh tensor_split tile topk trace transpose tril triu trunc unbind unflatten unique
+    unsqueeze var xlogy
 """
 CHANGING = """
-    abs addcdiv addcmul atan ceil clamp clamp_max clamp_min cos cumprod cumsum erf exp expm1 floor
-    floor_divide fmod index_add index_put lerp log log10 log1p log2 masked_fill neg pow reciprocal
-    relu remainder round rsqrt scatter scatter_add sigmoid sign sin sqrt square tan tanh tril triu
-    trunc
+    abs acos addcdiv addcmul asin asinh atan atan2 ceil clamp clamp_max clamp_min cos cosh cumprod
+    cumsum erf erfc erfinv exp exp2 expm1 floor floor_divide fmod frac index_add index_copy
+    index_fill index_put lerp log log10 log1p log2 logit masked_fill nan_to_num neg pow reciprocal
+    relu remainder round rsqrt scatter scatter_add sigmoid sign sin sinh sqrt square tan tanh tril
+    triu trunc xlogy
 """
 IN_PLACE = """
     add_ bernoulli_ copy_ div_ exponential_ fill_ mul_ normal_ random_ sub_ uniform_ zero_
@@ -146,6 +152,45 @@ def new(self: Tensor, *data: Any) -> Tensor:
     return self.new_tensor(*data)
 
 
+def windows(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """The windows of the axis `dimension`, `size` long and `step` apart, as a new last axis: a
+    copy, where PyTorch gives a view.
+
+    Raises:
+        ValueError: the axis is shorter than a window, or a step is less than 1.
+    """
+    dimension = axis("unfold", dimension, self.ndim)
+    if not (0 < size <= self.shape[dimension] and step > 0):
+        raise ValueError(f"unfold: no windows of {size}, {step} apart, on axis {dimension} of "
+                         f"{self.shape}")  # fmt: skip
+    places = np.arange(0, self.shape[dimension] - size + 1, step)[:, None] + np.arange(size)
+    y = self[(*(slice(None),) * dimension, places)]
+    return F.movedim(y, dimension + 1, -1)
+
+
+def fill_diagonal_(self: Tensor, value: float) -> Tensor:
+    """Overwrite the diagonal of a matrix."""
+    places = range(min(self.shape))
+    inplace.setitem(self, (places, places), value)
+    return self
+
+
+def _reshaping(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    name = f"{function.__name__}_"
+
+    def method(self: Tensor, *args: Any) -> Tensor:
+        if self._node is not None or getattr(self, "_base", None) is not None:
+            raise RuntimeError(
+                f"{name}: this tensor has a history, or is a part of another; write "
+                f"x = x.{function.__name__}(…)"
+            )
+        self._array = function(self.detach(), *args)._array
+        return self
+
+    method.__doc__ = f"`{function.__name__}`, whose result this tensor then is."
+    return method
+
+
 def _of_this_kind(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The method that makes a new tensor of the dtype and on the device of this one."""
 
@@ -176,6 +221,9 @@ def _comparing(compare: Callable) -> Callable:
 
 for name in METHODS.split():
     setattr(Tensor, name, getattr(F, name))
+for other, name in ALIASES.items():
+    if name not in ("cat", "interpolate"):
+        setattr(Tensor, other, getattr(F, name))
 for name in CHANGING.split():
     setattr(Tensor, f"{name}_", inplace.in_place(getattr(F, name)))
 for name in IN_PLACE.split():
@@ -219,9 +267,22 @@ Tensor.tolist = lambda self: self._array.tolist()
 Tensor.view_as = Tensor.reshape_as = lambda self, other: F.reshape(self, *other.shape)
 Tensor.expand_as = lambda self, other: F.expand(self, *other.shape)
 Tensor.type_as = lambda self, other: self.to(other)
-Tensor.is_floating_point = lambda self: self.dtype.kind == "f"
 Tensor.is_contiguous = lambda self: self._array.flags.c_contiguous
 Tensor.element_size = lambda self: self.dtype.itemsize
+Tensor.stride = lambda self: tuple(step // self.dtype.itemsize for step in self._array.strides)
+Tensor.get_device = lambda self: int(self.device.partition(":")[2]) if self.is_cuda else -1
+Tensor.data_ptr = lambda self: self._array.data.ptr if self.is_cuda else self._array.ctypes.data
+Tensor.where = lambda self, condition, other: F.where(condition, self, other)
+Tensor.unfold, Tensor.fill_diagonal_ = windows, fill_diagonal_
+Tensor.unsqueeze_, Tensor.squeeze_ = _reshaping(F.unsqueeze), _reshaping(F.squeeze)
+Tensor.transpose_, Tensor.t_ = _reshaping(F.transpose), _reshaping(F.t)
+Tensor.clip_, Tensor.ndimension, Tensor.is_complex = Tensor.clamp_, Tensor.dim, lambda self: False
+Tensor.pin_memory, Tensor.is_pinned = (
+    lambda self, device=None: self,
+    lambda self, device=None: False,
+)
+Tensor.itemsize = property(lambda self: self.dtype.itemsize)
+Tensor.nbytes = property(lambda self: self._array.nbytes)
 Tensor.is_cuda = property(lambda self: self.device != "cpu")
 Tensor.is_mps = Tensor.is_xpu = Tensor.is_sparse = False
 Tensor.mT = property(lambda self: F.transpose(self, -1, -2))

@@ -30,7 +30,7 @@ __all__ = [
     "clone", "cos", "eq", "erf", "exp", "expm1", "floor", "ge", "gt", "isfinite", "isinf", "isnan",
     "le", "log", "log10", "log1p", "log2", "logical_and", "logical_not", "logical_or",
     "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow", "reciprocal", "round",
-    "rsqrt", "sigmoid", "sign", "sin", "sqrt", "square", "tan", "tanh", "trunc", "where",
+    "rsqrt", "sigmoid", "sign", "sin", "sqrt", "square", "tan", "tanh", "trunc",
 ]  # fmt: skip
 
 

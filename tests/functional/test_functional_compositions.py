@@ -1,0 +1,138 @@
+"""What PyTorch has a name for and other operations say in a line: values, other names, refusals."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+import minigen as mg
+from minigen import Tensor
+from minigen import functional as F
+from minigen.functional.compositions import ALIASES
+
+MATRIX = np.array([[1.5, -2.0, 0.25], [4.0, 0.5, -1.0]])
+
+
+def test_other_names_are_the_functions_and_methods_themselves():
+    for other, name in ALIASES.items():
+        assert getattr(mg, other) is getattr(F, name)
+        if other not in ("concat", "concatenate", "upsample"):
+            assert getattr(Tensor, other) is getattr(F, name)
+
+
+def test_places_counts_and_order():
+    x = mg.tensor([[3, 0, 1], [1, 3, 0]])
+    assert mg.where(x > 0)[1].tolist() == [0, 2, 0, 1] and mg.argwhere(x).shape == (4, 2)
+    assert mg.count_nonzero(x).item() == 4 and mg.count_nonzero(x, 0).tolist() == [2, 1, 1]
+    values, inverse, counts = x.unique(return_inverse=True, return_counts=True)
+    assert values.tolist() == [0, 1, 3] and counts.tolist() == [2, 2, 2]
+    assert values[inverse].tolist() == x.tolist()
+    assert x.unique(dim=0).tolist() == [[1, 3, 0], [3, 0, 1]]
+    assert x.reshape(-1).bincount().tolist() == [2, 2, 0, 2]
+    assert mg.tensor([1, 1]).bincount(mg.tensor([0.5, 2.0]), 3).tolist() == [0, 2.5, 0]
+    assert mg.tensor([0.0, 1, 2, 9]).histc(2, 0, 4).tolist() == [2, 1]
+    edges = mg.tensor([1.0, 3.0, 3.0])
+    assert mg.searchsorted(edges, mg.tensor([3.0, 0.0])).tolist() == [1, 0]
+    assert mg.bucketize(mg.tensor([3.0]), edges, right=True).tolist() == [3]
+    rows = mg.tensor([[1, 2], [5, 6]])
+    assert mg.searchsorted(rows, mg.tensor([[2], [7]])).tolist() == [[1], [2]]
+    assert mg.isin(x, mg.tensor([3])).tolist() == [[True, False, False], [False, True, False]]
+    assert mg.tril_indices(2, 3).tolist() == [[0, 1, 1], [0, 0, 1]]
+    assert mg.triu_indices(2, 3, 1).tolist() == [[0, 0, 1], [1, 2, 2]]
+    assert mg.is_floating_point(edges) and not x.is_floating_point()
+
+
+def test_medians_and_quantiles():
+    x = Tensor(MATRIX)
+    assert x.median().item() == 0.25 and x.median(0).values.tolist() == [1.5, -2, -1]
+    assert np.isnan(mg.tensor([1.0, np.nan, 3.0]).median().item())
+    for how in ("linear", "lower", "higher", "nearest", "midpoint"):
+        q = mg.tensor([0.3, 1.0], dtype=np.float64)
+        found = x.quantile(q, 1, interpolation=how)
+        expected = np.quantile(MATRIX, [0.3, 1.0], 1, method=how)
+        np.testing.assert_allclose(found.numpy(), expected)
+    assert x.quantile(0.5, keepdim=True).shape == (1, 1)
+    for q in (1.5, [[0.5]]):
+        with pytest.raises(ValueError, match="quantile: q must be shares"):
+            x.quantile(mg.tensor(q).double())
+
+
+def test_distances_are_scipys():
+    a, b = MATRIX, MATRIX[:1] + 0.5
+    for p, name in ((1, "cityblock"), (2, "euclidean"), (3, "minkowski")):
+        expected = cdist(a, b, name, **({"p": 3} if p == 3 else {}))
+        np.testing.assert_allclose(mg.cdist(Tensor(a), Tensor(b), p).numpy(), expected)
+    assert mg.isclose(Tensor(a), Tensor(a + 1e-9)).all()
+
+
+def test_what_is_not_finite_is_replaced():
+    x = mg.tensor([np.nan, np.inf, -np.inf, 1.0])
+    largest = float(np.finfo(np.float32).max)
+    assert x.nan_to_num().tolist() == [0, largest, -largest, 1]
+    assert x.nan_to_num(1, 2, 3).tolist() == [1, 2, 3, 1]
+    assert (
+        mg.tensor([1.0, np.nan]).nansum().item() == mg.tensor([1.0, np.nan]).nanmean().item() == 1
+    )
+
+
+def test_a_hard_choice_has_the_gradient_of_the_soft_one():
+    logits = mg.tensor([[2.0, 0.0, -1.0]], requires_grad=True)
+    y = mg.gumbel_softmax(logits.expand(4000, 3), hard=True)
+    assert set(y.detach().reshape(-1).tolist()) == {0.0, 1.0} and (y.sum(1) == 1).all()
+    share = np.exp([2.0, 0, -1]) / np.exp([2.0, 0, -1]).sum()
+    assert np.abs(y.detach().mean(0).numpy() - share).max() < 5 * 0.5 / 4000**0.5
+    (y * mg.tensor([1.0, 2.0, 3.0])).sum().backward()
+    assert logits.grad.abs().min().item() > 0
+
+
+def test_a_mask_of_attention_says_what_is_attended_to():
+    q, k, v = (mg.randn(2, 4) for _ in range(3))
+    seen = mg.tensor([[True, False], [True, True]])
+    masked, causal = (
+        mg.scaled_dot_product_attention(q, k, v, attn_mask=m, is_causal=c)
+        for m, c in ((seen, False), (None, True))
+    )
+    np.testing.assert_array_equal(masked.numpy(), causal.numpy())
+    np.testing.assert_allclose(masked[0].numpy(), v[0].numpy(), rtol=1e-6)
+    with pytest.raises(ValueError, match="a mask or is_causal"):
+        mg.scaled_dot_product_attention(q, k, v, seen, is_causal=True)
+
+
+def test_changes_of_the_tensor_itself():
+    x = mg.zeros(2, 3)
+    assert x.fill_diagonal_(2) is x and x.tolist() == [[2, 0, 0], [0, 2, 0]]
+    assert x.unsqueeze_(0) is x and x.shape == (1, 2, 3) and x.squeeze_().t_().shape == (3, 2)
+    assert x.transpose_(0, 1).shape == (2, 3) and x.clip_(max=1).max().item() == 1
+    for given in (mg.zeros(2, 3)[0], mg.ones(2, requires_grad=True) * 1):
+        with pytest.raises(RuntimeError, match=r"write x = x\.unsqueeze"):
+            given.unsqueeze_(0)
+    y = x = mg.tensor([-4.0, 1.0])
+    assert F.hardswish(x, inplace=True) is y and F.threshold(x, 0.5, 9.0, True) is y
+    assert y.tolist()[0] == 9
+
+
+def test_tensors_say_how_they_lie_in_memory():
+    x = mg.zeros(2, 3)
+    assert x.stride() == (3, 1) and x.T.stride() == (1, 3)
+    assert (x.itemsize, x.nbytes, x.ndimension(), x.get_device()) == (4, 24, 2, -1)
+    assert x.data_ptr() == x.view(-1).data_ptr() and not x.is_complex() and not x.is_pinned()
+    assert mg.arange(5).unfold(0, 3, 2).tolist() == [[0, 1, 2], [2, 3, 4]]
+
+
+REFUSED = [
+    (lambda x: x[None].diag(), "diag: expected a vector or a"),
+    (lambda x: x[0].trace(), "trace: expected a matrix"),
+    (lambda x: mg.glu(x, 1), "glu: axis 1 of .* has no two halves"),
+    (lambda x: x.movedim((0, 1), (1, 1)), "movedim"),
+    (lambda x: x.unfold(1, 4, 1), "unfold: no windows of 4"),
+    (lambda x: mg.rms_norm(x, [2]), "rms_norm"),
+    (lambda x: mg.softshrink(x, -1), "softshrink: lambd"),
+    (lambda x: mg.huber_loss(x, x, delta=0), "huber_loss: delta"),
+    (lambda x: x.isclose(x, rtol=-1), "isclose"),
+    (lambda x: x.rot90(1, (0, 0)), "rot90"),
+]
+
+
+@pytest.mark.parametrize("call, said", REFUSED, ids=[said for _, said in REFUSED])
+def test_what_does_not_fit_is_refused_by_name(call, said):
+    with pytest.raises(ValueError, match=said):
+        call(Tensor(MATRIX))
