@@ -4,6 +4,7 @@
 from minigen.missing import missing_from
 from minigen.nn import init, utils
 from minigen.nn.activation import *
+from minigen.nn.attention import *
 from minigen.nn.containers import *
 from minigen.nn.convolution import *
 from minigen.nn.dropout import *

@@ -10,8 +10,10 @@ from minigen.nn.module import Module, blank_parameter
 from minigen.tensor import Tensor
 
 __all__ = [
-    "ELU", "GELU", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "PReLU", "ReLU", "ReLU6",
-    "SELU", "SiLU", "Sigmoid", "Softmax", "Softmax2d", "Softplus", "Tanh",
+    "CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU",
+    "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid",
+    "Softmax", "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink",
+    "Threshold",
 ]  # fmt: skip
 
 
@@ -171,6 +173,86 @@ class ReLU6(Hardtanh):
         super().__init__(0.0, 6.0, inplace)
 
 
+class CELU(ELU):
+    """input where it is positive, else alpha · (e^(input / alpha) − 1) (Barron 2017)"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.celu`."""
+        return F.celu(input, self.alpha, self.inplace)
+
+
+class Mish(_MayBeInPlace):
+    """input · tanh(softplus(input)) (Misra 2019)"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.mish`."""
+        return F.mish(input, self.inplace)
+
+
+class Hardswish(_MayBeInPlace):
+    """input · hardsigmoid(input) (Howard et al. 2019)"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.hardswish`."""
+        return F.hardswish(input, self.inplace)
+
+
+class Hardsigmoid(_MayBeInPlace):
+    """input / 6 + 1/2, but at least 0 and at most 1"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.hardsigmoid`."""
+        return F.hardsigmoid(input, self.inplace)
+
+
+class Threshold(_MayBeInPlace):
+    """The input where it is larger than the threshold, else value"""
+
+    _shown = ("threshold", "value")
+
+    def __init__(self, threshold: float, value: float, inplace: bool = False):
+        super().__init__(inplace)
+        self.threshold, self.value = threshold, value
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.threshold`."""
+        return F.threshold(input, self.threshold, self.value, self.inplace)
+
+
+class Softsign(Module):
+    """input / (1 + |input|)"""
+
+    forward = staticmethod(F.softsign)
+
+
+class Tanhshrink(Module):
+    """input − tanh(input)"""
+
+    forward = staticmethod(F.tanhshrink)
+
+
+class Softshrink(Module):
+    """The input moved towards 0 by lambd, and 0 where it would pass it"""
+
+    _shown, _unnamed = ("lambd",), 1
+
+    def __init__(self, lambd: float = 0.5):
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.softshrink`."""
+        return F.softshrink(input, self.lambd)
+
+
+class Hardshrink(Softshrink):
+    """The input, and 0 where |input| ≤ lambd"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.hardshrink`."""
+        return F.hardshrink(input, self.lambd)
+
+
 class LogSigmoid(Module):
     """log(1 / (1 + e^−input))"""
 
@@ -192,6 +274,25 @@ class Softmax(_AlongAxis):
     def forward(self, input: Tensor) -> Tensor:
         """See `functional.softmax`."""
         return F.softmax(input, self.dim)
+
+
+class Softmin(_AlongAxis):
+    """`Softmax` of −input"""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.softmin`."""
+        return F.softmin(input, self.dim)
+
+
+class GLU(_AlongAxis):
+    """a · σ(b) for the halves a and b of the axis dim (Dauphin et al. 2017)"""
+
+    def __init__(self, dim: int = -1):
+        super().__init__(dim)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """See `functional.glu`."""
+        return F.glu(input, self.dim)
 
 
 class LogSoftmax(_AlongAxis):

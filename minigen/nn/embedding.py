@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from minigen import functional as F
 from minigen.functional.arguments import refuse
 from minigen.modes import no_grad
 from minigen.nn import init
-from minigen.nn.module import Module, blank_parameter
+from minigen.nn.module import Module, Parameter, blank_parameter
 from minigen.tensor import Tensor
 
 __all__ = ["Embedding"]
@@ -58,6 +58,29 @@ class Embedding(Module):
         self.padding_idx, self.sparse = padding_idx, sparse
         self.weight = blank_parameter(num_embeddings, embedding_dim, device=device, dtype=dtype)
         self.reset_parameters()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Self:
+        """The rows of this matrix as a table, in its memory; frozen, it collects no gradient.
+
+        Raises:
+            ValueError: it is no matrix.
+        """
+        if embeddings.ndim != 2:
+            raise ValueError(f"from_pretrained: expected a matrix, got {embeddings.shape}")
+        how = padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+        table = cls(*embeddings.shape, *how, dtype=embeddings.dtype)
+        table.weight = Parameter(embeddings, requires_grad=not freeze)
+        return table
 
     def reset_parameters(self) -> None:
         """Draw the initial values anew."""

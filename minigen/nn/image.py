@@ -11,8 +11,9 @@ from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
 __all__ = [
-    "Fold", "PixelShuffle", "PixelUnshuffle", "ReflectionPad2d", "ReplicationPad2d", "Unfold",
-    "Upsample", "UpsamplingNearest2d", "ZeroPad2d",
+    "CircularPad2d", "ConstantPad1d", "ConstantPad2d", "Fold", "PixelShuffle", "PixelUnshuffle",
+    "ReflectionPad1d", "ReflectionPad2d", "ReplicationPad1d", "ReplicationPad2d", "Unfold",
+    "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "ZeroPad1d", "ZeroPad2d",
 ]  # fmt: skip
 
 
@@ -58,6 +59,13 @@ class UpsamplingNearest2d(Upsample):
         super().__init__(size, scale_factor, "nearest")
 
 
+class UpsamplingBilinear2d(Upsample):
+    """`Upsample` of images by mode="bilinear" with aligned corners."""
+
+    def __init__(self, size: Any = None, scale_factor: Any = None):
+        super().__init__(size, scale_factor, "bilinear", True)
+
+
 class PixelShuffle(Module):
     """(…, C·r², H, W) -> (…, C, H·r, W·r) for r = upscale_factor (Shi et al. 2016)."""
 
@@ -87,18 +95,18 @@ class PixelUnshuffle(Module):
 
 
 class _Pad2d(Module):
-    _mode = "constant"
+    _mode, _sides, value = "constant", 4, None
 
-    def __init__(self, padding: int | tuple[int, int, int, int]):
+    def __init__(self, padding: int | Sequence[int]):
         super().__init__()
-        self.padding = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
+        self.padding = (padding,) * self._sides if isinstance(padding, int) else tuple(padding)
 
     def forward(self, input: Tensor) -> Tensor:
         """See `functional.pad`."""
-        return F.pad(input, self.padding, self._mode)
+        return F.pad(input, self.padding, self._mode, self.value)
 
     def extra_repr(self) -> str:
-        """The four widths."""
+        """The widths."""
         return str(self.padding)
 
 
@@ -107,6 +115,18 @@ class ZeroPad2d(_Pad2d):
 
     Shapes: (…, H, W) -> (…, H', W').
     """
+
+
+class ConstantPad2d(_Pad2d):
+    """A border of one value; `padding` as for `ZeroPad2d`."""
+
+    def __init__(self, padding: int | Sequence[int], value: float):
+        super().__init__(padding)
+        self.value = value
+
+    def extra_repr(self) -> str:
+        """The widths and the value."""
+        return f"padding={self.padding}, value={self.value}"
 
 
 class ReflectionPad2d(_Pad2d):
@@ -119,6 +139,36 @@ class ReplicationPad2d(_Pad2d):
     """A border that repeats the outermost pixels; arguments as for `ZeroPad2d`."""
 
     _mode = "replicate"
+
+
+class CircularPad2d(_Pad2d):
+    """A border of the pixels at the opposite side; arguments as for `ZeroPad2d`."""
+
+    _mode = "circular"
+
+
+class ZeroPad1d(_Pad2d):
+    """`padding` zeros at both ends, or (left, right). Shapes: (…, L) -> (…, L')."""
+
+    _sides = 2
+
+
+class ConstantPad1d(ConstantPad2d):
+    """One value at both ends; `padding` as for `ZeroPad1d`."""
+
+    _sides = 2
+
+
+class ReflectionPad1d(ReflectionPad2d):
+    """Both ends mirrored at their last element; `padding` as for `ZeroPad1d`."""
+
+    _sides = 2
+
+
+class ReplicationPad1d(ReplicationPad2d):
+    """The last element of both ends repeated; `padding` as for `ZeroPad1d`."""
+
+    _sides = 2
 
 
 class _Windows(Module):

@@ -478,6 +478,7 @@ class Module:
         dtype: Any = None,
         device: str | None = None,
         non_blocking: bool = False,
+        memory_format: None = None,
     ) -> Self:
         """Move parameters, their gradients and buffers to a device (`to("cuda")`), or convert
         those of floating-point numbers to another such dtype (`to(np.float64)`).
@@ -488,6 +489,7 @@ class Module:
             TypeError: the dtype is not one of floating-point numbers.
             DeviceError: the device cannot be used; nothing was moved.
         """
+        refuse("to", memory_format=memory_format)
 
         def moved(tensor: Tensor | SparseRows) -> Any:
             if isinstance(tensor, SparseRows):

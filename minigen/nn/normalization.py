@@ -14,6 +14,7 @@ from minigen.tensor import Tensor
 
 __all__ = [
     "BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "LayerNorm",
+    "RMSNorm",
 ]  # fmt: skip
 
 
@@ -233,6 +234,35 @@ class LayerNorm(_Affine):
     def forward(self, input: Tensor) -> Tensor:
         """The shape stays."""
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+
+class RMSNorm(_Affine):
+    """The last axes of each example divided by the root of their mean square, then scaled (Zhang
+    and Sennrich 2019); see `functional.rms_norm`.
+
+    Shapes: (…, *normalized_shape) -> the same; weight normalized_shape.
+    """
+
+    _shown, _unnamed = ("normalized_shape", "eps", "elementwise_affine"), 1
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__()
+        single = isinstance(normalized_shape, int)
+        self.normalized_shape = (normalized_shape,) if single else tuple(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self._own(self.normalized_shape, elementwise_affine, False, device, dtype)
+        self.reset_parameters()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The shape stays."""
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
 
 class GroupNorm(_Affine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -159,3 +160,18 @@ def summary(
         trainable=sum(p.numel() for p in seen if p.requires_grad),
         bytes=sum(p.array.nbytes for p in seen),
     )
+
+
+def _in_a_notebook(self: Module) -> str:
+    """A table of the modules inside, and of how many parameters each owns."""
+    row = "<tr><td>{}</td><td>{}</td><td>{}</td></tr>".format
+    rows = ["<tr><th>Name</th><th>Layer</th><th>Parameters</th></tr>"]
+    for name, module in self.named_modules():
+        owned = sum(p.numel() for p in module.parameters(recurse=False))
+        line = f"{type(module).__name__}({module.extra_repr()})"
+        rows.append(row(html.escape(name), html.escape(line), f"{owned:,}" if owned else ""))
+    rows.append(row("", "all", f"{sum(p.numel() for p in self.parameters()):,}"))
+    return f"<table>{''.join(rows)}</table>"
+
+
+Module._repr_html_ = _in_a_notebook

@@ -9,7 +9,9 @@ from minigen.functional.arguments import Pair
 from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
-__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"]
+__all__ = [
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d",
+]  # fmt: skip
 
 
 class MaxPool2d(Module):
@@ -90,3 +92,49 @@ class AdaptiveAvgPool2d(Module):
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, *output_size)"""
         return F.adaptive_avg_pool2d(input, self.output_size)
+
+
+class MaxPool1d(MaxPool2d):
+    """The largest element of each window; see `functional.max_pool1d`.
+
+    Shapes: (N, C, L) -> (N, C, L').
+    """
+
+    def forward(self, input: Tensor) -> Any:
+        """(N, C, L) -> (N, C, L'), and the indices if asked for."""
+        return F.max_pool1d(
+            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+            self.return_indices,
+        )  # fmt: skip
+
+
+class AvgPool1d(AvgPool2d):
+    """The mean of each window; see `functional.avg_pool1d`.
+
+    Shapes: (N, C, L) -> (N, C, L').
+    """
+
+    def __init__(
+        self,
+        kernel_size: int,
+        stride: int | None = None,
+        padding: int = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ):
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
+        for name in ("kernel_size", "stride", "padding"):  # which PyTorch shows as tuples
+            setattr(self, name, (getattr(self, name),))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, L) -> (N, C, L')"""
+        window = self.kernel_size, self.stride, self.padding
+        return F.avg_pool1d(input, *window, self.ceil_mode, self.count_include_pad)
+
+
+class AdaptiveAvgPool1d(AdaptiveAvgPool2d):
+    """The means of output_size parts. Shapes: (N, C, L) -> (N, C, output_size)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, L) -> (N, C, output_size)"""
+        return F.adaptive_avg_pool1d(input, self.output_size)
