@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array
-from minigen.functional.arguments import refuse
 from minigen.kernels.cuda import optim as cuda
 from minigen.optim.formulas import average, average_square, descent, over_root
 from minigen.optim.optimizer import Optimizer, Params, Update
@@ -28,7 +27,7 @@ class Adam(Optimizer):
         betas: how much of the mean, and of the mean square, stays.
         eps: is added to the root.
         weight_decay: this times p is added to g.
-        amsgrad: not supported.
+        amsgrad: divide by the largest v so far in place of v (Reddi et al. 2018).
         maximize: climb.
     """
 
@@ -49,12 +48,9 @@ class Adam(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
-    def _check(self, options: dict[str, Any]) -> None:
-        super()._check(options)
-        refuse(type(self).__name__, amsgrad=options["amsgrad"])
-
     def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
-        return {"step": True, "exp_avg": True, "exp_avg_sq": True}
+        largest = bool(options.get("amsgrad"))
+        return {"step": True, "exp_avg": True, "exp_avg_sq": True, "max_exp_avg_sq": largest}
 
     def _update(
         self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
@@ -62,15 +58,18 @@ class Adam(Optimizer):
         beta1, beta2, rate, root = _next_step(group, state)
         eps = float(group["eps"]) * root
         arrays = self._remembered(data, group, state)
-        if cuda.takes(data, *arrays):
+        if len(arrays) == 2 and cuda.takes(data, *arrays):
             decay, climb = float(group["weight_decay"]), bool(group["maximize"])
             cuda.adam(data, grad, *arrays, rate, (beta1, beta2), eps, decay, maximize=climb)
             return []
 
-        def update(p: Array, m: Array, v: Array, g: Array, a: Array, b: Array) -> None:
+        def update(p: Array, m: Array, v: Array, *rest: Array) -> None:
+            *largest, g, a, b = rest
             g = descent(group, p, g, out=a)  # ±g + weight_decay·p
             average(m, beta1, g, out=b)  # m ← β₁·m + (1 − β₁)·g
             average_square(v, beta2, g, out=b)  # v ← β₂·v + (1 − β₂)·g²
+            for top in largest:  # of amsgrad
+                v = np.maximum(top, v, out=top)
             move = over_root(m, v, eps, out=b)  # m / (√v + eps)
             move *= rate
             p -= move  # p ← p − rate·m / (√v + eps)

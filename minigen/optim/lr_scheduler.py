@@ -82,8 +82,8 @@ class LRScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """Options and progress, numbers and lists of them; functions are not among them."""
-        known = vars(self).items()
-        plain = {name: value for name, value in known if name not in ("optimizer", "lr_lambdas")}
+        known, functions = vars(self).items(), ("optimizer", "lr_lambdas", "schedulers")
+        plain = {name: value for name, value in known if name not in functions}
         return {n: list(v) if isinstance(v, list) else v for n, v in plain.items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -179,6 +179,181 @@ class LinearLR(LRScheduler):
         """start + (end − start)·min(t / total_iters, 1)"""
         share = min(self.last_epoch / self.total_iters, 1) if self.total_iters else 1
         return self.start_factor + (self.end_factor - self.start_factor) * share
+
+
+class ConstantLR(LRScheduler):
+    """The rate times `factor` for the first `total_iters` steps."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        factor: float = 1.0 / 3,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ):
+        self.factor, self.total_iters = factor, total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def multiplier(self) -> float:
+        """factor, and then 1"""
+        return self.factor if self.last_epoch < self.total_iters else 1.0
+
+
+class PolynomialLR(LRScheduler):
+    """The rate down to 0 in `total_iters` steps, along a polynomial."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        total_iters: int = 5,
+        power: float = 1.0,
+        last_epoch: int = -1,
+    ):
+        self.total_iters, self.power = total_iters, power
+        super().__init__(optimizer, last_epoch)
+
+    def multiplier(self) -> float:
+        """(1 − t / total_iters)^power"""
+        return (1 - min(self.last_epoch, self.total_iters) / self.total_iters) ** self.power
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """The rate down to `eta_min` along a cosine, in `T_0` steps and then, anew each time, in
+    `T_mult` times as many as before (Loshchilov and Hutter 2017)."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        T_0: int,
+        T_mult: int = 1,
+        eta_min: float = 0.0,
+        last_epoch: int = -1,
+    ):
+        self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def multiplier(self) -> float:
+        """½·(1 + cos(π·t / T)) for t steps of a round of T"""
+        t, length = self.last_epoch, self.T_0
+        if self.T_mult == 1:
+            t %= length
+        while t >= length:
+            t, length = t - length, length * self.T_mult
+        return (1 + math.cos(math.pi * t / length)) / 2
+
+    def step(self, epoch: float | None = None) -> None:
+        """Go on to the next rates, or to those after so many steps, of which there may be parts:
+        `step(epoch + batch / batches)`."""
+        if epoch is None:
+            super().step()
+        else:
+            self.last_epoch = epoch
+            self._set(self.get_lr())
+
+
+class OneCycleLR(LRScheduler):
+    """The rate from `max_lr / div_factor` up to `max_lr` in the share `pct_start` of all steps, and
+    down to the first rate divided by `final_div_factor` in the others; momentum, or β₁, the
+    opposite way (Smith and Topin 2019).
+
+    Args:
+        max_lr: or a list with one for each group.
+        total_steps: or give `epochs` and `steps_per_epoch`.
+        anneal_strategy: along a cosine ("cos") or a line ("linear").
+        three_phase: come down to the first rate as fast as up, and then further.
+
+    Raises:
+        ValueError: no number of steps, or another strategy; a step after the last.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | Sequence[float],
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float = 0.85,
+        max_momentum: float = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+        last_epoch: int = -1,
+    ):
+        self.total_steps = total_steps or (epochs or 0) * (steps_per_epoch or 0)
+        if self.total_steps < 1 or anneal_strategy not in ("cos", "linear"):
+            raise ValueError(
+                "OneCycleLR: give total_steps, or epochs and steps_per_epoch, and 'cos' or "
+                f"'linear'; got {self.total_steps} and {anneal_strategy!r}"
+            )
+        groups = len(optimizer.param_groups)
+        self.max_lrs = list(max_lr) if isinstance(max_lr, Sequence) else [max_lr] * groups
+        up = pct_start * self.total_steps - 1
+        down = [2 * up] * three_phase
+        self.ends = [0.0, up, *down, self.total_steps - 1]
+        low, least = 1 / div_factor, 1 / div_factor / final_div_factor
+        self.rates = [low, 1.0, *([low] if three_phase else []), least]
+        fast = [max_momentum, base_momentum, max_momentum, max_momentum]
+        self.momenta = fast[: len(self.rates)] if cycle_momentum else []
+        self.anneal_strategy = anneal_strategy
+        if last_epoch == -1:
+            for group, top in zip(optimizer.param_groups, self.max_lrs, strict=True):
+                group["initial_lr"] = top / div_factor
+        super().__init__(optimizer, last_epoch)
+
+    def _between(self, values: Sequence[float]) -> float:
+        """Where the present step lies between two of the values."""
+        phase = next(i for i in range(len(self.ends) - 1) if self.last_epoch <= self.ends[i + 1])
+        start, end = self.ends[phase : phase + 2]
+        share = (self.last_epoch - start) / (end - start)
+        if self.anneal_strategy == "cos":
+            share = (1 - math.cos(math.pi * share)) / 2
+        return values[phase] + (values[phase + 1] - values[phase]) * share
+
+    def get_lr(self) -> list[float]:
+        """The rate of each group; their momenta are set, too."""
+        if self.last_epoch >= self.total_steps:
+            raise ValueError(f"OneCycleLR: step {self.last_epoch} of {self.total_steps}")
+        if self.momenta:
+            momentum = self._between(self.momenta)
+            for group in self.optimizer.param_groups:
+                if "betas" in group:
+                    group["betas"] = (momentum, *group["betas"][1:])
+                else:
+                    group["momentum"] = momentum
+        return [top * self._between(self.rates) for top in self.max_lrs]
+
+
+class SequentialLR(LRScheduler):
+    """Several schedulers one after the other: each begins anew when its milestone is reached.
+
+    Raises:
+        ValueError: not one milestone less than schedulers.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedulers: Sequence[LRScheduler],
+        milestones: Sequence[int],
+        last_epoch: int = -1,
+    ):
+        if len(milestones) != len(schedulers) - 1:
+            raise ValueError(
+                f"SequentialLR: {len(milestones)} milestones for {len(schedulers)} schedulers"
+            )
+        self.schedulers, self.milestones = list(schedulers), list(milestones)
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        """The rates of the scheduler whose turn it is."""
+        turn = bisect_right(self.milestones, self.last_epoch)
+        scheduler = self.schedulers[turn]
+        scheduler.last_epoch = self.last_epoch - (self.milestones[turn - 1] if turn else 0)
+        return scheduler.get_lr()
 
 
 class CosineAnnealingLR(LRScheduler):
