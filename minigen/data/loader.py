@@ -11,11 +11,13 @@ from streams that all threads share: with workers, its order is the threads' ord
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate, islice
 from types import GenericAlias
 from typing import Any
 
@@ -73,6 +75,119 @@ class Subset(Dataset):
         return len(self.indices)
 
 
+class ConcatDataset(Dataset):
+    """The items of several data sets, one set after the other."""
+
+    def __init__(self, datasets: Iterable[Any]):
+        self.datasets = list(datasets)
+        self.cumulative_sizes = list(accumulate(map(len, self.datasets)))
+
+    def __getitem__(self, index: int) -> Any:
+        index = range(len(self))[index]  # negative ones count from the end
+        which = bisect_right(self.cumulative_sizes, index)
+        before = self.cumulative_sizes[which - 1] if which else 0
+        return self.datasets[which][index - before]
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1] if self.datasets else 0
+
+
+class Sampler:
+    """The indices of an epoch, in order; subclasses define `__iter__` and `__len__`."""
+
+    __class_getitem__ = classmethod(GenericAlias)
+
+    def __init__(self, data_source: Any = None):
+        self.data_source = data_source
+
+
+class SequentialSampler(Sampler):
+    """All indices of a data set, one after the other."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self)))
+
+    def __len__(self) -> int:
+        return len(self.data_source)
+
+
+class WeightedRandomSampler(Sampler):
+    """`num_samples` indices, each as probable as its weight says; without `replacement` none comes
+    twice.
+
+    Raises:
+        ValueError: without replacement, more than there are weights that are not 0.
+    """
+
+    def __init__(
+        self,
+        weights: Any,
+        num_samples: int,
+        replacement: bool = True,
+        generator: Generator | None = None,
+    ):
+        self.weights = np.asarray(getattr(weights, "tolist", lambda: weights)(), np.float64)
+        self.num_samples, self.replacement, self.generator = num_samples, replacement, generator
+
+    def __iter__(self) -> Iterator[int]:
+        share = self.weights / self.weights.sum()
+        how = len(share), self.num_samples, self.replacement, share
+        return iter(_numbers(self.generator).choice(*how).tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class RandomSampler(WeightedRandomSampler):
+    """The indices of a data set in a new order each time, all of them if not told otherwise; with
+    `replacement` some may come several times, and others not."""
+
+    def __init__(
+        self,
+        data_source: Any,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: Generator | None = None,
+    ):
+        count = len(data_source)
+        super().__init__(np.ones(count), num_samples or count, replacement, generator)
+        self.data_source = data_source
+
+
+class SubsetRandomSampler(RandomSampler):
+    """These indices, in a new order each time."""
+
+    def __init__(self, indices: Sequence[int], generator: Generator | None = None):
+        super().__init__(indices, generator=generator)
+
+    def __iter__(self) -> Iterator[int]:
+        return (self.data_source[place] for place in super().__iter__())
+
+
+class BatchSampler(Sampler):
+    """Lists of `batch_size` of a sampler's indices; with `drop_last` no shorter one at the end."""
+
+    def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool):
+        self.sampler, self.batch_size, self.drop_last = sampler, batch_size, drop_last
+
+    def __iter__(self) -> Iterator[list[int]]:
+        indices = iter(self.sampler)
+        while len(batch := list(islice(indices, self.batch_size))) == self.batch_size:
+            yield batch
+        if batch and not self.drop_last:
+            yield batch
+
+    def __len__(self) -> int:
+        rest = 0 if self.drop_last else self.batch_size - 1
+        return (len(self.sampler) + rest) // self.batch_size
+
+
+def _numbers(generator: Generator | None) -> np.random.Generator:
+    """NumPy's generator for one draw from the stream."""
+    seed, draw = (generator or backend.default_generator).reserve()
+    return np.random.Generator(np.random.Philox(key=seed, counter=draw << 64))
+
+
 def random_split(
     dataset: Any, lengths: Sequence[float], generator: Generator | None = None
 ) -> list[Subset]:
@@ -89,8 +204,7 @@ def random_split(
             parts[i % len(parts)] += 1
     if sum(parts) != count:
         raise ValueError(f"random_split: lengths {list(lengths)} do not sum to {count} items")
-    seed, draw = (generator or backend.default_generator).reserve()
-    order = np.random.Generator(np.random.Philox(key=seed, counter=draw << 64)).permutation(count)
+    order = _numbers(generator).permutation(count)
     ends = np.cumsum(parts)
     return [
         Subset(dataset, order[end - part : end].tolist())

@@ -11,12 +11,15 @@ New programs write `import minigen` and need nothing of this room. What differs 
 - Devices are "cpu" and one "cuda" card; transfers wait. `torch.cuda` says yes where CuPy works.
 - Files. `save` writes arrays and plain values, whatever the name's ending, and no code: of a module
   its `state_dict()`. `load` reads such files and, of PyTorch's own, tensors and plain values, all
-  of which come to lie on the CPU.
+  of which come to lie on the CPU, or on the device that `map_location` names.
 - Switches in `backends` do nothing; `set_float32_matmul_precision` asks for TF32. `compile` and
-  `DataParallel` give what they are given, at its own speed.
+  `DataParallel` give what they are given, at its own speed. `autocast` casts nothing, so that
+  `GradScaler` has nothing to scale. `channels_last` and its kin are None: images are so anyway.
+- `nn.utils.parametrizations.spectral_norm` is the older one: its state has the older names.
 - Tensors hold real numbers: no complex, quantised, sparse or bfloat16 ones, no named axes.
+- `diagonal`, `Tensor.unfold` and windows of other kinds are copies, where PyTorch gives views.
 - Missing altogether: recurrent and transformer layers, `distributions`, `linalg`, `fft`, `jit`,
-  `amp`, `distributed` (see `minigen.distributed`), hooks on the whole of autograd, `Function` (see
+  `distributed` (see `minigen.distributed`), hooks on the whole of autograd, `Function` (see
   `minigen.operation`). Whatever is missing says "minigen has no …" by its name in PyTorch, at the
   import or where it is used.
 """
@@ -24,6 +27,7 @@ New programs write `import minigen` and need nothing of this room. What differs 
 from __future__ import annotations
 
 import math
+from contextlib import ContextDecorator
 from typing import Any
 
 import numpy as np
@@ -39,12 +43,13 @@ from minigen.torch_names.names import Names
 
 # What is asked for in these says what is missing, not that there is no such module.
 ABSENT = (
-    "amp ao distributed distributions fft fx hub jit library linalg mps multiprocessing nested "
+    "ao distributed distributions fft fx hub jit library linalg mps multiprocessing nested "
     "onnx overrides profiler quantization random sparse special testing xpu"
 )
 
 __version__ = minigen.__version__
 dtype, finfo, iinfo = np.dtype, np.finfo, np.iinfo
+channels_last = contiguous_format = preserve_format = None  # see above
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 set_num_threads, get_num_threads = backend.limit_threads, backend.threads
 globals().update({np.dtype(kind).name: kind for kind in DTYPES.values()}, **kinds("cpu"))
@@ -100,10 +105,125 @@ def save(obj: Any, f: Any, *_: Any, **__: Any) -> None:
     serialization.save(obj, f, ".npz")
 
 
-def load(f: Any, *_: Any, **__: Any) -> Any:
+def load(f: Any, map_location: Any = None, *_: Any, **__: Any) -> Any:
     """Read what `save` wrote, or PyTorch's `torch.save` of tensors and plain values. Tensors lie on
-    the CPU, wherever they are mapped to; `load_state_dict` moves them to its module."""
-    return serialization.load(f)
+    the CPU, or on the device that is named; a function or dict of devices is not asked, since it is
+    for what would come to lie elsewhere."""
+    found = serialization.load(f)
+    return _on(map_location, found) if isinstance(map_location, str) else found
+
+
+def _on(device: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return type(value)((key, _on(device, item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return type(value)(_on(device, item) for item in value)
+    return value.to(device) if isinstance(value, minigen.Tensor) else value
+
+
+class autocast(ContextDecorator):
+    """Nothing: all is calculated in the dtypes that it has."""
+
+    def __init__(self, *_: Any, **__: Any):
+        pass
+
+    def __enter__(self) -> autocast:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+
+class GradScaler:
+    """Hands on losses and steps, which `autocast` leaves in float32."""
+
+    def __init__(self, *_: Any, **__: Any):
+        pass
+
+    def scale(self, outputs: Any) -> Any:
+        """The loss itself."""
+        return outputs
+
+    def step(self, optimizer: Any, *args: Any) -> Any:
+        """The optimiser's step."""
+        return optimizer.step(*args)
+
+    def unscale_(self, optimizer: Any) -> None:
+        """Nothing."""
+
+    def update(self, new_scale: Any = None) -> None:
+        """Nothing."""
+
+    def get_scale(self) -> float:
+        """1"""
+        return 1.0
+
+    def is_enabled(self) -> bool:
+        """No."""
+        return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing."""
+
+
+def get_default_dtype() -> Any:
+    """float32"""
+    return minigen.float32
+
+
+def set_default_dtype(d: Any) -> None:
+    """Leave it at float32.
+
+    Raises:
+        NotImplementedError: another one.
+    """
+    if d != minigen.float32:
+        raise NotImplementedError(
+            "set_default_dtype: minigen's default is float32; give dtype=, or convert a module "
+            "by double()"
+        )
+
+
+def set_printoptions(
+    precision: int | None = None,
+    threshold: float | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: None = None,
+    sci_mode: bool | None = None,
+) -> None:
+    """Set NumPy's, by which tensors are shown."""
+    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems}
+    given |= {"linewidth": linewidth, "suppress": None if sci_mode is None else not sci_mode}
+    np.set_printoptions(**{name: value for name, value in given.items() if value is not None})
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Nothing: all of them are."""
+
+
+def initial_seed() -> int:
+    """The default stream's seed."""
+    return minigen.default_generator.seed
+
+
+def seed() -> int:
+    """Seed the default stream with what the system draws."""
+    return minigen.manual_seed(np.random.SeedSequence().entropy).seed
+
+
+def get_rng_state() -> dict[str, int]:
+    """Where the default stream is."""
+    return minigen.default_generator.state_dict()
+
+
+def set_rng_state(new_state: dict[str, int]) -> None:
+    """Go on where that was taken."""
+    minigen.default_generator.load_state_dict(new_state)
 
 
 for _name in ABSENT.split():
@@ -115,10 +235,27 @@ nn = Names(
     modules=Names("nn.modules", minigen.nn),
     parameter=Names("nn.parameter", minigen.nn),
     parallel=Names("nn.parallel", DataParallel=DataParallel),
+    utils=Names(
+        "nn.utils",
+        minigen.nn.utils,
+        parametrizations=Names(
+            "nn.utils.parametrizations", spectral_norm=minigen.nn.utils.spectral_norm
+        ),
+    ),
     DataParallel=DataParallel,
 )
 functional, optim = Names("functional", minigen.functional), Names("optim", minigen.optim)
-utils = Names("utils", data=Names("utils.data", loader))
+utils = Names(
+    "utils",
+    data=Names(
+        "utils.data",
+        loader,
+        sampler=Names("utils.data.sampler", loader),
+        dataset=Names("utils.data.dataset", loader),
+        dataloader=Names("utils.data.dataloader", loader),
+    ),
+)
+amp = Names("amp", autocast=autocast, GradScaler=GradScaler)
 autograd = Names(
     "autograd",
     Variable=Variable,
@@ -140,6 +277,8 @@ cuda = Names(
     manual_seed=minigen.manual_seed,
     manual_seed_all=minigen.manual_seed,
     empty_cache=lambda: None,
+    set_device=lambda device: None,
+    amp=Names("cuda.amp", amp),
     **kinds("cuda"),
 )
 backends = Names(

@@ -229,3 +229,75 @@ def test_a_program_of_the_old_days_learns():
     exec(program, one)
     exec(program, two)
     assert one["losses"] == two["losses"] and np.mean(one["losses"][-5:]) < one["losses"][0] / 2
+
+
+def test_mixed_precision_is_the_precision_that_there_is():
+    x = torch.ones(2, requires_grad=True)
+    optimizer, scaler = torch.optim.SGD([x], lr=0.5), torch.amp.GradScaler("cuda")
+    with torch.autocast("cuda", dtype=torch.float16), torch.cuda.amp.autocast():
+        loss = (x * x).sum()
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    scaler.update()
+    assert loss.dtype == torch.float32 and x.tolist() == [0, 0] and scaler.get_scale() == 1
+    scaler.load_state_dict(scaler.state_dict())
+    assert torch.amp.autocast(device_type="cpu")(lambda: 3)() == 3
+
+
+def test_settings_of_the_whole():
+    assert torch.get_default_dtype() == torch.float32
+    torch.set_default_dtype(torch.float32)
+    with pytest.raises(NotImplementedError, match="float32; give dtype="):
+        torch.set_default_dtype(torch.float64)
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(5)
+    state, first = torch.get_rng_state(), torch.rand(2).tolist()
+    torch.set_rng_state(state)
+    assert torch.rand(2).tolist() == first and torch.initial_seed() == 5
+    assert torch.seed() == torch.initial_seed()
+    with np.printoptions():
+        torch.set_printoptions(precision=2, sci_mode=False)
+        assert "0.33" in str(torch.tensor([1 / 3])) and "0.333" not in str(torch.tensor([1 / 3]))
+    x = torch.ones(1, 3, 2, 2)
+    assert x.to(memory_format=torch.channels_last).shape == x.shape
+    assert torch.nn.Conv2d(3, 1, 1).to(memory_format=torch.channels_last)(x).shape == (1, 1, 2, 2)
+    assert torch.nn.utils.parametrizations.spectral_norm is torch.nn.utils.spectral_norm
+
+
+def test_files_are_mapped_to_a_device(tmp_path):
+    path = tmp_path / "model.pt"
+    torch.save({"model": {"w": torch.ones(2)}, "epoch": 3}, path)
+    for where in ("cpu", torch.device("cpu"), None, {"cuda:0": "cpu"}, lambda storage, _: storage):
+        found = torch.load(path, map_location=where, weights_only=True)
+        assert found["epoch"] == 3 and found["model"]["w"].device == "cpu"
+    if not torch.cuda.is_available():
+        with pytest.raises(minigen.DeviceError):
+            torch.load(path, map_location="cuda")
+
+
+def test_samplers_choose_what_an_epoch_has():
+    from minigen.torch_names.utils.data import BatchSampler, ConcatDataset, DataLoader
+    from minigen.torch_names.utils.data.sampler import (
+        RandomSampler,
+        SequentialSampler,
+        SubsetRandomSampler,
+        WeightedRandomSampler,
+    )
+
+    data = ConcatDataset([[10, 11], [], [12, 13, 14]])
+    assert [data[i] for i in range(len(data))] == [10, 11, 12, 13, 14] and data[-1] == 14
+    with pytest.raises(IndexError):
+        data[5]
+    assert list(BatchSampler(SequentialSampler(data), 2, False)) == [[0, 1], [2, 3], [4]]
+    cut = BatchSampler(SequentialSampler(data), 2, True)
+    assert list(cut) == [[0, 1], [2, 3]] and len(cut) == 2
+    assert sorted(RandomSampler(data)) == sorted(SubsetRandomSampler([0, 1, 2, 3, 4]))
+    some = SubsetRandomSampler([4, 2])
+    assert sorted(some) == [2, 4] and len({tuple(some) for _ in range(40)}) == 2
+    weighted = WeightedRandomSampler([0.0, 1.0, 3.0], 4000)
+    share = np.bincount(list(weighted)) / 4000
+    assert share[0] == 0 and abs(share[2] - 0.75) < 5 * 0.5 / 4000**0.5
+    assert len(set(RandomSampler(range(50), replacement=True))) < 50
+    batches = list(DataLoader(data, batch_size=2, sampler=RandomSampler(data)))
+    assert sorted(np.concatenate([b.numpy() for b in batches])) == [10, 11, 12, 13, 14]
