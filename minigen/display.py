@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import codecs
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -74,12 +75,26 @@ class Screen:
         return hash(self._wrapped)
 
 
+def in_notebook() -> bool:
+    """Whether a notebook runs this that can show widgets."""
+    IPython = sys.modules.get("IPython")
+    shell = IPython and IPython.get_ipython()
+    kernel = shell is not None and "IPKernelApp" in shell.config
+    return kernel and importlib.util.find_spec("ipywidgets") is not None
+
+
 class Bar(tqdm):
-    """tqdm's bar on stderr, 80 columns wide where a terminal has no size (0 × 0).
+    """tqdm's bar on stderr, 80 columns wide where a terminal has no size (0 × 0); in a notebook
+    tqdm's widget.
 
     Args:
         iterable, options: as for `tqdm.tqdm`.
     """
+
+    def __new__(cls, iterable: Any = None, **options: Any) -> Any:
+        if in_notebook():
+            return importlib.import_module("tqdm.notebook").tqdm(iterable, **options)
+        return super().__new__(cls)
 
     def __init__(self, iterable: Any = None, **options: Any):
         super().__init__(iterable, file=Screen(sys.stderr), ncols=80, nrows=24, **options)

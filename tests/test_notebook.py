@@ -4,6 +4,8 @@ import base64
 import html
 import io
 import re
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -52,3 +54,28 @@ def test_graphs_and_profiles_are_shown():
     assert Image.open(io.BytesIO(drawn._repr_png_())).format == "PNG"
     assert "&lt;" in (loss * 1)._repr_html_()  # of grad_fn=<mul>
     assert html.unescape(profile._repr_html_()) == f"<pre>{profile.table()}</pre>"
+
+
+def test_modules_are_shown_as_a_table():
+    shown = nn.Sequential(nn.Linear(3, 2), nn.ReLU(inplace=True))._repr_html_()
+    assert "<td>0</td><td>Linear(in_features=3, out_features=2, bias=True)</td><td>8</td>" in shown
+    assert "ReLU(inplace=True)" in shown and "<td>all</td><td>8</td>" in shown
+
+
+def test_bars_are_widgets_in_a_notebook_alone(monkeypatch):
+    from minigen import display
+
+    class Shell:
+        config = {"IPKernelApp": {}}
+
+    class Widget:
+        def __init__(self, iterable, **options):
+            self.made = iterable, options
+
+    assert isinstance(display.Bar(disable=True), display.Bar)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=Shell))
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", SimpleNamespace(tqdm=Widget))
+    for there in (None, object()):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, there=there: there)
+        bar = display.Bar([1], unit=" steps", disable=True) if not there else display.Bar([1])
+        assert isinstance(bar, Widget) == bool(there)
