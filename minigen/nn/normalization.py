@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,6 +53,7 @@ class _Running(_Affine):
 
     _shown = ("num_features", "eps", "momentum", "affine", "bias", "track_running_stats")
     _shapes: dict[int, str] = {}
+    _any_channels = False  # of which there are parameters of neither kind
 
     def __init__(
         self,
@@ -91,9 +93,14 @@ class _Running(_Affine):
         super().reset_parameters()
 
     def _require_shape(self, input: Tensor, channels: int) -> None:
-        if input.ndim not in self._shapes or input.shape[channels] != self.num_features:
-            expected = " or ".join(self._shapes.values()).replace("{}", str(self.num_features))
-            raise ValueError(f"{type(self).__name__}: expected input {expected}, got {input.shape}")
+        fits = input.ndim in self._shapes
+        if fits and input.shape[channels] == self.num_features:
+            return
+        expected = " or ".join(self._shapes.values()).replace("{}", str(self.num_features))
+        message = f"{type(self).__name__}: expected input {expected}, got {input.shape}"
+        if not (fits and self._any_channels and self.weight is self.running_mean is None):
+            raise ValueError(message)
+        warnings.warn(f"{message}; num_features plays no part without affine", stacklevel=3)
 
 
 class _BatchNorm(_Running):
@@ -149,6 +156,8 @@ class BatchNorm1d(_BatchNorm):
 
 
 class _InstanceNorm(_Running):
+    _any_channels = True
+
     def __init__(
         self,
         num_features: int,

@@ -149,6 +149,21 @@ class Resize:
 
 
 @dataclass
+class Pad:
+    """`padding` pixels of one value on each side, (left and right, above and below), or four."""
+
+    padding: Size
+    fill: float = 0
+
+    def __call__(self, image: Any) -> Any:
+        sides = (self.padding,) if isinstance(self.padding, int) else tuple(self.padding)
+        left, top, right, bottom = sides * (4 // len(sides))
+        if isinstance(image, Tensor):
+            return pad(image, (left, right, top, bottom), value=self.fill)
+        return ImageOps.expand(image, (left, top, right, bottom), self.fill)
+
+
+@dataclass
 class CenterCrop:
     """The middle of that size, black around it where the image is smaller."""
 

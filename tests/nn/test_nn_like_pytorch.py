@@ -102,3 +102,12 @@ def test_a_table_of_vectors_that_are_known():
     assert minigen.nn.Embedding.from_pretrained(vectors, freeze=False).weight.requires_grad
     with pytest.raises(ValueError, match="from_pretrained: expected a matrix"):
         minigen.nn.Embedding.from_pretrained(vectors[0])
+
+
+def test_instance_norm_without_parameters_takes_any_channels_with_a_warning():
+    for library in (torch, minigen):
+        layer, x = library.nn.InstanceNorm2d(64), library.ones(1, 16, 4, 4)
+        with pytest.warns(UserWarning, match="num_features"):
+            assert tuple(layer(x).shape) == (1, 16, 4, 4)
+        with pytest.raises(ValueError):
+            library.nn.InstanceNorm2d(64, affine=True)(x)

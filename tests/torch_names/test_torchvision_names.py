@@ -204,3 +204,13 @@ def test_models_are_missing_when_they_are_made():
     for name in ("ops", "transforms.ColorJitter", "datasets.CelebA", "utils.draw_keypoints"):
         with pytest.raises(AttributeError, match=f"minigen has no torchvision.{name}"):
             eval(f"minigen.torchvision_names.{name}")
+
+
+@pytest.mark.parametrize("padding", [1, (1, 2), (1, 2, 3, 0)])
+def test_borders_are_added_to_pictures_and_tensors(padding):
+    levels = np.arange(1, 7, dtype=np.uint8).reshape(2, 3)
+    left, top, right, bottom = {1: [1] * 4, (1, 2): [1, 2, 1, 2]}.get(padding, padding)
+    expected = np.pad(levels, [(top, bottom), (left, right)], constant_values=9)
+    pad = T.Pad(padding, fill=9)
+    assert np.array_equal(np.asarray(pad(Image.fromarray(levels))), expected)
+    assert np.array_equal(pad(Tensor(levels[None].astype(np.float32))).numpy()[0], expected)
