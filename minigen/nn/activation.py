@@ -75,14 +75,16 @@ class Softplus(Module):
         return F.softplus(input, self.beta, self.threshold)
 
 
-class ELU(_MayBeInPlace):
-    """input where it is positive, else alpha · (e^input − 1) (Clevert et al. 2016)"""
-
+class _Exponential(_MayBeInPlace):
     _shown = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False):
         super().__init__(inplace)
         self.alpha = alpha
+
+
+class ELU(_Exponential):
+    """input where it is positive, else alpha · (e^input − 1) (Clevert et al. 2016)"""
 
     def forward(self, input: Tensor) -> Tensor:
         """See `functional.elu`."""
@@ -173,7 +175,7 @@ class ReLU6(Hardtanh):
         super().__init__(0.0, 6.0, inplace)
 
 
-class CELU(ELU):
+class CELU(_Exponential):
     """input where it is positive, else alpha · (e^(input / alpha) − 1) (Barron 2017)"""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -231,21 +233,23 @@ class Tanhshrink(Module):
     forward = staticmethod(F.tanhshrink)
 
 
-class Softshrink(Module):
-    """The input moved towards 0 by lambd, and 0 where it would pass it"""
-
+class _Shrink(Module):
     _shown, _unnamed = ("lambd",), 1
 
     def __init__(self, lambd: float = 0.5):
         super().__init__()
         self.lambd = lambd
 
+
+class Softshrink(_Shrink):
+    """The input moved towards 0 by lambd, and 0 where it would pass it"""
+
     def forward(self, input: Tensor) -> Tensor:
         """See `functional.softshrink`."""
         return F.softshrink(input, self.lambd)
 
 
-class Hardshrink(Softshrink):
+class Hardshrink(_Shrink):
     """The input, and 0 where |input| ≤ lambd"""
 
     def forward(self, input: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from minigen.tensor import Tensor
 
 __all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
 
+MODES = ("zeros", "reflect", "replicate", "circular")
+
 
 class _Convolution(Module):
     """What both directions share, in one dimension and in two."""
@@ -36,7 +38,10 @@ class _Convolution(Module):
     ):
         super().__init__()
         name = type(self).__name__
-        refuse(name, padding_mode=None if padding_mode == "zeros" else padding_mode)
+        if padding_mode not in (("zeros",) if self._transposed else MODES):
+            raise ValueError(f"{name}: padding_mode is one of {MODES}, not {padding_mode!r}; "
+                             "transposed convolutions know the first alone")  # fmt: skip
+        self.padding_mode = padding_mode
         if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{name}: groups={groups} must divide in_channels={in_channels} and "
@@ -77,7 +82,10 @@ class _Convolution(Module):
             if getattr(self, name) != (default,) * self._axes:
                 text += f", {name}={getattr(self, name)}"
         text += f", groups={self.groups}" if self.groups != 1 else ""
-        return text + (", bias=False" if self.bias is None else "")
+        text += ", bias=False" if self.bias is None else ""
+        return text + (
+            f", padding_mode={self.padding_mode}" if self.padding_mode != "zeros" else ""
+        )
 
 
 class _Forward(_Convolution):
@@ -103,9 +111,19 @@ class _Forward(_Convolution):
     def forward(self, input: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H', W')"""
         convolve = F.conv1d if self._axes == 1 else F.conv2d
+        padding = self.padding
+        if self.padding_mode != "zeros" and padding != "valid":
+            input, padding = F.pad(input, self._border(), self.padding_mode), 0
         return convolve(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
+
+    def _border(self) -> tuple[int, ...]:
+        """How much `pad` adds before and after each axis, the last one first."""
+        if self.padding != "same":
+            return tuple(n for n in reversed(self.padding) for _ in "ab")
+        rooms = [d * (k - 1) for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        return tuple(n for room in reversed(rooms) for n in (room // 2, room - room // 2))
 
 
 class Conv2d(_Forward):
@@ -116,7 +134,7 @@ class Conv2d(_Forward):
 
     Raises:
         ValueError: groups does not divide the channels; padding="same" with a stride.
-        NotImplementedError: a padding_mode other than "zeros".
+        ValueError: another padding_mode, or groups that do not divide the channels.
     """
 
 
@@ -172,7 +190,7 @@ class ConvTranspose2d(_Transposed):
 
     Raises:
         ValueError: groups does not divide the channels.
-        NotImplementedError: a padding_mode other than "zeros".
+        ValueError: another padding_mode, or groups that do not divide the channels.
     """
 
 

@@ -94,7 +94,7 @@ class PixelUnshuffle(Module):
         return F.pixel_unshuffle(input, self.downscale_factor)
 
 
-class _Pad2d(Module):
+class _Pad(Module):
     _mode, _sides, value = "constant", 4, None
 
     def __init__(self, padding: int | Sequence[int]):
@@ -110,16 +110,7 @@ class _Pad2d(Module):
         return str(self.padding)
 
 
-class ZeroPad2d(_Pad2d):
-    """A border of zeros: `padding` pixels on all sides, or (left, right, top, bottom).
-
-    Shapes: (…, H, W) -> (…, H', W').
-    """
-
-
-class ConstantPad2d(_Pad2d):
-    """A border of one value; `padding` as for `ZeroPad2d`."""
-
+class _ConstantPad(_Pad):
     def __init__(self, padding: int | Sequence[int], value: float):
         super().__init__(padding)
         self.value = value
@@ -129,46 +120,65 @@ class ConstantPad2d(_Pad2d):
         return f"padding={self.padding}, value={self.value}"
 
 
-class ReflectionPad2d(_Pad2d):
-    """A border that mirrors the image at its outermost pixels; arguments as for `ZeroPad2d`."""
+class ConstantPad2d(_ConstantPad):
+    """A border of one value: `padding` pixels on all sides, or (left, right, top, bottom).
+
+    Shapes: (…, H, W) -> (…, H', W').
+    """
+
+
+class ZeroPad2d(ConstantPad2d):
+    """A border of zeros; `padding` as for `ConstantPad2d`."""
+
+    def __init__(self, padding: int | Sequence[int]):
+        super().__init__(padding, 0.0)
+
+    extra_repr = _Pad.extra_repr
+
+
+class ReflectionPad2d(_Pad):
+    """A border that mirrors the image at its outermost pixels; `padding` as for `ConstantPad2d`."""
 
     _mode = "reflect"
 
 
-class ReplicationPad2d(_Pad2d):
-    """A border that repeats the outermost pixels; arguments as for `ZeroPad2d`."""
+class ReplicationPad2d(_Pad):
+    """A border that repeats the outermost pixels; `padding` as for `ConstantPad2d`."""
 
     _mode = "replicate"
 
 
-class CircularPad2d(_Pad2d):
-    """A border of the pixels at the opposite side; arguments as for `ZeroPad2d`."""
+class CircularPad2d(_Pad):
+    """A border of the pixels at the opposite side; `padding` as for `ConstantPad2d`."""
 
     _mode = "circular"
 
 
-class ZeroPad1d(_Pad2d):
-    """`padding` zeros at both ends, or (left, right). Shapes: (…, L) -> (…, L')."""
+class ConstantPad1d(_ConstantPad):
+    """One value at both ends, `padding` times, or (left, right). Shapes: (…, L) -> (…, L')."""
 
     _sides = 2
 
 
-class ConstantPad1d(ConstantPad2d):
-    """One value at both ends; `padding` as for `ZeroPad1d`."""
+class ZeroPad1d(ConstantPad1d):
+    """Zeros at both ends; `padding` as for `ConstantPad1d`."""
 
-    _sides = 2
+    def __init__(self, padding: int | Sequence[int]):
+        super().__init__(padding, 0.0)
 
-
-class ReflectionPad1d(ReflectionPad2d):
-    """Both ends mirrored at their last element; `padding` as for `ZeroPad1d`."""
-
-    _sides = 2
+    extra_repr = _Pad.extra_repr
 
 
-class ReplicationPad1d(ReplicationPad2d):
-    """The last element of both ends repeated; `padding` as for `ZeroPad1d`."""
+class ReflectionPad1d(_Pad):
+    """Both ends mirrored at their last element; `padding` as for `ConstantPad1d`."""
 
-    _sides = 2
+    _mode, _sides = "reflect", 2
+
+
+class ReplicationPad1d(_Pad):
+    """The last element of both ends repeated; `padding` as for `ConstantPad1d`."""
+
+    _mode, _sides = "replicate", 2
 
 
 class _Windows(Module):

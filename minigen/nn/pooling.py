@@ -14,12 +14,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class MaxPool2d(Module):
-    """The largest element of each window; see `functional.max_pool2d`.
-
-    Shapes: (N, C, H, W) -> (N, C, H', W').
-    """
-
+class _MaxPool(Module):
     _shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
@@ -36,6 +31,13 @@ class MaxPool2d(Module):
         self.stride = kernel_size if stride is None else stride
         self.padding, self.dilation = padding, dilation
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
+
+
+class MaxPool2d(_MaxPool):
+    """The largest element of each window; see `functional.max_pool2d`.
+
+    Shapes: (N, C, H, W) -> (N, C, H', W').
+    """
 
     def forward(self, input: Tensor) -> Any:
         """(N, C, H, W) -> (N, C, H', W'), and the indices if asked for."""
@@ -76,25 +78,27 @@ class AvgPool2d(Module):
         )  # fmt: skip
 
 
-class AdaptiveAvgPool2d(Module):
-    """The means of output_size[0] · output_size[1] parts of an image, as equal as they can be;
-    None keeps an axis. See `functional.adaptive_avg_pool2d`.
-
-    Shapes: (N, C, H, W) -> (N, C, *output_size).
-    """
-
+class _AdaptiveAvgPool(Module):
     _shown = ("output_size",)
 
     def __init__(self, output_size: int | None | tuple[int | None, int | None]):
         super().__init__()
         self.output_size = output_size
 
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """The means of output_size[0] · output_size[1] parts of an image, as equal as they can be;
+    None keeps an axis. See `functional.adaptive_avg_pool2d`.
+
+    Shapes: (N, C, H, W) -> (N, C, *output_size).
+    """
+
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, *output_size)"""
         return F.adaptive_avg_pool2d(input, self.output_size)
 
 
-class MaxPool1d(MaxPool2d):
+class MaxPool1d(_MaxPool):
     """The largest element of each window; see `functional.max_pool1d`.
 
     Shapes: (N, C, L) -> (N, C, L').
@@ -108,11 +112,13 @@ class MaxPool1d(MaxPool2d):
         )  # fmt: skip
 
 
-class AvgPool1d(AvgPool2d):
+class AvgPool1d(Module):
     """The mean of each window; see `functional.avg_pool1d`.
 
     Shapes: (N, C, L) -> (N, C, L').
     """
+
+    _shown = ("kernel_size", "stride", "padding")
 
     def __init__(
         self,
@@ -122,9 +128,10 @@ class AvgPool1d(AvgPool2d):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ):
-        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
-        for name in ("kernel_size", "stride", "padding"):  # which PyTorch shows as tuples
-            setattr(self, name, (getattr(self, name),))
+        super().__init__()
+        sizes = kernel_size, kernel_size if stride is None else stride, padding
+        self.kernel_size, self.stride, self.padding = ((n,) for n in sizes)  # as PyTorch shows them
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, L) -> (N, C, L')"""
@@ -132,7 +139,7 @@ class AvgPool1d(AvgPool2d):
         return F.avg_pool1d(input, *window, self.ceil_mode, self.count_include_pad)
 
 
-class AdaptiveAvgPool1d(AdaptiveAvgPool2d):
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """The means of output_size parts. Shapes: (N, C, L) -> (N, C, output_size)."""
 
     def forward(self, input: Tensor) -> Tensor:

@@ -180,7 +180,6 @@ def test_dropout_drops_only_when_training():
 @pytest.mark.parametrize(
     ("make", "part"),
     [
-        (lambda: nn.Conv2d(2, 2, 3, padding_mode="reflect"), "padding_mode='reflect'"),
         (lambda: nn.ConvTranspose2d(2, 2, 3, padding="same"), "padding='same'"),
         (lambda: nn.Embedding(2, 2, max_norm=1.0), "max_norm=1.0"),
     ],

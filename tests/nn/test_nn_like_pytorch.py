@@ -44,6 +44,9 @@ LAYERS = [
     (lambda n: n.MultiheadAttention(8, 2), (3, 2, 8), (5, 2, 8), (5, 2, 8)),
     (lambda n: n.MultiheadAttention(8, 2, batch_first=True), (2, 3, 8), (2, 5, 8), (2, 5, 8)),
     (lambda n: n.MultiheadAttention(8, 4, bias=False), (3, 8), (5, 8), (5, 8)),
+    (lambda n: n.Conv2d(2, 3, (3, 2), padding=1, padding_mode="reflect"), (1, 2, 5, 4)),
+    (lambda n: n.Conv2d(2, 3, 4, padding="same", padding_mode="circular"), (1, 2, 5, 5)),
+    (lambda n: n.Conv1d(2, 3, 3, 2, (1,), bias=False, padding_mode="replicate"), (1, 2, 5)),
     (lambda n: n.PReLU(3), (2, 3)),
     (
         lambda n: n.InstanceNorm2d(3, affine=True, track_running_stats=True),
@@ -111,3 +114,11 @@ def test_instance_norm_without_parameters_takes_any_channels_with_a_warning():
             assert tuple(layer(x).shape) == (1, 16, 4, 4)
         with pytest.raises(ValueError):
             library.nn.InstanceNorm2d(64, affine=True)(x)
+
+
+def test_other_borders_of_convolutions_are_refused():
+    nn = minigen.nn
+    for make in (lambda: nn.Conv2d(1, 1, 3, padding_mode="nope"),
+                 lambda: nn.ConvTranspose2d(1, 1, 3, padding_mode="reflect")):  # fmt: skip
+        with pytest.raises(ValueError, match="padding_mode"):
+            make()
