@@ -114,13 +114,39 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
 
 
 @dataclass(frozen=True)
-class _SpectralNorm:
-    """The hook that makes a module's weight from its `weight_orig` before each forward."""
+class _Made:
+    """The hook that makes a module's weight from other parameters before each forward."""
 
     name: str
+    dim: int | None
+
+    def forget(self, module: Module, args: tuple, output: object) -> None:
+        """After the forward: a weight that remembers its graph could not be deep-copied."""
+        setattr(module, self.name, getattr(module, self.name).detach())
+
+    def take(self, function: str, module: Module) -> Parameter:
+        """The parameter of which it is made, which the module then has no more."""
+        weight = vars(module).get(self.name)
+        if not isinstance(weight, Parameter) or weight.ndim < 2:
+            raise ValueError(
+                f"{function}: {type(module).__name__}.{self.name} must be a parameter of two or "
+                f"more axes, but is {weight!r}"
+            )
+        delattr(module, self.name)
+        return weight
+
+    def begin(self, module: Module, weight: Parameter) -> Module:
+        """Make it from now on."""
+        setattr(module, self.name, weight.detach())
+        module.register_forward_pre_hook(self)
+        module.register_forward_hook(self.forget)
+        return module
+
+
+@dataclass(frozen=True)
+class _SpectralNorm(_Made):
     n_power_iterations: int
     eps: float
-    dim: int
 
     def matrix(self, weight: Tensor) -> Tensor:
         """The weight with `dim` as its first axis and the others merged into the second."""
@@ -139,10 +165,6 @@ class _SpectralNorm:
         # The next forward may change u and v before this one's backward comes.
         u, v = u.clone(), v.clone()
         setattr(module, self.name, weight / (u @ (matrix @ v)))
-
-    def forget(self, module: Module, args: tuple, output: object) -> None:
-        """After the forward: a weight that remembers its graph could not be deep-copied."""
-        setattr(module, self.name, getattr(module, self.name).detach())
 
 
 def spectral_norm(
@@ -172,27 +194,49 @@ def spectral_norm(
     Raises:
         ValueError: there is no such parameter, or no iterations.
     """
-    weight = vars(module).get(name)
-    if not isinstance(weight, Parameter) or weight.ndim < 2:
-        raise ValueError(
-            f"spectral_norm: {type(module).__name__}.{name} must be a parameter of two or more "
-            f"axes, but is {weight!r}"
-        )
     if n_power_iterations < 1:
         raise ValueError(f"spectral_norm: n_power_iterations is {n_power_iterations}, less than 1")
     if dim is None:
         dim = 1 if isinstance(module, ConvTranspose2d) else 0
-    norm = _SpectralNorm(name, n_power_iterations, eps, dim)
-    delattr(module, name)
+    norm = _SpectralNorm(name, dim, n_power_iterations, eps)
+    weight = norm.take("spectral_norm", module)
     setattr(module, f"{name}_orig", weight)
-    setattr(module, name, weight.detach())
     for side, size in zip("uv", norm.matrix(weight).shape, strict=True):
         start = F.randn(size, dtype=weight.dtype, device=weight.device)
         module.register_buffer(f"{name}_{side}", F.normalize(start, dim=0, eps=eps))
     module._unaveraged = (*module._unaveraged, f"{name}_u", f"{name}_v")
-    module.register_forward_pre_hook(norm)
-    module.register_forward_hook(norm.forget)
-    return module
+    return norm.begin(module, weight)
+
+
+class _WeightNorm(_Made):
+    def length(self, v: Tensor) -> Tensor:
+        """The norm of each entry of the axis `dim`, or of all."""
+        others = [d for d in range(v.ndim) if self.dim is None or d != self.dim % v.ndim]
+        return F.norm(v, 2, others, keepdim=self.dim is not None)
+
+    def __call__(self, module: Module, args: tuple) -> None:
+        g, v = getattr(module, f"{self.name}_g"), getattr(module, f"{self.name}_v")
+        setattr(module, self.name, v * (g / self.length(v)))
+
+
+def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
+    """Learn a weight's lengths and directions apart (Salimans and Kingma 2016).
+
+    The parameters are then `weight_g`, the norms of the entries of the axis `dim` (None for one
+    norm of all), and `weight_v`; the weight g·v/‖v‖ is made anew with every forward, and between
+    forwards is a plain tensor without gradient.
+
+    Returns:
+        The module itself, changed in place.
+
+    Raises:
+        ValueError: there is no such parameter.
+    """
+    norm = _WeightNorm(name, dim)
+    weight = norm.take("weight_norm", module)
+    setattr(module, f"{name}_g", Parameter(norm.length(weight.detach())))
+    setattr(module, f"{name}_v", weight)
+    return norm.begin(module, weight)
 
 
 __getattr__ = missing_from(globals(), "nn.utils")

@@ -15,7 +15,8 @@ New programs write `import minigen` and need nothing of this room. What differs 
 - Switches in `backends` do nothing; `set_float32_matmul_precision` asks for TF32. `compile` and
   `DataParallel` give what they are given, at its own speed. `autocast` casts nothing, so that
   `GradScaler` has nothing to scale. `channels_last` and its kin are None: images are so anyway.
-- `nn.utils.parametrizations.spectral_norm` is the older one: its state has the older names.
+- `spectral_norm` and `weight_norm` of `nn.utils.parametrizations` are the older ones of `nn.utils`,
+  whose state has older names.
 - Tensors hold real numbers: no complex, quantised, sparse or bfloat16 ones, no named axes.
 - `diagonal`, `Tensor.unfold` and windows of other kinds are copies, where PyTorch gives views.
 - Missing altogether: recurrent and transformer layers, `distributions`, `linalg`, `fft`, `jit`,
@@ -239,7 +240,9 @@ nn = Names(
         "nn.utils",
         minigen.nn.utils,
         parametrizations=Names(
-            "nn.utils.parametrizations", spectral_norm=minigen.nn.utils.spectral_norm
+            "nn.utils.parametrizations",
+            spectral_norm=minigen.nn.utils.spectral_norm,
+            weight_norm=minigen.nn.utils.weight_norm,
         ),
     ),
     DataParallel=DataParallel,

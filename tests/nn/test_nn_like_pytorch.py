@@ -47,6 +47,9 @@ LAYERS = [
     (lambda n: n.Conv2d(2, 3, (3, 2), padding=1, padding_mode="reflect"), (1, 2, 5, 4)),
     (lambda n: n.Conv2d(2, 3, 4, padding="same", padding_mode="circular"), (1, 2, 5, 5)),
     (lambda n: n.Conv1d(2, 3, 3, 2, (1,), bias=False, padding_mode="replicate"), (1, 2, 5)),
+    (lambda n: n.utils.weight_norm(n.Conv2d(2, 3, 3)), (1, 2, 5, 4)),
+    (lambda n: n.utils.weight_norm(n.ConvTranspose2d(2, 3, 3), dim=1), (1, 2, 3, 3)),
+    (lambda n: n.utils.weight_norm(n.Linear(4, 3), dim=None), (2, 4)),
     (lambda n: n.PReLU(3), (2, 3)),
     (
         lambda n: n.InstanceNorm2d(3, affine=True, track_running_stats=True),
@@ -80,6 +83,7 @@ def in_both(make, *given, **options):
     return zip(*found, strict=True)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: repr(case[0](minigen.nn)).split("\n")[0])
 def test_layers_are_pytorchs(case):
     make, *given = case
