@@ -7,6 +7,7 @@ arrays on to CuPy, so most code above this file needs to know neither name.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import sys
@@ -112,9 +113,39 @@ def require_writable(who: str, array: Array) -> None:
         )
 
 
-def device_of(array: Array) -> str:
+class Device(str):
+    """A device by its name, as all of minigen takes it: "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        ValueError: minigen has no such device. Whether this machine has it shows where it is used.
+    """
+
+    def __new__(cls, type: str | int, index: int | None = None) -> Device:
+        name = f"cuda:{type}" if isinstance(type, int) else str(type)
+        kind, _, number = name.partition(":")
+        if kind not in ("cpu", "cuda"):
+            raise ValueError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {name!r}")
+        number = number if index is None else index
+        return str.__new__(cls, kind if kind == "cpu" or number == "" else f"{kind}:{number}")
+
+    @property
+    def type(self) -> str:
+        """`"cpu"` or `"cuda"`."""
+        return self.partition(":")[0]
+
+    @property
+    def index(self) -> int | None:
+        """The card's number, if one is named."""
+        return int(self.partition(":")[2]) if ":" in self else None
+
+
+CPU = Device("cpu")
+_of_number = functools.cache(functools.partial(Device, "cuda"))
+
+
+def device_of(array: Array) -> Device:
     """`"cpu"`, or `"cuda:0"` and so on."""
-    return "cpu" if isinstance(array, np.ndarray) else f"cuda:{array.device.id}"
+    return CPU if isinstance(array, np.ndarray) else _of_number(array.device.id)
 
 
 def require_cuda(index: int = 0) -> Any:

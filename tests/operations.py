@@ -823,6 +823,8 @@ OPERATIONS = [
     each("frac", HALVES),
     each("logit", {"low": 0.2, "high": 0.8}, eps=st.sampled_from([None, 0.1])),
     each("nan_to_num"),
+    each("deg2rad"),
+    each("rad2deg"),
     each("relu6", NONZERO),
     # PyTorch has no second derivative of these two; its samples (opinfo.py) have their values.
     Entry("hardsigmoid", elements(({"low": -2.5, "high": 2.5},), {}), torch=False, each=True),
@@ -833,7 +835,7 @@ OPERATIONS = [
     each("softshrink", {"low": 0.6}),
     each("hardshrink", {"low": 0.6}),
     each("threshold", {"away_from": 0.5}, threshold=st.just(0.5), value=st.just(0.2)),
-    each("celu", NONZERO, alpha=st.sampled_from([1.0, 0.3])),
+    each("celu", NONZERO, alpha=st.sampled_from([1.0, 0.5])),  # PyTorch has 1/α in float32
     each("sqrt", POSITIVE),
     each("rsqrt", POSITIVE),
     each("sin"),
@@ -982,6 +984,7 @@ OPERATIONS = [
     Entry("bilinear", twice_linear()),
     Entry("addmm", of((3,), (2, 4), (4, 3), {"beta": 0.5, "alpha": st.sampled_from([1, 2.0])})),
     Entry("baddbmm", of((2, 2, 3), (2, 2, 4), (2, 4, 3), {"beta": st.sampled_from([1, 2.0])})),
+    Entry("cross", of((2, 3), (1, 3), {"dim": st.just(-1)})),
     Entry("tensordot", of((2, 3, 4), (4, 3), {"dims": ([1, 2], [1, 0])})),
     Entry(
         "scaled_dot_product_attention",
@@ -998,6 +1001,7 @@ OPERATIONS = [
     Entry("adaptive_avg_pool2d", adapted()),
     Entry("adaptive_avg_pool1d", of((2, 1, 7), 3)),
     Entry("avg_pool1d", of((2, 1, 7), 3, 2, st.integers(0, 1), {"ceil_mode": st.booleans()})),
+    Entry("adaptive_max_pool2d", of((1, 2, 4, 6), st.sampled_from([1, 2, (4, 3)]))),
     Entry("max_pool1d", of((2, 1, 7), 3, 2, st.integers(0, 1))),
     Entry("interpolate", resized()),
     Entry("pixel_shuffle", shuffled(False)),

@@ -89,6 +89,7 @@ REFUSED = [
     Refusal("avg_pool?d", "needs floating-point", NO_MEAN),
     Refusal("cosine_embedding_loss", "needs floating-point", "whole numbers are no directions"),
     Refusal("*addbmm", "is no whole number", "PyTorch cuts it off without a word"),
+    Refusal("*_loss", "unexpected keyword argument 'size_average'", "reduction says it"),
     Refusal("searchsorted", "sorter", "sort() what is searched"),
     Refusal("embedding", "max_norm|scale_grad_by_freq", "changes weights in the forward pass"),
     Refusal("batch_norm", r"expected input .*got \(0,\)", "there is no axis of channels"),
@@ -139,7 +140,8 @@ def short(op: Any) -> str:
 
 def ours(name: str) -> list[Callable]:
     """The function and the method of this name."""
-    found = [getattr(minigen.functional, name, None), getattr(Tensor, name, None)]
+    method = None if name in ("unfold", "where") else name  # which is another, or called otherwise
+    found = [getattr(minigen.functional, name, None), method and getattr(Tensor, name, None)]
     if name == "T":
         found = [lambda x: x.T]
     return list(dict.fromkeys(f for f in found if f is not None))

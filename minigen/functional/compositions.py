@@ -40,7 +40,7 @@ from minigen.functional.pointwise import (
 from minigen.functional.pointwise import (
     where as chosen,  # which is taken here without ever being `nonzero`
 )
-from minigen.functional.random import dropout, ones, rand, tensor, zeros
+from minigen.functional.random import dropout, linspace, ones, rand, tensor, zeros
 from minigen.functional.reduction import Extreme, mean, norm, sort, std, sum, var
 from minigen.functional.shape import (
     cat,
@@ -52,34 +52,35 @@ from minigen.functional.shape import (
     permute,
     repeat,
     reshape,
+    stack,
     transpose,
 )
 from minigen.halves import in_float32
 from minigen.tensor import Tensor
 
 __all__ = [
-    "adaptive_avg_pool1d", "addmm", "argwhere", "atleast_1d", "atleast_2d", "avg_pool1d",
-    "baddbmm", "bincount",
-    "broadcast_tensors", "bucketize", "cdist", "celu", "column_stack", "cosine_embedding_loss",
-    "cosine_similarity", "count_nonzero", "diag", "diag_embed", "diagonal", "diff", "dist",
-    "dstack", "fliplr", "flipud", "frac", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid",
-    "hardswish", "hinge_embedding_loss", "histc", "hstack", "huber_loss", "index_copy",
-    "index_fill", "is_floating_point", "isclose", "isin", "logit", "margin_ranking_loss",
+    "adaptive_avg_pool1d", "adaptive_max_pool2d", "addmm", "argwhere", "atleast_1d", "atleast_2d",
+    "avg_pool1d", "baddbmm", "bincount", "broadcast_tensors", "bucketize", "cdist", "celu",
+    "column_stack", "cosine_embedding_loss", "cosine_similarity", "count_nonzero", "cross",
+    "deg2rad", "diag", "diag_embed", "diagonal", "diff", "dist", "dstack", "fliplr", "flipud",
+    "frac", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish",
+    "hinge_embedding_loss", "histc", "hstack", "huber_loss", "index_copy", "index_fill",
+    "is_floating_point", "isclose", "isin", "logit", "logspace", "margin_ranking_loss",
     "max_pool1d", "median", "mish", "movedim", "nan_to_num", "nanmean", "nansum",
-    "pairwise_distance", "poisson_nll_loss", "quantile", "relu6", "repeat_interleave", "rms_norm",
-    "rot90", "scaled_dot_product_attention", "searchsorted", "select", "soft_margin_loss",
-    "softmin", "softshrink", "softsign", "std_mean", "take", "tanhshrink", "tensor_split",
-    "tensordot", "threshold", "tile", "trace", "tril_indices", "triplet_margin_loss",
-    "triu_indices", "unique", "var_mean", "vstack", "where",
+    "pairwise_distance", "poisson_nll_loss", "quantile", "rad2deg", "relu6", "repeat_interleave",
+    "rms_norm", "rot90", "scaled_dot_product_attention", "searchsorted", "select",
+    "soft_margin_loss", "softmin", "softshrink", "softsign", "std_mean", "take", "tanhshrink",
+    "tensor_split", "tensordot", "threshold", "tile", "trace", "tril_indices",
+    "triplet_margin_loss", "triu_indices", "unique", "var_mean", "vstack", "where",
 ]  # fmt: skip
 
 ALIASES = {
-    "absolute": "abs", "arccos": "acos", "arcsin": "asin",
-    "arctan": "atan", "arctan2": "atan2", "clip": "clamp", "concat": "cat", "concatenate": "cat",
-    "divide": "div", "fix": "trunc", "greater": "gt", "greater_equal": "ge", "less": "lt",
-    "less_equal": "le", "moveaxis": "movedim", "multiply": "mul", "negative": "neg",
-    "not_equal": "ne", "ravel": "flatten", "subtract": "sub", "swapaxes": "transpose",
-    "swapdims": "transpose", "true_divide": "div", "upsample": "interpolate",
+    "absolute": "abs", "arccos": "acos", "arcsin": "asin", "arctan": "atan", "arctan2": "atan2",
+    "clip": "clamp", "concat": "cat", "concatenate": "cat", "divide": "div", "fix": "trunc",
+    "ger": "outer", "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le",
+    "moveaxis": "movedim", "multiply": "mul", "negative": "neg", "not_equal": "ne",
+    "ravel": "flatten", "subtract": "sub", "swapaxes": "transpose", "swapdims": "transpose",
+    "true_divide": "div", "upsample": "interpolate",
 }  # fmt: skip
 
 
@@ -136,6 +137,16 @@ def isin(elements: Tensor, test_elements: Tensor) -> Tensor:
 def is_floating_point(input: Tensor) -> bool:
     """Whether it holds floating-point numbers."""
     return input.dtype.kind == "f"
+
+
+def deg2rad(input: Tensor) -> Tensor:
+    """input · π / 180"""
+    return input * (math.pi / 180)
+
+
+def rad2deg(input: Tensor) -> Tensor:
+    """input · 180 / π"""
+    return input * (180 / math.pi)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -653,6 +664,11 @@ def trace(input: Tensor) -> Tensor:
     return sum(diagonal(input))
 
 
+def logspace(start: float, end: float, steps: int, base: float = 10.0, **how: Any) -> Tensor:
+    """`base` to the powers of `linspace(start, end, steps)`."""
+    return base ** linspace(start, end, steps, **how)
+
+
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = INT64, **how: Any) -> Tensor:
     """The places of the lower triangle of a matrix (row, col): rows above columns, (2, count)."""
     return tensor(np.stack(np.tril_indices(row, offset, col)), dtype=dtype, **how)
@@ -720,6 +736,19 @@ def _weighted_sum(name: str, a: Tensor, b: Tensor, beta: float, alpha: float) ->
     if not beta:  # then a NaN in it counts for nothing
         return b * alpha
     return add(scaled(name, b, a, beta), b, alpha=alpha)
+
+
+def cross(input: Tensor, other: Tensor, dim: int = -1) -> Tensor:
+    """The vector products along an axis of length 3; the others broadcast.
+
+    Raises:
+        ValueError: an axis has another length.
+    """
+    a, b = (movedim(x, dim, 0) for x in broadcast_tensors(input, other))
+    if len(a) != 3:
+        raise ValueError(f"cross: expected an axis {dim} of length 3, got {input.shape}")
+    parts = [a[i] * b[j] - a[j] * b[i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    return movedim(stack(parts), 0, dim)
 
 
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: None = None) -> Tensor:
@@ -845,6 +874,23 @@ def _one(value: Any) -> Any:
 def adaptive_avg_pool1d(input: Tensor, output_size: int) -> Tensor:
     """`adaptive_avg_pool2d` of images with one row. Shapes: (…, L) -> (…, output_size)."""
     return adaptive_avg_pool2d(input.unsqueeze(-2), (1, _one(output_size))).squeeze(-2)
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """The largest elements of a grid of windows of one size that cover the image.
+
+    Shapes: (…, H, W) -> (…, *output_size).
+
+    Raises:
+        NotImplementedError: `output_size` does not divide the image's, so that windows differ.
+    """
+    wanted = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
+    pairs = [(n, m or n) for n, m in zip(input.shape[-2:], wanted, strict=True)]
+    if any(n % m for n, m in pairs):
+        raise NotImplementedError(
+            f"adaptive_max_pool2d: {tuple(wanted)} do not divide {input.shape[-2:]}"
+        )
+    return max_pool2d(input, tuple(n // m for n, m in pairs))
 
 
 def huber_loss(

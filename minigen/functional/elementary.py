@@ -102,6 +102,7 @@ def exp2(input: Array) -> Array:
 
 @operation(
     elementwise=True,
+    floating=True,
     input=lambda g, input, other: g * sigmoid(input - other),
     other=lambda g, input, other: g * sigmoid(other - input),
 )

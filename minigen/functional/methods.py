@@ -23,17 +23,17 @@ METHODS = """
     abs acos acosh add addcdiv addcmul addmm all allclose amax amin any argmax argmin argsort
     argwhere asin asinh atan atan2 atanh baddbmm bernoulli bincount bitwise_and bitwise_not
     bitwise_or bitwise_xor bmm broadcast_to ceil chunk clamp clamp_max clamp_min clone cos cosh
-    count_nonzero cumprod cumsum diag diag_embed diagonal diff dist div dot eq equal erf erfc erfinv
-    exp exp2 expand expm1 flatten flip fliplr flipud floor floor_divide fmod frac gather ge gt
-    hardshrink histc index_add index_copy index_fill index_put index_select is_floating_point
-    isclose isfinite isinf isnan le lerp log log10 log1p log2 log_softmax logaddexp logical_and
-    logical_not logical_or logical_xor logit logsumexp lt masked_fill masked_select matmul max
-    maximum mean median min minimum mm movedim mul multinomial mv nan_to_num nanmean nansum narrow
-    ne neg nonzero norm numel outer permute pow prod quantile reciprocal relu remainder repeat
-    repeat_interleave reshape roll rot90 round rsqrt scatter scatter_add select sigmoid sign sin
-    sinc sinh softmax sort split sqrt square squeeze std sub sum sum_to_size t take take_along_dim
-    tan tanh tensor_split tile topk trace transpose tril triu trunc unbind unflatten unique
-    unsqueeze var xlogy
+    count_nonzero cross cumprod cumsum deg2rad diag diag_embed diagonal diff dist div dot eq equal
+    erf erfc erfinv exp exp2 expand expm1 flatten flip fliplr flipud floor floor_divide fmod frac
+    gather ge gt hardshrink histc index_add index_copy index_fill index_put index_select
+    is_floating_point isclose isfinite isinf isnan le lerp log log10 log1p log2 log_softmax
+    logaddexp logical_and logical_not logical_or logical_xor logit logsumexp lt masked_fill
+    masked_select matmul max maximum mean median min minimum mm movedim mul multinomial mv
+    nan_to_num nanmean nansum narrow ne neg nonzero norm numel outer permute pow prod quantile
+    rad2deg reciprocal relu remainder repeat repeat_interleave reshape roll rot90 round rsqrt
+    scatter scatter_add select sigmoid sign sin sinc sinh softmax sort split sqrt square squeeze std
+    sub sum sum_to_size t take take_along_dim tan tanh tensor_split tile topk trace transpose tril
+    triu trunc unbind unflatten unique unsqueeze var xlogy
 """
 CHANGING = """
     abs acos addcdiv addcmul asin asinh atan atan2 ceil clamp clamp_max clamp_min cos cosh cumprod
@@ -252,7 +252,8 @@ OPERATORS = {
 }  # fmt: skip
 for name, f in OPERATORS.items():
     setattr(Tensor, f"__{name}__", f)
-Tensor.to, Tensor.contiguous, Tensor.view = to, moves.contiguous, F.reshape
+Tensor.to, Tensor.view = to, F.reshape
+Tensor.contiguous = lambda self, memory_format=None: moves.contiguous(self)
 Tensor.T = property(lambda self: F.permute(self, *reversed(range(self.ndim))))
 Tensor.size = lambda self, dim=None: Size(self.shape) if dim is None else self.shape[dim]
 for name, dtype in DTYPES.items():

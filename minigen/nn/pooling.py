@@ -10,7 +10,8 @@ from minigen.nn.module import Module
 from minigen.tensor import Tensor
 
 __all__ = [
-    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d",
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d",
+    "MaxPool1d", "MaxPool2d",
 ]  # fmt: skip
 
 
@@ -78,7 +79,7 @@ class AvgPool2d(Module):
         )  # fmt: skip
 
 
-class _AdaptiveAvgPool(Module):
+class _AdaptivePool(Module):
     _shown = ("output_size",)
 
     def __init__(self, output_size: int | None | tuple[int | None, int | None]):
@@ -86,7 +87,7 @@ class _AdaptiveAvgPool(Module):
         self.output_size = output_size
 
 
-class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+class AdaptiveAvgPool2d(_AdaptivePool):
     """The means of output_size[0] · output_size[1] parts of an image, as equal as they can be;
     None keeps an axis. See `functional.adaptive_avg_pool2d`.
 
@@ -110,6 +111,17 @@ class MaxPool1d(_MaxPool):
             input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
             self.return_indices,
         )  # fmt: skip
+
+
+class AdaptiveMaxPool2d(_AdaptivePool):
+    """The largest elements of parts of one size; see `functional.adaptive_max_pool2d`.
+
+    Shapes: (N, C, H, W) -> (N, C, *output_size).
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, *output_size)"""
+        return F.adaptive_max_pool2d(input, self.output_size)
 
 
 class AvgPool1d(Module):
@@ -139,7 +151,7 @@ class AvgPool1d(Module):
         return F.avg_pool1d(input, *window, self.ceil_mode, self.count_include_pad)
 
 
-class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+class AdaptiveAvgPool1d(_AdaptivePool):
     """The means of output_size parts. Shapes: (N, C, L) -> (N, C, output_size)."""
 
     def forward(self, input: Tensor) -> Tensor:

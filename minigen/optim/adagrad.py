@@ -23,6 +23,7 @@ class Adagrad(Optimizer):
         initial_accumulator_value: what s is at first.
         eps: is added to the root.
         maximize: climb.
+        speed: PyTorch's foreach, fused and capturable, which change nothing.
     """
 
     def __init__(
@@ -35,12 +36,13 @@ class Adagrad(Optimizer):
         eps: float = 1e-10,
         *,
         maximize: bool = False,
+        **speed: Any,
     ):
         defaults = {
             "lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay,
             "initial_accumulator_value": initial_accumulator_value, "maximize": maximize,
         }  # fmt: skip
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, **speed)
 
     def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
         return {"step": True, "sum": True}
@@ -79,6 +81,7 @@ class Adadelta(Optimizer):
         eps: is added to them.
         weight_decay: this times p is added to g.
         maximize: climb.
+        speed: PyTorch's foreach, fused and capturable, which change nothing.
     """
 
     def __init__(
@@ -90,11 +93,12 @@ class Adadelta(Optimizer):
         weight_decay: float = 0,
         *,
         maximize: bool = False,
+        **speed: Any,
     ):
         defaults = {
             "lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize
         }  # fmt: skip
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, **speed)
 
     def _check(self, options: dict[str, Any]) -> None:
         super()._check(options)

@@ -29,6 +29,7 @@ class Adam(Optimizer):
         weight_decay: this times p is added to g.
         amsgrad: divide by the largest v so far in place of v (Reddi et al. 2018).
         maximize: climb.
+        speed: PyTorch's foreach, fused and capturable, which change nothing.
     """
 
     def __init__(
@@ -41,12 +42,13 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        **speed: Any,
     ):
         defaults = {
             "lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay,
             "amsgrad": amsgrad, "maximize": maximize,
         }  # fmt: skip
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, **speed)
 
     def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
         largest = bool(options.get("amsgrad"))
@@ -108,8 +110,9 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        **speed: Any,
     ):
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, **speed)
 
     def _update(
         self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]

@@ -31,9 +31,10 @@ class Adamax(Optimizer):
         weight_decay: float = 0,
         *,
         maximize: bool = False,
+        **speed: Any,
     ):
         defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, {**defaults, "maximize": maximize})
+        super().__init__(params, {**defaults, "maximize": maximize}, **speed)
 
     def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
         return {"step": True, "exp_avg": True, "exp_inf": True}
@@ -79,10 +80,11 @@ class RAdam(Optimizer):
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,
+        **speed: Any,
     ):
         defaults = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
         decoupled = {"decoupled_weight_decay": decoupled_weight_decay}
-        super().__init__(params, {**defaults, **decoupled, "maximize": maximize})
+        super().__init__(params, {**defaults, **decoupled, "maximize": maximize}, **speed)
 
     def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
         return {"step": True, "exp_avg": True, "exp_avg_sq": True}

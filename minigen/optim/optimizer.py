@@ -23,6 +23,7 @@ from minigen.backend import (
     require_writable,
     to_device,
 )
+from minigen.functional.arguments import refuse
 from minigen.kernels import limits
 from minigen.kernels.threads import over_images, scratch
 from minigen.modes import enable_grad
@@ -60,7 +61,16 @@ class Optimizer:
     warning says so.
     """
 
-    def __init__(self, params: Params, defaults: dict[str, Any]):
+    def __init__(
+        self,
+        params: Params,
+        defaults: dict[str, Any],
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ):
+        refuse(type(self).__name__, differentiable=differentiable)
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}

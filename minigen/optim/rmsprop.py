@@ -24,6 +24,7 @@ class RMSprop(Optimizer):
         momentum: with it p moves by lr·b, b ← momentum·b + g / (√s + eps).
         centered: divide by the standard deviation instead (Graves 2013).
         maximize: climb.
+        speed: PyTorch's foreach, fused and capturable, which change nothing.
     """
 
     def __init__(
@@ -37,12 +38,13 @@ class RMSprop(Optimizer):
         centered: bool = False,
         *,
         maximize: bool = False,
+        **speed: Any,
     ):
         defaults = {
             "lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay,
             "momentum": momentum, "centered": centered, "maximize": maximize,
         }  # fmt: skip
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, **speed)
 
     def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
         return {

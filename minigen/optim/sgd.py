@@ -29,6 +29,7 @@ class SGD(Optimizer):
         weight_decay: this times p is added to g.
         nesterov: look ahead; needs momentum and no dampening.
         maximize: climb.
+        speed: PyTorch's foreach, fused and capturable, which change nothing.
     """
 
     def __init__(
@@ -41,12 +42,13 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        **speed: Any,
     ):
         defaults = {
             "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
             "nesterov": nesterov, "maximize": maximize,
         }  # fmt: skip
-        super().__init__(params, defaults)
+        super().__init__(params, defaults, **speed)
 
     def _check(self, options: dict[str, Any]) -> None:
         super()._check(options)

@@ -35,16 +35,17 @@ import numpy as np
 
 import minigen
 from minigen import backend, serialization
+from minigen.backend import Device as device
 from minigen.backend import DeviceError
 from minigen.data import loader
 from minigen.functional.methods import Size  # noqa: F401
 from minigen.missing import missing
-from minigen.torch_names.kinds import DTYPES, Tensor, Variable, device, kinds  # noqa: F401
+from minigen.torch_names.kinds import DTYPES, Tensor, Variable, kinds  # noqa: F401
 from minigen.torch_names.names import Names
 
 # What is asked for in these says what is missing, not that there is no such module.
 ABSENT = (
-    "ao distributed distributions fft fx hub jit library linalg mps multiprocessing nested "
+    "ao distributed distributions fft fx hub jit library mps multiprocessing nested "
     "onnx overrides profiler quantization random sparse special testing xpu"
 )
 
@@ -171,6 +172,20 @@ class GradScaler:
         """Nothing."""
 
 
+def _norm(
+    x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Any:
+    """The norm of a vector, of all elements if no axis is named; of matrices only Frobenius'.
+
+    Raises:
+        NotImplementedError: another norm of matrices.
+    """
+    axes = range(x.ndim) if dim is None else dim if isinstance(dim, list | tuple) else [dim]
+    if len(axes) == 2 and ord not in (2, "fro", None):
+        raise NotImplementedError(f"linalg.norm: minigen has no norm {ord!r} of matrices")
+    return minigen.norm(x.to(dtype), 2 if ord in ("fro", None) else ord, dim, keepdim)
+
+
 def get_default_dtype() -> Any:
     """float32"""
     return minigen.float32
@@ -258,6 +273,7 @@ utils = Names(
         dataloader=Names("utils.data.dataloader", loader),
     ),
 )
+linalg = Names("linalg", norm=_norm, vector_norm=_norm)
 amp = Names("amp", autocast=autocast, GradScaler=GradScaler)
 autograd = Names(
     "autograd",

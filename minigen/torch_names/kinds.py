@@ -1,4 +1,4 @@
-"""Classes that stand for a dtype and a device, as old programs name them, and `device`."""
+"""Classes that stand for a dtype and a device, as old programs name them."""
 
 from __future__ import annotations
 
@@ -69,29 +69,3 @@ class _Variable(Kind):
 
 
 Variable = _Variable("Variable", (Base,), {"__slots__": (), "kind": None})
-
-
-class device(str):
-    """A device by its name, as all of minigen takes it: "cpu", "cuda" or "cuda:1".
-
-    Raises:
-        ValueError: minigen has no such device. Whether this machine has it shows where it is used.
-    """
-
-    def __new__(cls, type: str | int, index: int | None = None) -> device:
-        name = f"cuda:{type}" if isinstance(type, int) else str(type)
-        kind, _, number = name.partition(":")
-        if kind not in ("cpu", "cuda"):
-            raise ValueError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {name!r}")
-        number = number if index is None else index
-        return str.__new__(cls, kind if kind == "cpu" or number == "" else f"{kind}:{number}")
-
-    @property
-    def type(self) -> str:
-        """`"cpu"` or `"cuda"`."""
-        return self.partition(":")[0]
-
-    @property
-    def index(self) -> int | None:
-        """The card's number, if one is named."""
-        return int(self.partition(":")[2]) if ":" in self else None

@@ -38,6 +38,7 @@ def test_places_counts_and_order():
     assert mg.isin(x, mg.tensor([3])).tolist() == [[True, False, False], [False, True, False]]
     assert mg.tril_indices(2, 3).tolist() == [[0, 1, 1], [0, 0, 1]]
     assert mg.triu_indices(2, 3, 1).tolist() == [[0, 0, 1], [1, 2, 2]]
+    np.testing.assert_allclose(mg.logspace(0, 2, 3).numpy(), [1, 10, 100], rtol=1e-6)
     assert mg.is_floating_point(edges) and not x.is_floating_point()
 
 
@@ -97,6 +98,11 @@ def test_a_mask_of_attention_says_what_is_attended_to():
         mg.scaled_dot_product_attention(q, k, v, seen, is_causal=True)
 
 
+def test_windows_of_pooling_that_differ_are_not_there():
+    with pytest.raises(NotImplementedError, match="adaptive_max_pool2d"):
+        mg.functional.adaptive_max_pool2d(mg.zeros(1, 1, 5, 4), 2)
+
+
 def test_changes_of_the_tensor_itself():
     x = mg.zeros(2, 3)
     assert x.fill_diagonal_(2) is x and x.tolist() == [[2, 0, 0], [0, 2, 0]]
@@ -125,6 +131,7 @@ REFUSED = [
     (lambda x: x.movedim((0, 1), (1, 1)), "movedim"),
     (lambda x: x.unfold(1, 4, 1), "unfold: no windows of 4"),
     (lambda x: mg.rms_norm(x, [2]), "rms_norm"),
+    (lambda x: x.T.cross(x.T), "cross: expected an axis -1 of length 3"),
     (lambda x: mg.softshrink(x, -1), "softshrink: lambd"),
     (lambda x: mg.huber_loss(x, x, delta=0), "huber_loss: delta"),
     (lambda x: x.isclose(x, rtol=-1), "isclose"),

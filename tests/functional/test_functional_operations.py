@@ -32,6 +32,7 @@ OTHER_VALUES = {"argmax", "argmin", "bitwise_and", "bitwise_not", "bitwise_or", 
 OTHER_VALUES |= {"logical_not", "one_hot"}  # in test_functional_values.py
 OTHER_VALUES |= {"allclose", "argsort", "bitwise_xor", "equal", "is_tensor", "nonzero", "numel"}
 OTHER_VALUES |= {"argwhere", "bincount", "bucketize", "count_nonzero", "histc", "isclose", "isin"}
+CREATION.add("logspace")
 OTHER_VALUES |= {"is_floating_point", "searchsorted", "tril_indices", "triu_indices", "unique"}
 
 torch = None

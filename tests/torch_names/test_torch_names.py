@@ -301,3 +301,29 @@ def test_samplers_choose_what_an_epoch_has():
     assert len(set(RandomSampler(range(50), replacement=True))) < 50
     batches = list(DataLoader(data, batch_size=2, sampler=RandomSampler(data)))
     assert sorted(np.concatenate([b.numpy() for b in batches])) == [10, 11, 12, 13, 14]
+
+
+def test_a_tensors_device_is_a_device():
+    x = torch.ones(2, 3)
+    assert isinstance(x.device, torch.device) and x.device == "cpu" == torch.device("cpu")
+    assert (x.device.type, x.device.index, torch.device("cuda", 1).index) == ("cpu", None, 1)
+    assert x.contiguous(memory_format=torch.channels_last) is not None
+
+
+def test_norms_under_their_newer_names():
+    x = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    assert torch.linalg.norm(x).item() == torch.linalg.vector_norm(x).item() == 5
+    assert torch.linalg.norm(x, dim=1).tolist() == [5, 0]
+    assert torch.linalg.norm(x, 1, 0, keepdim=True).tolist() == [[3, 4]]
+    with pytest.raises(NotImplementedError, match="of matrices"):
+        torch.linalg.norm(x, 1, dim=(0, 1))
+
+
+def test_optimisers_ignore_what_is_about_speed():
+    x = torch.ones(1, requires_grad=True)
+    for name in ("SGD", "Adam", "AdamW", "RAdam", "Adamax", "Adagrad", "Adadelta", "RMSprop"):
+        getattr(torch.optim, name)([x], foreach=True, capturable=False, fused=True)
+        with pytest.raises(NotImplementedError, match=f"{name}: differentiable=True"):
+            getattr(torch.optim, name)([x], differentiable=True)
+        with pytest.raises(TypeError, match="speedy"):
+            getattr(torch.optim, name)([x], speedy=True)
