@@ -18,7 +18,7 @@ ROOMS = {
     "training": 1560,
     "metrics": 405,
     "data": 1430,
-    "torch_names": 280,
+    "torch_names": 290,
     "torchvision_names": 306,
 }
 

@@ -29,6 +29,8 @@ from __future__ import annotations
 
 import math
 from contextlib import ContextDecorator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -103,15 +105,24 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def save(obj: Any, f: Any, *_: Any, **__: Any) -> None:
-    """Write what `minigen.save` does, in .npz; the name may end as it likes."""
-    serialization.save(obj, f, ".npz")
+    """Write what `minigen.save` does, in .npz, to a file, whose name may end as it likes, or to an
+    open one, such as `io.BytesIO`."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "file") if hasattr(f, "write") else f
+        serialization.save(obj, path, ".npz")
+        if path is not f:
+            f.write(path.read_bytes())
 
 
 def load(f: Any, map_location: Any = None, *_: Any, **__: Any) -> Any:
     """Read what `save` wrote, or PyTorch's `torch.save` of tensors and plain values. Tensors lie on
     the CPU, or on the device that is named; a function or dict of devices is not asked, since it is
     for what would come to lie elsewhere."""
-    found = serialization.load(f)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "file") if hasattr(f, "read") else f
+        if path is not f:
+            path.write_bytes(f.read())
+        found = serialization.load(path)
     return _on(map_location, found) if isinstance(map_location, str) else found
 
 

@@ -1,5 +1,6 @@
 """Programs for PyTorch find what they import, in minigen's terms, or are told what is missing."""
 
+import io
 import subprocess
 import sys
 import textwrap
@@ -274,6 +275,13 @@ def test_files_are_mapped_to_a_device(tmp_path):
     if not torch.cuda.is_available():
         with pytest.raises(minigen.DeviceError):
             torch.load(path, map_location="cuda")
+
+
+def test_files_may_be_open():
+    file = io.BytesIO()
+    torch.save({"w": torch.ones(2)}, file)
+    file.seek(0)
+    assert torch.load(file)["w"].tolist() == [1, 1]
 
 
 def test_samplers_choose_what_an_epoch_has():
