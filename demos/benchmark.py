@@ -436,7 +436,7 @@ def flags() -> training.Flags:
         help=f"of the networks these: {', '.join(names(0))}, random-0 and so on (all)")  # fmt: skip
     add("--random", type=whole(0, RANDOM), default=30, **of_networks, help="networks drawn")
     add("--seed", type=whole(0), default=0, **of_networks, help="that they are drawn by")
-    add("--budget", type=number(above=0, most=1000), default=3.0, **of_networks,
+    add("--budget", type=number(above=0, most=1000), default=2.5, **of_networks,
         help="seconds for a network, about, without those to build it")  # fmt: skip
     add("--json", type=new_file, metavar="FILE", help="write the figures there too")
     return parser

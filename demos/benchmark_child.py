@@ -5,11 +5,14 @@ a line, as JSON; each is answered by a line. For each network the process forks,
 of importing is spent once, and yet each network has a process of its own, whose memory is its own.
 Where there is no fork, all networks share one.
 
-    {"build": name, "seed": 0}      its first loss, without dropout; the peak memory of three steps,
-                                    above what the import takes
-    {"steps": 3, "settle": 0.02}    seconds of a step, after so many seconds of steps not counted
-    {"products": true}              FLOPs of its convolutions and matrix products, by a profile
-    {"end": true}                   forget that network
+    {"do": "build", "name": "gan", "seed": 0}       the loss of a first step without dropout, and
+                                                    the peak memory of three steps above what the
+                                                    import takes
+    {"do": "steps", "steps": 3, "settle": 0.02}     seconds of a step, after so many seconds of
+                                                    steps that are not counted
+    {"do": "products"}                              FLOPs of a step's convolutions and matrix
+                                                    products, by minigen's profile
+    {"do": "end"}                                   forget the network
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import pathlib
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -56,23 +60,19 @@ def without_dropout(torch: Any, training: benchmark_networks.Training) -> float:
     return loss
 
 
-def products() -> Callable[[Any], int]:
-    """What counts the FLOPs of a step's products."""
+def product_flops(step: Callable[[], object]) -> int:
+    """FLOPs of the products in a step of minigen's."""
     import minigen
 
-    def count(step: Callable[[], object]) -> int:
-        with minigen.profile() as p:
-            step()
-        parts = [part for row in p.rows for part in (row, *row.parts.values())]
-        # A row counts its parts' as well.
-        return sum(
-            flops * calls
-            for part in parts
-            if part.name in PRODUCTS
-            for (flops, *_), calls in part._work.items()
-        )
-
-    return count
+    with minigen.profile() as p:
+        step()
+    flops = 0
+    for row in p.rows:
+        parts = row.parts.values()
+        flops += sum(part.flops for part in parts if part.name in PRODUCTS)
+        if row.name in PRODUCTS:
+            flops += row.flops - sum(part.flops for part in parts)
+    return flops
 
 
 class Child:
@@ -89,9 +89,9 @@ class Child:
         if self.device != "cpu":
             self.torch.cuda.synchronize()
 
-    def build(self, build: str, seed: int) -> dict[str, Any]:
+    def build(self, name: str, seed: int) -> dict[str, Any]:
         """See above."""
-        self.training = benchmark_networks.build(build, self.torch, seed, self.device)
+        self.training = benchmark_networks.build(name, self.torch, seed, self.device)
         loss = without_dropout(self.torch, self.training)
         for _ in range(2):
             self.training.step()
@@ -110,15 +110,14 @@ class Child:
         self.wait()
         return {"seconds": (time.perf_counter() - start) / steps, "idle": idle}
 
-    def products(self, products: bool) -> dict[str, int]:
+    def products(self) -> dict[str, int]:
         """See above."""
-        count = globals()["products"]()
-        return {"flops": count(self.training.step)}
+        return {"flops": product_flops(self.training.step)}
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, do: str, **request: Any) -> dict[str, Any]:
         """The answer, or what went wrong."""
         try:
-            found = getattr(self, next(iter(request)))(**request)
+            found = getattr(self, do)(**request)
         except Exception:
             return {"error": traceback.format_exc()}
         self.rested = time.process_time()
@@ -143,20 +142,23 @@ def main(module: str, threads: str, device: str) -> None:
     # The first optimiser imports half of PyTorch.
     torch.optim.Adam(torch.nn.Linear(1, 1).parameters())
     say({"ready": True})
+    forks = hasattr(os, "fork")
+    # Python warns of threads that a fork leaves behind; OpenBLAS stops its own before each, and
+    # nothing was computed yet that starts others.
+    warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)
     for request in requests():
-        own = os.fork() if hasattr(os, "fork") else 0
-        if own:
-            _, status = os.waitpid(own, 0)
+        if forks and (process := os.fork()):
+            _, status = os.waitpid(process, 0)
             say({"error": f"the process ended with status {status}"} if status else {"ended": True})
             continue
         torch.set_num_threads(int(threads))
         child = Child(torch, device)
-        say(child.answer(request))
+        say(child.answer(**request))
         for further in requests():
-            if "end" in further:
+            if further["do"] == "end":
                 break
-            say(child.answer(further))
-        if hasattr(os, "fork"):
+            say(child.answer(**further))
+        if forks:
             os._exit(0)
         say({"ended": True})
 

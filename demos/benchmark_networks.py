@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,14 +26,20 @@ class Training(NamedTuple):
 
 
 class Numbers:
-    """Weights, data and noise: the same in both libraries for the same seed."""
+    """Weights, data and noise: the same in both libraries for the same seed.
 
-    def __init__(self, torch: Any, seed: int = 0, device: str = "cpu"):
-        self.torch, self.device, self.rng = torch, device, np.random.default_rng(seed)
+    Args:
+        dtype: of all that is no integer.
+    """
+
+    def __init__(self, torch: Any, seed: int = 0, device: str = "cpu", dtype: str = "float32"):
+        self.torch, self.device, self.dtype = torch, device, getattr(torch, dtype)
+        self.rng = np.random.default_rng(seed)
 
     def tensor(self, array: np.ndarray) -> Any:
         """That array there."""
-        return self.torch.from_numpy(array).to(self.device)
+        tensor = self.torch.from_numpy(array).to(self.device)
+        return tensor.to(self.dtype) if array.dtype.kind == "f" else tensor
 
     def normal(self, *shape: int) -> Any:
         """From the standard normal distribution."""
@@ -49,18 +56,19 @@ class Numbers:
     def weights(self, *networks: Any) -> list[Any]:
         """The networks with such weights that a signal keeps its size, on the device."""
         for network in networks:
-            for name, p in sorted(network.named_parameters()):
+            network.to(self.device).to(self.dtype)
+            for name, p in sorted(network.named_parameters(), key=itemgetter(0)):
                 values = self.rng.standard_normal(tuple(p.shape), "f")
                 if p.dim() > 1:
                     values /= math.sqrt(math.prod(p.shape[1:]))
                 else:
                     values = 0.1 * values + np.float32("weight" in name)
-                p.data.copy_(self.torch.from_numpy(values))
-            for name, b in sorted(network.named_buffers()):
+                p.data.copy_(self.tensor(values))
+            for name, b in sorted(network.named_buffers(), key=itemgetter(0)):
                 if name.endswith("_u"):  # where spectral norm's power iteration begins
                     values = self.rng.standard_normal(tuple(b.shape), "f")
-                    b.data.copy_(self.torch.from_numpy(values / np.linalg.norm(values)))
-        return [network.to(self.device) for network in networks]
+                    b.data.copy_(self.tensor(values / np.linalg.norm(values)))
+        return [*networks]
 
 
 def descent(torch: Any, network: Any, loss: Callable[[], Any], lr: float = 1e-3) -> Training:
@@ -174,7 +182,7 @@ def denoiser(torch: Any, numbers: Numbers, batch: int = 32) -> Training:
 
     (network,) = numbers.weights(Denoiser())
     images, noise = numbers.images(batch, 1, 28, 28), numbers.normal(batch, 1, 28, 28)
-    steps = numbers.integers(1000, batch, 1).to(torch.float32)
+    steps = numbers.integers(1000, batch, 1).to(numbers.dtype)
     angles = steps * numbers.tensor(1e4 ** -np.linspace(0, 1, 16, dtype="f"))
     share = torch.cos(steps * (math.pi / 2000)).reshape(batch, 1, 1, 1)
 
@@ -396,7 +404,7 @@ def gan(torch: Any, numbers: Numbers, batch: int = 64) -> Training:
     return adversaries(torch, generator, judge, real, noise, loss)
 
 
-def wgan_gp(torch: Any, numbers: Numbers, batch: int = 64) -> Training:
+def wgan_gp(torch: Any, numbers: Numbers, batch: int = 128) -> Training:
     """Multilayer perceptrons with a gradient penalty (Gulrajani et al. 2017), which is
     differentiated a second time: a step of the critic and one of the generator."""
     nn = torch.nn
@@ -652,7 +660,7 @@ def plane(torch: Any, numbers: Numbers, batch: int = 512) -> Training:
     )  # fmt: skip
     numbers.weights(network)
     points, noise = numbers.normal(batch, 2), numbers.normal(batch, 2)
-    time = numbers.integers(1000, batch, 1).to(torch.float32) / 1000
+    time = numbers.integers(1000, batch, 1).to(numbers.dtype) / 1000
     frequencies = numbers.tensor(2.0 ** np.linspace(0, 6, 16, dtype="f"))
 
     def loss() -> Any:
@@ -717,9 +725,9 @@ def build(name: str, torch: Any, seed: int = 0, device: str = "cpu", **options: 
     """The network of that name; "random-3" is number 3 of those that the seed draws.
 
     Args:
-        options: such as the batch of a network with a name of its own.
+        options: `dtype`, and the `batch` of those that were not drawn.
     """
-    numbers = Numbers(torch, seed, device)
+    numbers = Numbers(torch, seed, device, options.pop("dtype", "float32"))
     if name.startswith("random-"):
         return random(torch, numbers, drawn(seed, int(name.removeprefix("random-"))))
     return (ISSUE | MORE)[name](torch, numbers, **options)

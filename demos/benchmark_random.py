@@ -17,6 +17,7 @@ ACTIVATIONS = [
     "Hardtanh", "Sigmoid", "LogSigmoid",
 ]  # fmt: skip
 NORMS = ["batch", "group", "layer", "instance", "none"]
+CONVOLUTIONS = ["conv", "transposed", "residual"]
 CLASSES = 10
 SECONDS = 1.5e-3, 0.2  # of a step, as far as the drawing can tell
 
@@ -26,7 +27,7 @@ class Drawn:
     """A network: layers, each a name and its numbers, for inputs of a shape.
 
     Attributes:
-        flops: of all steps forward.
+        flops: of the products forward.
         elements: numbers that layers give.
         weights: their number.
     """
@@ -44,11 +45,12 @@ class Drawn:
 
 
 def drawn(seed: int, index: int) -> Drawn:
-    """The network of that number."""
+    """The network of that number: with three layers at least that learn."""
     rng = np.random.default_rng([seed, index])
     while True:
         network = _perceptron(rng) if rng.random() < 0.1 else _convolutional(rng)
-        if SECONDS[0] <= network.seconds() <= SECONDS[1]:
+        learning = sum(layer[0] in ("linear", *CONVOLUTIONS) for layer in network.layers)
+        if learning > 2 and SECONDS[0] <= network.seconds() <= SECONDS[1]:
             return network
 
 
@@ -86,7 +88,7 @@ def _convolutional(rng: np.random.Generator) -> Drawn:
         network.layers.append(layer[:-1])
         pixels = network.batch * (size if kind == "transposed" else after) ** 2
         weights = channels // groups * outputs * kernel**2
-        if kind in ("conv", "transposed", "residual"):
+        if kind in CONVOLUTIONS:
             network.flops += 2 * pixels * weights
             network.weights += weights
         channels, size = outputs, after

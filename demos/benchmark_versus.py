@@ -28,7 +28,7 @@ ROUNDS = (5, 25)  # at least, and at most
 AGREE = 1e-3  # how much the first losses may differ, relative to one of them
 MODULES = {"minigen": "minigen.torch_names", "torch": "torch"}
 RANDOM = 1000  # networks drawn, at most
-COLUMNS = "{0:24}  minigen{1:>9}  ratio  quartiles     products    ×   memory{1:>9}  ratio"
+COLUMNS = "{0:24}  minigen{1:>9}  ratio  quartiles       products     ×   memory{1:>9}  ratio"
 
 
 def names(random: int = RANDOM) -> list[str]:
@@ -47,6 +47,7 @@ class Side:
             [*command, str(backend.threads()), device],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            start_new_session=True,  # Ctrl-C is for who asks; the process ends with its requests
         )  # fmt: skip
 
     def hear(self) -> dict[str, Any]:
@@ -61,20 +62,20 @@ class Side:
             raise RuntimeError(f"{TITLES.get(self.library, self.library)}: {answer['error']}")
         return answer
 
-    def tell(self, **request: Any) -> None:
-        """Write a request."""
-        self.process.stdin.write(json.dumps(request) + "\n")
+    def tell(self, do: str, **request: Any) -> None:
+        """Write a request; see `benchmark_child.py`."""
+        self.process.stdin.write(json.dumps({"do": do, **request}) + "\n")
         self.process.stdin.flush()
 
-    def ask(self, **request: Any) -> dict[str, Any]:
+    def ask(self, do: str, **request: Any) -> dict[str, Any]:
         """The answer to a request."""
-        self.tell(**request)
+        self.tell(do, **request)
         return self.hear()
 
     def block(self, steps: int) -> dict[str, float]:
-        """Seconds of a step, and how idle the process was until now."""
+        """Seconds of a step, and seconds of a core that the process took since its last answer."""
         time.sleep(PAUSE)
-        return self.ask(steps=steps, settle=SETTLE)
+        return self.ask("steps", steps=steps, settle=SETTLE)
 
     def close(self) -> None:
         """End the process."""
@@ -116,47 +117,43 @@ def one_network(
 ) -> dict[str, Any]:
     """Measure a network and print its line."""
     for side in sides.values():  # both build at once
-        side.tell(build=name, seed=seed)
-    built = {who: side.hear() for who, side in sides.items()}
+        side.tell("build", name=name, seed=seed)
+    row: dict[str, Any] = {who: side.hear() for who, side in sides.items()}
     times, idle = alternating(sides, budget, bench.rounds)
-    flops = sides["minigen"].ask(products=True)["flops"]
-    for side in sides.values():
-        side.ask(end=True)
-    mine, memory = times["minigen"], built["minigen"]["memory"]
-    seconds, floor = float(np.median(mine)), flops / bench.speed.product
-    row: dict[str, Any] = {
-        "name": name, "seconds": seconds, "loss": built["minigen"]["loss"], "flops": flops,
-        "floor": floor, "floor_ratio": seconds / floor if floor else None, "memory": memory,
-        "idle": idle,
-    }  # fmt: skip
-    took = span = ratio_said = other = memory_ratio = ""
-    warning = []
+    flops = sides["minigen"].ask("products")["flops"]
+    for who, side in sides.items():
+        side.ask("end")
+        row[who]["seconds"] = float(np.median(times[who]))
+    floor = flops / bench.speed.product
+    row |= {"name": name, "idle": idle, "flops": flops, "floor": floor}
+    row["floor_ratio"] = row["minigen"]["seconds"] / floor
     if "torch" in sides:
-        theirs = times["torch"]
-        low, ratio, high = np.percentile(mine / theirs, [25, 50, 75])
-        row["torch"] = {
-            "seconds": float(np.median(theirs)), "ratio": ratio, "quartiles": [low, high],
-            **built["torch"], "memory_ratio": memory / max(built["torch"]["memory"], 1),
-        }  # fmt: skip
-        took, ratio_said = human_seconds(row["torch"]["seconds"]), f"{ratio:.2f}"
-        span, other = f"{low:.2f} to {high:.2f}", human_bytes(built["torch"]["memory"])
-        memory_ratio = f"{row['torch']['memory_ratio']:.2f}"
-        a, b = row["loss"], built["torch"]["loss"]
-        if not abs(a - b) <= AGREE * abs(b):
-            warning = [f"  the first losses differ: {a:.7g} here, {b:.7g} in PyTorch"]
-    multiple = f"{row['floor_ratio']:5.1f}" if floor else "    -"
-    print(
-        f"{name:24}{human_seconds(seconds):>9}{took:>9}{ratio_said:>7}  {span:14}"
-        f"{human_seconds(floor):>8}{multiple}{human_bytes(memory):>9}{other:>9}{memory_ratio:>7}",
-        *warning,
-        sep="\n",
-        flush=True,
-    )
+        low, ratio, high = np.percentile(times["minigen"] / times["torch"], [25, 50, 75])
+        memory = row["minigen"]["memory"] / max(row["torch"]["memory"], 1)
+        row |= {"ratio": ratio, "quartiles": [low, high], "memory_ratio": memory}
+    print(line(row), flush=True)
     return row
 
 
+def line(row: dict[str, Any]) -> str:
+    """A network's figures as text; a second line where the first losses differ."""
+    ours, theirs = row["minigen"], row.get("torch")
+    floor = f"{human_seconds(row['floor']):>10}{row['floor_ratio']:6.1f}"
+    text = f"{row['name']:24}{human_seconds(ours['seconds']):>9}"
+    memory = f"{human_bytes(ours['memory']):>9}"
+    if theirs is None:
+        return f"{text}{'':34}{floor}{memory}"
+    low, high = row["quartiles"]
+    text += f"{human_seconds(theirs['seconds']):>9}{row['ratio']:7.2f}  {low:.2f} to {high:<6.2f}"
+    text += f"{floor}{memory}{human_bytes(theirs['memory']):>9}{row['memory_ratio']:7.2f}"
+    a, b = ours["loss"], theirs["loss"]
+    if not abs(a - b) <= AGREE * abs(b):
+        text += f"\n  the first losses differ: {a:.7g}, and {b:.7g} in PyTorch"
+    return text
+
+
 def networks(
-    bench: Bench, only: Sequence[str] = (), random: int = 30, seed: int = 0, budget: float = 3.0
+    bench: Bench, only: Sequence[str] = (), random: int = 30, seed: int = 0, budget: float = 2.5
 ) -> None:
     """Those of the issue on speed, ten more, and as many drawn by a seed.
 
@@ -166,30 +163,35 @@ def networks(
         budget: seconds for a network, about, without those to build it.
     """
     groups = {
-        "the nine": list(benchmark_networks.ISSUE),
-        "the ten": list(benchmark_networks.MORE),
-        "the random ones": [f"random-{i}" for i in range(random)],
+        "the nine of the issue": [*benchmark_networks.ISSUE],
+        "ten more": [*benchmark_networks.MORE],
+        "random ones": [f"random-{i}" for i in range(random)],
     }
-    libraries = ("minigen", *(["torch"] if bench.torch is not None else []))
-    sides = {library: Side(library, bench.device) for library in libraries}
-    memory: list[float] = []
+    rows = bench.rows["networks"]
+    sides = {who: Side(who, bench.device) for who in MODULES if who == "minigen" or bench.torch}
     try:
         for side in sides.values():
             side.hear()
-        ratios: dict[str, list[float]] = {}
-        for group, names in groups.items():
-            for name in names:
-                if only and name not in only:
-                    continue
-                row = one_network(bench, sides, name, seed, budget)
-                bench.rows["networks"].append(row)
-                if "torch" in row:
-                    ratios.setdefault(group, []).append(row["torch"]["ratio"])
-                    memory.append(row["torch"]["memory_ratio"])
+        for name in only or [name for members in groups.values() for name in members]:
+            rows.append(one_network(bench, sides, name, seed, budget))
     finally:
         for side in sides.values():
             side.close()
-    for group, found in ({**ratios, "memory": memory} if memory else {}).items():
-        median, worst = float(np.median(found)), max(found)
-        text = f"{group}: median of {len(found)} ratios {median:.2f}, worst {worst:.2f}"
-        bench.note(text, name=group, median=median, worst=worst)
+    compared = [row for row in rows if "ratio" in row]
+    for group, members in groups.items():
+        summary(bench, group, [row["ratio"] for row in compared if row["name"] in members])
+    summary(bench, "memory", [row["memory_ratio"] for row in compared])
+    if compared:
+        idle = max(row["idle"] for row in compared)
+        bench.note(
+            f"an idle side's threads took {human_seconds(idle)} at most, in a pause of "
+            f"{human_seconds(PAUSE)} before each block", name="idle", seconds=idle,
+        )  # fmt: skip
+
+
+def summary(bench: Bench, what: str, ratios: Sequence[float]) -> None:
+    """Print the median and the worst of ratios, if there are any."""
+    if ratios:
+        median, worst = float(np.median(ratios)), float(max(ratios))
+        text = f"{what}: median of {len(ratios)} ratios {median:.2f}, worst {worst:.2f}"
+        bench.note(text, name=what, median=median, worst=worst)

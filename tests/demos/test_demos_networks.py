@@ -1,0 +1,167 @@
+"""The benchmark's whole networks: both libraries compute the same, in processes of their own that
+are asked in turn."""
+
+import contextlib
+import json
+import os
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "demos"))
+
+import benchmark
+import benchmark_child
+import benchmark_networks
+import benchmark_random
+import benchmark_versus
+from benchmark_versus import Side, alternating, line, networks
+from benchmarking import Bench, installed
+
+import minigen.torch_names as ours
+from minigen import backend
+
+NAMED = [*benchmark_networks.ISSUE, *benchmark_networks.MORE]
+
+
+@pytest.fixture(autouse=True)
+def no_time_is_taken(monkeypatch, limit_restored):
+    backend.limit_threads(1)
+    for name in ("PAUSE", "SETTLE", "BLOCK"):
+        monkeypatch.setattr(benchmark_versus, name, 1e-4)
+
+
+def first_step(name, torch):
+    """The loss of a step without dropout, and the gradients that it leaves."""
+    batch = {} if name.startswith("random-") else {"batch": 2}
+    trained = benchmark_networks.build(name, torch, dtype="float64", **batch)
+    loss = benchmark_child.without_dropout(torch, trained)
+    parameters = {
+        f"{i}.{key}": p.grad.detach().numpy()
+        for i, network in enumerate(trained.networks)
+        for key, p in network.named_parameters()
+    }
+    return loss, parameters
+
+
+@pytest.mark.skipif(not installed("torch"), reason="PyTorch is not installed")
+@pytest.mark.parametrize("name", [*NAMED, *(f"random-{i}" for i in (0, 5, 8, 14, 18))])
+def test_both_libraries_compute_the_same(name):
+    import torch
+
+    torch.set_num_threads(1)
+    (loss, gradients), (expected, theirs) = (first_step(name, lib) for lib in (ours, torch))
+    assert loss == pytest.approx(expected, rel=1e-9)
+    assert gradients.keys() == theirs.keys()
+    size = max(np.abs(g).max() for g in theirs.values())
+    for key, gradient in theirs.items():
+        np.testing.assert_allclose(gradients[key], gradient, rtol=0, atol=1e-7 * size, err_msg=key)
+
+
+def test_a_seed_draws_the_same_networks_and_in_time_every_kind():
+    found = [benchmark_random.drawn(0, i) for i in range(60)]
+    assert found == [benchmark_random.drawn(0, i) for i in range(60)]
+    assert found[:5] != [benchmark_random.drawn(1, i) for i in range(5)]
+    low, high = benchmark_random.SECONDS
+    assert all(low <= network.seconds() <= high for network in found)
+    layers = [layer for network in found for layer in network.layers]
+    kinds = {*benchmark_random.ACTIVATIONS, *benchmark_random.NORMS} - {"none"}
+    assert kinds <= {layer[0] for layer in layers}
+    convolutions = [layer for layer in layers if layer[0] in ("conv", "transposed")]
+    assert {kernel for _, _, _, kernel, *_ in convolutions} == {*range(1, 8)}
+    assert {stride for _, _, _, _, stride, *_ in convolutions} == {1, 2}
+
+
+def test_flops_are_those_of_the_products():
+    step = benchmark_networks.build("mnist", ours, batch=2).step
+    first, second = 26 * 26 * 32 * 9, 24 * 24 * 64 * 32 * 9
+    dense = 9216 * 128 + 128 * 10
+    # Forward, for the weights, and for what comes in, which no layer comes before the first.
+    assert benchmark_child.product_flops(step) == 2 * 2 * (2 * first + 3 * second + 3 * dense)
+
+
+class FakeSide:
+    """Takes as long for a step as it is told."""
+
+    def __init__(self, who, seconds, log):
+        self.who, self.seconds, self.log = who, seconds, log
+
+    def block(self, steps):
+        self.log.append(self.who)
+        return {"seconds": self.seconds, "idle": 0.001}
+
+
+def test_blocks_alternate():
+    log = []
+    sides = {who: FakeSide(who, seconds, log) for who, seconds in (("a", 1.0), ("b", 2.0))}
+    times, idle = alternating(sides, budget=0, rounds=3)
+    assert "".join(log) == "ababbaab"  # to see how long a step takes ab, then ab, ba, ab
+    assert list(times["a"]) == [1.0] * 3 and list(times["b"]) == [2.0] * 3 and idle == 0.001
+    assert len(alternating(sides, budget=0)[0]["a"]) == benchmark_versus.ROUNDS[0]
+
+
+def test_a_line_says_where_the_first_losses_differ():
+    side = {"seconds": 0.01, "loss": 2.0, "memory": 10**7}
+    row = {"name": "some", "floor": 0.001, "floor_ratio": 10.0, "minigen": side}
+    alone = line(row)
+    row |= {"ratio": 1.0, "quartiles": [0.9, 1.1], "memory_ratio": 1.0, "torch": side}
+    assert "10 ms" in alone and len(line(row)) > len(alone) and "differ" not in line(row)
+    for loss in (2.003, float("nan")):
+        row["torch"] = side | {"loss": loss}
+        assert "the first losses differ: 2" in line(row)
+
+
+def test_a_pair_in_processes_of_their_own(monkeypatch, capsys):
+    """This engine beside itself, as if it were PyTorch."""
+    monkeypatch.setitem(benchmark_versus.MODULES, "torch", "minigen.torch_names")
+    bench = Bench(against=(), rounds=2)
+    bench.torch, bench.rows["networks"] = True, []
+    networks(bench, only=["plane", "random-0"])
+    plane, drawn, *notes = bench.rows["networks"]
+    assert plane["minigen"]["loss"] == plane["torch"]["loss"]
+    assert drawn["name"] == "random-0" and drawn["flops"] > 0
+    for row in plane, drawn:
+        assert row["floor_ratio"] == row["minigen"]["seconds"] / row["floor"]
+        assert row["ratio"] > 0 and 1 / 3 < row["memory_ratio"] < 3
+    assert [note["name"] for note in notes] == ["ten more", "random ones", "memory", "idle"]
+    assert "median of 2 ratios" in capsys.readouterr().out
+    json.dumps(bench.rows)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="one process for all networks")
+def test_a_process_that_fails_says_why():
+    side = Side("minigen")
+    try:
+        assert side.hear() == {"ready": True}
+        with pytest.raises(RuntimeError, match="(?s)minigen: .*KeyError: 'gone'"):
+            side.ask("build", name="gone", seed=0)
+    finally:
+        side.close()
+    assert side.hear() == {"ended": True}
+    with pytest.raises(RuntimeError, match="minigen: the process ended"):
+        side.hear()
+
+
+def test_from_the_command_line_without_pytorch(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "installed", lambda name: False)
+    given = ["networks", "--only", "plane", "--budget", "0.01", "--json", str(tmp_path / "f.json")]
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *given])
+    with contextlib.chdir(tmp_path):
+        benchmark.main()
+    (row,) = json.loads((tmp_path / "f.json").read_text())["sections"]["networks"]
+    assert row["name"] == "plane" and "torch" not in row
+    assert row["minigen"].keys() == {"loss", "memory", "seconds"}
+    assert "plane" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given, reason", [
+    (["vae", "--only", "gan"], "--only has no effect without networks"),
+    (["networks", "--only", "gun"], "did you mean gan?"),
+    (["networks", "--budget", "0"], "above 0"),
+])  # fmt: skip
+def test_flags_of_this_section(given, reason, capsys):
+    with pytest.raises(SystemExit):
+        benchmark.arguments(given)
+    assert reason in capsys.readouterr().err
