@@ -99,8 +99,10 @@ class Child:
         return {"loss": loss, "memory": used_memory(self.device) - self.memory}
 
     def steps(self, steps: int, settle: float) -> dict[str, float]:
-        """See above; and for how long the process computed while it had nothing to do."""
-        start, idle = time.perf_counter(), time.process_time() - self.rested
+        """See above; and seconds of a core that the process took in it, and before it, while it
+        had nothing to do."""
+        start, cpu = time.perf_counter(), time.process_time()
+        idle = cpu - self.rested
         while time.perf_counter() - start < settle:
             self.training.step()
             self.wait()
@@ -108,7 +110,8 @@ class Child:
         for _ in range(steps):
             self.training.step()
         self.wait()
-        return {"seconds": (time.perf_counter() - start) / steps, "idle": idle}
+        seconds = (time.perf_counter() - start) / steps
+        return {"seconds": seconds, "cpu": time.process_time() - cpu, "idle": idle}
 
     def products(self) -> dict[str, int]:
         """See above."""

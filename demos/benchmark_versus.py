@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import time
@@ -25,6 +26,9 @@ PAUSE = 0.03
 SETTLE = 0.02  # seconds of steps, at least, at the beginning of a block that are not counted
 BLOCK = 0.1  # seconds of steps, about, that are then counted
 ROUNDS = (5, 25)  # at least, and at most
+OTHERS = 0.15  # cores that other processes may take of a block, and
+TICKS = 0.03  # seconds by which the system's account may be wrong
+PATIENCE = 4  # times the budget: so long rounds in which others computed are repeated
 AGREE = 1e-3  # how much the first losses may differ, relative to one of them
 MODULES = {"minigen": "minigen.torch_names", "torch": "torch"}
 RANDOM = 1000  # networks drawn, at most
@@ -35,6 +39,15 @@ def names(random: int = RANDOM) -> list[str]:
     """The networks' names, with those of so many drawn by a seed."""
     drawn = [f"random-{i}" for i in range(random)]
     return [*benchmark_networks.ISSUE, *benchmark_networks.MORE, *drawn]
+
+
+def busy() -> float:
+    """Seconds that all cores have computed for anybody since the machine started; 0 where the
+    system does not tell."""
+    if not (path := pathlib.Path("/proc/stat")).exists():
+        return 0.0
+    user, nice, system = path.read_text().split(maxsplit=4)[1:4]
+    return (int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 class Side:
@@ -73,9 +86,14 @@ class Side:
         return self.hear()
 
     def block(self, steps: int) -> dict[str, float]:
-        """Seconds of a step, and seconds of a core that the process took since its last answer."""
+        """Seconds of a step; seconds of a core that the process took since its last answer, and
+        that others took meanwhile."""
         time.sleep(PAUSE)
-        return self.ask("steps", steps=steps, settle=SETTLE)
+        start, before = time.perf_counter(), busy()
+        found = self.ask("steps", steps=steps, settle=SETTLE)
+        others = busy() - before - found["cpu"]
+        disturbed = others > TICKS + OTHERS * (time.perf_counter() - start)
+        return found | {"disturbed": disturbed}
 
     def close(self) -> None:
         """End the process."""
@@ -85,31 +103,41 @@ class Side:
 
 def alternating(
     sides: Mapping[str, Side], budget: float, rounds: int | None = None
-) -> tuple[dict[str, np.ndarray], float]:
-    """Seconds of a step of each side, block by block, and the most seconds of a core that a side
-    took while it was idle: what its threads spun, less than `PAUSE`. The order is reversed after
-    each round.
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Seconds of a step of each side, block by block. The order is reversed after each round. A
+    round in which other processes computed is thrown away: PyTorch takes up to ten times as long
+    beside them, which would be no merit of the other side.
 
     Args:
         budget: about how many seconds to take.
+
+    Returns:
+        The seconds; and the most seconds of a core that a side took while it was idle, "idle": what
+        its threads spun, less than `PAUSE`; how many rounds were "disturbed", and of those "kept".
     """
-    start, order, idle = time.perf_counter(), list(sides), 0.0
+    start, order = time.perf_counter(), list(sides)
+    notes = {"idle": 0.0, "disturbed": 0, "kept": 0}
     steps = {
         who: max(1, round(BLOCK / max(side.block(1)["seconds"], 1e-9)))
         for who, side in sides.items()
     }
     times: dict[str, list[float]] = {who: [] for who in sides}
     while True:
-        for who in order:
-            found = sides[who].block(steps[who])
-            times[who].append(found["seconds"])
-            idle = max(idle, found["idle"])
+        found = {who: sides[who].block(steps[who]) for who in order}
         order.reverse()
-        done, late = len(times[order[0]]), time.perf_counter() - start > budget
-        if done == rounds or (
-            rounds is None and (done >= ROUNDS[1] or (late and done >= ROUNDS[0]))
-        ):
-            return {who: np.array(t) for who, t in times.items()}, idle
+        passed = time.perf_counter() - start
+        if any(block["disturbed"] for block in found.values()):
+            notes["disturbed"] += 1
+            if rounds is None and passed < PATIENCE * budget:
+                continue
+            notes["kept"] += 1
+        for who, block in found.items():
+            times[who].append(block["seconds"])
+            notes["idle"] = max(notes["idle"], block["idle"])
+        done = len(times[order[0]])
+        enough = done >= ROUNDS[1] or (done >= ROUNDS[0] and passed > budget)
+        if done == rounds or (rounds is None and enough):
+            return {who: np.array(t) for who, t in times.items()}, notes
 
 
 def one_network(
@@ -119,13 +147,13 @@ def one_network(
     for side in sides.values():  # both build at once
         side.tell("build", name=name, seed=seed)
     row: dict[str, Any] = {who: side.hear() for who, side in sides.items()}
-    times, idle = alternating(sides, budget, bench.rounds)
+    times, notes = alternating(sides, budget, bench.rounds)
     flops = sides["minigen"].ask("products")["flops"]
     for who, side in sides.items():
         side.ask("end")
         row[who]["seconds"] = float(np.median(times[who]))
     floor = flops / bench.speed.product
-    row |= {"name": name, "idle": idle, "flops": flops, "floor": floor}
+    row |= {"name": name, **notes, "flops": flops, "floor": floor}
     row["floor_ratio"] = row["minigen"]["seconds"] / floor
     if "torch" in sides:
         low, ratio, high = np.percentile(times["minigen"] / times["torch"], [25, 50, 75])
@@ -136,7 +164,8 @@ def one_network(
 
 
 def line(row: dict[str, Any]) -> str:
-    """A network's figures as text; a second line where the first losses differ."""
+    """A network's figures as text; further lines where other processes never
+    stopped, or the first losses differ."""
     ours, theirs = row["minigen"], row.get("torch")
     floor = f"{human_seconds(row['floor']):>10}{row['floor_ratio']:6.1f}"
     text = f"{row['name']:24}{human_seconds(ours['seconds']):>9}"
@@ -146,6 +175,8 @@ def line(row: dict[str, Any]) -> str:
     low, high = row["quartiles"]
     text += f"{human_seconds(theirs['seconds']):>9}{row['ratio']:7.2f}  {low:.2f} to {high:<6.2f}"
     text += f"{floor}{memory}{human_bytes(theirs['memory']):>9}{row['memory_ratio']:7.2f}"
+    if row["kept"]:
+        text += f"\n  other processes computed in {row['kept']} rounds of this"
     a, b = ours["loss"], theirs["loss"]
     if not abs(a - b) <= AGREE * abs(b):
         text += f"\n  the first losses differ: {a:.7g}, and {b:.7g} in PyTorch"

@@ -83,31 +83,49 @@ def test_flops_are_those_of_the_products():
 
 
 class FakeSide:
-    """Takes as long for a step as it is told."""
+    """Takes as long for a step as it is told; others compute during blocks of these numbers."""
 
-    def __init__(self, who, seconds, log):
-        self.who, self.seconds, self.log = who, seconds, log
+    def __init__(self, who, seconds, log, disturbed=()):
+        self.who, self.seconds, self.log, self.disturbed = who, seconds, log, disturbed
 
     def block(self, steps):
         self.log.append(self.who)
-        return {"seconds": self.seconds, "idle": 0.001}
+        disturbed = len(self.log) in self.disturbed
+        return {"seconds": self.seconds, "idle": 0.001, "disturbed": disturbed}
 
 
 def test_blocks_alternate():
     log = []
     sides = {who: FakeSide(who, seconds, log) for who, seconds in (("a", 1.0), ("b", 2.0))}
-    times, idle = alternating(sides, budget=0, rounds=3)
+    times, notes = alternating(sides, budget=0, rounds=3)
     assert "".join(log) == "ababbaab"  # to see how long a step takes ab, then ab, ba, ab
-    assert list(times["a"]) == [1.0] * 3 and list(times["b"]) == [2.0] * 3 and idle == 0.001
+    assert list(times["a"]) == [1.0] * 3 and list(times["b"]) == [2.0] * 3
+    assert notes == {"idle": 0.001, "disturbed": 0, "kept": 0}
     assert len(alternating(sides, budget=0)[0]["a"]) == benchmark_versus.ROUNDS[0]
+
+
+def test_rounds_in_which_others_compute_are_thrown_away():
+    def measured(budget):
+        log = []
+        sides = {who: FakeSide(who, 1.0, log, range(4, 11)) for who in "ab"}
+        times, notes = alternating(sides, budget)
+        return len(times["a"]), len(log), notes["disturbed"], notes["kept"]
+
+    assert measured(budget=1e-9) == (5, 12, 4, 4)  # no patience
+    rounds, blocks, disturbed, kept = measured(budget=60)
+    assert (disturbed, kept) == (4, 0) and blocks == 2 + 2 * (rounds + 4)
+    before = benchmark_versus.busy()
+    sum(range(10**6))
+    assert benchmark_versus.busy() >= before
 
 
 def test_a_line_says_where_the_first_losses_differ():
     side = {"seconds": 0.01, "loss": 2.0, "memory": 10**7}
-    row = {"name": "some", "floor": 0.001, "floor_ratio": 10.0, "minigen": side}
+    row = {"name": "some", "kept": 0, "floor": 0.001, "floor_ratio": 10.0, "minigen": side}
     alone = line(row)
     row |= {"ratio": 1.0, "quartiles": [0.9, 1.1], "memory_ratio": 1.0, "torch": side}
     assert "10 ms" in alone and len(line(row)) > len(alone) and "differ" not in line(row)
+    assert "in 3 rounds" in line(row | {"kept": 3})
     for loss in (2.003, float("nan")):
         row["torch"] = side | {"loss": loss}
         assert "the first losses differ: 2" in line(row)
