@@ -615,12 +615,12 @@ running statistics of examples move by the biased variance | functional_values
 an empty batch spoils running statistics | functional_values
 - if seen is not None and input.numel():
 + if seen is not None:
-the mean and variance of a batch are constants | batch_norm training
+mean and variance are constants | batch_norm training
 -     if not is_grad_enabled():
 +     if True:
-the batch's spread is held fixed | batch_norm training
-- g - d_bias / m - normal * (d_weight / m)
-+ g - d_bias / m
+the spread is held fixed | layer_norm
+-         d_input = g - g.mean(over, keepdim=True) - normal * (g * normal).mean(over, keepdim=True)
++         d_input = g - g.mean(over, keepdim=True)
 running statistics change unnoticed | functional_values
 -             increment_version(seen)
 # functional/loss.py
@@ -856,11 +856,14 @@ each row has the channels backwards | kernels_convolution
 + (row // len(values), len(values)))[:, ::-1].ravel()
 # kernels/normalization.py
 blocks with different means: the spread between them is forgotten | kernels_normalization
-- squares + counts * np.square(means - mean)
-+ squares
-the slope of a batch norm forgets the variance | kernels_normalization
-- slope, offset = -scale * rstd * d_weight / m,
-+ slope, offset = 0 * rstd,
+- (squares + counts * np.square(means - mean[:, None])).sum(1)
++ squares.sum(1)
+the slope forgets the variance | kernels_normalization
+-     slope = -rstd * of_x
++     slope = 0 * rstd
+the slope of a row forgets the variance | kernels_normalization
+-         normal *= of_normal
++         normal *= 0
 # kernels/memory.py
 memory is handed out twice | kernels_memory
 - if b.references() == _ALONE]

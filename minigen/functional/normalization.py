@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from minigen.backend import FLOAT16, FLOAT32, Array
+from minigen.backend import Array
 from minigen.functional.arguments import Dims, refuse, require_floating
 from minigen.functional.linear import same_dtype
 from minigen.functional.pointwise import clamp
@@ -22,22 +20,17 @@ from minigen.tensor import Tensor, increment_version
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize"]
 
 
-def _other_axes(ndim: int) -> tuple[int, ...]:
-    """All axes but that of the channels."""
-    return (0, *range(2, ndim))
-
-
 def _channels(values: Tensor, ndim: int) -> Tensor:
     """(C,) as (1, C, 1, …), to meet a tensor of `ndim` axes."""
     return values.reshape(1, -1, *[1] * (ndim - 2))
 
 
-def _batch_norm_pullback(
-    g: Tensor, input: Tensor, weight: Tensor | None, mean: Array, rstd: Array, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """With x̂ = (x − mean)·rstd over m elements a channel, y = γ·x̂ + b and rstd = (var + ε)^−½:
+def _normalization_pullback(
+    g: Tensor, input: Tensor, weight: Tensor | None, parts, size, batch, eps, moments
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """With x̂ = (x − mean)·rstd over m elements, y = γ·x̂ + b and rstd = (var + ε)^−½:
 
-    ∂b = Σ g,   ∂γ = Σ g·x̂,   ∂x = γ·rstd·(g − ∂b/m − x̂·∂γ/m)
+    ∂b = Σ g,   ∂γ = Σ g·x̂,   ∂x = rstd·(γ·g − mean(γ·g) − x̂·mean(γ·g·x̂))
 
     The first two are read off y. When x changes by dx, its spread changes too, by
     d var = 2·mean((x − mean)·dx), and so d rstd = −½·rstd³·d var = −rstd²·mean(x̂·dx). In all
@@ -45,32 +38,41 @@ def _batch_norm_pullback(
     dx̂ = rstd·(dx − mean dx) + (x − mean)·d rstd = rstd·(dx − mean dx − x̂·mean(x̂·dx)).
 
     As a matrix this is symmetric. So its transpose, which takes γ·g to ∂x, is the same formula with
-    γ·g for dx, and its means are ∂b/m and ∂γ/m.
+    γ·g for dx.
     """
     if not is_grad_enabled():
-        arrays = kernels.batch_norm_gradients(
-            g._array, input._array, mean, rstd, None if weight is None else weight._array
-        )
-        d_input, d_weight, d_bias = map(Tensor, arrays)
-        return d_input, None if weight is None else d_weight, d_bias
-    # For a second derivative mean and variance are functions of the input.
-    axes, m = _other_axes(g.ndim), g.numel() // g.shape[1]
-    centred = input - input.mean(axes, keepdim=True)
-    rstd_ = ((centred * centred).mean(axes, keepdim=True) + eps) ** -0.5
-    normal = centred * rstd_
-    d_bias, d_weight = g.sum(axes, keepdim=True), (g * normal).sum(axes, keepdim=True)
-    scale = rstd_ if weight is None else rstd_ * _channels(weight, g.ndim)
-    d_input = scale * (g - d_bias / m - normal * (d_weight / m))
-    return d_input, None if weight is None else d_weight.reshape(-1), d_bias.reshape(-1)
+        x, g = input._array.reshape(parts), g._array.reshape(parts)
+        flat = None if weight is None else weight._array.ravel()
+        d_input, d_weight, d_bias = map(Tensor, kernels.gradients(g, x, flat, *moments))
+    else:  # for a second derivative mean and variance are functions of the input
+        x, g = input.reshape(parts), g.reshape(parts)
+        pixels = tuple(range(3, len(parts)))
+        over = (*((0,) if batch else ()), 2, *pixels)
+        centred = x - x.mean(over, keepdim=True)
+        rstd = ((centred * centred).mean(over, keepdim=True) + eps) ** -0.5
+        normal = centred * rstd
+        d_bias, d_weight = g.sum((0, *pixels)), (g * normal).sum((0, *pixels))
+        if weight is not None:
+            g = g * weight.reshape(*parts[1:3], *[1] * len(pixels))
+        d_input = g - g.mean(over, keepdim=True) - normal * (g * normal).mean(over, keepdim=True)
+        d_input = rstd * d_input
+    return d_input.reshape(input.shape), d_weight.reshape(size), d_bias.reshape(size)
 
 
-@operation(joint=_batch_norm_pullback)
-def _batch_norm(
-    input: Array, weight: Array | None, bias: Array | None, *, mean: Array, rstd: Array, eps: float
-) -> Array:
-    scale = rstd if weight is None else rstd * weight
-    shift = -mean * scale if bias is None else bias - mean * scale
-    return kernels.affine(input, scale, shift)
+@operation(joint=_normalization_pullback)
+def _normalization(
+    input: Array, weight: Array | None, bias: Array | None,
+    *, parts: tuple[int, ...], size: tuple[int, ...], batch: bool, eps: float, moments: list,
+) -> Array:  # fmt: skip
+    """(input − mean)·rstd·weight + bias, with weight and bias of one `size`.
+
+    The input is seen in `parts`, (N, groups, channels of a group, …). Each group has its mean and
+    variance, in each example or in the `batch`; they are left in `moments`, for the pullback.
+    """
+    flat = (v if v is None else v.ravel() for v in (weight, bias))
+    y, found = kernels.normalized(input.reshape(parts), *flat, eps, batch)
+    moments[:] = [found]
+    return y.reshape(input.shape)
 
 
 def batch_norm(
@@ -98,28 +100,28 @@ def batch_norm(
         TypeError: dtypes differ, or are not of floating-point numbers.
     """
     running = {"running_mean": running_mean, "running_var": running_var}
-    _, c = _examples_and_channels("batch_norm", input, weight, bias, **running)
+    n, c = _examples_and_channels("batch_norm", input, weight, bias, **running)
     if not training:
         _require_running("batch_norm", "training", running)
         return _with_running(input, running_mean, running_var, weight, bias, eps)
-    if not input.numel():
-        return _channelwise(input, weight, bias)
-    count = input.numel() // c
-    if count == 1:
+    if (count := input.numel() // max(c, 1)) == 1:
         raise ValueError(
             f"batch_norm: more than one value for each channel is needed when training, not "
             f"{input.shape}"
         )
-    data = input._array
-    mean, var = kernels.moments(data.astype(FLOAT32) if data.dtype == FLOAT16 else data)
+    moments: list = []
+    y = _normalization(
+        input, weight, bias,
+        parts=(n, c, 1, *input.shape[2:]), size=(c,), batch=True, eps=eps, moments=moments,
+    )  # fmt: skip
+    mean, var, _ = moments[0]
     for seen, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
-        if seen is not None:
+        if seen is not None and count:
             statistic = seen.array
             statistic *= 1 - momentum
-            statistic += momentum * batch
+            statistic += momentum * batch[0]
             increment_version(seen)
-    rstd = 1 / np.sqrt(var + eps)
-    return _batch_norm(input, weight, bias, mean=mean, rstd=rstd, eps=eps)
+    return y
 
 
 def _require_running(name: str, otherwise: str, running: dict[str, Tensor | None]) -> None:
@@ -137,28 +139,6 @@ def _with_running(
     return input * _channels(scale, input.ndim) + _channels(shift, input.ndim)
 
 
-def _standardize_pullback(g: Tensor, input: Tensor, y: Tensor, dims, eps) -> Tensor:
-    """rstd·(g − mean g − y·mean(g·y)), as for batch norm, where rstd is a function of the input."""
-    centred = input - input.mean(dims, keepdim=True)
-    rstd = ((centred * centred).mean(dims, keepdim=True) + eps) ** -0.5
-    return rstd * (g - g.mean(dims, keepdim=True) - y * (g * y).mean(dims, keepdim=True))
-
-
-@operation(input=_standardize_pullback)
-def _standardize(input: Array, *, dims: tuple[int, ...], eps: float) -> Array:
-    """Mean 0 and variance 1 (but for eps) over the axes `dims`."""
-    n = math.prod([input.shape[d] for d in dims]) or 1
-    y = input - input.sum(axis=dims, keepdims=True) / n
-    y /= np.sqrt(np.square(y).sum(axis=dims, keepdims=True) / n + eps)
-    return y
-
-
-def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    x = x if weight is None else x * weight
-    return x if bias is None else x + bias
-
-
-@in_float32
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -182,10 +162,13 @@ def layer_norm(
         if t is not None and t.shape != shape:
             raise ValueError(f"layer_norm: expected {name} {shape}, got {t.shape}")
     require_floating("layer_norm", input)
-    return _affine(_standardize(input, dims=tuple(range(lead, input.ndim)), eps=eps), weight, bias)
+    same_dtype("layer_norm", input=input, weight=weight, bias=bias)
+    parts = math.prod(input.shape[:lead]), 1, math.prod(shape)
+    return _normalization(
+        input, weight, bias, parts=parts, size=shape, batch=False, eps=eps, moments=[]
+    )
 
 
-@in_float32
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -204,12 +187,12 @@ def group_norm(
     n, c = _examples_and_channels("group_norm", input, weight, bias)
     if num_groups < 1 or c % num_groups:
         raise ValueError(f"group_norm: {num_groups} groups do not divide {c} channels")
-    grouped = input.reshape(n, num_groups, c // num_groups, *input.shape[2:])
-    y = _standardize(grouped, dims=tuple(range(2, grouped.ndim)), eps=eps).reshape(input.shape)
-    return _channelwise(y, weight, bias)
+    parts = n, num_groups, c // num_groups, *input.shape[2:]
+    return _normalization(
+        input, weight, bias, parts=parts, size=(c,), batch=False, eps=eps, moments=[]
+    )
 
 
-@in_float32
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -235,7 +218,7 @@ def instance_norm(
         TypeError: dtypes differ, or are not of floating-point numbers.
     """
     name, running = "instance_norm", {"running_mean": running_mean, "running_var": running_var}
-    _examples_and_channels(name, input, weight, bias, **running)
+    n, c = _examples_and_channels(name, input, weight, bias, **running)
     if not use_input_stats:
         _require_running(name, "use_input_stats", running)
         return _with_running(input, running_mean, running_var, weight, bias, eps)
@@ -246,7 +229,10 @@ def instance_norm(
         for seen, moment in ((running_mean, mean), (running_var, var)):
             if seen is not None and input.numel():
                 seen.mul_(1 - momentum).add_(moment(input, axes).mean(0), alpha=momentum)
-    return _channelwise(_standardize(input, dims=axes, eps=eps), weight, bias)
+    parts = n, c, 1, *input.shape[2:]
+    return _normalization(
+        input, weight, bias, parts=parts, size=(c,), batch=False, eps=eps, moments=[]
+    )
 
 
 def _examples_and_channels(
@@ -261,14 +247,6 @@ def _examples_and_channels(
             raise ValueError(f"{name}: expected {what} {input.shape[1:2]}, got {t.shape}")
     same_dtype(name, input=input, **named)
     return input.shape[:2]
-
-
-def _channelwise(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    return _affine(
-        y,
-        None if weight is None else _channels(weight, y.ndim),
-        None if bias is None else _channels(bias, y.ndim),
-    )
 
 
 @in_float32

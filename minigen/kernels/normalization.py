@@ -1,106 +1,396 @@
-"""Batch norm's passes over memory: one for the moments, one to normalise, two for the gradients.
+"""Normalisation's passes over memory: one for the moments, one to normalise, two for the gradients.
 
-Images are N, H, W, C in memory, so a channel is a column of a matrix with a row for each pixel. It
-is taken in blocks of rows that stay in cache; what a formula does with a block costs little
-besides reading it. Sums over blocks are added in the order of the blocks.
+Arrays come in parts: (N, G, K, …), examples, groups of channels, the channels of a group, pixels.
+Each group has its moments, in each example (layer, group and instance norm) or in the whole batch.
+Arrays are taken in blocks that stay in cache; what a formula does with a block costs little besides
+reading it. Sums over blocks are added in the order of the blocks. Those over a block are products
+with ones: BLAS adds several rows at a time.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
+from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import limits, memory
 from minigen.kernels.cuda import normalization as cuda
-from minigen.kernels.pixels import as_images, of_images, repeated, rows, sum_of
-from minigen.kernels.threads import in_pieces, scratch
+from minigen.kernels.threads import in_pieces, scratch, single_threaded_blas
 
 
-def moments(x: Array) -> tuple[Array, Array]:
-    """Mean and (biased) variance of each channel of x (N, C, …), each (C,).
+class Moments(NamedTuple):
+    """Those of each group, (N, G), or (1, G) of a batch."""
 
-    Each block has its own mean, from which its squares are taken; blocks are put together by Chan,
-    Golub and LeVeque (1979), equation 2.1: no digits are lost where the mean is large.
-    """
+    mean: Array
+    var: Array  # the biased one
+    rstd: Array  # (var + eps)^−½
+
+
+def normalized(
+    x: Array, weight: Array | None, bias: Array | None, eps: float, batch: bool
+) -> tuple[Array, Moments]:
+    """(x − mean)·rstd·weight + bias, for x in parts, weight and bias (G·K,); and the moments."""
+    if not x.size:
+        return x.copy(), Moments(*[x.sum((0, *range(2, x.ndim)))[None]] * 3)
     if not isinstance(x, np.ndarray):
-        return cuda.moments(x)
-
-    c = x.shape[1]
-
-    def block(x: Array) -> tuple[Array, Array, Array]:
-        n = x.size // c
-        mean = sum_of(x, c) / n
-        centred = np.subtract(x, repeated(mean, x.shape[1]), out=scratch("block", x.shape, x.dtype))
-        return np.full_like(mean, n), mean, sum_of(np.square(centred, out=centred), c)
-
-    parts = _over_blocks(block, rows(of_images(x)))
-    if len(parts) == 1:
-        ((n, mean, squares),) = parts
-        return mean, squares / n
-    parts = np.array(parts)  # (blocks, 3, C): count, mean, squares
-    counts, means, squares = parts.astype(np.float64).transpose(1, 0, 2)
-    n = counts.sum(0)
-    mean = (counts * means).sum(0) / n
-    var = (squares + counts * np.square(means - mean)).sum(0) / n
-    return mean.astype(x.dtype), var.astype(x.dtype)
+        return (_batch_on_gpu if batch else normalized_by_formula)(x, weight, bias, eps, batch)
+    if x.ndim == 3 and not batch:
+        return _normalized_rows(x, weight, bias, eps)
+    units, k = _Units(x, batch), x.shape[2]
+    mean, var = units.moments()
+    rstd = 1 / np.sqrt(var + eps)
+    scale = _repeated(rstd, k)
+    scale = scale if weight is None else scale * weight
+    shift = -_repeated(mean, k) * scale
+    y = units.affine(scale, shift if bias is None else shift + bias)
+    return y, Moments(mean, var, rstd)
 
 
-def affine(x: Array, scale: Array, shift: Array) -> Array:
-    """x·scale + shift, where scale and shift (C,) belong to the channels of x (N, C, …)."""
-    if not isinstance(x, np.ndarray):
-        return cuda.affine(x, scale, shift)
-    last = of_images(x)
-    x_rows, y = rows(last), memory.empty(last.shape, x.dtype)
-    scale, shift = (repeated(v, x_rows.shape[1]) for v in (scale, shift))
-
-    def block(x: Array, y: Array) -> None:
-        np.multiply(x, scale, out=y)
-        y += shift
-
-    _over_blocks(block, x_rows, rows(y))
-    return as_images(y)
-
-
-def batch_norm_gradients(
-    g: Array, x: Array, mean: Array, rstd: Array, weight: Array | None
+def gradients(
+    g: Array, x: Array, weight: Array | None, moments: Moments
 ) -> tuple[Array, Array, Array]:
-    """The gradients for the input (N, C, …), the weight and the bias (C,), from that of the
-    output, g (N, C, …). With x̂ = (x − mean)·rstd over m elements a channel, and γ the weight:
+    """The gradients for the input, the weight and the bias (G·K,), from that of the output, g, in
+    parts as x is. With x̂ = (x − mean)·rstd, of m elements a group, and γ the weight:
 
-    ∂b = Σ g,   ∂γ = Σ g·x̂,   ∂x = γ·rstd·(g − ∂b/m − x̂·∂γ/m)
+    ∂b = Σ g,   ∂γ = Σ g·x̂,   ∂x = rstd·(γ·g − Σ γ·g/m − x̂·Σ γ·g·x̂/m)
     """
+    (mean, _, rstd), k = moments, x.shape[2]
+    batch = len(mean) < len(x)
+    if not x.size:
+        return x.copy(), *[g.sum((0, *range(3, x.ndim))).ravel()] * 2
     if not isinstance(x, np.ndarray):
-        return cuda.batch_norm_gradients(g, x, mean, rstd, weight)
-    last, m = of_images(x), x.size // len(mean)
-    g_rows, x_rows, y = rows(of_images(g)), rows(last), memory.empty(last.shape, x.dtype)
-    wide_mean = repeated(mean, x_rows.shape[1])
-
-    def sums(g: Array, x: Array) -> tuple[Array, Array]:
-        centred = np.subtract(x, wide_mean, out=scratch("block", x.shape, x.dtype))
-        return sum_of(g, len(mean)), sum_of(np.multiply(centred, g, out=centred), len(mean))
-
-    d_bias, d_weight = np.add.reduce(_over_blocks(sums, g_rows, x_rows), axis=0)
+        if not batch:
+            return gradients_by_formula(g, x, weight, moments)
+        images = (len(x), -1, *x.shape[3:])
+        g, x_ = g.reshape(images), x.reshape(images)
+        d_x, *others = cuda.batch_norm_gradients(g, x_, mean.ravel(), rstd.ravel(), weight)
+        return d_x.reshape(x.shape), *others
+    if x.ndim == 3 and not batch:
+        return _gradients_of_rows(g, x, weight, mean, rstd)
+    units, m = _Units(x, batch), x.size // mean.size
+    g, mean, rstd = units.like(g), _repeated(mean, k), _repeated(rstd, k)
+    d_bias, d_weight = units.sums(g, mean)
     d_weight *= rstd
     scale = rstd if weight is None else rstd * weight
-    slope, offset = -scale * rstd * d_weight / m, -scale * d_bias / m
-    scale, slope, offset = (
-        repeated(v, x_rows.shape[1]) for v in (scale, slope, offset - slope * mean)
-    )
-
-    def block(g: Array, x: Array, y: Array) -> None:
-        np.multiply(x, slope, out=y)
-        y += offset
-        y += np.multiply(g, scale, out=scratch("block", g.shape, g.dtype))
-
-    _over_blocks(block, g_rows, x_rows, rows(y))
-    return as_images(y), d_weight, d_bias
+    of_g, of_x = (_repeated(_sum_in_groups(scale * d, k) / m, k) for d in (d_bias, d_weight))
+    slope = -rstd * of_x
+    d_x = units.combined(g, scale, slope, -of_g - slope * mean)
+    return d_x, np.add.reduce(d_weight, axis=0), np.add.reduce(d_bias, axis=0)
 
 
-def _over_blocks(work: Callable, *arrays: Array) -> list[Any]:
-    """`work` on matching blocks of rows; its results in order."""
-    rows, width = arrays[0].shape
-    cost = limits.now.of_a_pass * rows * width
-    return in_pieces(lambda i, j: work(*[a[i:j] for a in arrays]), rows, width, cost)
+def _repeated(values: Array, k: int) -> Array:
+    """(N, G) as (N, G·K)."""
+    return values if k == 1 else values.repeat(k, axis=1)
+
+
+def _sum_in_groups(values: Array, k: int) -> Array:
+    """(…, G·K) as (…, G)."""
+    return values if k == 1 else np.add.reduce(values.reshape(*values.shape[:-1], -1, k), axis=-1)
+
+
+class _Units:
+    """An array in parts, seen as (units, rows, numbers of a row).
+
+    A unit is an example, or the batch; in a row are several pixels with their channels, since
+    NumPy wants rows to be long. Where images lie as planes in memory, a plane is a unit and a row.
+    """
+
+    def __init__(self, x: Array, batch: bool):
+        self.parts, self.batch = x.shape, batch
+        (n, g, self.k), pixels = x.shape[:3], math.prod(x.shape[3:])
+        last = x.transpose(self._channels_last)
+        self.planes = x.flags.c_contiguous and not last.flags.c_contiguous
+        self.channels = g * self.k
+        if self.planes:
+            self.shape = n * self.channels, 1, pixels
+        else:
+            units = 1 if batch else n
+            rows = _rows(n * pixels // units, self.channels)
+            self.shape = units, rows, x.size // (units * rows)
+        self.x = self.like(x)
+        self.cost = limits.now.of_a_pass * x.size
+        threads = backend.threads() if self.cost >= limits.now.alone else 1
+        blocks = threads * -(-x.size // (threads * limits.now.piece))
+        self.blocks = min(self.shape[1], -(-blocks // self.shape[0]))  # of each unit
+
+    @property
+    def _channels_last(self) -> tuple[int, ...]:
+        return 0, *range(3, len(self.parts)), 1, 2
+
+    def like(self, x: Array) -> Array:
+        """Another array in the same parts, as units."""
+        x = x if self.planes else x.transpose(self._channels_last)
+        return np.ascontiguousarray(x).reshape(self.shape)
+
+    def _in_parts(self, y: Array) -> Array:
+        if self.planes:
+            return y.reshape(self.parts)
+        n, g, k, *pixels = self.parts
+        last = len(self.parts) - 2
+        return y.reshape(n, *pixels, g, k).transpose(0, last, last + 1, *range(1, last))
+
+    def _wide(self, values: Array) -> Array:
+        """(N, C), or (1, C) of a batch, beside the rows of each unit."""
+        if self.planes:
+            return np.broadcast_to(values, (self.parts[0], self.channels)).reshape(-1, 1, 1)
+        shape = len(values), self.shape[2] // self.channels, self.channels
+        return np.broadcast_to(values[:, None], shape).reshape(len(values), 1, -1)
+
+    def _sum(self, block: Array) -> Array:
+        """The sum of each channel: (units, C), or of planes (units, 1)."""
+        if self.planes:
+            block, channels = block.transpose(0, 2, 1), 1
+        else:
+            channels = self.channels
+        if block.size < limits.now.by_ones:
+            row = np.add.reduce(block, axis=1)
+        else:
+            with single_threaded_blas():
+                row = np.ones(block.shape[1], block.dtype) @ block
+        return np.add.reduce(row.reshape(len(row), -1, channels), axis=1)
+
+    def _over_blocks(self, work: Callable[[Array, Array], None], *results: Array) -> None:
+        """`work(i, j)` for all blocks, where `x[i]` is a block of `x` and `j` the place for what
+        is found in it, in an array (units, blocks, …)."""
+        units, rows, _ = self.shape
+        n = self.blocks
+
+        def some(first: int, last: int) -> None:
+            if n == 1:
+                work((slice(first, last),), (slice(first, last), 0))
+                return
+            for i in range(first, last):
+                unit, part = slice(i // n, i // n + 1), i % n
+                work((unit, slice(part * rows // n, (part + 1) * rows // n)), (unit, part))
+
+        in_pieces(some, units * n, self.x.size // (units * n), self.cost)
+
+    def moments(self) -> tuple[Array, Array]:
+        """Mean and (biased) variance of each group, (N, G), or (1, G) of a batch.
+
+        Each block has its own mean, from which its squares are taken; blocks are put together by
+        Chan, Golub and LeVeque (1979), equation 2.1: no digits are lost where the mean is large.
+        """
+        k, groups = (1, 1) if self.planes else (self.k, self.channels // self.k)
+        found = np.empty((3, self.shape[0], self.blocks, groups), self.x.dtype)
+
+        def block(i: tuple, j: tuple) -> None:
+            x = self.x[i]
+            count = x.size // (len(x) * groups)
+            mean = _sum_in_groups(self._sum(x), k) / count
+            wide = _repeated(mean, k)
+            wide = wide[:, :, None] if self.planes else self._wide(wide)
+            centred = np.subtract(x, wide, out=scratch("block", x.shape, x.dtype))
+            squares = _sum_in_groups(self._sum(np.square(centred, out=centred)), k)
+            found[(0, *j)], found[(1, *j)], found[(2, *j)] = count, mean, squares
+
+        self._over_blocks(block)
+        n, g = self.parts[:2]
+        if self.planes and self.batch:
+            found = found.reshape(3, 1, n, g)
+        elif self.planes:
+            found = found.reshape(3, n, g, self.k).swapaxes(2, 3)
+        if found.shape[2] == 1:
+            count, mean, squares = found[:, :, 0]
+            return mean, squares / count
+        counts, means, squares = found.astype(np.float64)
+        count = counts.sum(1)
+        mean = (counts * means).sum(1) / count
+        var = (squares + counts * np.square(means - mean[:, None])).sum(1) / count
+        return mean.astype(found.dtype), var.astype(found.dtype)
+
+    def affine(self, scale: Array, shift: Array) -> Array:
+        """x·scale + shift, each (N, C), or (1, C) of a batch."""
+        y = memory.empty(self.shape, self.x.dtype)
+        scale, shift = self._wide(scale), self._wide(shift)
+
+        def block(i: tuple, _: tuple) -> None:
+            out = y[i]
+            np.multiply(self.x[i], scale[i[0]], out=out)
+            out += shift[i[0]]
+
+        self._over_blocks(block)
+        return self._in_parts(y)
+
+    def sums(self, g: Array, mean: Array) -> Array:
+        """Σ g and Σ g·(x − mean) of each channel: (2, N, C), or (2, 1, C) of a batch."""
+        channels = 1 if self.planes else self.channels
+        found = np.empty((2, self.shape[0], self.blocks, channels), self.x.dtype)
+        mean = self._wide(mean)
+
+        def block(i: tuple, j: tuple) -> None:
+            centred = np.subtract(self.x[i], mean[i[0]], out=scratch("block", g[i].shape, g.dtype))
+            found[(0, *j)] = self._sum(g[i])
+            found[(1, *j)] = self._sum(np.multiply(centred, g[i], out=centred))
+
+        self._over_blocks(block)
+        if self.planes:
+            found = found.reshape(2, *((1,) if self.batch else ()), self.parts[0], -1)
+            return np.add.reduce(found, axis=2) if self.batch else found
+        return np.add.reduce(found, axis=2)
+
+    def combined(self, g: Array, scale: Array, slope: Array, offset: Array) -> Array:
+        """g·scale + x·slope + offset, each (N, C), or (1, C) of a batch."""
+        y = memory.empty(self.shape, self.x.dtype)
+        scale, slope, offset = map(self._wide, (scale, slope, offset))
+
+        def block(i: tuple, _: tuple) -> None:
+            out, unit = y[i], i[0]
+            np.multiply(self.x[i], slope[unit], out=out)
+            out += offset[unit]
+            out += np.multiply(g[i], scale[unit], out=scratch("block", out.shape, out.dtype))
+
+        self._over_blocks(block)
+        return self._in_parts(y)
+
+
+@functools.lru_cache(256)
+def _rows(pixels: int, channels: int) -> int:
+    """How many rows to make of these pixels: of as many pixels as make a row long, but not so many
+    that what stands beside each row costs as much as all rows."""
+    together = 1
+    for n in range(1, math.isqrt(pixels) + 1):
+        if pixels % n == 0:
+            together = n
+            if n * channels >= limits.now.row:
+                break
+    return pixels // together
+
+
+# Without pixels, as in layer norm: each group of an example is a row, what is known of it a column
+
+
+def _normalized_rows(
+    x: Array, weight: Array | None, bias: Array | None, eps: float
+) -> tuple[Array, Moments]:
+    n, groups, k = x.shape
+    x = np.ascontiguousarray(x).reshape(n * groups, k)
+    y, found = memory.empty(x.shape, x.dtype), np.empty((3, n * groups, 1), x.dtype)
+    weight, bias = (v if v is None else v.reshape(groups, k) for v in (weight, bias))
+    ones = _ones(k, x.dtype)
+
+    def block(i: int, j: int) -> None:
+        rows = slice(i * groups, j * groups)
+        out, (mean, var, rstd) = y[rows], found[:, rows]
+        with single_threaded_blas():
+            x[rows].dot(ones, out=mean)
+            mean /= k
+            np.subtract(x[rows], mean, out=out)
+            np.square(out, out=scratch("block", out.shape, out.dtype)).dot(ones, out=var)
+        var /= k
+        np.divide(1, np.sqrt(var + eps), out=rstd)
+        out *= rstd
+        out = out if groups == 1 else out.reshape(-1, groups, k)
+        if weight is not None:
+            out *= weight
+        if bias is not None:
+            out += bias
+
+    in_pieces(block, n, groups * k, limits.now.of_a_pass * x.size)
+    return y.reshape(n, groups, k), Moments(*found.reshape(3, n, groups))
+
+
+def _gradients_of_rows(
+    g: Array, x: Array, weight: Array | None, mean: Array, rstd: Array
+) -> tuple[Array, Array, Array]:
+    n, groups, k = x.shape
+    g, x = (np.ascontiguousarray(a).reshape(n * groups, k) for a in (g, x))
+    mean, rstd = (v.reshape(n * groups, 1) for v in (mean, rstd))
+    y = memory.empty(x.shape, x.dtype)
+    scale = _ones(k, x.dtype) if weight is None else weight.reshape(groups, k).T
+    across = weight is not None and groups > 1
+
+    def means(a: Array) -> Array:
+        """Of each row, once the weight has scaled it."""
+        if across:
+            total = np.einsum("ngk,kg->ng", a.reshape(-1, groups, k), scale).reshape(-1, 1)
+        else:
+            total = a.dot(scale)
+        total /= k
+        return total
+
+    def sums(a: Array) -> Array:
+        """Over the examples: (G·K,)."""
+        a = a.reshape(-1, groups * k)
+        return np.ones(len(a), a.dtype).dot(a)
+
+    def block(i: int, j: int) -> tuple[Array, Array]:
+        rows = slice(i * groups, j * groups)
+        out, of_g, r = y[rows], g[rows], rstd[rows]
+        normal = np.subtract(x[rows], mean[rows], out=scratch("block", out.shape, out.dtype))
+        normal *= r
+        with single_threaded_blas():
+            np.multiply(of_g, normal, out=out)
+            found = sums(out), sums(of_g)
+            of_normal, constant = means(out), means(of_g)
+        if weight is None:
+            np.subtract(of_g, constant, out=out)
+        else:
+            wide = (-1, groups, k)
+            np.multiply(of_g.reshape(wide), scale.T, out=out.reshape(wide))
+            out -= constant
+        normal *= of_normal
+        out -= normal
+        out *= r
+        return found
+
+    found = in_pieces(block, n, groups * k, limits.now.of_a_pass * x.size)
+    d_weight, d_bias = found[0] if len(found) == 1 else np.add.reduce(found, axis=0)
+    return y.reshape(n, groups, k), d_weight, d_bias
+
+
+@functools.lru_cache(64)
+def _ones(k: int, dtype: np.dtype) -> Array:
+    return np.ones((k, 1), dtype)
+
+
+# CuPy's arrays: batch norm has kernels
+
+
+def _batch_on_gpu(
+    x: Array, weight: Array | None, bias: Array | None, eps: float, batch: bool
+) -> tuple[Array, Moments]:
+    images = x.reshape(len(x), -1, *x.shape[3:])
+    mean, var = cuda.moments(images)
+    rstd = 1 / np.sqrt(var + eps)
+    scale = rstd if weight is None else rstd * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    y = cuda.affine(images, scale, shift).reshape(x.shape)
+    return y, Moments(mean[None], var[None], rstd[None])
+
+
+def normalized_by_formula(
+    x: Array, weight: Array | None, bias: Array | None, eps: float, batch: bool
+) -> tuple[Array, Moments]:
+    """`normalized`, on any arrays."""
+    axes = (0,) * batch + (*range(2, x.ndim),)
+    count = x.size // ((1 if batch else len(x)) * x.shape[1])
+    mean = x.sum(axes, keepdims=True) / count
+    centred = x - mean
+    var = (centred * centred).sum(axes, keepdims=True) / count
+    rstd = 1 / np.sqrt(var + eps)
+    y = centred * rstd
+    wide = (*x.shape[1:3], *[1] * (x.ndim - 3))
+    y = y if weight is None else y * weight.reshape(wide)
+    y = y if bias is None else y + bias.reshape(wide)
+    return y, Moments(*[v.reshape(-1, x.shape[1]) for v in (mean, var, rstd)])
+
+
+def gradients_by_formula(
+    g: Array, x: Array, weight: Array | None, moments: Moments
+) -> tuple[Array, Array, Array]:
+    """`gradients`, on any arrays."""
+    ones = [1] * (x.ndim - 3)
+    mean, _, rstd = (v.reshape(*v.shape, 1, *ones) for v in moments)
+    axes = (0,) * (len(mean) < len(x)) + (*range(2, x.ndim),)
+    normal, sums = (x - mean) * rstd, (0, *range(3, x.ndim))
+    d_weight, d_bias = (v.sum(sums).ravel() for v in (g * normal, g))
+    scaled = g if weight is None else g * weight.reshape(*x.shape[1:3], *ones)
+    inner = scaled - scaled.mean(axes, keepdims=True)
+    d_x = rstd * (inner - normal * (scaled * normal).mean(axes, keepdims=True))
+    return d_x, d_weight, d_bias

@@ -92,15 +92,17 @@ def test_batch_norm(shape, dtype, numbers, order, with_weight):
         checked.close(ours[0], mean)
         checked.close(ours[1], var)
         y = normalization.affine(put(x), put(rstd), put(mean))
-        expected = on_numpy.affine(exact, rstd.astype(dtype), mean.astype(dtype))
+        wide = lambda v: v.astype(dtype).reshape(-1, *[1] * (len(shape) - 2))
+        expected = exact * wide(rstd) + wide(mean)
         checked.close(y, expected, 1e3)
         assert y.transpose(*axes, 1).flags.c_contiguous
         ours = normalization.batch_norm_gradients(*map(put, (g, x, mean, rstd, weight)))
         # The means that were handed over are rounded: so is what they are subtracted from.
-        rounded = mean.astype(dtype).astype(np.float64)
-        expected = on_numpy.batch_norm_gradients(
-            g.astype(np.float64), exact, rounded, rstd, None if weight is None else weight
-        )
+        rounded = (v.astype(dtype).astype(float)[None] for v in (mean, var, rstd))
+        parts = (*shape[:2], 1, *shape[2:])
+        in_parts = g.astype(float).reshape(parts), exact.reshape(parts)
+        d_x, *others = on_numpy.gradients_by_formula(*in_parts, weight, on_numpy.Moments(*rounded))
+        expected = d_x.reshape(shape), *others
         for a, b in zip(ours, expected, strict=True):
             checked.close(a, b, 10 * np.abs(g).sum())
         assert ours[0].transpose(*axes, 1).flags.c_contiguous
