@@ -68,7 +68,7 @@ def shared_out(rng: np.random.Generator, count: int) -> Iterator[None]:
             buffer = int(rng.choice([1, 5000, 1 << 21]))
             until_then.enter_context(
                 limits.use(
-                    alone=0, piece=int(rng.integers(5, 500)), by_pieces=1,
+                    alone=0, shared=1, piece=int(rng.integers(5, 500)), by_pieces=1,
                     by_ones=int(rng.choice([1, 1 << 16])), windows_at_a_time=buffer,
                     products_at_a_time=buffer, tiles_at_a_time=buffer,
                 )
@@ -83,7 +83,7 @@ def alone() -> Iterator[None]:
     before = backend.threads()
     try:
         backend.limit_threads(1)
-        with limits.use(piece=1 << 62):
+        with limits.use(piece=1 << 62, shared=1 << 62):
             yield
     finally:
         backend.limit_threads(before)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import cuda_in_use, in_memory_order
+from minigen.kernels.pieces import spread
 from minigen.operands import mixture, named_arrays
 from minigen.operation import Operation, compute
 from minigen.seams import observed
@@ -59,6 +60,8 @@ def tell(event: str, *what: Any) -> None:
 def compute_on_one_device(op: Operation, arrays: Sequence[Any], options: dict[str, Any]) -> Any:
     """The value on arrays, of which all are on one device."""
     value = op.value
+    if op.each:
+        value = spread(value)
     if cuda_in_use:
         # Not left to CuPy: it would copy an index to the GPU without a word.
         kinds = set(map(type, arrays))

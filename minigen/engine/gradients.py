@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigen import differentiation
-from minigen.backend import cuda_in_use, threads
-from minigen.engine.calls import observed_by_all, onlookers, tell
+from minigen.backend import Array, cuda_in_use, threads
+from minigen.engine.calls import Onlooker, observed_by_all, onlookers, tell
 from minigen.engine.versions import restore_unchanged
 from minigen.kernels import limits
 from minigen.kernels.memory import held_alone
+from minigen.kernels.pieces import spread
 from minigen.kernels.threads import Task, offer
 from minigen.operation import Operation
 from minigen.sparse import SparseRows, plus
@@ -95,7 +97,7 @@ class Gradients(Sums):
                 h = Task(_late_share, op, parent, pullback, g, *arguments)
                 offer([h])
             else:
-                h = pullback(g, *arguments)
+                h = _in_pieces(op, pullback, g, arguments)
                 if not (
                     type(h) is Tensor
                     and h._array.shape == parent.shape
@@ -106,6 +108,65 @@ class Gradients(Sums):
 
 
 differentiation.empty_sums.fill(Gradients)
+
+
+def _in_pieces(op: Operation, pullback: Callable, g: Tensor, arguments: list[Any]) -> Any:
+    """What the pullback makes of g. That of an operation on each element is a formula of such
+    operations: for large arrays it is evaluated piece by piece, in the cache, instead of one
+    operation after the other on the whole."""
+    if (
+        not op.elementwise
+        or g._array.size <= limits.now.shared
+        or is_grad_enabled()
+        or type(g._array) is not np.ndarray
+        or (calls := _calls(pullback, g, *arguments)) < 2
+    ):
+        return pullback(g, *arguments)
+    given = [g, *arguments]
+    tensors = [isinstance(x, Tensor) for x in given]
+
+    def of_arrays(*arrays: Array) -> Array:
+        rest = iter(arrays)
+        some = [wrap(next(rest)) if t else x for x, t in zip(given, tensors, strict=True)]
+        return pullback(*some)._array
+
+    arrays = [x._array for x, t in zip(given, tensors, strict=True) if t]
+    return wrap(spread(of_arrays, calls)(*arrays))
+
+
+_known: dict[Callable, int] = {}
+
+
+def _calls(pullback: Callable, *given: Any) -> int:
+    """How many operations the pullback consists of, found out on empty arrays; 0 if it is none of
+    operations on each element."""
+    found = _known.get(pullback)
+    if found is None:
+        counter = _Counter()
+        empty = [wrap(np.empty(0, x.dtype)) if isinstance(x, Tensor) else x for x in given]
+        onlookers.append(counter)
+        try:
+            h = pullback(*empty)
+            found = counter.count if type(h) is Tensor and h.shape == (0,) else 0
+        except Exception:
+            found = 0
+        finally:
+            onlookers.remove(counter)
+        if len(_known) > 1000:
+            _known.clear()
+        _known[pullback] = found
+    return found
+
+
+class _Counter(Onlooker):
+    """Counts the operations of this thread, all of which must be of each element."""
+
+    def __init__(self) -> None:
+        self.count, self.thread = 0, threading.get_ident()
+
+    def computed(self, operation: Any, inputs: Sequence, options: dict, output: Tensor) -> None:
+        if threading.get_ident() == self.thread:
+            self.count += 1 if operation.each else -1000
 
 
 def _worth_it(leaf: Leaf, g: Tensor) -> bool:

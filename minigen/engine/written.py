@@ -19,6 +19,8 @@ import numpy as np
 from minigen.backend import FLOAT16, FLOAT32, FLOAT64, cuda_in_use, is_array
 from minigen.engine.calls import onlookers, told
 from minigen.engine.versions import share_count, version_of
+from minigen.kernels import limits
+from minigen.kernels.pieces import spread
 from minigen.operands import explained
 from minigen.operation import Operation, callable_of, save
 from minigen.tape import Node, mode
@@ -31,7 +33,7 @@ SHARED = {
     "_as_result": as_result, "_version_of": version_of,
     "_FLOAT16": FLOAT16, "_FLOAT32": FLOAT32, "_FLOAT64": FLOAT64,
     "_share_count": share_count, "_save": save, "_explained": explained, "_told": told,
-    "_onlookers": onlookers, "_cuda_in_use": cuda_in_use,
+    "_onlookers": onlookers, "_cuda_in_use": cuda_in_use, "_limits": limits,
 }  # fmt: skip
 
 
@@ -42,7 +44,7 @@ def written_out(op: Operation) -> Callable[..., Tensor]:
         return _of_many(op)
     text, file = _text(op), f"{__file__}:{op.name}"
     linecache.cache[file] = len(text), None, text.splitlines(True), file  # for tracebacks
-    names = {**SHARED, "_op": op, "_value": op.value}
+    names = {**SHARED, "_op": op, "_value": op.value, "_spread": spread(op.value)}
     names["_defaults"] = [p.default for p in op.signature.parameters.values()]
     exec(compile(text, file, "exec"), names)
     return names[_name(op)]
@@ -113,7 +115,7 @@ def _text(op: Operation) -> str:
         *[line for place in range(len(op.inputs)) for line in _taking(op, place)],
         *(_agreeing(op) if op.elementwise else []),
         "    try:",
-        f"        _result = _value({arrays[1:-1].rstrip(',')}, **_options)",
+        f"        _result = {_how(op)}({arrays[1:-1].rstrip(',')}, **_options)",
         "    except Exception as error:",
         f"        raise _explained(_op, error, {arrays}, _options) from error",
         "    _y = _new(_Tensor)",
@@ -124,6 +126,17 @@ def _text(op: Operation) -> str:
         "    return _y",
     ]
     return "\n".join([*lines, ""])
+
+
+def _how(op: Operation) -> str:
+    """The value; shared out, if it is one of each element, and an array is large."""
+    if not op.each:
+        return "_value"
+    number = [f"_d{i} is not None and _a{i}.size" for i in range(len(op.inputs))]
+    if not op.elementwise:
+        number = [f"getattr(_a{i}, 'size', 0)" for i in range(len(op.inputs))]
+    large = " or ".join(f"{n} > _limits.now.piece" for n in number)
+    return f"(_spread if {large} else _value)"
 
 
 def _otherwise(op: Operation) -> str:

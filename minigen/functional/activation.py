@@ -30,7 +30,7 @@ __all__ = [
 def _gate(g: Array, like: Array, *, slope: float) -> Array:
     """g where `like` > 0, slope·g elsewhere: linear in g, and constant in `like` almost
     everywhere."""
-    return elementwise.gate(g, like, slope)
+    return elementwise.gate(g, like, slope=slope)
 
 
 # y has the sign of its input for a slope ≥ 0, and the layer above keeps y anyway.
@@ -41,7 +41,7 @@ def _relu(input: Array) -> Array:
 
 @operation(elementwise=True, floating=True, input=lambda g, y, slope: _gate(g, y, slope=slope))
 def _leaky_relu(input: Array, *, slope: float) -> Array:
-    return elementwise.leaky_relu(input, slope)
+    return elementwise.leaky_relu(input, slope=slope)
 
 
 def _elu_pullback(g: Tensor, input: Tensor, alpha: float) -> Tensor:
@@ -50,7 +50,6 @@ def _elu_pullback(g: Tensor, input: Tensor, alpha: float) -> Tensor:
 
 
 @operation(elementwise=True, floating=True, input=_elu_pullback)
-@elementwise.spread
 def _elu(input: Array, *, alpha: float) -> Array:
     return np.where(input > 0, input, np.expm1(np.minimum(input, 0)) * alpha)
 
@@ -61,7 +60,6 @@ def _silu_pullback(g: Tensor, input: Tensor) -> Tensor:
 
 
 @operation(elementwise=True, floating=True, input=_silu_pullback)
-@elementwise.spread
 def _silu(input: Array) -> Array:
     return sigmoid.operation.value(input) * input
 
@@ -73,7 +71,6 @@ def _gelu_pullback(g: Tensor, input: Tensor) -> Tensor:
 
 
 @operation(elementwise=True, floating=True, input=_gelu_pullback)
-@elementwise.spread
 def _gelu(input: Array) -> Array:
     y = erf.operation.value(input * math.sqrt(0.5))
     y += 1
@@ -92,7 +89,6 @@ def _hardtanh(input: Array, *, low: float, high: float) -> Array:
 
 
 @operation(elementwise=True, floating=True, input=lambda g, input: g * sigmoid(-input))
-@elementwise.spread
 def logsigmoid(input: Array) -> Array:
     """log σ(input), without overflow."""
     return np.minimum(input, 0) - np.log1p(np.exp(-np.abs(input)))
@@ -104,7 +100,6 @@ def _softplus_pullback(g: Tensor, input: Tensor, beta: float, threshold: float) 
 
 
 @operation(elementwise=True, floating=True, input=_softplus_pullback)
-@elementwise.spread
 def _softplus(input: Array, *, beta: float, threshold: float) -> Array:
     z = input if beta == 1 else input * beta
     y = np.maximum(z, 0)

@@ -14,7 +14,6 @@ from minigen.functional.arguments import out_of_range, refuse, require_floating
 from minigen.functional.pointwise import abs, clamp, exp, log, log1p, sigmoid, weighted, where
 from minigen.functional.random import ones
 from minigen.halves import in_float32
-from minigen.kernels.elementwise import spread
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -67,7 +66,6 @@ def reduced(name: str, loss: Tensor, reduction: str) -> Tensor:
     input=lambda h, g: 2 * (h * g),
     target=lambda h, g: -2 * (h * g),
 )
-@spread
 def _error_slope(g: Array, input: Array, target: Array) -> Array:
     """2·g·(input − target)"""
     y = input - target
@@ -81,7 +79,6 @@ def _error_slope(g: Array, input: Array, target: Array) -> Array:
     input=_error_slope,
     target=lambda g, input, target: _error_slope(g, target, input),
 )
-@spread
 def _squared_error(input: Array, target: Array) -> Array:
     """(input − target)²"""
     y = input - target
@@ -111,7 +108,6 @@ def mse_loss(
     input=lambda g, input, target: g * (sigmoid(input) - target),
     target=lambda g, input: -g * input,
 )
-@spread
 def _bernoulli_nll(input: Array, target: Array) -> Array:
     """−log p(target) under a coin with log-odds `input`: log(1 + eˣ) − target·x, both sides
     without overflow, and exact where it is small: what cancels is subtracted first."""

@@ -21,7 +21,6 @@ from minigen.backend import (
     require_fit,
     special,
 )
-from minigen.kernels.elementwise import spread
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -447,7 +446,6 @@ def clone(input: Array) -> Array:
 
 
 @operation(elementwise=True, floating=True, input=lambda g, y: g * y * (1 - y))
-@spread
 def sigmoid(input: Array) -> Array:
     """1 / (1 + e^−input): exact in both tails, and 0 where e^−input is beyond all numbers."""
     with np.errstate(over="ignore"):

@@ -224,7 +224,7 @@ def multinomial(
 
 @operation(input=lambda g, mask, scale: _dropout(g, mask, scale=scale))
 def _dropout(input: Array, mask: Array, *, scale: float) -> Array:
-    return elementwise.dropout(input, mask, scale)
+    return elementwise.dropout(input, mask, scale=scale)
 
 
 @operation(input=lambda g, keep, scale, seed, draw: _dropout_drawn(

@@ -45,6 +45,8 @@ class Limits:
     alone: float = of(4e6, "multiply-adds", "as many as a product does in twice a hand-over")
     ahead: float = of(2.5e6, "multiply-adds", "as many as a product does in a hand-over")
     piece: int = of(1 << 18, "elements", "the size in which a formula of four calls is fastest")
+    # pieces.py: what each element goes through by itself.
+    shared: int = of(1 << 20, "elements", "chosen: what two threads share must be larger")
     # What an element costs, beside `alone`.
     of_a_sum: float = of(8.0, "multiply-adds an element", "time of a sum")
     of_a_pass: float = of(16.0, "multiply-adds an element", "time of a pass through memory")

@@ -18,7 +18,7 @@ import numpy as np
 from minigen import backend
 from minigen.backend import Array
 from minigen.files import written_whole
-from minigen.kernels import elementwise, limits, memory, pixels, random, threads, winograd
+from minigen.kernels import elementwise, limits, memory, pieces, pixels, random, threads, winograd
 from minigen.kernels.convolution import IMAGES
 from minigen.kernels.problem import Problem
 
@@ -99,7 +99,7 @@ def measured() -> dict[str, float]:
     with threads.single_threaded_blas():
         product = 768**3 / seconds(lambda: np.matmul(a, b, out=c))  # multiply-adds a second
     wake, part = hand_over() * product, flat[: 1 << 16]
-    formula = elementwise.spread(lambda x: np.exp(x) * x + np.tanh(x))
+    formula = pieces.spread(lambda x: np.exp(x) * x + np.tanh(x))
     element = lambda work, size: seconds(work) * product / size
     times = lambda slow, fast, *shape: seconds(layer(slow, *shape)) / seconds(layer(fast, *shape))
     gathered, scattered = (functools.partial(layer, way, 32) for way in ("gather", "few outputs"))

@@ -93,6 +93,8 @@ def empty_like(array: np.ndarray, dtype: Any = None) -> np.ndarray:
     """The same for an array's shape and the order of its axes in memory."""
     if array.nbytes < limits.now.recycled:
         return np.empty_like(array, dtype)
+    if array.flags.c_contiguous:
+        return empty(array.shape, dtype or array.dtype)
     order = memory_order(array.strides)
     y = empty(tuple(array.shape[i] for i in order), dtype or array.dtype)
     return y.transpose(np.argsort(order))

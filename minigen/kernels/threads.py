@@ -9,6 +9,7 @@ is counted: the first thread to enter sets it, the last one to leave restores wh
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import ctypes
 import functools
 import itertools
@@ -277,7 +278,11 @@ def over_images(work: Callable[[int, int, int], None], count: int, cost: float) 
             work(0, 0, count)
         return
     bounds = _bounds(count, parts, min(0.5, limits.now.ahead / max(cost, 1.0)))
-    tasks = [Task(work, i, bounds[i], bounds[i + 1]) for i in range(parts)]
+    # In the caller's context: what NumPy does about overflow, and whether operations are recorded.
+    tasks = [
+        Task(contextvars.copy_context().run, work, i, bounds[i], bounds[i + 1])
+        for i in range(parts)
+    ]
     with single_threaded_blas():  # so that the products within only count
         offer(tasks[1:])
         errors = []
@@ -309,17 +314,28 @@ def sum_over_images(work: Callable[[int, int], Any], count: int, cost: float) ->
     return functools.reduce(np.add, [shares[part] for part in sorted(shares)])
 
 
-def in_pieces(work: Callable[[int, int], Any], count: int, width: int, cost: float) -> list[Any]:
+def in_pieces(
+    work: Callable[[int, int], Any],
+    count: int,
+    width: int,
+    cost: float,
+    piece: int | None = None,
+) -> list[Any]:
     """What `work(first, last)` returns on consecutive ranges of `count` rows of `width` elements,
     each small enough to stay in cache, as many a thread; in the order of the ranges.
 
     A NumPy call gives up the interpreter lock and has to wait for it afterwards, so that pieces
     must not be too small either.
+
+    Args:
+        cost: multiply-adds in all.
+        piece: elements, if not as many as `limits.piece`.
     """
     if not count:
         return []
+    piece = limits.now.piece if piece is None else piece
     parts = min(backend.threads(), count) if cost >= limits.now.alone else 1
-    total = min(count, parts * max(1, -(-count * width // (parts * limits.now.piece))))
+    total = min(count, parts * max(1, -(-count * width // (parts * piece))))
     results: list[Any] = [None] * total
 
     def some(_: int, first: int, last: int) -> None:

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 import minigen
 from minigen import functional
-from minigen.kernels import elementwise, limits, product
+from minigen.kernels import elementwise, limits, pieces, product
 from minigen.testing import arrays, shapes
 
 
 @pytest.fixture
 def in_small_pieces(three_threads, limits_set):
     """Three threads, pieces of 5 elements, and nothing is short that has as many."""
-    limits_set(alone=0, piece=5, clipped=5)
+    limits_set(alone=0, shared=1, piece=5, clipped=5)
 
 
 @st.composite
@@ -39,20 +39,20 @@ def test_in_pieces_as_in_one(pair, slope, dtype):
     mask = y > 0
     for found, expected in (
         (elementwise.relu(x), np.where(x > 0, x, 0)),
-        (elementwise.leaky_relu(x, slope), np.where(x > 0, x, x * dtype(slope))),
-        (elementwise.gate(x, y, slope), np.where(y > 0, x, x * dtype(slope))),
-        (elementwise.dropout(x, mask, 2.5), np.where(mask, x * dtype(2.5), 0)),
+        (elementwise.leaky_relu(x, slope=slope), np.where(x > 0, x, x * dtype(slope))),
+        (elementwise.gate(x, y, slope=slope), np.where(y > 0, x, x * dtype(slope))),
+        (elementwise.dropout(x, mask, scale=2.5), np.where(mask, x * dtype(2.5), 0)),
     ):
         assert found.dtype == dtype
         np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert channels_last(elementwise.gate(x, y, slope)) == channels_last(y)
+    assert channels_last(elementwise.gate(x, y, slope=slope)) == channels_last(y)
     np.testing.assert_array_equal((x, y), before)
 
 
 @pytest.mark.usefixtures("in_small_pieces")
 def test_pieces_of_an_image_that_is_channels_last():
     x = np.random.default_rng(0).standard_normal((2, 4, 5, 3)).transpose(0, 3, 1, 2)
-    y = elementwise.gate(x, x, 0.2)
+    y = elementwise.gate(x, x, slope=0.2)
     np.testing.assert_allclose(y, np.where(x > 0, x, 0.2 * x))
     assert channels_last(y) and not np.shares_memory(x, y)
 
@@ -91,13 +91,11 @@ def test_large_products(a, b):
 def test_a_formula_is_spread_over_pieces(pair):
     x, y = pair
     formula = lambda x, y, *, power: np.abs(x) ** power + y
-    found = elementwise.spread(formula)(x, y, power=2)
+    found = pieces.spread(formula)(x, y, power=2)
     np.testing.assert_array_equal(found, formula(x, y, power=2))
     assert channels_last(found) == channels_last(y)
     row = y.reshape(-1)[: y.shape[-1]]  # broadcast
-    np.testing.assert_array_equal(
-        elementwise.spread(formula)(x, row, power=2), formula(x, row, power=2)
-    )
+    np.testing.assert_array_equal(pieces.spread(formula)(x, row, power=2), formula(x, row, power=2))
 
 
 @pytest.mark.usefixtures("in_small_pieces")
