@@ -297,7 +297,6 @@ def pad(
         raise NotImplementedError(f"pad: mode={mode!r} is not supported")
     if value is not None:
         raise ValueError(f"pad: value goes with mode 'constant', not {mode!r}")
-    xp = namespace(input._array)
     source = input
     for axis, (n, b, a) in enumerate(zip(input.shape, before, after, strict=True)):
         if not (b or a):
@@ -305,16 +304,25 @@ def pad(
         most = {"reflect": n - 1, "replicate": math.inf, "circular": n}[mode]
         if not n or max(b, a) > most:
             raise ValueError(f"pad: {mode} by {b} and {a} does not fit an axis of length {n}")
-        entries = xp.arange(-b, n + a)
+        entries = np.arange(-b, n + a)
         if mode == "reflect":  # a triangle wave: 0 … n−1 and back
-            entries = n - 1 - xp.abs(n - 1 - xp.abs(entries))
+            entries = n - 1 - np.abs(n - 1 - np.abs(entries))
         elif mode == "replicate":
             entries = entries.clip(0, n - 1)
         else:  # what was cropped does not come round again
             first, last = max(-b, 0), n - max(-a, 0)
             entries = first + (entries - first) % max(last - first, 1)
-        input = moves.index(input, key=(*(slice(None),) * axis, entries))
+        input = _taken(input, axis, windows.taking(entries, n))
     return input.clone() if input is source else input
+
+
+def _taken(input: Tensor, axis: int, by: windows.Mixture) -> Tensor:
+    """The entries of an axis that a mixture of single ones names."""
+    if axis >= 2:
+        return _mix(input, axis=axis, by=by)
+    lead, (n, *rest) = input.shape[:axis], input.shape[axis:]
+    y = _mix(input.reshape(math.prod(lead), 1, n, math.prod(rest)), axis=2, by=by)
+    return y.reshape(*lead, by.shape[0], *rest)
 
 
 @operation(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array, namespace, on_host
+from minigen.kernels import places
 from minigen.operation import operation
 from minigen.tensor import Tensor, wrap
 
@@ -85,28 +86,12 @@ def index_last(input: Array, *, key: tuple[tuple, tuple]) -> Array:
     input=lambda g, index, shape, dim: scatter_add(g, index, dim=dim, size=shape), exact=True
 )
 def gather(input: Array, index: Array, *, dim: int) -> Array:
-    return input[places(index, dim)]
-
-
-def places(index: Array, dim: int) -> tuple[Array, ...]:
-    """An index for each axis, which broadcast: `index` along `dim`, and elsewhere its own place."""
-    count = namespace(index).arange
-    last = index.ndim - 1
-    return tuple([
-        index if i == dim else count(n).reshape(n, *(1,) * (last - i))
-        for i, n in enumerate(index.shape)
-    ])  # fmt: skip
+    return places.take(input, index, dim)
 
 
 @operation(input=lambda g, index, dim: gather(g, index, dim=dim))
 def scatter_add(input: Array, index: Array, *, dim: int, size: tuple[int, ...]) -> Array:
-    xp = namespace(input)
-    y = xp.zeros(size, input.dtype)
-    if index.shape[dim] == 1:  # nothing is named twice
-        y[places(index, dim)] = input
-    else:
-        xp.add.at(y, places(index, dim), input)
-    return y
+    return places.add(input, index, dim, size)
 
 
 def _cat_pullback(g: Tensor, dim: int, lengths: list[int], needs: list[bool]) -> list[Any]:

@@ -22,6 +22,7 @@ from minigen.functional.arguments import (
     sizes,
 )
 from minigen.halves import in_float32
+from minigen.kernels.places import places
 from minigen.operands import result_type
 from minigen.tensor import Tensor
 
@@ -561,7 +562,7 @@ def scatter(
     refuse("scatter", reduce=reduce)
     src = value if src is None else src
     whole, dim, index, src = _fitted("scatter", input, dim, index, src)
-    y = moves.index_put(whole, src, key=((...,), moves.places(index._array.copy(), dim)))
+    y = moves.index_put(whole, src, key=((...,), places(index._array.copy(), dim)))
     return y if y.ndim == input.ndim else moves.reshape(y, to=())
 
 

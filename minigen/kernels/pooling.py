@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from minigen.backend import Array, namespace, on_host
+from minigen.kernels import limits, memory
 from minigen.kernels.phases import Pair
+from minigen.kernels.threads import in_pieces
 
 
 def argmax_of_windows(
@@ -13,6 +19,25 @@ def argmax_of_windows(
 
     The first one of equals in row-major order; a NaN wins, as in PyTorch. Padding never wins.
     """
+    geometry = window, size, stride, padding, dilation
+    if not on_host(x):
+        return _argmax(x, *geometry)
+    n, c = x.shape[:2]
+    places = memory.empty((n, *size, c), np.int64).transpose(0, 3, 1, 2)
+
+    def some(first: int, last: int) -> None:
+        places[first:last] = _argmax(x[first:last], *geometry)
+
+    taps = math.prod(window)
+    width = max(math.prod(x.shape[1:]), math.prod(places.shape[1:]))
+    in_pieces(some, n, width, limits.now.of_a_pass * taps * places.size)
+    return places
+
+
+def _argmax(
+    x: Array, window: Pair, size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Array:
+    """The same, at once."""
     xp = namespace(x)
     n, c, h, w = x.shape
     pixels = x.transpose(0, 2, 3, 1)

@@ -143,6 +143,11 @@ class Mixture:
         return found
 
 
+def taking(entries: Array, length: int) -> Mixture:
+    """Output i is the input's entry `entries[i]`."""
+    return Mixture((len(entries), length), np.arange(len(entries)), entries, np.ones(len(entries)))
+
+
 def mix(x: Array, axis: int, by: Mixture) -> Array:
     """x (N, C, …) with that axis replaced by sums of its entries."""
     # A pixel is a row, so its channels are taken together.
@@ -163,14 +168,18 @@ def mix(x: Array, axis: int, by: Mixture) -> Array:
         if not (terms and len(terms[0][1]) == count):
             out[...] = 0
         for i, (rows, columns, weights) in enumerate(terms):
-            part = x.take(columns, 1)
+            at_once = i == 0 and len(columns) == count
+            if at_once and xp is np:
+                part = x.take(columns, 1, out=out, mode="clip")  # "raise" would copy it once more
+            else:
+                part = x.take(columns, 1)
             if weights is not None:
                 flat = part.reshape(len(part), -1)
                 flat *= weights
-            if i == 0 and len(columns) == count:
-                out[...] = part
-            else:
+            if not at_once:
                 out[:, rows] += part  # each row is named once
+            elif part is not out:
+                out[...] = part
 
     if lead and on_host(x):
         in_pieces(some, lead, count * width, limits.now.of_a_sum * y.size)
