@@ -2,6 +2,8 @@
 
 from minigen.data.batches import Batches
 from minigen.data.digits import digits
+from minigen.data.domains import Domains, dealt
+from minigen.data.emoji import emoji
 from minigen.data.folder import folder
 from minigen.data.images import DataError, Images
 from minigen.data.loader import DataLoader, Dataset, Subset, TensorDataset, random_split
@@ -13,12 +15,15 @@ __all__ = [
     "DataError",
     "DataLoader",
     "Dataset",
+    "Domains",
     "Images",
     "Mixture",
     "Parabola",
     "Subset",
     "TensorDataset",
+    "dealt",
     "digits",
+    "emoji",
     "folder",
     "grid",
     "load",

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
+import os
+from pathlib import Path
 
 import numpy as np
 
@@ -94,6 +96,35 @@ def cifar10(split: str) -> Images:
     if labels.max() >= len(CIFAR_CLASSES):
         raise DataError(f"{name}: a label is {labels.max()}, expected 0 to 9; a file is damaged")
     return Images(name, records[:, 1:].reshape(-1, 3, SIDE, SIDE), labels, CIFAR_CLASSES)
+
+
+def at_hand(name: str, file: str, source: str) -> Path:
+    """Return where a file of a set lies: in `$MINIGEN_DATA/<name>/`, or else in the cache.
+
+    Raises:
+        DataError: it is in neither; says what `source` is to be had.
+    """
+    paths = [folder / file for folder in folders_of(name)]
+    for path in paths:
+        if os.path.exists(path):
+            return path
+    raise DataError(f"{name}: there is no {' and no '.join(map(str, paths))}: {source}")
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a file of NumPy's, by name; that of an .npy is named after the file.
+
+    Raises:
+        DataError: the file cannot be read, is damaged, or holds objects.
+    """
+    try:
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return {path.stem: found}
+        with found:
+            return dict(found)
+    except Exception as error:  # NumPy and zipfile raise all kinds, of damaged files
+        raise DataError(f"{path}: cannot be read: {error or type(error).__name__}") from error
 
 
 def _missing(name: str, file: str) -> DataError:
