@@ -5,10 +5,12 @@ from minigen.data.digits import digits
 from minigen.data.domains import Domains, dealt
 from minigen.data.emoji import emoji
 from minigen.data.folder import folder
+from minigen.data.glyphs import glyphs
 from minigen.data.images import DataError, Images
 from minigen.data.loader import DataLoader, Dataset, Subset, TensorDataset, random_split
 from minigen.data.mixtures import Mixture, Parabola, grid, ring
 from minigen.data.sets import load, resolved
+from minigen.data.variants import variants
 
 __all__ = [
     "Batches",
@@ -25,9 +27,11 @@ __all__ = [
     "digits",
     "emoji",
     "folder",
+    "glyphs",
     "grid",
     "load",
     "random_split",
     "resolved",
     "ring",
+    "variants",
 ]
