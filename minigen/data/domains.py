@@ -95,12 +95,12 @@ class Domains:
         return float((np.bincount(which, values) / sizes).mean())
 
 
-def dealt(families: np.ndarray, split: str, seed: int = 0) -> np.ndarray:
+def dealt(families: np.ndarray, split: str, seed: int = 0, *, parts: int = 10) -> np.ndarray:
     """Return which contents are of a split, bool (N,), where `families` (N,) says what belongs
     together.
 
-    The families in their order are shuffled by `seed`: the first tenth is to "test" with, the
-    second for "validation", the others to "train" with.
+    The families in their order are shuffled by `seed` and dealt into `parts` parts: the first is to
+    "test" with, the second for "validation", the others to "train" with.
 
     Raises:
         DataError: fewer than three families.
@@ -111,7 +111,7 @@ def dealt(families: np.ndarray, split: str, seed: int = 0) -> np.ndarray:
     names, which = np.unique(families, return_inverse=True)
     if len(names) < len(SPLITS):
         raise DataError(f"expected {len(SPLITS)} families or more to deal, got {len(names)}")
-    tenth = max(len(names) // 10, 1)
+    part = max(len(names) // parts, 1)
     place = np.argsort(np.random.default_rng(seed).permutation(len(names)))[which]
-    first = {"test": 0, "validation": tenth, "train": 2 * tenth}[split]
-    return (first <= place) & ((place < first + tenth) | (split == "train"))
+    first = {"test": 0, "validation": part, "train": 2 * part}[split]
+    return (first <= place) & ((place < first + part) | (split == "train"))
