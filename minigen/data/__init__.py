@@ -7,6 +7,7 @@ from minigen.data.emoji import emoji
 from minigen.data.folder import folder
 from minigen.data.glyphs import glyphs
 from minigen.data.images import DataError, Images
+from minigen.data.layouts import aligned, facades, unaligned
 from minigen.data.loader import DataLoader, Dataset, Subset, TensorDataset, random_split
 from minigen.data.mixtures import Mixture, Parabola, grid, ring
 from minigen.data.sets import load, resolved
@@ -23,9 +24,11 @@ __all__ = [
     "Parabola",
     "Subset",
     "TensorDataset",
+    "aligned",
     "dealt",
     "digits",
     "emoji",
+    "facades",
     "folder",
     "glyphs",
     "grid",
@@ -33,5 +36,6 @@ __all__ = [
     "random_split",
     "resolved",
     "ring",
+    "unaligned",
     "variants",
 ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -22,6 +23,7 @@ ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")  # modes that may be transparent
 SHOWN = 5  # unreadable files that are named
 RANGES = (1, 255, 65535)  # of pixels whose type does not say what white is
 AT_ONCE = 1 << 20  # pixels that are scaled at a time
+T = TypeVar("T")
 
 
 def folder(
@@ -64,16 +66,9 @@ def folder(
         raise ValueError(f"folder: expected the split train or test, or None, got {split!r}")
     if not os.path.isdir(path):  # Path's own raises, of names too long
         raise DataError(f"{path}: there is no such folder of pictures")
-    images, kinds = _read(path, side)
-    if not images:
-        raise DataError(
-            f"{path}: expected pictures ({', '.join(sorted(ENDINGS))}), found none that can be read"
-        )
-    if grey or (grey is None and all((image == image[..., :1]).all() for image in images)):
-        weights = np.array([299, 587, 114])  # thousandths, of ITU-R BT.601, as Pillow's
-        images = [((image @ weights + 500) // 1000).astype(np.uint8)[..., None] for image in images]
-    pixels = np.stack(images).transpose(0, 3, 1, 2)  # (N, C, side, side)
-    classes, labels = np.unique(kinds, return_inverse=True)
+    images, files = read(path, lambda picture: middle(picture, side))
+    pixels = as_pixels(images, grey)
+    classes, labels = np.unique([_kind(file.parent, path) for file in files], return_inverse=True)
     tenth = np.arange(len(labels)) % 10 == 9
     taken = np.flatnonzero({None: tenth | True, "train": ~tenth, "test": tenth}[split])
     if not len(taken):
@@ -82,21 +77,45 @@ def folder(
     return Images(str(path), pixels[taken], labels[taken].astype(np.int64), tuple(classes.tolist()))
 
 
-def _read(root: Path, side: int) -> tuple[list[np.ndarray], list[str]]:
-    """The pictures and the class of each; what cannot be read is named on stderr."""
-    images, kinds, broken = [], [], []
+def read(root: Path, seen: Callable[[Image.Image], T]) -> tuple[list[T], list[Path]]:
+    """Return what is `seen` in each picture below a folder, and its file, in the order of names.
+
+    What cannot be read is named on stderr, and so is a picture of which `seen` raises an error.
+
+    Raises:
+        DataError: no pictures that can be read.
+    """
+    images, files, broken = [], [], []
     for file in sorted(_files(root, broken), key=lambda file: file.parts):
         try:
-            images.append(_square(file, side))
+            images.append(seen(opened(file)))
         except Exception as error:  # Pillow raises all kinds, of damaged files
             broken.append(f"{file} ({error or type(error).__name__})")
         else:
-            kinds.append(_kind(file.parent, root))
+            files.append(file)
     if broken:
         more = f"\n  and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
         names = "\n  ".join(map(_on_a_line, broken[:SHOWN]))
         print(f"skipped {len(broken)} unreadable pictures:\n  {names}{more}", file=sys.stderr)
-    return images, kinds
+    if not images:
+        raise DataError(
+            f"{root}: expected pictures ({', '.join(sorted(ENDINGS))}), found none that can be read"
+        )
+    return images, files
+
+
+def pictures_in(root: Path) -> list[Path]:
+    """Return the pictures below a folder by their ending, whether they can be read or not."""
+    return [*_files(root, [])]
+
+
+def as_pixels(images: list[np.ndarray], grey: bool | None) -> np.ndarray:
+    """Return coloured images (…, H, W, 3) as one array (N, …, C, H, W), grey ones where `grey` is
+    true, or None and none is coloured."""
+    if grey or (grey is None and all((image == image[..., :1]).all() for image in images)):
+        weights = np.array([299, 587, 114])  # thousandths, of ITU-R BT.601, as Pillow's
+        images = [((image @ weights + 500) // 1000).astype(np.uint8)[..., None] for image in images]
+    return np.moveaxis(np.stack(images), -1, -3)
 
 
 def _files(root: Path, broken: list[str]) -> Iterator[Path]:
@@ -143,9 +162,17 @@ def _on_a_line(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def _square(file: Path, side: int) -> np.ndarray:
-    """The middle of a picture as uint8 (side, side, 3), turned as its camera was held; what is
-    transparent becomes white."""
+def middle(picture: Image.Image, side: int) -> np.ndarray:
+    """Return the largest square in the middle of a picture, as uint8 (side, side, 3)."""
+    return np.asarray(ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS))
+
+
+def opened(file: Path | BinaryIO) -> Image.Image:
+    """Return a picture in RGB, turned as its camera was held; what is transparent becomes white.
+
+    Raises:
+        Exception: of any kind, from Pillow, where it is no picture, or damaged, or too large.
+    """
     Image.init()  # or TIFF and WebP are not known yet
     formats = [name for name in FORMATS if name in Image.OPEN]
     with warnings.catch_warnings():
@@ -163,8 +190,7 @@ def _square(file: Path, side: int) -> np.ndarray:
                 picture = Image.alpha_composite(
                     Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")
                 )
-            square = ImageOps.fit(picture.convert("RGB"), (side, side), Image.Resampling.LANCZOS)
-            return np.asarray(square)
+            return picture.convert("RGB")
 
 
 def _bytes(picture: Image.Image, white: float | None) -> Image.Image:

@@ -1,5 +1,5 @@
-"""Two sets that are read from the publisher's files where these are at hand, and not downloaded:
-MNIST in black and white, and CIFAR-10.
+"""Sets that are read from the publisher's files where these are at hand, and not downloaded:
+MNIST in black and white, CIFAR-10, and Quick, Draw!
 
 Files are looked for in `$MINIGEN_DATA/<set>/` and then in the cache (see minigen.data.download), as
 published or compressed with xz. Where a checksum is known it decides.
@@ -28,6 +28,7 @@ CIFAR = {
 SOURCES = {
     "binarized-mnist": "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/",
     "cifar-10": "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    "quickdraw": "https://console.cloud.google.com/storage/browser/quickdraw_dataset/full/numpy_bitmap",
 }
 LONGEST = 50_000 * 1570  # bytes of a published file: a row of .amat may end with a blank and "\r\n"
 # SHA-256 or MD5 of the files, uncompressed.
@@ -96,6 +97,38 @@ def cifar10(split: str) -> Images:
     if labels.max() >= len(CIFAR_CLASSES):
         raise DataError(f"{name}: a label is {labels.max()}, expected 0 to 9; a file is damaged")
     return Images(name, records[:, 1:].reshape(-1, 3, SIDE, SIDE), labels, CIFAR_CLASSES)
+
+
+def quickdraw(split: str) -> Images:
+    """Quick, Draw! (Google, CC BY 4.0), (N, 1, 28, 28): drawings of as many categories as there are
+    in files of NumPy's, `<category>.npy` as published, or several in an .npz. The categories take
+    turns; every tenth drawing of each is to test with.
+
+    Raises:
+        DataError: no file is there, or one is damaged.
+    """
+    name = "quickdraw"
+    folders = folders_of(name)
+    files = next(filter(None, (sorted(f.glob("*.np[yz]")) for f in folders)), None)
+    if files is None:
+        raise _missing(name, "*.npy")
+    found = {}
+    for file in files:
+        for category, drawings in arrays(file).items():
+            if drawings.dtype != np.uint8 or drawings.size % PIXELS or not drawings.size:
+                raise DataError(
+                    f"{file}: {category}: expected bytes, {PIXELS} a drawing, got {drawings.dtype}"
+                    f" {drawings.shape}"
+                )
+            drawings = drawings.reshape(-1, 1, 28, 28)
+            tenth = np.arange(len(drawings)) % 10 == 9
+            found[category] = drawings[tenth == (split == "test")]
+    classes = tuple(sorted(found))
+    turns = np.concatenate([np.arange(len(found[category])) for category in classes])
+    labels = np.repeat(np.arange(len(classes)), [len(found[category]) for category in classes])
+    order = np.lexsort((labels, turns))
+    images = np.concatenate([found[category] for category in classes])[order]
+    return Images(name, images, labels[order], classes)
 
 
 def at_hand(name: str, file: str, source: str) -> Path:

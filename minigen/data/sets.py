@@ -4,13 +4,20 @@ import os
 
 from minigen.data.digits import digits
 from minigen.data.download import find
+from minigen.data.emoji import emoji
 from minigen.data.folder import folder
 from minigen.data.idx import read_pair
 from minigen.data.images import DataError, Images
-from minigen.data.local import binarized_mnist, cifar10
+from minigen.data.local import binarized_mnist, cifar10, quickdraw
 
-NAMES = ("mnist", "fashion-mnist", "digits", "auto", "binarized-mnist", "cifar-10")
-LOCAL = {"binarized-mnist": binarized_mnist, "cifar-10": cifar10}
+LOCAL = {
+    "binarized-mnist": binarized_mnist,
+    "cifar-10": cifar10,
+    "quickdraw": quickdraw,
+    "emoji-noto": lambda split: emoji(split, hands=("noto",)).pictures(),
+    "emoji-twemoji": lambda split: emoji(split, hands=("twemoji",)).pictures(),
+}
+NAMES = ("mnist", "fashion-mnist", "digits", "auto", *LOCAL)
 SPLITS = ("train", "test")
 DIGITS_SIZE = {"train": 60_000, "test": 10_000}  # as MNIST's
 CLASSES = {
@@ -40,7 +47,9 @@ def load(
     download: bool = True,
 ) -> Images:
     """Load the training or test images of "mnist", "fashion-mnist", "digits" or "auto", or of the
-    user's own folder of pictures by its path (see `folder`), every tenth of which is a test image.
+    user's own folder of pictures by its path (see `folder`), every tenth of which is a test image;
+    or of what is read where it is at hand: "binarized-mnist", "cifar-10", "quickdraw", and the
+    families of `emoji` in one hand, "emoji-noto" or "emoji-twemoji".
 
     `size` takes the first so many images, by default all: 60,000 to train and 10,000 to test, or
     what the folder has, which may be fewer. Pictures of a folder become `side` × `side` pixels.
