@@ -17,7 +17,7 @@ ROOMS = {
     "models": 1135,
     "training": 1560,
     "metrics": 405,
-    "data": 1430,
+    "data": 1800,
     "torch_names": 290,
     "torchvision_names": 306,
 }

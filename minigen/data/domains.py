@@ -99,8 +99,8 @@ def dealt(families: np.ndarray, split: str, seed: int = 0, *, parts: int = 10) -
     """Return which contents are of a split, bool (N,), where `families` (N,) says what belongs
     together.
 
-    The families in their order are shuffled by `seed` and dealt into `parts` parts: the first is to
-    "test" with, the second for "validation", the others to "train" with.
+    The families in their order are shuffled by `seed` and dealt into `parts` parts, 3 or more:
+    the first is to "test" with, the second for "validation", the others to "train" with.
 
     Raises:
         DataError: fewer than three families.

@@ -145,29 +145,36 @@ def _places(path: str | Path, split: str, side: int) -> tuple[tuple[Path, ...], 
     path = Path(path)
     if not os.path.isdir(path):  # Path's own raises, of names too long
         raise DataError(f"{path}: there is no such folder of pictures")
-    found = {name: _found(path, name) for names in FOLDERS.values() for name in names}
     for name in FOLDERS[split]:
-        if found[name]:
-            return found[name], False
-    if others := [name for name, places in found.items() if places]:
+        if places := _found(path, name):
+            return places, False
+    there = [name for names in FOLDERS.values() for name in names if any(_folders(path, name))]
+    if there:
         wanted = FOLDERS[split][0]
         raise DataError(
             f"{path}: expected a folder {wanted}, or {wanted}A and {wanted}B, found of splits"
-            f" {', '.join(others)} alone"
+            f" {', '.join(there)} alone"
         )
     return _found(path, "") or (path,), True
 
 
 def _found(path: Path, name: str) -> tuple[Path, ...]:
     """The folders of A and B of a split, or the one that holds both, or none; "" is no split."""
-    for a, b in ([f"{name}{s}" for s in SIDES], [f"{s}/{name}" for s in SIDES],
-                 [f"./{name}/{s}" for s in SIDES]):  # fmt: skip
-        there = [side for side in (path / a, path / b) if side.is_dir()]
-        if len(there) == 1:
-            raise DataError(f"{path}: expected folders {a} and {b}, found {there[0]} alone")
-        if there:
-            return tuple(there)
-    return (path / name,) if name and (path / name).is_dir() else ()
+    one, *sides = _folders(path, name)
+    for pair in zip(sides[::2], sides[1::2], strict=True):
+        if all(pair):
+            return pair
+        if any(pair):
+            here = pair[0] or pair[1]
+            raise DataError(f"{path}: expected folders of A and B, found {here} alone")
+    return (one,) if one and name else ()
+
+
+def _folders(path: Path, name: str) -> list[Path | None]:
+    """A split's folder, and those of A and B in each of three layouts, None where there is none."""
+    sides = [f"{name}{{}}", f"{{}}/{name}", f"./{name}/{{}}"]
+    places = [path / name, *(path / each.format(side) for each in sides for side in SIDES)]
+    return [place if place.is_dir() else None for place in places]
 
 
 def _halves(picture: Image.Image, side: int) -> np.ndarray:

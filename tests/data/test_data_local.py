@@ -72,9 +72,31 @@ def test_what_is_missing_or_damaged(folder, monkeypatch):
         load("binarized-mnist")
 
 
+def test_drawings_as_published_and_several_in_a_file(folder):
+    with pytest.raises(DataError, match=r"there is no .*quickdraw/\*.npy"):
+        load("quickdraw")
+    cat, eye = (np.full((n, 784), v, np.uint8) for n, v in ((20, 1), (31, 2)))
+    cat[:, 0], eye[:, 0] = range(20), range(31)
+    np.save(folder / "quickdraw" / "eye.npy", eye)
+    np.savez(folder / "quickdraw" / "others.npz", cat=cat[:, None])
+    train, test = load("quickdraw"), load("quickdraw", "test")
+    assert train.classes == test.classes == ("cat", "eye") and train.images.shape[1:] == (1, 28, 28)
+    assert test.images[:, 0, 0, 0].tolist() == [9, 9, 19, 19, 29]
+    assert test.labels.tolist() == [0, 1, 0, 1, 1] == (test.images[:, 0, 5, 5] - 1).tolist()
+    assert train.images[:4, 0, 0, 0].tolist() == [0, 0, 1, 1] and len(train) == 18 + 28
+    for damaged in (cat[:, 1:], cat.astype(float), cat[:0]):
+        np.save(folder / "quickdraw" / "cat.npy", damaged)
+        with pytest.raises(DataError, match="cat: expected bytes, 784 a drawing"):
+            load("quickdraw")
+    (folder / "quickdraw" / "cat.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(DataError, match="cat.npy: cannot be read"):
+        load("quickdraw")
+
+
 @pytest.mark.skipif(not GIVEN, reason="MINIGEN_DATA is not set")
 @pytest.mark.parametrize("name, count, shape, mean", [
-    ("cifar-10", 1000, (3, 32, 32), 0.47), ("binarized-mnist", 10_000, (1, 28, 28), 0.13)
+    ("cifar-10", 1000, (3, 32, 32), 0.47), ("binarized-mnist", 10_000, (1, 28, 28), 0.13),
+    ("quickdraw", 1800, (1, 28, 28), 0.16),
 ])  # fmt: skip
 def test_the_published_files(name, count, shape, mean):
     images = load(name, "test")
