@@ -39,8 +39,9 @@ import numpy as np
 from PIL import Image
 
 import minigen
-from minigen.data import DataError, download, folder, load, local
+from minigen.data import DataError, download, emoji, folder, load, local
 from minigen.data import text as texts
+from minigen.data.emoji import FILE, HANDS
 from minigen.data.idx import read_idx
 from minigen.data.text import corpus
 from minigen.data.vectors import Vectors
@@ -234,6 +235,9 @@ def formats() -> list[Format]:
     config = {"demo": "gan", "lr": 2e-4, "betas": [0.5, 0.9], "data": "mnist", "limit": None}
     lines = [{"step": i, "loss": 0.5 / i, "lr": "NaN"} for i in range(1, 5)]
     in_gzip, in_xz = _repack(gzip.decompress, _gzip), _repack(lzma.decompress, _xz)
+    drawn = rng.integers(0, 256, (11, 784), dtype=np.uint8)
+    hands = dict.fromkeys(HANDS, drawn[:3, :64].reshape(3, 4, 4, 4))
+    hands["codepoints"] = np.array(["1f600", "1f3c3-1f3fb", "2640"])
     found = [
         Format("idx", "a", [idx, _gzip(idx)], read_idx),
         Format("idx.gz", "a.gz", [_gzip(idx)], read_idx, inside=in_gzip),
@@ -242,6 +246,12 @@ def formats() -> list[Format]:
                lambda _: load("cifar-10", "test"), inside=in_xz),
         Format("amat", "binarized-mnist/binarized_mnist_test.amat", [rows.encode()],
                lambda _: load("binarized-mnist", "test")),
+        Format("npy", "quickdraw/cat.npy", [_written(lambda p: np.save(p, drawn), "a.npy")],
+               lambda _: load("quickdraw")),
+        Format("npz", "quickdraw/a.npz", [_written(lambda p: np.savez(p, cat=drawn), "a.npz")],
+               lambda _: load("quickdraw"), inside=_in_zip),
+        Format("emoji", f"emoji/{FILE}", [_written(lambda p: np.savez(p, **hands), "a.npz")],
+               lambda _: emoji(), inside=_in_zip),
         Format("text", "a.txt", text, _corpus),
         Format("text.gz", "a.gz", text[2:3], _corpus, inside=in_gzip),
         Format("text.xz", "a.xz", text[3:], _corpus, inside=in_xz),

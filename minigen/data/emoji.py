@@ -115,7 +115,11 @@ def _read() -> tuple[dict[str, np.ndarray], list[str]]:
     found = arrays(path)
     if lacking := {*HANDS, "codepoints"} - found.keys():
         raise DataError(f"{path}: expected an array {sorted(lacking)[0]}, found none")
-    points = found["codepoints"].astype(str)
+    points = found["codepoints"]
+    try:
+        points = points.astype("S").astype("U")  # refuses what is not ASCII
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: expected code points in hexadecimal: {error}") from error
     for hand in HANDS:
         drawn = found[hand]
         if drawn.dtype != np.uint8 or drawn.ndim != 4 or drawn.shape[3] != 4:

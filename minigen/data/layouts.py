@@ -114,11 +114,8 @@ def facades(split: str = "train", side: int = 32, *, download: bool = True) -> D
     try:
         with tarfile.open(file, "r:gz") as archive:
             for entry in archive:
-                if (
-                    entry.isfile()
-                    and entry.size <= LARGEST
-                    and (named := name.fullmatch(entry.name))
-                ):
+                named = name.fullmatch(entry.name)
+                if named and entry.isfile() and entry.size <= LARGEST:
                     picture = opened(archive.extractfile(entry))
                     found[int(named[3])] = _halves(picture, side)
     except Exception as error:  # tarfile, zlib and Pillow raise all kinds, of damaged files

@@ -90,6 +90,9 @@ def test_wrong_kinds_and_damaged_files(given, tmp_path):
     given(noto=drawn["noto"].astype(float))
     with pytest.raises(DataError, match="noto: expected bytes"):
         emoji()
+    given(codepoints=np.array(["é"] * len(POINTS)))
+    with pytest.raises(DataError, match="code points in hexadecimal"):
+        emoji()
     given(codepoints=np.array([None] * len(POINTS)))  # would be unpickled
     with pytest.raises(DataError, match="cannot be read"):
         emoji()
