@@ -20,9 +20,7 @@ def numbered(families, domains=("a", "b")):
     return Domains("numbers", images.astype(np.uint8), domains, families.astype(np.int64))
 
 
-@given(
-    st.lists(st.integers(-9, 9), min_size=1, max_size=60), st.integers(0, 99), st.integers(2, 12)
-)
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=60), st.integers(0, 99), PARTS)
 def test_no_family_is_on_two_sides_and_none_is_left_out(families, seed, parts):
     families = np.array(families)
     many = len(np.unique(families))
