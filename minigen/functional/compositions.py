@@ -250,9 +250,10 @@ def gumbel_softmax(
     """A softmax at temperature tau of logits with Gumbel noise: a choice by their probabilities, as
     far as it can be differentiated; `hard` makes it one, whose gradient is still that of the
     softmax (Jang et al. 2017, Maddison et al. 2017)."""
-    tiny = float(np.finfo(logits.dtype).tiny)
+    kind = np.finfo(logits.dtype)
     uniform = rand(*logits.shape, dtype=logits.dtype, device=logits.device)
-    y = softmax((logits - log(-log(uniform + tiny))) / tau, dim)
+    uniform = clamp(uniform, float(kind.tiny), 1 - float(kind.epsneg))  # neither 0 nor 1
+    y = softmax((logits - log(-log(uniform))) / tau, dim)
     if not hard:
         return y
     places = y.detach().argmax(dim, keepdim=True)
@@ -440,7 +441,7 @@ def searchsorted(
     side, ordered = "right" if right else side or "left", sorted_sequence._array
     values = input._array if isinstance(input, Tensor) else np.asarray(input)
     if ordered.ndim == 1:
-        places = ordered.searchsorted(values, side)
+        places = namespace(ordered).searchsorted(ordered, values, side)
     elif ordered.shape[:-1] != values.shape[:-1]:
         raise ValueError(f"searchsorted: {values.shape} does not fit {ordered.shape}")
     else:
@@ -555,7 +556,7 @@ def repeat_interleave(
     if dim is None:
         input, dim = reshape(input, -1), 0
     dim = axis("repeat_interleave", dim, input.ndim)
-    counts = repeats._array if isinstance(repeats, Tensor) else repeats
+    counts = repeats.tolist() if isinstance(repeats, Tensor) else repeats
     places = np.repeat(np.arange(input.shape[dim]), counts)
     return index_select(input, dim, Tensor(places).to(input.device))
 

@@ -169,7 +169,13 @@ def windows(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 
 def fill_diagonal_(self: Tensor, value: float) -> Tensor:
-    """Overwrite the diagonal of a matrix."""
+    """Overwrite the diagonal of a matrix.
+
+    Raises:
+        ValueError: it is no matrix.
+    """
+    if self.ndim != 2:
+        raise ValueError(f"fill_diagonal_: expected a matrix, got {self.shape}")
     places = range(min(self.shape))
     inplace.setitem(self, (places, places), value)
     return self

@@ -136,6 +136,7 @@ REFUSED = [
     (lambda x: mg.huber_loss(x, x, delta=0), "huber_loss: delta"),
     (lambda x: x.isclose(x, rtol=-1), "isclose"),
     (lambda x: x.rot90(1, (0, 0)), "rot90"),
+    (lambda x: x[None].fill_diagonal_(1), "fill_diagonal_: expected a matrix"),
 ]
 
 
