@@ -257,8 +257,8 @@ Adagrad's rate falls a step too early | optim
 +         rate = float(group["lr"]) / (1 + state.get("step", 0) * float(group["lr_decay"]))
 # optim/lr_scheduler.py
 a milestone counts a step late | optim_lr_scheduler
-- bisect_right(self.milestones, self.last_epoch)
-+ bisect_right(self.milestones, self.last_epoch - 1)
+-         return self.gamma ** bisect_right(self.milestones, self.last_epoch)
++         return self.gamma ** bisect_right(self.milestones, self.last_epoch - 1)
 a plateau is left a step too early | optim_lr_scheduler
 -         if self.num_bad_epochs > self.patience:
 +         if self.num_bad_epochs >= self.patience:
@@ -541,8 +541,8 @@ margins are cropped from the wrong ends | pad
 - before=[-b for b in before], after=[-a for a in after]
 + before=[-a for a in after], after=[-b for b in before]
 the mirror shows the last pixel twice | functional_values
-- n - 1 - xp.abs(n - 1 - xp.abs(entries))
-+ (n - xp.abs(n - xp.abs(entries))).clip(0, n - 1)
+- n - 1 - np.abs(n - 1 - np.abs(entries))
++ (n - np.abs(n - np.abs(entries))).clip(0, n - 1)
 a circle goes through what was cropped | functional_values
 - first, last = max(-b, 0), n - max(-a, 0)
 + first, last = 0, n
@@ -800,8 +800,8 @@ where windows overlap the last one wins, slowly | kernels_convolution
 + xg[:, i, :, rows, columns] = share
 # kernels/threads.py
 each thread skips its first image | kernels_threads
-- Task(work, i, bounds[i], bounds[i + 1])
-+ Task(work, i, bounds[i] + 1, bounds[i + 1])
+- copy_context().run, work, i, bounds[i], bounds[i + 1])
++ copy_context().run, work, i, bounds[i] + 1, bounds[i + 1])
 a range of images may be empty | kernels_threads, kernels_sweep
 - i + round((count - parts) * s)
 + round(count * s)
@@ -837,10 +837,10 @@ each thread adds the first outputs' bias | kernels_elementwise
 + some += bias if tall else bias[: len(bias[part])]
 # kernels/elementwise.py
 what is dropped is a product with 0 | functional_extremes
--         chosen &= x.view(bits)
--         y *= scale
-+         np.multiply(x, mask, out=y)
-+         y *= scale
+-     chosen &= x.view(bits)
+-     y *= scale
++     np.multiply(x, mask, out=y)
++     y *= scale
 the derivative of relu at 0 is 1 | kernels_elementwise
 - (y > 0).view("i1")
 + (y >= 0).view("i1")
