@@ -754,6 +754,20 @@ a transposed gradient for the weight is not turned round | cuda_convolution
 taps of a phase lie a stride apart, whatever the dilation | cuda_convolution
 -     return stride // math.gcd(stride, dilation) if transposed else 1
 +     return stride if transposed else 1
+# kernels/depthwise.py
+the filter of a channel has its rows for columns | kernels_convolution
+- "cnyxrs,rsc->nyxc"
++ "cnyxrs,src->nyxc"
+of a channel's gradient only the last images count | kernels_convolution
+- total += np.einsum("cnyxrs,nyxc->rsc"
++ total[:] = np.einsum("cnyxrs,nyxc->rsc"
+# kernels/places.py
+places of the first axis are those of the first part | kernels_places
+- begin = first if i == 0 else 0
++ begin = 0
+a place named twice counts once along a flat array | kernels_places
+- np.add.at(flat, where.reshape(-1), x[first:last].reshape(-1))
++ flat[where.reshape(-1)] = x[first:last].reshape(-1)
 # kernels/scatter.py
 taps in the margin are left out of a filter that is not finite | kernels_convolution
 - if margin and not is_finite(np.ascontiguousarray(w)):
@@ -869,6 +883,9 @@ memory is handed out twice | kernels_memory
 - if b.references() == _ALONE]
 + ]
 # kernels/pooling.py
+each part of the images has the first one's maxima | kernels_pooling
+- _argmax(x[first:last], *geometry)
++ _argmax(x[: last - first], *geometry)
 the last of equals is the largest | kernels_pooling
 - better = value > best
 + better = value >= best

@@ -10,6 +10,7 @@ of one tap, which lie together, are copied as a whole.
     windows of x  the weight gradient: windows of one image times pixels of the     direct.py
     windows of g  other
     winograd      images and weights with fewer multiplications                     winograd.py
+    depthwise     each channel for itself, without a product                        depthwise.py
     simple        tap by tap, if no other way takes the arrays                      simple.py
 
 `minigen.profile` names the way that was taken; `with ways.preferred(name):` takes another.
@@ -25,7 +26,7 @@ import math
 import numpy as np
 
 from minigen.backend import Array
-from minigen.kernels import direct, limits, scatter, winograd
+from minigen.kernels import depthwise, direct, limits, scatter, winograd
 from minigen.kernels.cuda import convolution as cuda
 from minigen.kernels.pixels import as_images, of_images
 from minigen.kernels.problem import Map, Problem
@@ -44,15 +45,24 @@ def _few_pixels(what: Map) -> bool:
 
 def _cost_of_gather(what: Map) -> float:
     """Products of few columns take longer, and those whose filters, to be copied, are larger than
-    the images."""
+    the images. The windows are copied where there is more than one tap."""
     slow = _few_outputs(what) or _few_pixels(what)
-    return what.collected * (limits.now.narrow if slow else 1)
+    windows = what.collected * what.problem.groups / max(1, what.outputs)
+    copied = limits.now.copied if math.prod(what.problem.taps) > 1 else 0.0
+    return what.collected * (limits.now.narrow if slow else 1) + copied * windows
 
 
 def _cost_of_planes(what: Map) -> float:
-    """Of many outputs each plane would be large. Products that meet no output are not counted."""
-    least = min(what.collected, what.scattered)
-    return least * (1 if _few_outputs(what) else limits.now.many_planes)
+    """A number of a plane is written, and added where it belongs. Of many outputs each plane would
+    be large."""
+    sums = 2 * limits.now.addition * what.scattered / max(1, what.inputs)
+    return (what.scattered + sums) * (1 if _few_outputs(what) else limits.now.many_planes)
+
+
+def _cost_of_windows_of_g(what: Problem) -> float:
+    """They are of as many numbers as there are outputs."""
+    scattered = what.forward.scattered
+    return scattered + limits.now.copied * scattered / max(1, what.inputs)
 
 
 def _cost_of_pixels(what: Map) -> float:
@@ -72,15 +82,18 @@ IMAGES = (
         _cost_of_planes, scatter.scatter),
     Way("few pixels", lambda m: m.plain and m.transposed, _cost_of_pixels, scatter.scatter_pixels),
     Way("winograd", winograd.fits, winograd.cost, winograd.convolve),
+    Way("depthwise", depthwise.fits, depthwise.cost, depthwise.convolve),
     Way("simple", _always, lambda m: math.inf, direct.plainly),
 )  # fmt: skip
 # conv2d_weight. The windows of g are worth it where it has few channels.
 WEIGHTS = (
     Way("windows of x", _always, lambda p: _cost_of_gather(p.forward), direct.windows_of_x),
     Way("windows of g", lambda p: p.forward.plain and p.stride == (1, 1),
-        lambda p: _cost_of_planes(p.forward), direct.windows_of_g),
+        _cost_of_windows_of_g, direct.windows_of_g),
     Way("winograd", lambda p: winograd.fits(p.forward), lambda p: winograd.cost(p.forward),
         winograd.correlate),
+    Way("depthwise", lambda p: depthwise.fits(p.forward), lambda p: depthwise.cost(p.forward),
+        depthwise.correlate),
 )  # fmt: skip
 
 

@@ -66,13 +66,18 @@ class Windows:
 
     def buffers(self, images: int) -> tuple[Array | None, Array]:
         """What one thread works in: a frame of zeros around some images, and their windows."""
-        images, dtype = min(images, self.images), self.image.dtype
-        windows = scratch("windows", (images * self.per_image,), dtype)
+        count = min(images, self.images) * self.per_image
+        return self.frame(images), scratch("windows", (count,), self.image.dtype)
+
+    def frame(self, images: int) -> Array | None:
+        """Zeros where the margin of some images is; none where they have no margin."""
         if self.whole:
-            return None, windows
-        frame = scratch("frame", (images, *self.padded_shape), dtype)
-        frame[...] = 0
-        return frame, windows
+            return None
+        frame = scratch("frame", (min(images, self.images), *self.padded_shape), self.image.dtype)
+        (y, x), (_, height, width, _) = self.low, self.image.shape
+        frame[:, :y] = frame[:, y + height :] = 0
+        frame[:, :, :x] = frame[:, :, x + width :] = 0
+        return frame
 
     def pad(self, lo: int, hi: int, frame: Array | None) -> Array:
         """Images lo to hi with their margin of zeros."""
@@ -82,8 +87,8 @@ class Windows:
         frame[: hi - lo, y : y + height, x : x + width] = self.image[lo:hi]
         return frame[: hi - lo]
 
-    def matrix(self, padded: Array, rows: Phase, columns: Phase, buffer: Array) -> Array:
-        """The windows of one phase as (G, images·count·count, taps·taps·C/G)."""
+    def of(self, padded: Array, rows: Phase, columns: Phase) -> Array:
+        """The windows of one phase, (G, images, count, count, taps, taps, C/G): a view."""
         n, _, _, channels = padded.shape
         groups, sn, sy, sx, sc = self.groups, *padded.strides
         shape = (groups, n, rows.count, columns.count, len(rows.taps), len(columns.taps))
@@ -91,10 +96,15 @@ class Windows:
         strides = (channels // groups * sc, sn, rows.hop * sy, columns.hop * sx)
         strides = (*strides, rows.skip * sy, columns.skip * sx, sc)
         corner = padded[:, self.low[0] + rows.start :, self.low[1] + columns.start :]
-        windows = as_strided(corner, shape, strides)
+        return as_strided(corner, shape, strides)
+
+    def matrix(self, padded: Array, rows: Phase, columns: Phase, buffer: Array) -> Array:
+        """The same as a matrix, (G, images·count·count, taps·taps·C/G)."""
+        windows, groups = self.of(padded, rows, columns), self.groups
+        shape = windows.shape
         flat = (groups, math.prod(shape[1:4]), math.prod(shape[4:]))
-        if shape == (1, *corner.shape[:3], 1, 1, channels) and rows.hop == columns.hop == 1:
-            return corner.reshape(flat)  # a 1×1 filter: pixels are the windows
+        if groups == shape[4] == shape[5] == 1 and windows[0, :, :, :, 0, 0].flags.c_contiguous:
+            return windows.reshape(flat)  # a 1×1 filter: pixels are the windows
         buffer = buffer[: math.prod(shape)]
         if self.planar:  # (G, taps, taps, C/G, images, count, count)
             copied = buffer.reshape(groups, *shape[4:], *shape[1:4])
@@ -211,7 +221,9 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
         return np.zeros(shape, image.dtype)
     windows = Windows(what, image, math.prod(shape) * image.itemsize)
     # BLAS likes the second factor row by row, and is slow where the last side is short.
-    wide = math.prod(shape[2:]) >= o and not (windows.planar and o > limits.now.few)
+    depth = math.prod(shape[2:])
+    tall = windows.planar and o > limits.now.few
+    wide = depth >= o and not tall and not in_pieces_pays(depth, windows.pixels, o, turned=False)
 
     def work(other: Array, first: int, last: int) -> Array:
         """(G, O/G, taps·C/G) of some images."""

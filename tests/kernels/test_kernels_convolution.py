@@ -59,6 +59,19 @@ def problems_of(draw, channels, sizes):
     return arrays_of(rng, image, weight, how)
 
 
+@st.composite
+def problems_of_channels(draw):
+    """Each channel has a filter of its own."""
+    both = lambda low, high: tuple(draw(st.integers(low, high)) for _ in "yx")
+    taps, stride, dilation, size = both(1, 3), both(1, 2), both(1, 2), both(1, 5)
+    padding = tuple(draw(st.integers(0, d * (t - 1))) for t, d in zip(taps, dilation, strict=True))
+    axes = zip(size, taps, stride, padding, dilation, strict=True)
+    sides = [max(1, (n - 1) * s + d * (t - 1) + 1 - 2 * p) for n, t, s, p, d in axes]
+    n, c, seed = (draw(st.integers(*ends)) for ends in ((1, 4), (2, 9), (0, 2**32 - 1)))
+    how = stride, padding, dilation, c
+    return arrays_of(np.random.default_rng(seed), (n, c, *sides), (c, 1, *taps), how)
+
+
 def arrays_of(rng, image, weight, how, dtype=float):
     """x, w and g of these shapes, and the problem."""
     spans = zip(image[2:], weight[2:], *how[:3], strict=True)
@@ -70,6 +83,8 @@ def arrays_of(rng, image, weight, how, dtype=float):
 
 ANY, TILES = problems(), problems_of(channels=(1, 12), sizes=(3, 9))
 FEW_PIXELS = problems_of(channels=(9, 12), sizes=(1, 2))
+DEPTHWISE = problems_of_channels()
+KINDS = {"any": ANY, "tiles": TILES, "few pixels": FEW_PIXELS, "depthwise": DEPTHWISE}
 
 
 def three_maps(module, x, w, g, problem):
@@ -133,7 +148,7 @@ def test_the_simple_kernels_are_scipys_correlation(problem):
         np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("drawn", [ANY, TILES, FEW_PIXELS], ids=["any", "tiles", "few pixels"])
+@pytest.mark.parametrize("drawn", KINDS.values(), ids=KINDS)
 @pytest.mark.usefixtures("limit_restored")
 def test_every_way_that_can_is_the_simple_kernels(monkeypatch, drawn):
     """In one thread or several, with one image in the buffer or all of them, and with products in
@@ -161,7 +176,8 @@ def test_every_way_that_can_is_the_simple_kernels(monkeypatch, drawn):
         for way in ways:
             never = kind == "forward" and way.name == "few pixels"  # its filters lie otherwise
             rare = drawn is ANY and way.name == "winograd"
-            assert never or rare or tried[kind, way.name] >= 3, (kind, way.name)
+            other = (drawn is DEPTHWISE) != (way.name == "depthwise")
+            assert never or rare or other or tried[kind, way.name] >= 3, (kind, way.name)
 
 
 def every_way(x, w, g, problem, with_bias, tried):
@@ -214,7 +230,7 @@ def test_the_cheapest_way_is_taken_whichever_its_place():
 
 
 @pytest.mark.parametrize("where", ["x", "w", "g"])
-@pytest.mark.parametrize("drawn", [ANY, TILES, FEW_PIXELS], ids=["any", "tiles", "few pixels"])
+@pytest.mark.parametrize("drawn", KINDS.values(), ids=KINDS)
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.usefixtures("limit_restored")
 def test_a_number_that_is_not_finite_reaches_what_its_windows_reach(limits_set, drawn, where):
