@@ -158,7 +158,7 @@ def layer_norm(
     lead = input.ndim - len(shape)
     if not shape or lead < 0 or input.shape[lead:] != shape:
         raise ValueError(f"layer_norm: the last axes of {input.shape} are not {shape}")
-    for name, t in {"weight": weight, "bias": bias}.items():
+    for name, t in ("weight", weight), ("bias", bias):
         if t is not None and t.shape != shape:
             raise ValueError(f"layer_norm: expected {name} {shape}, got {t.shape}")
     require_floating("layer_norm", input)

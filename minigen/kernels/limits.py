@@ -56,11 +56,13 @@ class Limits:
     recycled: int = of(1 << 20, "bytes", "chosen")
     patience: int = of(256, "requests", "chosen")
     kept_freed: int = of(64 << 20, "bytes", "chosen")
-    # elementwise.py, pixels.py and functional/reduction.py: from where on the other way is faster.
+    # elementwise.py, pixels.py, normalization.py and functional/reduction.py: from where on the
+    # other way is faster.
     clipped: int = of(2048, "elements", "from there on clip beats maximum")
     by_pieces: int = of(1 << 14, "elements", "from there on sums of pieces beat NumPy's")
     by_ones: int = of(1 << 16, "elements", "from there on a product with ones beats a sum")
     together: int = of(64, "pixels", "chosen: a row of NumPy's inner loop")
+    by_blocks: int = of(1 << 13, "elements", "from there on blocks beat the plain formula")
     row: int = of(512, "numbers", "chosen: from there on the start of an inner loop is cheap")
     # blas.py: products that OpenBLAS's AVX-512 kernels take uncopied, and what they take at a time
     # (its source); of what is shorter, deeper or turned a piece does not pay.

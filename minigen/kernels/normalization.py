@@ -41,6 +41,8 @@ def normalized(
         return (_batch_on_gpu if batch else normalized_by_formula)(x, weight, bias, eps, batch)
     if x.ndim == 3 and not batch:
         return _normalized_rows(x, weight, bias, eps)
+    if x.size < limits.now.by_blocks:
+        return normalized_by_formula(x, weight, bias, eps, batch)
     units, k = _Units(x, batch), x.shape[2]
     mean, var = units.moments()
     rstd = 1 / np.sqrt(var + eps)
@@ -72,6 +74,8 @@ def gradients(
         return d_x.reshape(x.shape), *others
     if x.ndim == 3 and not batch:
         return _gradients_of_rows(g, x, weight, mean, rstd)
+    if x.size < limits.now.by_blocks:
+        return gradients_by_formula(g, x, weight, moments)
     units, m = _Units(x, batch), x.size // mean.size
     g, mean, rstd = units.like(g), _repeated(mean, k), _repeated(rstd, k)
     d_bias, d_weight = units.sums(g, mean)
@@ -270,29 +274,33 @@ def _normalized_rows(
 ) -> tuple[Array, Moments]:
     n, groups, k = x.shape
     x = np.ascontiguousarray(x).reshape(n * groups, k)
-    y, found = memory.empty(x.shape, x.dtype), np.empty((3, n * groups, 1), x.dtype)
-    weight, bias = (v if v is None else v.reshape(groups, k) for v in (weight, bias))
-    ones = _ones(k, x.dtype)
+    y, ones = memory.empty(x.shape, x.dtype), _ones(k, x.dtype)
+    if groups > 1:
+        weight, bias = (v if v is None else v.reshape(groups, k) for v in (weight, bias))
 
-    def block(i: int, j: int) -> None:
+    def block(i: int, j: int) -> tuple[Array, Array, Array]:
         rows = slice(i * groups, j * groups)
-        out, (mean, var, rstd) = y[rows], found[:, rows]
+        some, out = x[rows], y[rows]
         with single_threaded_blas():
-            x[rows].dot(ones, out=mean)
+            mean = some.dot(ones)
             mean /= k
-            np.subtract(x[rows], mean, out=out)
-            np.square(out, out=scratch("block", out.shape, out.dtype)).dot(ones, out=var)
+            np.subtract(some, mean, out)
+            var = np.square(out, scratch("block", out.shape, out.dtype)).dot(ones)
         var /= k
-        np.divide(1, np.sqrt(var + eps), out=rstd)
+        rstd = var + eps
+        np.divide(1, np.sqrt(rstd, rstd), rstd)
         out *= rstd
         out = out if groups == 1 else out.reshape(-1, groups, k)
         if weight is not None:
             out *= weight
         if bias is not None:
             out += bias
+        return mean, var, rstd
 
-    in_pieces(block, n, groups * k, limits.now.of_a_pass * x.size)
-    return y.reshape(n, groups, k), Moments(*found.reshape(3, n, groups))
+    found = in_pieces(block, n, groups * k, limits.now.of_a_pass * x.size)
+    mean, var, rstd = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
+    moments = Moments(*[v.reshape(n, groups) for v in (mean, var, rstd)])
+    return y.reshape(n, groups, k), moments
 
 
 def _gradients_of_rows(
@@ -368,8 +376,8 @@ def normalized_by_formula(
     x: Array, weight: Array | None, bias: Array | None, eps: float, batch: bool
 ) -> tuple[Array, Moments]:
     """`normalized`, on any arrays."""
-    axes = (0,) * batch + (*range(2, x.ndim),)
-    count = x.size // ((1 if batch else len(x)) * x.shape[1])
+    axes = (*((0,) if batch else ()), *range(2, x.ndim))
+    count = math.prod([x.shape[i] for i in axes])
     mean = x.sum(axes, keepdims=True) / count
     centred = x - mean
     var = (centred * centred).sum(axes, keepdims=True) / count
@@ -387,10 +395,10 @@ def gradients_by_formula(
     """`gradients`, on any arrays."""
     ones = [1] * (x.ndim - 3)
     mean, _, rstd = (v.reshape(*v.shape, 1, *ones) for v in moments)
-    axes = (0,) * (len(mean) < len(x)) + (*range(2, x.ndim),)
-    normal, sums = (x - mean) * rstd, (0, *range(3, x.ndim))
-    d_weight, d_bias = (v.sum(sums).ravel() for v in (g * normal, g))
+    axes = (*((0,) if len(mean) < len(x) else ()), *range(2, x.ndim))
+    pixels, count = (0, *range(3, x.ndim)), x.size // mean.size
+    normal = (x - mean) * rstd
+    d_weight, d_bias = (v.sum(pixels).ravel() for v in (g * normal, g))
     scaled = g if weight is None else g * weight.reshape(*x.shape[1:3], *ones)
-    inner = scaled - scaled.mean(axes, keepdims=True)
-    d_x = rstd * (inner - normal * (scaled * normal).mean(axes, keepdims=True))
-    return d_x, d_weight, d_bias
+    constant, of_normal = (v.sum(axes, keepdims=True) / count for v in (scaled, scaled * normal))
+    return rstd * (scaled - constant - normal * of_normal), d_weight, d_bias

@@ -336,6 +336,8 @@ def in_pieces(
     piece = limits.now.piece if piece is None else piece
     parts = min(backend.threads(), count) if cost >= limits.now.alone else 1
     total = min(count, parts * max(1, -(-count * width // (parts * piece))))
+    if total == 1:
+        return [work(0, count)]
     results: list[Any] = [None] * total
 
     def some(_: int, first: int, last: int) -> None:
