@@ -51,7 +51,7 @@ def _elu_pullback(g: Tensor, input: Tensor, alpha: float) -> Tensor:
 
 @operation(elementwise=True, floating=True, input=_elu_pullback)
 def _elu(input: Array, *, alpha: float) -> Array:
-    return np.where(input > 0, input, np.expm1(np.minimum(input, 0)) * alpha)
+    return elementwise.elu(input, alpha=alpha)
 
 
 def _silu_pullback(g: Tensor, input: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def _silu_pullback(g: Tensor, input: Tensor) -> Tensor:
 
 @operation(elementwise=True, floating=True, input=_silu_pullback)
 def _silu(input: Array) -> Array:
-    return sigmoid.operation.value(input) * input
+    return elementwise.silu(input)
 
 
 def _gelu_pullback(g: Tensor, input: Tensor) -> Tensor:
@@ -74,8 +74,8 @@ def _gelu_pullback(g: Tensor, input: Tensor) -> Tensor:
 def _gelu(input: Array) -> Array:
     y = erf.operation.value(input * math.sqrt(0.5))
     y += 1
-    y *= input
     y *= 0.5
+    y *= input
     return y
 
 
@@ -102,13 +102,12 @@ def _softplus_pullback(g: Tensor, input: Tensor, beta: float, threshold: float) 
 @operation(elementwise=True, floating=True, input=_softplus_pullback)
 def _softplus(input: Array, *, beta: float, threshold: float) -> Array:
     z = input if beta == 1 else input * beta
-    y = np.maximum(z, 0)
-    y += np.log1p(np.exp(-np.abs(z)))
+    y = elementwise.softplus(z)
     if beta == 1 and threshold >= 20 and input.dtype == FLOAT32:
         return y  # which is the input itself beyond 17: e^−17 is less than half a last digit of it
     if beta != 1:
         y /= beta
-    return np.where(z > threshold, input, y) if math.isfinite(threshold) else y
+    return elementwise.select(z > threshold, input, y) if math.isfinite(threshold) else y
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:

@@ -19,8 +19,8 @@ from minigen.backend import (
     is_array,
     namespace,
     require_fit,
-    special,
 )
+from minigen.kernels import elementwise
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -147,7 +147,7 @@ def rsqrt(input: Array) -> Array:
 )
 def erf(input: Array) -> Array:
     """The error function 2/√π ∫₀ˣ exp(−t²) dt."""
-    return special(input).erf(input)
+    return elementwise.erf(input)
 
 
 @operation(elementwise=True, floating=True, input=lambda g, y: g / (2 * y))
@@ -240,7 +240,7 @@ def where(condition: Array, input: Array, other: Array) -> Array:
         raise TypeError(f"where: condition must be a tensor of truth values, not {kind}")
     if not (hasattr(input, "dtype") or hasattr(other, "dtype")):  # two Python numbers
         input = namespace(condition).asarray(input, as_array(input + other).dtype)
-    return np.where(condition, input, other)
+    return elementwise.select(condition, input, other)
 
 
 @operation(
@@ -448,8 +448,7 @@ def clone(input: Array) -> Array:
 @operation(elementwise=True, floating=True, input=lambda g, y: g * y * (1 - y))
 def sigmoid(input: Array) -> Array:
     """1 / (1 + e^−input): exact in both tails, and 0 where e^−input is beyond all numbers."""
-    with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-input))
+    return elementwise.sigmoid(input)
 
 
 @operation(elementwise=True, floating=True, input=lambda g, y: g * (1 - y * y))

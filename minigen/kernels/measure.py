@@ -107,6 +107,7 @@ def measured() -> dict[str, float]:
     summed = lambda by_ones: (
         lambda n: limited(lambda: pixels.sum_of(image[: n // 64], 64), by_ones=by_ones)
     )
+    erf = lambda least: lambda n: limited(lambda: elementwise.erf(flat[:n]), by_polynomials=least)
     cost = functools.partial(winograd.cost, of_layer(64, 64).forward)
     products, sums = (limited(cost, addition=each)() for each in (0.0, 1.0))
     tiled = seconds(layer("winograd", 64, 64)) * product * backend.threads()
@@ -119,6 +120,7 @@ def measured() -> dict[str, float]:
         "of_a_draw": element(lambda: random.bernoulli((1 << 20,), 0.5, 0, 0), 1 << 20),
         "clipped": last(sizes, lambda n: lambda: np.maximum(flat[:n], 0),
                         lambda n: lambda: flat[:n].clip(0.0, math.inf)),
+        "by_polynomials": last(sizes, erf(1 << 60), erf(1)),
         "by_pieces": last(sizes, lambda n: lambda: flat[:n].sum(),
                           lambda n: lambda: elementwise.total(flat[:n])),
         "by_ones": last(sizes, summed(1 << 60), summed(1)),

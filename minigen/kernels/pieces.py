@@ -28,16 +28,16 @@ class _Call:
         self.function, self.inputs, self.options, self.passes = function, inputs, options, passes
 
 
-class _StandIn(np.lib.mixins.NDArrayOperatorsMixin):
+class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
     """In the place of an array: a ufunc that is called with it says so, and does nothing."""
 
-    __slots__ = ("array", "dtype", "errors")
+    __slots__ = ("array", "dtype", "size", "errors")
 
     def __init__(self, array: Array, errors: dict):
-        self.array, self.dtype, self.errors = array, array.dtype, errors
+        self.array, self.dtype, self.size, self.errors = array, array.dtype, array.size, errors
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        plain = all(isinstance(x, _StandIn | float | int | np.generic) for x in inputs)
+        plain = all(isinstance(x, StandIn | float | int | np.generic) for x in inputs)
         if not plain or method != "__call__" or options or np.geterr() != self.errors:
             return NotImplemented
         return _Call(ufunc, inputs, {}, 1)
@@ -58,7 +58,7 @@ def formula(passes: int) -> Callable[[Callable], Callable[..., Array]]:
             if type(last) is np.ndarray:
                 if last.size > limits.now.piece:
                     return spread(apply)(*arrays, **options)
-            elif isinstance(last, _StandIn):
+            elif isinstance(last, StandIn):
                 return _Call(f, arrays, options, passes)
             y = np.empty_like(last, arrays[0].dtype)
             f(*arrays, y, **options)
@@ -93,9 +93,14 @@ def spread(value: Callable[..., Array], passes: int = 4) -> Callable[..., Array]
         if not like:
             return value(*arrays, **options)
         written = [a for a in like if 0 not in a.strides]
-        empty = [np.empty(0, a.dtype) if _is_cut(a) else a for a in arrays]
-        y = memory.empty_like((written or like)[-1], value(*empty, **options).dtype)
         call = _asked(value, arrays, options)
+        empty = [np.empty(0, a.dtype) if _is_cut(a) else a for a in arrays]
+        dtype = (
+            value(*empty, **options).dtype
+            if call is None or type(call.function) is np.ufunc
+            else call.inputs[0].dtype
+        )
+        y = memory.empty_like((written or like)[-1], dtype)
         if call is None:
 
             def work(*pieces: Any) -> None:
@@ -119,12 +124,12 @@ def _asked(value: Callable, arrays: Sequence[Any], options: dict) -> _Call | Non
     """The one call that the value is, if it is one."""
     errors = np.geterr()
     try:
-        call = value(*[_StandIn(a, errors) if _is_cut(a) else a for a in arrays], **options)
+        call = value(*[StandIn(a, errors) if _is_cut(a) else a for a in arrays], **options)
     except Exception:
         return None
     if type(call) is not _Call:
         return None
-    call.inputs = [x.array if isinstance(x, _StandIn) else x for x in call.inputs]
+    call.inputs = [x.array if isinstance(x, StandIn) else x for x in call.inputs]
     return call
 
 
