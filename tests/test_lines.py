@@ -18,7 +18,7 @@ ROOMS = {
     "training": 1560,
     "metrics": 405,
     "data": 1800,
-    "torch_names": 290,
+    "torch_names": 375,
     "torchvision_names": 306,
 }
 

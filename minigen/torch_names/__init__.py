@@ -19,10 +19,11 @@ New programs write `import minigen` and need nothing of this room. What differs 
   whose state has older names.
 - Tensors hold real numbers: no complex, quantised, sparse or bfloat16 ones, no named axes.
 - `diagonal`, `Tensor.unfold` and windows of other kinds are copies, where PyTorch gives views.
-- Missing altogether: recurrent and transformer layers, `distributions`, `linalg`, `fft`, `jit`,
-  `distributed` (see `minigen.distributed`), hooks on the whole of autograd, `Function` (see
-  `minigen.operation`). Whatever is missing says "minigen has no …" by its name in PyTorch, at the
-  import or where it is used.
+- Missing altogether: recurrent and transformer layers, `linalg` but for norms, `fft`, `jit`,
+  distributions but for Normal, Bernoulli and Categorical, `distributed` (see
+  `minigen.distributed`), hooks on the whole of autograd, `Function` (see `minigen.operation`).
+  Whatever is missing says "minigen has no …" by its name in PyTorch, at the import or where it is
+  used.
 """
 
 from __future__ import annotations
@@ -42,12 +43,13 @@ from minigen.backend import DeviceError
 from minigen.data import loader
 from minigen.functional.methods import Size  # noqa: F401
 from minigen.missing import missing
+from minigen.torch_names import distributions as _distributions
 from minigen.torch_names.kinds import DTYPES, Tensor, Variable, kinds  # noqa: F401
 from minigen.torch_names.names import Names
 
 # What is asked for in these says what is missing, not that there is no such module.
 ABSENT = (
-    "ao distributed distributions fft fx hub jit library mps multiprocessing nested "
+    "ao distributed fft fx hub jit library mps multiprocessing nested "
     "onnx overrides profiler quantization random sparse special testing xpu"
 )
 
@@ -285,6 +287,10 @@ utils = Names(
     ),
 )
 linalg = Names("linalg", norm=_norm, vector_norm=_norm)
+distributions = Names(
+    "distributions", _distributions, kl=Names("distributions.kl", _distributions),
+    normal=Names("distributions.normal", _distributions),
+)  # fmt: skip
 amp = Names("amp", autocast=autocast, GradScaler=GradScaler)
 autograd = Names(
     "autograd",

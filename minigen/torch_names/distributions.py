@@ -1,0 +1,143 @@
+"""The distributions that programs for generative models name; others are missing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import minigen
+from minigen import functional as F
+from minigen.missing import missing_from
+from minigen.tensor import Tensor
+
+HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
+
+
+def _all(*values: Any) -> tuple[Tensor, ...]:
+    """The values as tensors that broadcast."""
+    tensors = [v if isinstance(v, Tensor) else F.tensor(v, dtype=minigen.float32) for v in values]
+    return F.broadcast_tensors(*tensors)
+
+
+def _ends(probs: Tensor) -> tuple[float, float]:
+    """Between which logarithms of these probabilities are taken, as in PyTorch."""
+    eps = float(np.finfo(probs.dtype).eps)
+    return eps, 1 - eps
+
+
+class Distribution:
+    """What all share; `batch_shape` is that of the parameters."""
+
+    batch_shape: tuple[int, ...]
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Numbers without history, `sample_shape` of them for each parameter."""
+        with minigen.no_grad():
+            return self._drawn((*sample_shape, *self.batch_shape))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.batch_shape})"
+
+
+class Normal(Distribution):
+    """N(loc, scale²)"""
+
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
+        self.loc, self.scale = _all(loc, scale)
+        self.mean, self.stddev, self.batch_shape = self.loc, self.scale, self.loc.shape
+        self.variance = self.scale * self.scale
+
+    def _drawn(self, shape: tuple[int, ...]) -> Tensor:
+        noise = F.randn(*shape, dtype=self.loc.dtype, device=self.loc.device)
+        return self.loc + self.scale * noise
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """loc + scale · noise, through which gradients flow."""
+        return self._drawn((*sample_shape, *self.batch_shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The logarithm of the density."""
+        z = (value - self.loc) / self.scale
+        return z * z * -0.5 - F.log(self.scale) - HALF_LOG_TAU
+
+    def entropy(self) -> Tensor:
+        """½ + ½·log 2π + log scale"""
+        return F.log(self.scale) + (0.5 + HALF_LOG_TAU)
+
+
+class Bernoulli(Distribution):
+    """1 with probability `probs`, of which `logits` are the log-odds, and 0."""
+
+    def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
+        if (probs is None) == (logits is None):
+            raise ValueError("Bernoulli: give either probs or logits")
+        (given,) = _all(logits if probs is None else probs)
+        self.logits = given if probs is None else F.logit(given, _ends(given)[0])
+        self.probs = F.sigmoid(given) if probs is None else given
+        self.mean, self.variance = self.probs, self.probs * (1 - self.probs)
+        self.batch_shape = given.shape
+
+    def _drawn(self, shape: tuple[int, ...]) -> Tensor:
+        return F.bernoulli(self.probs.expand(*shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The logarithm of the probability."""
+        logits, value = F.broadcast_tensors(self.logits, value)
+        return -F.binary_cross_entropy_with_logits(logits, value, reduction="none")
+
+    def entropy(self) -> Tensor:
+        """−Σ p·log p"""
+        return -self.log_prob(self.probs)
+
+
+class Categorical(Distribution):
+    """A class, whose probabilities are the last axis of `probs`, or of softmax(logits)."""
+
+    def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
+        if (probs is None) == (logits is None):
+            raise ValueError("Categorical: give either probs or logits")
+        (given,) = _all(logits if probs is None else probs)
+        if probs is None:
+            self.logits = F.log_softmax(given, -1)
+            self.probs = F.exp(self.logits)
+        else:
+            self.probs = given / given.sum(-1, keepdim=True)
+            self.logits = F.log(F.clamp(self.probs, *_ends(given)))
+        self.batch_shape = given.shape[:-1]
+
+    def _drawn(self, shape: tuple[int, ...]) -> Tensor:
+        rows = self.probs.expand(*shape, self.probs.shape[-1]).reshape(-1, self.probs.shape[-1])
+        return F.multinomial(rows, 1, replacement=True).reshape(*shape)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The logarithm of the class's probability."""
+        shape = (*F.broadcast_tensors(value, F.zeros(*self.batch_shape))[0].shape, 1)
+        logits = self.logits.expand(*shape[:-1], self.logits.shape[-1])
+        return F.gather(logits, -1, value.unsqueeze(-1).expand(*shape)).squeeze(-1)
+
+    def entropy(self) -> Tensor:
+        """−Σ p·log p"""
+        return -(self.probs * self.logits).sum(-1)
+
+
+def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
+    """The Kullback–Leibler divergence of q from p.
+
+    Raises:
+        NotImplementedError: they are of two kinds.
+    """
+    if type(p) is not type(q):
+        raise NotImplementedError(
+            f"kl_divergence: of a {type(p).__name__} and a {type(q).__name__} minigen has none"
+        )
+    if isinstance(p, Normal):
+        ratio, shift = p.scale / q.scale, (p.loc - q.loc) / q.scale
+        return (ratio * ratio + shift * shift - 1) * 0.5 - F.log(ratio)
+    if isinstance(p, Bernoulli):
+        return q.log_prob(p.probs) * -1 - p.entropy()
+    return (p.probs * (p.logits - q.logits)).sum(-1)
+
+
+__getattr__ = missing_from(globals(), "distributions")
