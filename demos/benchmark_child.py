@@ -134,9 +134,12 @@ def requests() -> Iterator[dict[str, Any]]:
 
 
 def say(answer: dict[str, Any]) -> None:
-    """Write an answer."""
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+    """Write an answer, or end where who asked is gone."""
+    try:
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(1)
 
 
 def main(module: str, threads: str, device: str) -> None:
