@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-OF_OTHERS = {"sys", "_asdict", "_replace", "_fields"}  # with an underscore, yet documented
+OF_OTHERS = {"sys", "_exit", "_asdict", "_replace", "_fields"}  # with an underscore, yet documented
 
 
 def private_names_of_others(text):
