@@ -10,14 +10,14 @@ ROOMS = {
     "tape operation": 270,
     "tape operation tensor differentiation": 500,
     "engine": 580,
-    "kernels": 2610,
+    "kernels": 2990,
     "functional": 4000,
     "nn": 2050,
     "optim": 1125,
     "models": 1135,
     "training": 1560,
     "metrics": 405,
-    "data": 1800,
+    "data": 1870,
     "torch_names": 375,
     "torchvision_names": 306,
 }
@@ -41,7 +41,7 @@ def test_each_room_keeps_to_its_budget():
     for names, budget in ROOMS.items():
         files = [PACKAGE / f"{name}.py" for name in names.split()]
         files = [f for f in files if f.exists()] or [*(PACKAGE / names).rglob("*.py")]
-        used = {f.name: code_lines(f) for f in files}
+        used = {str(f.relative_to(PACKAGE)): code_lines(f) for f in files}
         assert sum(used.values()) <= budget, (names, used)
 
 
