@@ -20,8 +20,10 @@ from minigen.kernels.threads import over_images, sum_over_images
 
 
 def fits(what: Map) -> bool:
-    p = what.problem
-    return p.groups == p.inputs == p.outputs > 1 and 0 not in (p.images, *p.size, *p.out)
+    p, empty = what.problem, not (what.rows and what.columns)  # no tap meets a pixel
+    return (
+        p.groups == p.inputs == p.outputs > 1 and not empty and 0 not in (p.images, *p.size, *p.out)
+    )
 
 
 def cost(what: Map) -> float:
