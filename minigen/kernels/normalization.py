@@ -9,6 +9,7 @@ with ones: BLAS adds several rows at a time.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from collections.abc import Callable
@@ -44,13 +45,19 @@ def normalized(
     if x.size < limits.now.by_blocks:
         return normalized_by_formula(x, weight, bias, eps, batch)
     units, k = _Units(x, batch), x.shape[2]
-    mean, var = units.moments()
-    rstd = 1 / np.sqrt(var + eps)
-    scale = _repeated(rstd, k)
-    scale = scale if weight is None else scale * weight
-    shift = -_repeated(mean, k) * scale
-    y = units.affine(scale, shift if bias is None else shift + bias)
-    return y, Moments(mean, var, rstd)
+    y = memory.empty(units.shape, x.dtype)
+
+    def some(units: _Units, _: slice) -> tuple[Array, Array, Array]:
+        mean, var = units.moments()
+        rstd = 1 / np.sqrt(var + eps)
+        scale = _repeated(rstd, k)
+        scale = scale if weight is None else scale * weight
+        shift = -_repeated(mean, k) * scale
+        units.affine(scale, shift if bias is None else shift + bias, y[units.place])
+        return mean, var, rstd
+
+    found = zip(*units.over_examples(some), strict=True)
+    return units.in_parts(y), Moments(*map(np.concatenate, found))
 
 
 def gradients(
@@ -78,13 +85,20 @@ def gradients(
         return gradients_by_formula(g, x, weight, moments)
     units, m = _Units(x, batch), x.size // mean.size
     g, mean, rstd = units.like(g), _repeated(mean, k), _repeated(rstd, k)
-    d_bias, d_weight = units.sums(g, mean)
-    d_weight *= rstd
-    scale = rstd if weight is None else rstd * weight
-    of_g, of_x = (_repeated(_sum_in_groups(scale * d, k) / m, k) for d in (d_bias, d_weight))
-    slope = -rstd * of_x
-    d_x = units.combined(g, scale, slope, -of_g - slope * mean)
-    return d_x, np.add.reduce(d_weight, axis=0), np.add.reduce(d_bias, axis=0)
+    y = memory.empty(units.shape, x.dtype)
+
+    def some(units: _Units, examples: slice) -> Array:
+        g_, mean_, rstd_ = g[units.place], mean[examples], rstd[examples]
+        d_bias, d_weight = found = units.sums(g_, mean_)
+        d_weight *= rstd_
+        scale = rstd_ if weight is None else rstd_ * weight
+        of_g, of_x = (_repeated(_sum_in_groups(scale * d, k) / m, k) for d in found)
+        slope = -rstd_ * of_x
+        units.combine(g_, scale, slope, -of_g - slope * mean_, y[units.place])
+        return np.add.reduce(found, axis=1)
+
+    d_bias, d_weight = np.add.reduce(units.over_examples(some), axis=0)
+    return units.in_parts(y), d_weight, d_bias
 
 
 def _repeated(values: Array, k: int) -> Array:
@@ -116,11 +130,31 @@ class _Units:
             units = 1 if batch else n
             rows = _rows(n * pixels // units, self.channels)
             self.shape = units, rows, x.size // (units * rows)
-        self.x = self.like(x)
+        self.x, self.place = self.like(x), slice(None)
         self.cost = limits.now.of_a_pass * x.size
+
+    def over_examples(self, work: Callable[[_Units, slice], Array]) -> list[Array]:
+        """What `work` makes of some examples after the other, by as many threads as pay; or of the
+        batch, within which its passes are shared out."""
+        n, size = self.parts[0], self.x.size
+        if self.batch or n == 1:
+            return [work(self, slice(None))]
+
+        def some(i: int, j: int) -> Array:
+            part, each = copy.copy(self), self.shape[0] // n
+            part.place, part.cost = slice(i * each, j * each), 0.0
+            part.x = self.x[part.place]
+            part.parts, part.shape = (j - i, *self.parts[1:]), part.x.shape
+            return work(part, slice(i, j))
+
+        return in_pieces(some, n, size // n, self.cost)
+
+    @property
+    def blocks(self) -> int:
+        """Into how many blocks each unit is cut."""
         threads = backend.threads() if self.cost >= limits.now.alone else 1
-        blocks = threads * -(-x.size // (threads * limits.now.piece))
-        self.blocks = min(self.shape[1], -(-blocks // self.shape[0]))  # of each unit
+        blocks = threads * -(-self.x.size // (threads * limits.now.piece))
+        return min(self.shape[1], -(-blocks // self.shape[0]))
 
     @property
     def _channels_last(self) -> tuple[int, ...]:
@@ -131,7 +165,8 @@ class _Units:
         x = x if self.planes else x.transpose(self._channels_last)
         return np.ascontiguousarray(x).reshape(self.shape)
 
-    def _in_parts(self, y: Array) -> Array:
+    def in_parts(self, y: Array) -> Array:
+        """Units as an array in parts: a view."""
         if self.planes:
             return y.reshape(self.parts)
         n, g, k, *pixels = self.parts
@@ -147,18 +182,19 @@ class _Units:
 
     def _sum(self, block: Array) -> Array:
         """The sum of each channel: (units, C), or of planes (units, 1)."""
-        if self.planes:
-            block, channels = block.transpose(0, 2, 1), 1
-        else:
-            channels = self.channels
         if block.size < limits.now.by_ones:
-            row = np.add.reduce(block, axis=1)
+            row = np.add.reduce(block, axis=2 if self.planes else 1)
         else:
             with single_threaded_blas():
-                row = np.ones(block.shape[1], block.dtype) @ block
-        return np.add.reduce(row.reshape(len(row), -1, channels), axis=1)
+                if self.planes:
+                    row = block @ _ones(block.shape[2], block.dtype)[:, 0]
+                else:
+                    row = np.ones(block.shape[1], block.dtype) @ block
+        return (
+            row if self.planes else np.add.reduce(row.reshape(len(row), -1, self.channels), axis=1)
+        )
 
-    def _over_blocks(self, work: Callable[[Array, Array], None], *results: Array) -> None:
+    def _over_blocks(self, work: Callable[[tuple, tuple], None]) -> None:
         """`work(i, j)` for all blocks, where `x[i]` is a block of `x` and `j` the place for what
         is found in it, in an array (units, blocks, …)."""
         units, rows, _ = self.shape
@@ -208,9 +244,8 @@ class _Units:
         var = (squares + counts * np.square(means - mean[:, None])).sum(1) / count
         return mean.astype(found.dtype), var.astype(found.dtype)
 
-    def affine(self, scale: Array, shift: Array) -> Array:
-        """x·scale + shift, each (N, C), or (1, C) of a batch."""
-        y = memory.empty(self.shape, self.x.dtype)
+    def affine(self, scale: Array, shift: Array, y: Array) -> None:
+        """y = x·scale + shift, each (N, C), or (1, C) of a batch."""
         scale, shift = self._wide(scale), self._wide(shift)
 
         def block(i: tuple, _: tuple) -> None:
@@ -219,7 +254,6 @@ class _Units:
             out += shift[i[0]]
 
         self._over_blocks(block)
-        return self._in_parts(y)
 
     def sums(self, g: Array, mean: Array) -> Array:
         """Σ g and Σ g·(x − mean) of each channel: (2, N, C), or (2, 1, C) of a batch."""
@@ -238,9 +272,8 @@ class _Units:
             return np.add.reduce(found, axis=2) if self.batch else found
         return np.add.reduce(found, axis=2)
 
-    def combined(self, g: Array, scale: Array, slope: Array, offset: Array) -> Array:
-        """g·scale + x·slope + offset, each (N, C), or (1, C) of a batch."""
-        y = memory.empty(self.shape, self.x.dtype)
+    def combine(self, g: Array, scale: Array, slope: Array, offset: Array, y: Array) -> None:
+        """y = g·scale + x·slope + offset, each (N, C), or (1, C) of a batch."""
         scale, slope, offset = map(self._wide, (scale, slope, offset))
 
         def block(i: tuple, _: tuple) -> None:
@@ -250,7 +283,6 @@ class _Units:
             out += np.multiply(g[i], scale[unit], out=scratch("block", out.shape, out.dtype))
 
         self._over_blocks(block)
-        return self._in_parts(y)
 
 
 @functools.lru_cache(256)
