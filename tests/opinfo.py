@@ -49,6 +49,7 @@ OTHERS += (
 )  # a truth value of Python's; equals stand in any order
 # Of these PyTorch has no second derivative, or one call hides the other; see operations.py.
 OTHERS += "cdist", "nn.functional.hardsigmoid", "*scaled_dot_product_attention", "*.threshold"
+OTHERS += "*.adaptive_max_pool2d", "logspace*"
 ALIASES = {"log_sigmoid": "logsigmoid", "max_pool2d_with_indices": "max_pool2d"}
 ALIASES["max_pool1d_with_indices"] = "max_pool1d"
 # Of these, shape and dtype are PyTorch's.

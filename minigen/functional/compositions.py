@@ -244,16 +244,15 @@ def softmin(
     return softmax(-input, dim, _stacklevel, dtype)
 
 
+@in_float32
 def gumbel_softmax(
     logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
 ) -> Tensor:
     """A softmax at temperature tau of logits with Gumbel noise: a choice by their probabilities, as
     far as it can be differentiated; `hard` makes it one, whose gradient is still that of the
     softmax (Jang et al. 2017, Maddison et al. 2017)."""
-    kind = np.finfo(logits.dtype)
-    uniform = rand(*logits.shape, dtype=logits.dtype, device=logits.device)
-    uniform = clamp(uniform, float(kind.tiny), 1 - float(kind.epsneg))  # neither 0 nor 1
-    y = softmax((logits - log(-log(uniform))) / tau, dim)
+    uniform = clamp(rand(*logits.shape, device=logits.device), 1e-38)  # less than 1 anyway
+    y = softmax((logits - log(-log(uniform)).to(logits.dtype)) / tau, dim)
     if not hard:
         return y
     places = y.detach().argmax(dim, keepdim=True)
@@ -665,9 +664,12 @@ def trace(input: Tensor) -> Tensor:
     return sum(diagonal(input))
 
 
-def logspace(start: float, end: float, steps: int, base: float = 10.0, **how: Any) -> Tensor:
-    """`base` to the powers of `linspace(start, end, steps)`."""
-    return base ** linspace(start, end, steps, **how)
+def logspace(
+    start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, **how: Any
+) -> Tensor:
+    """`base` to the powers of `linspace(start, end, steps)`; whole ones are cut off."""
+    powers = base ** linspace(start, end, steps, dtype=np.float64)
+    return tensor(powers, dtype=dtype or np.float32, **how)
 
 
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = INT64, **how: Any) -> Tensor:
@@ -840,7 +842,7 @@ def avg_pool1d(
     count_include_pad: bool = True,
 ) -> Tensor:
     """`avg_pool2d` of images with one row. Shapes: (…, L) -> (…, L')."""
-    size, stride, padding = (_one(x) for x in (kernel_size, stride, padding))
+    size, stride, padding = (_one("avg_pool1d", x) for x in (kernel_size, stride, padding))
     window = (1, size), None if stride is None else (1, stride), (0, padding)
     return avg_pool2d(input.unsqueeze(-2), *window, ceil_mode, count_include_pad).squeeze(-2)
 
@@ -855,7 +857,9 @@ def max_pool1d(
     return_indices: bool = False,
 ) -> Any:
     """`max_pool2d` of images with one row. Shapes: (…, L) -> (…, L')."""
-    size, stride, padding, dilation = (_one(x) for x in (kernel_size, stride, padding, dilation))
+    size, stride, padding, dilation = (
+        _one("max_pool1d", x) for x in (kernel_size, stride, padding, dilation)
+    )
     window = (1, size), None if stride is None else (1, stride), (0, padding), (1, dilation)
     if input.ndim not in (2, 3):
         raise ValueError(f"max_pool1d: expected input (N, C, L) or (C, L), got {input.shape}")
@@ -863,18 +867,20 @@ def max_pool1d(
     return tuple(x.squeeze(-2) for x in y) if return_indices else y.squeeze(-2)
 
 
-def _one(value: Any) -> Any:
+def _one(name: str, value: Any) -> Any:
     """A number that may stand in a list by itself."""
     if not isinstance(value, Sequence):
         return value
     if len(value) != 1:
-        raise ValueError(f"adaptive_avg_pool1d, avg_pool1d, max_pool1d: one number, not {value}")
+        raise ValueError(f"{name}: expected one number, not {value}")
     return value[0]
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: int) -> Tensor:
     """`adaptive_avg_pool2d` of images with one row. Shapes: (…, L) -> (…, output_size)."""
-    return adaptive_avg_pool2d(input.unsqueeze(-2), (1, _one(output_size))).squeeze(-2)
+    return adaptive_avg_pool2d(
+        input.unsqueeze(-2), (1, _one("adaptive_avg_pool1d", output_size))
+    ).squeeze(-2)
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Any) -> Tensor:
