@@ -65,6 +65,11 @@ def test_kinds_and_hands(given):
     assert len(tones) == 1 and tones.domains[0] == "noto yellow"
     assert tones.domains[6:8] == ("twemoji yellow", "twemoji light")
     np.testing.assert_array_equal(tones.images[0, 6:], everything.images[:6, 1])
+    for seed in range(4):  # a family is on one side in every kind
+        known = {*emoji("train", seed=seed).families.tolist()}
+        for kind in ("faces", "tones"):
+            kept = {*emoji("train", kind, seed=seed).families.tolist()}
+            assert kept == known & {*emoji(kind=kind).families.tolist()}
     one = emoji(kind="tones", hands=("twemoji",))
     assert one.domains == tuple(TONES) and np.array_equal(one.images, tones.images[:, 6:])
     assert tones.families[0] == everything.families[0] == everything.families[6]

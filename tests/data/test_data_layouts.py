@@ -55,22 +55,22 @@ def test_partners_in_two_folders(tmp_path, capsys, sides):
     for i in range(3):
         save(places[0] / f"{i}.png", A + i, size=(21, 14))
         save(places[1] / f"{i}.bmp", B + i, size=(11, 7))  # half as large, and rounded
-    save(places[0] / "bad.png", A)
-    (places[1] / "bad.bmp").write_bytes(b"no picture")
+    save(places[0] / "0bad.png", A)
+    (places[1] / "0bad.bmp").write_bytes(b"no picture")
     pairs = aligned(tmp_path, "train", 4)
     assert pairs.images[:, :, 0, 0, 0].tolist() == [[A + i, B + i] for i in range(3)]
-    assert "skipped 1 unreadable" in (said := capsys.readouterr().err) and "bad.bmp" in said
-    (places[1] / "bad.bmp").unlink()
-    with pytest.raises(DataError, match="1 pictures have no partner in .*, bad first"):
+    assert "skipped 1 unreadable" in (said := capsys.readouterr().err) and "0bad.bmp" in said
+    (places[1] / "0bad.bmp").unlink()
+    with pytest.raises(DataError, match="1 pictures have no partner in .*, 0bad first"):
         aligned(tmp_path, "train")
     alone = unaligned(tmp_path, "train", 4)  # needs no partners
-    assert alone.images[:, 0, 0, 0].tolist() == [A, A + 1, A + 2, A, B, B + 1, B + 2]
+    assert alone.images[:, 0, 0, 0].tolist() == [A, A, A + 1, A + 2, B, B + 1, B + 2]
     assert alone.labels.tolist() == [0, 0, 0, 0, 1, 1, 1] and alone.classes == ("A", "B")
-    save(places[1] / "bad.png", B, size=(14, 21))
+    save(places[1] / "0bad.png", B, size=(14, 21))
     with pytest.raises(DataError, match="one aspect ratio, got 8 × 8 pixels in .* and 14 × 21"):
         aligned(tmp_path, "train")
-    save(places[1] / "bad.bmp", B)
-    with pytest.raises(DataError, match="bad is the name of two pictures"):
+    save(places[1] / "0bad.bmp", B)
+    with pytest.raises(DataError, match="0bad is the name of two pictures"):
         aligned(tmp_path, "train")
 
 
