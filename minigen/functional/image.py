@@ -172,7 +172,11 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     size = pair(name, "output_size", wanted, 1)
     if 0 in input.shape[2:]:
         raise ValueError(f"{name}: no pixels to take the mean of in {input.shape}")
-    y = _mixed(input, [windows.averaging(*n) for n in zip(size, input.shape[2:], strict=True)])
+    (n, c, h, w), (rows, columns) = input.shape, size
+    if h % rows or w % columns:
+        y = _mixed(input, [windows.averaging(*n) for n in zip(size, (h, w), strict=True)])
+    else:  # windows side by side
+        y = input.reshape(n, c, rows, h // rows, columns, w // columns).mean((3, 5))
     return y.squeeze(0) if single else y
 
 

@@ -52,22 +52,24 @@ def _cost_of_gather(what: Map) -> float:
     return what.collected * (limits.now.narrow if slow else 1) + copied * windows
 
 
+def _scattering(what: Map) -> float:
+    """A number of a product is written, and added where it belongs."""
+    return what.scattered * (1 + 2 * limits.now.addition / max(1, what.inputs))
+
+
 def _cost_of_planes(what: Map) -> float:
-    """A number of a plane is written, and added where it belongs. Of many outputs each plane would
-    be large."""
-    sums = 2 * limits.now.addition * what.scattered / max(1, what.inputs)
-    return (what.scattered + sums) * (1 if _few_outputs(what) else limits.now.many_planes)
+    """Of many outputs each plane would be large."""
+    return _scattering(what) * (1 if _few_outputs(what) else limits.now.many_planes)
 
 
 def _cost_of_windows_of_g(what: Problem) -> float:
     """They are of as many numbers as there are outputs."""
-    scattered = what.forward.scattered
-    return scattered + limits.now.copied * scattered / max(1, what.inputs)
+    return what.forward.scattered * (1 + limits.now.copied / max(1, what.inputs))
 
 
 def _cost_of_pixels(what: Map) -> float:
     """Where pixels are not few, adding what they give takes as long as the product."""
-    return what.scattered * (1 if _few_pixels(what) else limits.now.many_pixels)
+    return _scattering(what) * (1 if _few_pixels(what) else limits.now.many_pixels)
 
 
 def _always(what: Map | Problem) -> bool:
