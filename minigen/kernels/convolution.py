@@ -54,7 +54,7 @@ def _cost_of_gather(what: Map) -> float:
 
 def _scattering(what: Map) -> float:
     """A number of a product is written, and added where it belongs."""
-    return what.scattered * (1 + 2 * limits.now.addition / max(1, what.inputs))
+    return what.scattered * (1 + 1.5 * limits.now.addition / max(1, what.inputs))
 
 
 def _cost_of_planes(what: Map) -> float:
@@ -69,7 +69,7 @@ def _cost_of_windows_of_g(what: Problem) -> float:
 
 def _cost_of_pixels(what: Map) -> float:
     """Where pixels are not few, adding what they give takes as long as the product."""
-    return _scattering(what) * (1 if _few_pixels(what) else limits.now.many_pixels)
+    return what.scattered if _few_pixels(what) else _scattering(what) * limits.now.many_pixels
 
 
 def _always(what: Map | Problem) -> bool:
