@@ -619,8 +619,8 @@ mean and variance are constants | batch_norm training
 -     if not is_grad_enabled():
 +     if True:
 the spread is held fixed | layer_norm
--         d_input = g - g.mean(over, keepdim=True) - normal * (g * normal).mean(over, keepdim=True)
-+         d_input = g - g.mean(over, keepdim=True)
+-     inner = g - g.mean(over, keepdim=True) - normal * (g * normal).mean(over, keepdim=True)
++     inner = g - g.mean(over, keepdim=True)
 running statistics change unnoticed | functional_values
 -             increment_version(seen)
 # functional/loss.py
@@ -873,8 +873,8 @@ blocks with different means: the spread between them is forgotten | kernels_norm
 - (squares + counts * np.square(means - mean[:, None])).sum(1)
 + squares.sum(1)
 the slope forgets the variance | kernels_normalization
--     slope = -rstd * of_x
-+     slope = 0 * rstd
+- slope = -rstd_ * of_x
++ slope = 0 * rstd_
 the slope of a row forgets the variance | kernels_normalization
 -         normal *= of_normal
 +         normal *= 0

@@ -1,4 +1,4 @@
-"""Normalisation over a batch."""
+"""Normalisation: to mean 0 and variance 1, over a batch, an example or parts of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from minigen.kernels import normalization as kernels
 from minigen.modes import no_grad
 from minigen.operation import operation
 from minigen.tape import is_grad_enabled
-from minigen.tensor import Tensor, increment_version
+from minigen.tensor import Tensor, increment_version, wrap
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "normalize"]
 
@@ -40,23 +40,24 @@ def _normalization_pullback(
     As a matrix this is symmetric. So its transpose, which takes γ·g to ∂x, is the same formula with
     γ·g for dx.
     """
+    shapes = input.shape, size, size
     if not is_grad_enabled():
         x, g = input._array.reshape(parts), g._array.reshape(parts)
         flat = None if weight is None else weight._array.ravel()
-        d_input, d_weight, d_bias = map(Tensor, kernels.gradients(g, x, flat, *moments))
-    else:  # for a second derivative mean and variance are functions of the input
-        x, g = input.reshape(parts), g.reshape(parts)
-        pixels = tuple(range(3, len(parts)))
-        over = (*((0,) if batch else ()), 2, *pixels)
-        centred = x - x.mean(over, keepdim=True)
-        rstd = ((centred * centred).mean(over, keepdim=True) + eps) ** -0.5
-        normal = centred * rstd
-        d_bias, d_weight = g.sum((0, *pixels)), (g * normal).sum((0, *pixels))
-        if weight is not None:
-            g = g * weight.reshape(*parts[1:3], *[1] * len(pixels))
-        d_input = g - g.mean(over, keepdim=True) - normal * (g * normal).mean(over, keepdim=True)
-        d_input = rstd * d_input
-    return d_input.reshape(input.shape), d_weight.reshape(size), d_bias.reshape(size)
+        found = kernels.gradients(g, x, flat, *moments)
+        return tuple(wrap(d.reshape(shape)) for d, shape in zip(found, shapes, strict=True))
+    # For a second derivative mean and variance are functions of the input.
+    x, g = input.reshape(parts), g.reshape(parts)
+    pixels = tuple(range(3, len(parts)))
+    over = (*((0,) if batch else ()), 2, *pixels)
+    centred = x - x.mean(over, keepdim=True)
+    rstd = ((centred * centred).mean(over, keepdim=True) + eps) ** -0.5
+    normal = centred * rstd
+    d_bias, d_weight = g.sum((0, *pixels)), (g * normal).sum((0, *pixels))
+    g = g if weight is None else g * weight.reshape(*parts[1:3], *[1] * len(pixels))
+    inner = g - g.mean(over, keepdim=True) - normal * (g * normal).mean(over, keepdim=True)
+    found = rstd * inner, d_weight, d_bias
+    return tuple(d.reshape(shape) for d, shape in zip(found, shapes, strict=True))
 
 
 @operation(joint=_normalization_pullback)

@@ -71,7 +71,7 @@ def gradients(
     (mean, _, rstd), k = moments, x.shape[2]
     batch = len(mean) < len(x)
     if not x.size:
-        return x.copy(), *[g.sum((0, *range(3, x.ndim))).ravel()] * 2
+        return x.copy(), *(g.sum((0, *range(3, x.ndim))).ravel() for _ in range(2))
     if not isinstance(x, np.ndarray):
         if not batch:
             return gradients_by_formula(g, x, weight, moments)
@@ -128,7 +128,7 @@ class _Units:
             self.shape = n * self.channels, 1, pixels
         else:
             units = 1 if batch else n
-            rows = _rows(n * pixels // units, self.channels)
+            rows = _rows(n * pixels // units, self.channels, limits.now.row)
             self.shape = units, rows, x.size // (units * rows)
         self.x, self.place = self.like(x), slice(None)
         self.cost = limits.now.of_a_pass * x.size
@@ -286,14 +286,14 @@ class _Units:
 
 
 @functools.lru_cache(256)
-def _rows(pixels: int, channels: int) -> int:
-    """How many rows to make of these pixels: of as many pixels as make a row long, but not so many
-    that what stands beside each row costs as much as all rows."""
+def _rows(pixels: int, channels: int, long: int) -> int:
+    """How many rows to make of these pixels: of as many pixels as make a row `long`, but not so
+    many that what stands beside the rows costs as much as they do."""
     together = 1
     for n in range(1, math.isqrt(pixels) + 1):
         if pixels % n == 0:
             together = n
-            if n * channels >= limits.now.row:
+            if n * channels >= long:
                 break
     return pixels // together
 
