@@ -868,6 +868,9 @@ the last of many rows of pixels is left out | kernels_elementwise
 each row has the channels backwards | kernels_convolution
 - (row // len(values), len(values))).ravel()
 + (row // len(values), len(values)))[:, ::-1].ravel()
+sums along axes leave out that others lie between them | kernels_elementwise
+-     if not (places and last.flags.c_contiguous and places[-1] - places[0] < len(places)):
++     if not (places and last.flags.c_contiguous):
 # kernels/normalization.py
 blocks with different means: the spread between them is forgotten | kernels_normalization
 - (squares + counts * np.square(means - mean[:, None])).sum(1)

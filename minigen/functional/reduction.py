@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigen.backend import FLOAT32, INT64, Array, namespace, on_host
+from minigen.backend import FLOAT32, FLOAT64, INT64, Array, namespace, on_host
 from minigen.functional import moves
 from minigen.functional.arguments import Dims, axes, axis, refuse, require_floating, sizes
 from minigen.functional.pointwise import abs, converted, exp, maximum, minimum, sign, where
@@ -35,6 +35,10 @@ def _sum(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
             return pixels.sum_over(input)
         if len(dims) == input.ndim:
             return elementwise.total(input)
+    if large and input.dtype in (FLOAT32, FLOAT64):
+        y = pixels.sum_along(input, dims)
+        if y is not None:
+            return np.expand_dims(y, dims) if keepdim else y
     return input.sum(axis=dims, keepdims=keepdim)
 
 
@@ -170,7 +174,8 @@ def _var_pullback(g: Tensor, input: Tensor, shape, dims, correction) -> Tensor:
 @operation(input=_var_pullback)
 def _var(input: Array, *, dims: tuple[int, ...], correction: float, keepdim: bool) -> Array:
     centred = input - _mean.operation.value(input, dims=dims, keepdim=True)
-    total = np.square(centred, out=centred).sum(axis=dims, keepdims=keepdim)
+    squares = np.square(centred, out=centred)
+    total = _sum.operation.value(squares, dims=dims, keepdim=keepdim)
     n = _freedom(input.shape, dims, correction)
     return total / n if n else total * math.nan
 

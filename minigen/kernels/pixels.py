@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from minigen.backend import Array
+from minigen.backend import Array, memory_order
 from minigen.kernels import limits
 from minigen.kernels.threads import in_pieces, single_threaded_blas
 
@@ -58,6 +58,25 @@ def sum_over(images: Array) -> Array:
     cost = limits.now.of_a_pass * images.size
     sums = in_pieces(lambda i, j: sum_of(pixels[i:j], channels), *pixels.shape, cost)
     return np.add.reduce(sums)
+
+
+def sum_along(x: Array, axes: tuple[int, ...]) -> Array | None:
+    """The sums over axes that lie side by side in memory, by products with ones; None where they do
+    not, or where so many products of their own, or so long ones, would not pay."""
+    order = memory_order(x.strides)
+    last, places = x.transpose(order), sorted(map(order.index, axes))
+    if not (places and last.flags.c_contiguous and places[-1] - places[0] < len(places)):
+        return None
+    first, end = places[0], places[-1] + 1
+    count, after = math.prod(last.shape[first:end]), math.prod(last.shape[end:])
+    if count > limits.now.by_pieces or (after > 1 and count * after < limits.now.row):
+        return None
+    block = last.reshape(-1, count, after)
+    with single_threaded_blas():
+        ones = np.ones(count, x.dtype)
+        sums = block[:, :, 0] @ ones if after == 1 else ones @ block
+    kept = [axis for axis in order if axis not in axes]
+    return sums.reshape([x.shape[axis] for axis in kept]).transpose(np.argsort(kept))
 
 
 def add(pixels: Array, values: Array) -> None:

@@ -58,6 +58,19 @@ def test_pieces_of_an_image_that_is_channels_last():
     assert channels_last(y) and not np.shares_memory(x, y)
 
 
+@given(arrays(shapes(1, 4, 1, 5)), st.sets(st.integers(0, 3), min_size=1), st.booleans())
+def test_sums_by_products_are_sums(x, dims, last):
+    dims = tuple(sorted({d % x.ndim for d in dims}))
+    if last and x.ndim > 1:
+        x = np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
+    with limits.use(row=2, by_pieces=1 + x.size // 4):
+        for keepdim in (True, False):
+            y = minigen.sum(minigen.Tensor(x), dims, keepdim).numpy()
+            expected = x.sum(axis=dims, keepdims=keepdim)
+            assert y.shape == expected.shape
+            np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12 * np.abs(x).sum())
+
+
 @pytest.mark.usefixtures("in_small_pieces")
 @pytest.mark.parametrize(
     "a, b",
