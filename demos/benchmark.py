@@ -432,7 +432,8 @@ def flags() -> training.Flags:
         help=f"of {', '.join(references())}, with commas between them (all of them)")  # fmt: skip
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where")
     of_networks = {"only": ("without networks", lambda args: args.section in ("networks", "all"))}
-    add("--only", nargs="+", type=one_of(*names()), metavar="NAME", **of_networks,
+    known = one_of(*names(), expected="a network that --help names")
+    add("--only", nargs="+", type=known, metavar="NAME", **of_networks,
         help=f"of the networks these: {', '.join(names(0))}, random-0 and so on (all)")  # fmt: skip
     add("--random", type=whole(0, RANDOM), default=30, **of_networks, help="networks drawn")
     add("--seed", type=whole(0), default=0, **of_networks, help="that they are drawn by")

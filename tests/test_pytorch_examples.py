@@ -42,9 +42,14 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "nn.Dropout2d": {"m(input)": DRAWS},
     "nn.init.trunc_normal_": {"trunc_normal_": "draws by a way of its own"},
     "torch.einsum": {"[..., 0, 1]": "axes by numbers, which minigen does not have"},
+    "Tensor.fill_diagonal_": {"wrap": "a diagonal that goes on below, which minigen does not have"},
+    "lr_scheduler.OneCycleLR": {"data_loader": "loads data that are not there"},
+    "lr_scheduler.SequentialLR": {"scheduler": "a second one begins from the first one's rate"},
+    "torch.is_floating_point": {"complex64": "complex numbers, which minigen does not have"},
+    "torch.nanmean": {"torch.nan": "torch.nan, which minigen does not have"},
     "torch.equal": {"torch.nan": "torch.nan, which minigen does not have"},
     "torch.fmod": {"-1.5": DEFAULT},
-    "torch.logsumexp": {"torch.dist": "torch.dist, which minigen does not have"},
+    "torch.logspace": {"torch.logspace": DEFAULT},
     "torch.meshgrid": {"dstack": "torch.dstack, which minigen does not have"},
     "torch.remainder": {"-1.5": DEFAULT},
     "torch.result_type": {"1.0)": DEFAULT},
@@ -55,6 +60,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
 
 # Nothing but numbers of their own, or none.
 DRAWN = {
+    "F.gumbel_softmax",
     "Tensor.new_empty",
     "torch.bernoulli",
     "torch.multinomial",

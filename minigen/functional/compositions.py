@@ -40,7 +40,7 @@ from minigen.functional.pointwise import (
 from minigen.functional.pointwise import (
     where as chosen,  # which is taken here without ever being `nonzero`
 )
-from minigen.functional.random import dropout, linspace, ones, rand, tensor, zeros
+from minigen.functional.random import arange, dropout, linspace, ones, rand, tensor, zeros
 from minigen.functional.reduction import Extreme, mean, norm, sort, std, sum, var
 from minigen.functional.shape import (
     cat,
@@ -365,7 +365,7 @@ def quantile(
     rounded = {"linear": None, "lower": floor, "higher": ceil, "nearest": round}
     if interpolation not in (*rounded, "midpoint"):
         raise ValueError(f"quantile: interpolation must be one of {[*rounded, 'midpoint']}")
-    shares = q if isinstance(q, Tensor) else tensor(q, dtype=input.dtype, device=input.device)
+    shares = q if isinstance(q, Tensor) else tensor(q, dtype=input.dtype)
     if shares.ndim > 1 or not bool(((shares >= 0) & (shares <= 1)).all()):
         raise ValueError(f"quantile: q must be shares from 0 to 1 on one axis at most, not {q}")
     kept = [1] * input.ndim
@@ -377,14 +377,14 @@ def quantile(
     if not input.shape[dim]:
         raise ValueError(f"quantile: there are no elements along axis {dim} of {input.shape}")
     ordered = movedim(sort(input, dim).values, dim, 0)
-    places = reshape(shares, -1) * (len(ordered) - 1)
+    places = reshape(shares.to(input.device), -1) * (len(ordered) - 1)
     if interpolation == "midpoint":
         places = (floor(places) + ceil(places)) / 2
     elif rounded[interpolation] is not None:
         places = rounded[interpolation](places)
     low, high = (f(places.detach()).long() for f in (floor, ceil))
     weight = reshape(places - floor(places), -1, *[1] * (ordered.ndim - 1))
-    y = lerp(ordered[low], ordered[high], weight)
+    y = lerp(index_select(ordered, 0, low), index_select(ordered, 0, high), weight)
     y = chosen(isnan(ordered[-1]), math.nan, y)
     return reshape(y, *shares.shape, *(kept if keepdim else y.shape[1:]))
 
@@ -548,10 +548,17 @@ def tile(input: Tensor, *dims: int) -> Tensor:
 
 
 def repeat_interleave(
-    input: Tensor, repeats: Tensor | int, dim: int | None = None, *, output_size: int | None = None
+    input: Tensor,
+    repeats: Tensor | int | None = None,
+    dim: int | None = None,
+    *,
+    output_size: int | None = None,
 ) -> Tensor:
     """Each entry of the axis `dim` as often in a row as `repeats` says, all or each its own; of the
-    flattened input if `dim` is left out."""
+    flattened input if `dim` is left out. Of one tensor alone the places 0, 1, …, each as often as
+    it says."""
+    if repeats is None:
+        input, repeats = arange(len(input), device=input.device), input
     if dim is None:
         input, dim = reshape(input, -1), 0
     dim = axis("repeat_interleave", dim, input.ndim)

@@ -164,8 +164,8 @@ def windows(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
         raise ValueError(f"unfold: no windows of {size}, {step} apart, on axis {dimension} of "
                          f"{self.shape}")  # fmt: skip
     places = np.arange(0, self.shape[dimension] - size + 1, step)[:, None] + np.arange(size)
-    y = self[(*(slice(None),) * dimension, places)]
-    return F.movedim(y, dimension + 1, -1)
+    y = F.index_select(self, dimension, Tensor(places.ravel()).to(self.device))
+    return F.movedim(F.unflatten(y, dimension, places.shape), dimension + 1, -1)
 
 
 def fill_diagonal_(self: Tensor, value: float) -> Tensor:
@@ -276,7 +276,15 @@ Tensor.expand_as = lambda self, other: F.expand(self, *other.shape)
 Tensor.type_as = lambda self, other: self.to(other)
 Tensor.is_contiguous = lambda self: self._array.flags.c_contiguous
 Tensor.element_size = lambda self: self.dtype.itemsize
-Tensor.stride = lambda self: tuple(step // self.dtype.itemsize for step in self._array.strides)
+
+
+def stride(self: Tensor, dim: int | None = None) -> tuple[int, ...] | int:
+    """How many elements apart in memory neighbours along each axis lie, or those along `dim`."""
+    steps = tuple(step // self.dtype.itemsize for step in self._array.strides)
+    return steps if dim is None else steps[dim]
+
+
+Tensor.stride = stride
 Tensor.get_device = lambda self: int(self.device.partition(":")[2]) if self.is_cuda else -1
 Tensor.data_ptr = lambda self: self._array.data.ptr if self.is_cuda else self._array.ctypes.data
 Tensor.where = lambda self, condition, other: F.where(condition, self, other)

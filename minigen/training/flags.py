@@ -85,12 +85,12 @@ new_file = _kind(
 )  # fmt: skip
 
 
-def one_of(*names: str) -> Kind:
-    """One of these words."""
+def one_of(*names: str, expected: str = "") -> Kind:
+    """One of these words; `expected` says so where they are many."""
 
     def kind(text: str) -> str:
         if text not in names:
-            raise _refused(listed(names), text, names)
+            raise _refused(expected or listed(names), text, names)
         return text
 
     return kind
