@@ -8,6 +8,7 @@ import numpy as np
 
 from minigen.backend import Array, as_array, device_of, namespace
 from minigen.kernels.cuda import optim as cuda
+from minigen.kernels.rows import add_at
 
 
 class SparseRows:
@@ -35,7 +36,7 @@ class SparseRows:
         else:
             exact = np.result_type(values, np.float32)  # float16 would round each sum
             total = xp.zeros((len(self.rows), *values.shape[1:]), exact)
-            xp.add.at(total, places.reshape(-1), values)
+            add_at(total, places.reshape(-1), values)
             self.values = total.astype(values.dtype, copy=False)
 
     @property

@@ -861,6 +861,13 @@ the derivative of relu at 0 is 1 | kernels_elementwise
 the elements of a piece are left out of a sum | kernels_elementwise
 -     return np.add.reduce(sums)
 +     return np.add.reduce(sums[1:])
+erf is cut off too early | kernels_elementwise
+- np.clip(x, -4.5, 4.5)
++ np.clip(x, -3.5, 3.5)
+# kernels/pieces.py
+repeated rows begin anew at each piece | kernels_elementwise
+- np.broadcast_to(a[0], (together, width))
++ np.broadcast_to(a[0][::-1], (together, width))
 # kernels/pixels.py
 the last of many rows of pixels is left out | kernels_elementwise
 - np.ones(len(block), block.dtype) @ block

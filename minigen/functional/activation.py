@@ -14,6 +14,7 @@ from minigen.functional.inplace import changed
 from minigen.functional.pointwise import clamp, converted, erf, exp, sigmoid, tanh, where
 from minigen.halves import in_float32
 from minigen.kernels import elementwise
+from minigen.kernels import softmax as kernel
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -208,20 +209,13 @@ def hardtanh(
     return _hardtanh(input, low=float(min_val), high=float(max_val))
 
 
-def _highest(input: Array, dim: int) -> Array:
-    """The largest element along `dim`, 0 if there is none."""
-    return (input.max if input.size else input.sum)(axis=dim, keepdims=True)
-
-
 def _softmax_pullback(g: Tensor, y: Tensor, dim: int) -> Tensor:
     return y * (g - (g * y).sum(dim, keepdim=True))
 
 
 @operation(input=_softmax_pullback)
 def _softmax(input: Array, *, dim: int) -> Array:
-    e = np.exp(input - _highest(input, dim))
-    e /= e.sum(axis=dim, keepdims=True)
-    return e
+    return kernel.softmax(input, dim)
 
 
 def _usual_dim(name: str, ndim: int) -> int:
@@ -244,9 +238,7 @@ def softmax(
 
 @operation(input=lambda g, y, dim: g - y.exp() * g.sum(dim, keepdim=True))
 def _log_softmax(input: Array, *, dim: int) -> Array:
-    y = input - _highest(input, dim)
-    y -= np.log(np.exp(y).sum(axis=dim, keepdims=True))
-    return y
+    return kernel.log_softmax(input, dim)
 
 
 def log_softmax(

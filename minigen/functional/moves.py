@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array, namespace, on_host
-from minigen.kernels import places
+from minigen.kernels import places, rows
 from minigen.operation import operation
 from minigen.tensor import Tensor, wrap
 
@@ -45,7 +45,7 @@ def index_add(input: Array, *, key: Any, size: tuple[int, ...]) -> Array:
     y = xp.zeros(size, input.dtype)
     parts = key if isinstance(key, tuple) else (key,)
     if any(hasattr(k, "dtype") for k in parts):
-        xp.add.at(y, key, input)
+        rows.add_at(y, key, input)
     else:
         y[key] = input
     return y

@@ -143,15 +143,16 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
     if not len(tensors):
         raise ValueError("cat: expected at least one tensor, got none")
     tensors = _of_one_dtype("cat", tensors)
-    if any(t.shape == (0,) for t in tensors):
+    shapes = [t._array.shape for t in tensors]
+    if (0,) in shapes:
         tensors = [t for t in tensors if t.shape != (0,)] or tensors
-    if not tensors[0].ndim:
-        raise ValueError("cat: a tensor without axes cannot be joined; stack() makes a new axis")
-    dim = axis("cat", dim, tensors[0].ndim)
-    try:
-        lengths = [t.shape[dim] for t in tensors]
-    except IndexError:
         shapes = [t.shape for t in tensors]
+    if not shapes[0]:
+        raise ValueError("cat: a tensor without axes cannot be joined; stack() makes a new axis")
+    dim = axis("cat", dim, len(shapes[0]))
+    try:
+        lengths = [shape[dim] for shape in shapes]
+    except IndexError:
         raise ValueError(f"cat: shapes {shapes} do not all have an axis {dim}") from None
     return moves.cat(*tensors, dim=dim, lengths=lengths)
 

@@ -60,6 +60,7 @@ class Limits:
     # other way is faster.
     clipped: int = of(2048, "elements", "from there on clip beats maximum")
     by_polynomials: int = of(1 << 9, "elements", "from there on polynomials beat SciPy's functions")
+    by_sorting: int = of(64, "rows", "chosen: sorting so many beats NumPy's add.at")
     by_pieces: int = of(1 << 14, "elements", "from there on sums of pieces beat NumPy's")
     by_ones: int = of(1 << 16, "elements", "from there on a product with ones beats a sum")
     together: int = of(64, "pixels", "chosen: a row of NumPy's inner loop")

@@ -1,0 +1,56 @@
+"""Softmax along an axis. Sums along rows are products with ones, since BLAS adds several numbers at
+a time; NumPy's maximum of each row takes as long as all the rest, and is only needed where e^input
+would overflow or vanish."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minigen.backend import Array
+from minigen.kernels import limits, memory, threads
+
+HIGHEST, LEAST = 60.0, math.exp(-60.0)  # e^60 can be added up in float32, and so can e^−60
+
+
+def softmax(input: Array, dim: int) -> Array:
+    """e^input / Σ e^input along axis `dim`"""
+    rows = isinstance(input, np.ndarray) and dim == input.ndim - 1 and input.flags.c_contiguous
+    if not rows or input.size < limits.now.by_pieces:
+        e = np.exp(input - highest(input, dim))
+        e /= np.add.reduce(e, dim, None, None, True)
+        return e
+    y = memory.empty_like(input)
+    rows, out = (a.reshape(-1, input.shape[dim]) for a in (input, y))
+
+    def work(first: int, last: int) -> None:
+        _of_rows(rows[first:last], out[first:last])
+
+    threads.in_pieces(work, *rows.shape, limits.now.of_a_pass * input.size)
+    return y
+
+
+@threads.single_threaded_blas()
+def _of_rows(rows: Array, out: Array) -> None:
+    ones = np.ones(rows.shape[1], rows.dtype)
+    if rows.max() <= HIGHEST:
+        sums = np.exp(rows, out=out) @ ones
+        if sums.min() >= LEAST:
+            out /= sums[:, None]
+            return
+    np.subtract(rows, rows.max(axis=1, keepdims=True), out=out)
+    np.exp(out, out=out)
+    out /= (out @ ones)[:, None]
+
+
+def log_softmax(input: Array, dim: int) -> Array:
+    """input − log Σ e^input along axis `dim`"""
+    y = input - highest(input, dim)
+    y -= np.log(np.add.reduce(np.exp(y), dim, None, None, True))
+    return y
+
+
+def highest(input: Array, dim: int) -> Array:
+    """The largest element along `dim`, 0 if there is none."""
+    return (np.maximum if input.size else np.add).reduce(input, dim, None, None, True)
