@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import minigen
 from minigen import Tensor, functional
-from minigen.kernels import elementwise, limits, pieces, product
+from minigen.kernels import elementwise, limits, pieces, product, rows
 from minigen.testing import arrays, shapes
 
 
@@ -140,6 +140,50 @@ def test_functions_are_right_to_their_last_digits(name):
     assert np.max(error[known] / digit) <= OFF[name]
     few = getattr(functional, name)(Tensor(some[:100])).numpy()  # SciPy's
     np.testing.assert_allclose(few, getattr(functional, name)(Tensor(some)).numpy()[:100], 1e-6)
+
+
+@pytest.mark.usefixtures("in_small_pieces")
+@pytest.mark.parametrize(
+    "other", [(), (6, 1, 1), (2, 1, 1, 1), (2, 6, 1, 1), (1, 1, 8, 5)], ids=str
+)
+def test_what_broadcasts_is_shared_out(other):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 8, 5, 6)).transpose(0, 3, 1, 2)
+    v = rng.standard_normal(other)
+    with limits.use(piece=60):
+        for f in (lambda x, v: x * v, lambda x, v: np.exp(x) - v):
+            found = pieces.spread(f)(x, v)
+            np.testing.assert_array_equal(found, f(x, v))
+            assert channels_last(found)
+
+
+@pytest.mark.usefixtures("in_small_pieces")
+@pytest.mark.parametrize("name", ["silu", "gelu", "softplus", "elu", "sigmoid", "hardtanh"])
+def test_pullbacks_in_pieces_are_those_in_one(name):
+    x = Tensor(np.linspace(-3, 3, 30).reshape(5, 6), requires_grad=True)
+    f = lambda: minigen.grad(getattr(functional, name)(x).sum(), x)[0].numpy()
+    found = f()
+    with limits.use(piece=1 << 60, shared=1 << 60):
+        np.testing.assert_allclose(found, f(), rtol=1e-14)
+
+
+def test_rows_named_several_times_are_added():
+    rng = np.random.default_rng(0)
+    key, values = rng.integers(-4, 4, (40, 5)), rng.standard_normal((40, 5, 3))
+    found, expected = np.zeros((2, 4, 3))
+    rows.add_at(found, key, values)
+    np.add.at(expected, key, values)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1, 100])
+def test_softmax_of_many_rows(scale):
+    x = np.random.default_rng(0).standard_normal((400, 50)) * scale
+    x[0] -= 1e3
+    x[1, :2] = -np.inf
+    e = np.exp(x - x.max(1, keepdims=True))
+    found = functional.softmax(Tensor(x), 1).numpy()
+    np.testing.assert_allclose(found, e / e.sum(1, keepdims=True), rtol=1e-12)
 
 
 @pytest.mark.usefixtures("in_small_pieces")
