@@ -306,7 +306,7 @@ unit vectors are averaged | optim_average
 +         return set()
 # sparse.py
 a row that is named twice counts once | functional_values
--             xp.add.at(total, places.reshape(-1), values)
+-             add_at(total, places.reshape(-1), values)
 +             total[places.reshape(-1)] = values
 # functional/arguments.py
 width and height for height and width | functional_values
@@ -508,7 +508,7 @@ each part of a cat gets the first piece | cat, stack
 - slice(end - length, end))) if need
 + slice(0, length))) if need
 an element that is taken twice counts once | index, index_select
-- xp.add.at(y, key, input)
+- rows.add_at(y, key, input)
 + y[key] = input
 what is flipped is a view | functional_extremes
 - input[tuple(turned)].copy(order="K")

@@ -150,7 +150,7 @@ def test_what_broadcasts_is_shared_out(other):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, 8, 5, 6)).transpose(0, 3, 1, 2)
     v = rng.standard_normal(other)
-    with limits.use(piece=60):
+    with limits.use(piece=200):
         for f in (lambda x, v: x * v, lambda x, v: np.exp(x) - v):
             found = pieces.spread(f)(x, v)
             np.testing.assert_array_equal(found, f(x, v))
