@@ -346,8 +346,8 @@ of two in the middle the median takes the upper | functional_compositions
 -     values, indices = (index(x, (*(slice(None),) * dim, slice((n - 1) // 2, (n + 1) // 2)))
 +     values, indices = (index(x, (*(slice(None),) * dim, slice(n // 2, n // 2 + 1)))
 a quantile counts from a place too far | functional_compositions
--     places = reshape(shares, -1) * (len(ordered) - 1)
-+     places = reshape(shares, -1) * (len(ordered) - 1.5)
+- reshape(shares.to(input.device), -1) * (len(ordered) - 1)
++ reshape(shares.to(input.device), -1) * (len(ordered) - 1.5)
 a hard choice has no gradient | functional_compositions
 -     return choice - y.detach() + y
 +     return choice - y.detach() + y.detach()
