@@ -19,7 +19,7 @@ def softmax(input: Array, dim: int) -> Array:
     rows = isinstance(input, np.ndarray) and dim == input.ndim - 1 and input.flags.c_contiguous
     if not rows or input.size < limits.now.by_pieces:
         e = np.exp(input - highest(input, dim))
-        e /= np.add.reduce(e, dim, None, None, True)
+        e /= _over(np.add, e, dim)
         return e
     y = memory.empty_like(input)
     rows, out = (a.reshape(-1, input.shape[dim]) for a in (input, y))
@@ -47,10 +47,17 @@ def _of_rows(rows: Array, out: Array) -> None:
 def log_softmax(input: Array, dim: int) -> Array:
     """input − log Σ e^input along axis `dim`"""
     y = input - highest(input, dim)
-    y -= np.log(np.add.reduce(np.exp(y), dim, None, None, True))
+    y -= np.log(_over(np.add, np.exp(y), dim))
     return y
 
 
 def highest(input: Array, dim: int) -> Array:
     """The largest element along `dim`, 0 if there is none."""
-    return (np.maximum if input.size else np.add).reduce(input, dim, None, None, True)
+    return _over(np.maximum if input.size else np.add, input, dim)
+
+
+def _over(ufunc: np.ufunc, x: Array, dim: int) -> Array:
+    """Its sums or maxima, as arrays' methods give them, which take 2 µs more."""
+    if isinstance(x, np.ndarray):
+        return ufunc.reduce(x, dim, None, None, True)
+    return (x.max if ufunc is np.maximum else x.sum)(axis=dim, keepdims=True)
