@@ -19,7 +19,31 @@ PRIORS = {
 }
 
 
-class Adversaries:
+class Parts:
+    """What a model is made of: attributes that are networks, optimisers, pools of pictures."""
+
+    def networks(self) -> list[nn.Module]:
+        """The networks, in the order in which they were set."""
+        return [part for part in vars(self).values() if isinstance(part, nn.Module)]
+
+    def optimisers(self) -> list[optim.Optimizer]:
+        """Theirs."""
+        return [part for part in vars(self).values() if isinstance(part, optim.Optimizer)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that has a state, by the names of the attributes."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the state of a model of the same sizes."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {name: part for name, part in vars(self).items() if hasattr(part, "state_dict")}
+
+
+class Adversaries(Parts):
     """A generator, to which subclasses add the network that judges it and an optimiser for each.
 
     With batches of (images, labels) both are told the class: G(z|y) and D(x|y), the generated
@@ -40,14 +64,6 @@ class Adversaries:
         if packing < 1:
             raise ValueError(f"packing must be 1 or more images, not {packing}")
         self.generator, self.noise, self.prior, self.packing = generator, noise, prior, packing
-
-    def networks(self) -> list[nn.Module]:
-        """The generator, and the network that judges its images."""
-        return [part for part in vars(self).values() if isinstance(part, nn.Module)]
-
-    def optimisers(self) -> list[optim.Optimizer]:
-        """Theirs."""
-        return [part for part in vars(self).values() if isinstance(part, optim.Optimizer)]
 
     def sample_noise(self, count: int, generator: Generator | None = None) -> Tensor:
         """z, (count, noise), on the device of G; `generator` is the random stream that it is drawn
@@ -77,18 +93,6 @@ class Adversaries:
         """G(z), or G(z|y), as the judge is shown it: `count` images, or packs of them."""
         z = self.sample_noise(count * self.packing)
         return packed(self.generator(z, *labels), self.packing)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Both networks and both optimisers, by the names of the attributes."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the state of a GAN of the same sizes."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
-        return {name: part for name, part in vars(self).items() if hasattr(part, "state_dict")}
 
 
 def packed(images: Tensor, count: int) -> Tensor:
