@@ -320,16 +320,17 @@ def normal_weights(network: nn.Module, std: float = 0.02) -> None:
 
 
 @contextmanager
-def drawing(*networks: nn.Module) -> Iterator[None]:
-    """Networks as they are to be drawn with: unrecorded and evaluated, but with dropout, the only
-    noise that pix2pix has. Afterwards each part is in the mode that it was in.
+def drawing(network: nn.Module, noise: bool = True) -> Iterator[None]:
+    """A network as it is to be drawn with: unrecorded and evaluated, but with dropout, the only
+    noise that pix2pix has, unless `noise` is false. Afterwards each part is in the mode that it was
+    in.
 
     So the norm decides alone on whether a picture depends on the others beside it; see NORMS.
     """
-    parts = [part for network in networks for part in network.modules()]
+    parts = [*network.modules()]
     before = [part.training for part in parts]
     for part in parts:
-        part.training = isinstance(part, nn.Dropout | nn.Dropout2d)
+        part.training = noise and isinstance(part, nn.Dropout | nn.Dropout2d)
     try:
         with minigen.no_grad():
             yield

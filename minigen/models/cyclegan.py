@@ -1,0 +1,125 @@
+"""CycleGAN: pictures from pictures, learnt without pairs (Zhu et al. 2017, arXiv:1703.10593).
+
+There are pictures x of a domain X and y of a domain Y, and no x belongs to a y. A generator
+G : X → Y makes pictures that D_Y takes for real ones of Y; but that alone lets it draw any y for
+any x. A second one, F : Y → X, has to find the way back, so that G(x) still says what x was:
+
+    L_GAN(G, D_Y) = E log D_Y(y) + E log(1 − D_Y(G(x))), and L_GAN(F, D_X) alike     (equation 1)
+    L_cyc(G, F) = E ‖F(G(x)) − x‖₁ + E ‖G(F(y)) − y‖₁                                (equation 2)
+    L(G, F, D_X, D_Y) = L_GAN(G, D_Y) + L_GAN(F, D_X) + λ·L_cyc(G, F)                (equation 3)
+
+In place of the logarithms stand least squares (section 4), and for paintings what is of a domain
+already should stay as it is (section 5.2):
+
+    L_identity(G, F) = E ‖G(y) − y‖₁ + E ‖F(x) − x‖₁
+
+What the equations leave open, and users meet:
+
+- Any exchange of contents that F undoes costs nothing: all cats may become dogs of another pose,
+  and digits other digits. Only the networks' habits, the identity loss and luck forbid it.
+- G may hide x in what no eye sees of G(x), and F read it there (Chu et al. 2017, arXiv:1712.02950).
+  Then L_cyc is small and the pictures wrong; noise on G(x) tells, see `cycle_error`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minigen import Tensor, nn
+from minigen import functional as F
+from minigen.models.adversaries import Parts, descend
+from minigen.models.gan import ADAM, LOSSES
+from minigen.models.pix2pix import l1
+from minigen.models.translators import ImagePool, drawing
+
+
+class CycleGAN(Parts):
+    """Both generators and judges, their optimisers, the pools, and the training step.
+
+    Args:
+        to_y, to_x: the generators G : X → Y and F : Y → X, pictures -> pictures.
+        judge_y, judge_x: D_Y and D_X, pictures of Y, or of X -> l for each patch, (N, 1, h, w).
+        loss: a key of LOSSES. That of its least squares has a ½, which the paper's has not: its
+            λ = 10 is 5 here, or 10 with adversarial=2.
+        cycle: λ of L_cyc.
+        identity: the weight of L_identity, in units of λ: ½ in the authors' code. It needs pictures
+            of as many channels in both domains.
+        adversarial: the weight of both J(G).
+        pool: how many earlier pictures of each domain the judges are shown in turn with new ones.
+        seed: of the pools.
+        optimiser: called with the parameters of both generators, and of both judges.
+
+    Raises:
+        ValueError: another loss, or a weight below 0.
+    """
+
+    def __init__(
+        self,
+        to_y: nn.Module,
+        to_x: nn.Module,
+        judge_y: nn.Module,
+        judge_x: nn.Module,
+        *,
+        loss: str = "least-squares",
+        cycle: float = 10.0,
+        identity: float = 0.5,
+        adversarial: float = 2.0,
+        pool: int = 50,
+        seed: int = 0,
+        optimiser: Callable[..., Any] = ADAM,
+    ):
+        if loss not in LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, not {loss!r}")
+        if min(cycle, identity, adversarial) < 0:
+            raise ValueError(
+                f"CycleGAN: expected weights of 0 or more, got cycle={cycle}, identity={identity}"
+                f" and adversarial={adversarial}"
+            )
+        self.loss, self.cycle, self.identity = loss, cycle, identity
+        self.adversarial = adversarial
+        self.to_y, self.to_x = to_y, to_x
+        self.judge_y, self.judge_x = judge_y, judge_x
+        self.pool_y, self.pool_x = ImagePool(pool, 2 * seed), ImagePool(pool, 2 * seed + 1)
+        self.generator_optimiser = optimiser([*to_y.parameters(), *to_x.parameters()])
+        self.judge_optimiser = optimiser([*judge_y.parameters(), *judge_x.parameters()])
+
+    def step(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """One step for both generators, then one for both judges, on pictures x of X and y of Y
+        (N, C, H, W), which are no pairs.
+
+        Returns:
+            0-d tensors: `cycle_x`, `cycle_y`, the terms of L_cyc; `identity`; `loss_g`, the sum of
+            both J(G); `loss_d`; and the metrics of the loss, means of both judges.
+        """
+        loss = LOSSES[self.loss]
+        made_y, made_x = self.to_y(x), self.to_x(y)  # G(x), F(y)
+        # Equation 1, as the generators see it.
+        g_loss = loss.generator(self.judge_y(made_y)) + loss.generator(self.judge_x(made_x))
+        cycle_x = l1(x, self.to_x(made_y))  # equation 2: F(G(x)) ≈ x
+        cycle_y = l1(y, self.to_y(made_x))  # equation 2: G(F(y)) ≈ y
+        total = self.adversarial * g_loss + self.cycle * (cycle_x + cycle_y)  # equation 3
+        found = {"cycle_x": cycle_x, "cycle_y": cycle_y, "loss_g": g_loss}
+        if self.identity:
+            found["identity"] = l1(y, self.to_y(y)) + l1(x, self.to_x(x))  # section 5.2
+            total = total + self.identity * self.cycle * found["identity"]
+        descend(self.generator_optimiser, total)
+
+        real_y, fake_y = self.judge_y(y), self.judge_y(self.pool_y.query(made_y))
+        real_x, fake_x = self.judge_x(x), self.judge_x(self.pool_x.query(made_x))
+        # Equation 1, as the judges see it; halved, as in pix2pix.
+        d_loss = 0.5 * (loss.discriminator(real_y, fake_y) + loss.discriminator(real_x, fake_x))
+        descend(self.judge_optimiser, d_loss)
+        both = loss.metrics(F.cat([real_y, real_x]), F.cat([fake_y, fake_x]))
+        found |= {"loss_d": d_loss, **both}
+        return {name: value.detach() for name, value in found.items()}
+
+    def draw(self, x: Tensor) -> Tensor:
+        """G(x), to look at."""
+        with drawing(self.to_y):
+            return self.to_y(x)
+
+    def draw_back(self, y: Tensor) -> Tensor:
+        """F(y), to look at."""
+        with drawing(self.to_x):
+            return self.to_x(y)

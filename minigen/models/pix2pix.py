@@ -1,0 +1,118 @@
+"""pix2pix: pictures from pictures, learnt from pairs (Isola et al. 2017, arXiv:1611.07004).
+
+A generator G turns an input x into G(x, z), where the noise z is its dropout and nothing else. A
+judge D is shown the input beside the picture: it asks not only "is this picture real?" but "does it
+belong to this input?". Truth y and made pictures are also compared pixel by pixel:
+
+    L_cGAN(G, D) = E log D(x, y) + E log(1 − D(x, G(x, z)))                          (equation 1)
+    L_L1(G) = E ‖y − G(x, z)‖₁                                                       (equation 3)
+    G* = arg min_G max_D  L_cGAN(G, D) + λ·L_L1(G)                                   (equation 4)
+
+L1 alone draws the median of all that may be right, which is blurred and grey; the judge, who never
+saw such a picture, asks for one of them. D judges patches (`PatchJudge`), for that whole pictures
+fit their inputs is what L1 sees to. As D's l, and G's share of equation 1, are those of any GAN,
+the losses are the table of minigen/models/gan.py.
+
+Each training step is algorithm 1 of the GAN, with one batch:
+
+    draw pairs (x, y)
+    make G(x, z)
+    descend the slope of ½·J(D) by D's weights
+    descend the slope of J(G) + λ·L_L1 by G's weights, for the same made pictures
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minigen import Tensor, nn
+from minigen import functional as F
+from minigen.models.adversaries import Parts, descend
+from minigen.models.gan import ADAM, LOSSES
+from minigen.models.translators import drawing
+
+
+def beside(x: Tensor, y: Tensor) -> Tensor:
+    """What D is shown: an input and a picture, (N, C, H, W) and (N, C', H, W), as the channels of
+    one, (N, C + C', H, W)."""
+    return F.cat([x, y], 1)
+
+
+def l1(y: Tensor, made: Tensor) -> Tensor:
+    """‖y − G(x, z)‖₁, equation 3, as the mean over pixels and channels, so that λ means the same
+    for pictures of any size."""
+    return (y - made).abs().mean()
+
+
+class Pix2Pix(Parts):
+    """Both networks, their optimisers, and the training step.
+
+    Args:
+        generator: inputs (N, C, H, W) -> pictures (N, C', H, W).
+        judge: input and picture, (N, C + C', H, W) -> l for each patch, (N, 1, h, w).
+        loss: a key of LOSSES.
+        weight: λ of L_L1; 0 leaves it out.
+        adversarial: the weight of J(G); for 0 there is no judge, and L1 alone.
+        optimiser: called with a network's parameters.
+
+    Raises:
+        ValueError: another loss, a weight below 0, or both 0.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        judge: nn.Module | None,
+        *,
+        loss: str = "non-saturating",
+        weight: float = 100.0,
+        adversarial: float = 1.0,
+        optimiser: Callable[..., Any] = ADAM,
+    ):
+        if loss not in LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, not {loss!r}")
+        if min(weight, adversarial) < 0 or not weight + adversarial > 0:
+            raise ValueError(
+                "Pix2Pix: expected weights of 0 or more, not both 0, got"
+                f" weight={weight} and adversarial={adversarial}"
+            )
+        self.loss, self.weight, self.adversarial = loss, weight, adversarial
+        self.generator = generator
+        self.generator_optimiser = optimiser(generator.parameters())
+        if adversarial:
+            self.judge = judge
+            self.judge_optimiser = optimiser(judge.parameters())
+
+    def step(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """One step for each network, on inputs x (N, C, H, W) and their true pictures y.
+
+        Returns:
+            0-d tensors: `l1`, and with a judge `loss_d`, `loss_g` and the metrics of the loss.
+        """
+        made = self.generator(x)  # G(x, z)
+        found = {}
+        if self.adversarial:
+            loss = LOSSES[self.loss]
+            real, fake = self.judge(beside(x, y)), self.judge(beside(x, made.detach()))
+            # The paper halves it "to slow D": Adam, which divides by the slope's size, hardly sees.
+            d_loss = 0.5 * loss.discriminator(real, fake)  # equation 1, as D sees it
+            descend(self.judge_optimiser, d_loss)
+            g_loss = loss.generator(self.judge(beside(x, made)))  # equation 1, as G sees it
+            found = {"loss_d": d_loss, "loss_g": g_loss, **loss.metrics(real, fake)}
+        apart = l1(y, made)  # equation 3
+        total = self.weight * apart  # equation 4
+        if self.adversarial:
+            total = self.adversarial * g_loss + total
+        descend(self.generator_optimiser, total)
+        return {"l1": apart.detach(), **{name: value.detach() for name, value in found.items()}}
+
+    def draw(self, x: Tensor, noise: bool = True) -> Tensor:
+        """G(x, z), to look at. As the paper has it (section 3.3), dropout stays on and batch norm
+        takes the statistics of this batch; the network's norm decides on the latter, see NORMS.
+
+        Args:
+            noise: False leaves dropout out: the mean picture, so to speak, and always the same.
+        """
+        with drawing(self.generator, noise=noise):
+            return self.generator(x)
