@@ -1,0 +1,174 @@
+"""StarGAN: one generator for all domains (Choi et al. 2018, arXiv:1711.09020).
+
+G(x, c) is the image x as domain c would have it. The judge D has two heads: D_src(x), a critic's
+value for each patch, and D_cls(c|x), a classifier of domains. With c' the domain of x,
+
+    L_adv = E D_src(x) − E D_src(G(x, c)) − λ_gp·E (‖∇D_src(x̂)‖₂ − 1)²        (equation 8)
+    L_cls^r = −E log D_cls(c'|x),  of real images                           (equation 2)
+    L_cls^f = −E log D_cls(c|G(x, c)),  of made ones                        (equation 3)
+    L_rec = E ‖x − G(G(x, c), c')‖₁                                         (equation 4)
+    L_D = −L_adv + λ_cls·L_cls^r                                            (equation 5)
+    L_G = L_adv + λ_cls·L_cls^f + λ_rec·L_rec                               (equation 6)
+
+The classifier learns from real images alone. Were it shown made ones with the domain that they
+should have, it would learn to read the domain from whatever G leaves there, a hidden mark say.
+
+G is told c by planes that are 0 or 1 everywhere (`Conditional`). Its convolutions pad with zeros.
+The planes add a constant to each channel, and instance norm takes a constant out again: what is
+left of c is what the zeros beyond the border make unequal, and from there it spreads. With borders
+that are reflected nothing is left, and G(x, c) is the same for all c.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import minigen
+from minigen import Tensor, nn, optim
+from minigen import functional as F
+from minigen.data import DataError
+from minigen.models.adversaries import Parts, descend
+from minigen.models.networks import Conditional
+from minigen.models.translators import MOST, ResNetTranslator, drawing
+from minigen.models.wgan import critic_loss, generator_loss, gradient_penalty, mixed, slopes
+
+ADAM = functools.partial(optim.Adam, lr=1e-4, betas=(0.5, 0.999))  # as in the paper
+
+
+class StarJudge(nn.Module):
+    """(N, channels, size, size) -> D_src, a value for each patch, (N, 1, s, s), and the logits of
+    D_cls, (N, domains); s is the size halved `layers` times.
+
+    There is no norm, with which the gradient penalty would not be of each image by itself.
+
+    Args:
+        channels: of the images.
+        domains: how many.
+        width: channels after the first convolution; twice as many after each, up to 8 times.
+        size: of the images.
+        layers: convolutions of 4 × 4 and stride 2: 6 for 128 pixels in the paper.
+
+    Raises:
+        DataError: the size cannot be halved so often.
+    """
+
+    def __init__(
+        self, channels: int = 3, domains: int = 5, width: int = 32, size: int = 32, layers: int = 3
+    ):
+        if size < 1 or size % 2**layers:
+            raise DataError(f"StarJudge: {size} pixels cannot be halved {layers} times")
+        super().__init__()
+        widths = [channels, *(width * min(2**i, MOST) for i in range(layers))]
+        self.body = nn.Sequential()
+        for i in range(layers):
+            self.body.append(nn.Conv2d(widths[i], widths[i + 1], 4, stride=2, padding=1))
+            self.body.append(nn.LeakyReLU(0.01))
+        self.source = nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False)
+        self.domain = nn.Conv2d(widths[-1], domains, size // 2**layers, bias=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Both heads."""
+        h = self.body(images)
+        return self.source(h), self.domain(h).flatten(1)
+
+
+def translator(channels: int, domains: int, width: int = 32, blocks: int = 3) -> Conditional:
+    """The generator of the paper: images (N, channels, H, W) and domains (N,) -> images in [−1, 1].
+    `ResNetTranslator` has the other arguments."""
+    inputs = channels + domains
+    options = {"norm": "affine", "padding": "zeros", "kernel": 4}
+    return Conditional(ResNetTranslator(inputs, channels, width, blocks, **options), domains)
+
+
+def domain_loss(logits: Tensor, domains: Tensor) -> Tensor:
+    """−E log D_cls(c|x), from the classifier's logits (N, domains) and c (N,): equation 2 of real
+    images and the domains that they are of, equation 3 of made ones and those they should be of."""
+    return F.cross_entropy(logits, domains)
+
+
+def reconstruction(again: Tensor, x: Tensor) -> Tensor:
+    """E ‖x − G(G(x, c), c')‖₁, a mean over pixels as in the authors' code: equation 4."""
+    return abs(again - x).mean()
+
+
+class StarGAN(Parts):
+    """The two networks, their optimisers, and a training step.
+
+    Args:
+        generator: images and domains (N,) -> images.
+        judge: images -> D_src, (N, …), and the logits of D_cls, (N, domains).
+        penalty: λ_gp. The slope is that of the sum of an image's patches, as in the authors' code.
+        classification: λ_cls.
+        reconstruction: λ_rec.
+        optimiser: called with a network's parameters.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        judge: nn.Module,
+        *,
+        penalty: float = 10.0,
+        classification: float = 1.0,
+        reconstruction: float = 10.0,
+        optimiser: Callable[..., Any] = ADAM,
+    ):
+        self.generator, self.judge = generator, judge
+        self.penalty, self.classification = penalty, classification
+        self.reconstruction = reconstruction
+        self.generator_optimiser = optimiser(generator.parameters())
+        self.judge_optimiser = optimiser(judge.parameters())
+
+    def step(self, *real: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """A step of the judge on each of n_critic batches of real images (N, C, H, W) and their
+        domains (N,), then a step of the generator on the last one.
+
+        The domains to translate to are those of the batch in another order.
+
+        Returns:
+            0-d tensors: `loss_d`, `loss_g`; `gap`, E D_src(x) − E D_src(G(x, c)); `penalty` before
+            it is weighted; `domain_real`, `domain_made` and `reconstruction`: L_cls^r, L_cls^f and
+            L_rec.
+
+        Raises:
+            ValueError: there is no batch.
+        """
+        if not real:
+            raise ValueError("step: expected at least one batch of images and domains, got none")
+        for x, of in real:
+            to = of[F.randperm(len(of), device=of.device)]
+            with minigen.no_grad():
+                made = self.generator(x, to)
+            values, logits = self.judge(x)
+            gap = -critic_loss(values, self.judge(made)[0])
+            slope = slopes(lambda images: self.judge(images)[0], mixed(x, made), create_graph=True)
+            penalty = gradient_penalty(slope)  # equation 8
+            domain_real = domain_loss(logits, of)  # equation 2: real images alone
+            d_loss = -gap + self.penalty * penalty + self.classification * domain_real
+            descend(self.judge_optimiser, d_loss)  # equation 5
+
+        made = self.generator(x, to)
+        values, logits = self.judge(made)
+        domain_made = domain_loss(logits, to)  # equation 3
+        again = reconstruction(self.generator(made, of), x)  # equation 4
+        g_loss = (
+            generator_loss(values) + self.classification * domain_made + self.reconstruction * again
+        )
+        descend(self.generator_optimiser, g_loss)  # equation 6
+        metrics = {
+            "loss_d": d_loss,
+            "loss_g": g_loss,
+            "gap": gap,
+            "penalty": penalty,
+            "domain_real": domain_real,
+            "domain_made": domain_made,
+            "reconstruction": again,
+        }
+        return {name: value.detach() for name, value in metrics.items()}
+
+    def draw(self, images: Tensor, domains: Tensor) -> Tensor:
+        """G(x, c), to look at."""
+        with drawing(self.generator):
+            return self.generator(images, domains)

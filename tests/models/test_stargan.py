@@ -1,0 +1,166 @@
+"""StarGAN's losses, its networks, and the training step."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import minigen
+from minigen import Tensor, gradcheck, optim
+from minigen.data import DataError
+from minigen.models import stargan as S
+from minigen.models import wgan
+from minigen.models.networks import Conditional
+from minigen.models.translators import ResNetTranslator
+
+STILL = functools.partial(optim.SGD, lr=0.0)  # nothing moves, and gradients stay
+
+
+def small(**how):
+    minigen.manual_seed(0)
+    generator = S.translator(2, 3, width=2, blocks=1).to("float64")
+    judge = S.StarJudge(2, 3, width=2, size=8, layers=2).to("float64")
+    return S.StarGAN(generator, judge, **{"optimiser": STILL} | how)
+
+
+def batch(seed=0, count=6):
+    images = np.random.default_rng(seed).uniform(-1, 1, (count, 2, 8, 8))
+    return Tensor(images), Tensor(np.arange(count) % 3)
+
+
+def of_class(logits, domains):
+    """−log of the softmax, in another way than the package's."""
+    shares = np.exp(logits.numpy()) / np.exp(logits.numpy()).sum(1, keepdims=True)
+    return -np.log(shares[np.arange(len(shares)), domains.numpy()]).mean()
+
+
+def test_the_judge_has_a_value_for_each_patch_and_a_logit_for_each_domain():
+    values, logits = S.StarJudge(3, 5, width=2, size=32, layers=3)(minigen.randn(2, 3, 32, 32))
+    assert values.shape == (2, 1, 4, 4) and logits.shape == (2, 5)
+    with pytest.raises(DataError, match="28 pixels cannot be halved 3 times"):
+        S.StarJudge(size=28)
+
+
+def test_a_step_is_the_equations(monkeypatch):
+    gan = small(penalty=5.0, classification=2.0, reconstruction=7.0)
+    x, of = batch()
+    order = np.array([3, 5, 0, 1, 4, 2])
+    monkeypatch.setattr(S.F, "randperm", lambda n, **_: Tensor(order))
+    share = np.random.default_rng(1).uniform(size=(6, 1, 1, 1))
+    monkeypatch.setattr(wgan.F, "rand", lambda *_, **__: Tensor(share))
+    found = {name: value.item() for name, value in gan.step((x, of)).items()}
+    to = of[Tensor(order)]
+    between = share * x.numpy() + (1 - share) * gan.draw(x, to).numpy()
+    points = Tensor(between, requires_grad=True)
+    (slope,) = minigen.grad(gan.judge(points)[0].sum(), points)
+    with minigen.no_grad():
+        made = gan.generator(x, to)
+        (real, real_logits), (fake, fake_logits) = gan.judge(x), gan.judge(made)
+        again = abs(gan.generator(made, of) - x).numpy().mean()
+    norms = np.sqrt((slope.numpy() ** 2).sum((1, 2, 3)))
+    gap = real.numpy().mean() - fake.numpy().mean()
+    expected = {
+        "gap": gap,
+        "penalty": ((norms - 1) ** 2).mean(),
+        "domain_real": of_class(real_logits, of),
+        "domain_made": of_class(fake_logits, to),
+        "reconstruction": again,
+    }
+    d_loss = -gap + 5 * expected["penalty"] + 2 * expected["domain_real"]
+    g_loss = -fake.numpy().mean() + 2 * expected["domain_made"] + 7 * again
+    expected |= {"loss_d": d_loss, "loss_g": g_loss}
+    assert found == {key: pytest.approx(value) for key, value in expected.items()}
+
+
+def test_the_classifier_learns_from_real_images_alone():
+    """Its gradient is that of equation 2, whatever is made."""
+    gan = small()
+    x, of = batch()
+    gan.step((x, of))
+    learned = gan.judge.domain.weight.grad.numpy().copy()
+    gan.judge.zero_grad()
+    minigen.functional.cross_entropy(gan.judge(x)[1], of).backward()
+    np.testing.assert_allclose(learned, gan.judge.domain.weight.grad.numpy(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["loss_d", "loss_g"])
+def test_both_losses_have_the_gradients_of_finite_differences(loss):
+    """The judge's through the penalty, a second derivative; the generator's through instance norm,
+    borders of zeros and a judge, twice."""
+    gan = small()
+    optimiser = gan.judge_optimiser if loss == "loss_d" else gan.generator_optimiser
+    weights = optimiser.param_groups[0]["params"]
+
+    def value(*values):
+        for p, new in zip(weights, values, strict=True):
+            p.data = new
+        minigen.manual_seed(3)
+        return gan.step(batch())[loss].item()
+
+    def gradient(*values):
+        value(*values)
+        return [p.grad.numpy().copy() for p in weights]
+
+    # So short a way that no rectified unit meets its kink on it.
+    gradcheck(value, [p.numpy().copy() for p in weights], grad=gradient, eps=1e-8)
+
+
+def test_the_domain_reaches_the_image_by_borders_of_zeros_alone():
+    """Instance norm takes constant planes out again, and reflected borders leave them constant."""
+    minigen.manual_seed(0)
+    x, _ = batch(count=3)
+    with_zeros = S.translator(2, 3, width=4, blocks=1).to("float64")
+    reflecting = Conditional(
+        ResNetTranslator(2 + 3, 2, 4, 1, norm="affine", padding="reflect"), 3
+    ).to("float64")
+
+    def largest_change(network):
+        first, other = (network(x, Tensor(np.full(3, c))).numpy() for c in (0, 2))
+        return abs(first - other).max()
+
+    # The halvings of CycleGAN's, of 3 × 3, pad with zeros too: constants are taken out before.
+    assert largest_change(reflecting) < 1e-9 < 1e-3 < largest_change(with_zeros)
+
+
+class Told(Conditional):
+    """Keeps what it is told."""
+
+    heard: list
+
+    def forward(self, input, labels):
+        self.heard = [*getattr(self, "heard", []), labels.numpy().tolist()]
+        return super().forward(input, labels)
+
+
+def test_images_go_to_domains_of_the_batch_and_back_to_their_own():
+    minigen.manual_seed(0)
+    generator = Told(ResNetTranslator(2 + 3, 2, 2, 1, norm="affine", padding="zeros"), 3)
+    gan = S.StarGAN(generator, S.StarJudge(2, 3, 2, 8, 2), optimiser=STILL)
+    x, of = batch()
+    gan.step(*[(x.float(), of)] * 2)
+    first, there, last, back = generator.heard  # two critic steps, then the generator's
+    assert back == of.numpy().tolist() and there == last != back
+    assert sorted(first) == sorted(there) == sorted(back)
+
+
+def test_each_network_moves_only_in_its_own_step():
+    gan = small(optimiser=functools.partial(optim.Adam, lr=1e-3))
+    made = [p.numpy().copy() for p in gan.generator.parameters()]
+    judged = [p.numpy().copy() for p in gan.judge.parameters()]
+    seen, step = [], gan.generator_optimiser.step
+
+    def spy():
+        seen.append([p.numpy().copy() for p in gan.judge.parameters()])
+        assert all(map(np.array_equal, made, (p.numpy() for p in gan.generator.parameters())))
+        step()
+
+    gan.generator_optimiser.step = spy
+    gan.step(batch(), batch(1))
+    assert not any(map(np.array_equal, judged, seen[0]))
+    assert all(map(np.array_equal, seen[0], (p.numpy() for p in gan.judge.parameters())))
+    assert not all(map(np.array_equal, made, (p.numpy() for p in gan.generator.parameters())))
+
+
+def test_a_step_wants_images():
+    with pytest.raises(ValueError, match="at least one batch"):
+        small().step()
