@@ -8,7 +8,7 @@ from minigen.metrics.classes import Classes, class_coverage
 from minigen.metrics.divergence import discriminator_value, jensen_shannon
 from minigen.metrics.frechet import frechet_distance, gaussian_frechet_distance
 from minigen.metrics.likelihood import ActiveUnits, active_units, log_likelihood
-from minigen.metrics.mixtures import Modes, mode_coverage
+from minigen.metrics.mixtures import Modes, Translated, mode_coverage, translated_modes
 from minigen.metrics.neighbours import PRDC, prdc
 from minigen.metrics.transport import Plan, Prices, optimal_plan, optimal_prices, wasserstein
 
@@ -19,6 +19,7 @@ __all__ = [
     "Modes",
     "Plan",
     "Prices",
+    "Translated",
     "active_units",
     "class_coverage",
     "discriminator_value",
@@ -30,5 +31,6 @@ __all__ = [
     "optimal_plan",
     "optimal_prices",
     "prdc",
+    "translated_modes",
     "wasserstein",
 ]

@@ -56,6 +56,25 @@ def draw_points(
     axes.legend(loc="upper right", fontsize=7, frameon=False, markerscale=2, labelcolor=INK)
 
 
+def draw_clusters(
+    axes: Any, points: np.ndarray, marks: np.ndarray, extent: Sequence[float], title: str = ""
+) -> None:
+    """Generated points of several clusters (S, n, 2), each in a colour of its own, and a cross at
+    each of the marks (K, 2), in a window of (left, right, bottom, top).
+
+    Raises:
+        DataError: generated points that are not finite.
+    """
+    points = np.asarray(points)
+    require_finite("generated", points.reshape(-1, points.shape[-1]), "point")
+    for cluster, colour in zip(points, COLOURS, strict=False):
+        axes.scatter(*cluster.T, s=4, color=colour, alpha=0.7, linewidths=0)
+    axes.scatter(*np.asarray(marks).T, s=24, marker="x", color=INK, linewidths=1)
+    axes.set_xlim(*extent[:2])
+    axes.set_ylim(*extent[2:])
+    axes.set_title(title, loc="left", color=INK, fontsize=9)
+
+
 def draw_surface(
     axes: Any,
     values: Callable[[np.ndarray], np.ndarray],
