@@ -974,6 +974,47 @@ what is drawn depends on its neighbours | gan
 packs are made of points that are all alike | gan
 - images.reshape(len(images) // count, count * images.shape[1], *images.shape[2:])
 + F.cat([images[::count]] * count, 1)
+# models/discogan.py
+the way from B to A and back goes from A to B and back | discogan
+-             ways.append((b, a, self.to_a, self.to_b, self.judge_a))
++             ways.append((b, a, self.to_b, self.to_a, self.judge_a))
+the weight of reconstruction is on the GAN's loss | discogan
+-             + self.reconstruction * found["reconstruction"]
++             + found["reconstruction"] + (self.reconstruction - 1) * found["gan"]
+one reconstruction has both discriminators | discogan
+-         if self.form == "both":
++         if self.form != "gan":
+a form's other generator learns nothing | discogan
+- [to_b] if form == "gan" else [to_b, to_a]
++ [to_b]
+translations are to have the features of each real one | discogan
+- ((r.detach().mean(0) - m.mean(0)) ** 2).mean()
++ ((r.detach() - m) ** 2).mean()
+# models/stargan.py
+the classifier is trained on made images | stargan
+-             domain_real = domain_loss(logits, of)
++             domain_real = domain_loss(self.judge(made)[1], to)
+constant planes meet reflected borders and instance norm | stargan
+- "padding": "zeros"
++ "padding": "reflect"
+the weight of reconstruction is on the domain | stargan
+-         g_loss = g_loss + self.reconstruction * again
++         g_loss = g_loss + again + (self.reconstruction - 1) * domain_made
+the way back goes to the domain again | stargan
+- self.generator(made, of)
++ self.generator(made, to)
+images go to their own domain | stargan
+- of[F.randperm(len(of), device=of.device)]
++ of
+made images are to be of the domain that they came from | stargan
+-         domain_made = domain_loss(logits, to)
++         domain_made = domain_loss(logits, of)
+the slope in the penalty is a constant | stargan
+- mixed(x, made), create_graph=True
++ mixed(x, made), create_graph=False
+the penalty is on real images alone | stargan
+- mixed(x, made)
++ mixed(x, x)
 # data/images.py
 a row of which one number is NaN is taken | training_figures
 - np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
@@ -994,7 +1035,20 @@ a point counts as its own neighbour | metrics_neighbours
 points are assigned in the order they come | metrics_transport
 - cost[linear_sum_assignment(cost)].mean()
 + cost.diagonal().mean()
+# metrics/baselines.py
+a new colour does not move | metrics_baselines
+- shifts[nearest.query(colours)[1]][places]
++ (shifts[nearest.query(colours)[1]] * (nearest.query(colours)[0] == 0)[:, None])[places]
+like colours are added, not averaged | metrics_baselines
+- axis=1) / counts[:, None]
++ axis=1)
 # metrics/mixtures.py
+one mode of a mode's own is shared | metrics_counts
+- contested = reached.sum(0) > 1
++ contested = reached.sum(0) > 0
+few samples on their way are in a mode | metrics_counts
+-     reached = counts >= least * len(flat)
++     reached = counts > 0
 every sample covers a mode | metrics_counts
 - np.unique(nearest[good])
 + np.unique(nearest)

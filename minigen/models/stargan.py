@@ -153,9 +153,8 @@ class StarGAN(Parts):
         values, logits = self.judge(made)
         domain_made = domain_loss(logits, to)  # equation 3
         again = reconstruction(self.generator(made, of), x)  # equation 4
-        g_loss = (
-            generator_loss(values) + self.classification * domain_made + self.reconstruction * again
-        )
+        g_loss = generator_loss(values) + self.classification * domain_made
+        g_loss = g_loss + self.reconstruction * again
         descend(self.generator_optimiser, g_loss)  # equation 6
         metrics = {
             "loss_d": d_loss,

@@ -7,7 +7,7 @@ import pytest
 
 from minigen import Generator, Tensor
 from minigen.data.mixtures import grid, ring
-from minigen.metrics import class_coverage, mode_coverage
+from minigen.metrics import class_coverage, mode_coverage, translated_modes
 
 
 @pytest.mark.parametrize("mixture, count", [(ring(), 8), (grid(), 25)])
@@ -65,3 +65,22 @@ def test_classes_are_counted_and_weighed():
 def test_what_is_no_class_is_refused(labels, reason):
     with pytest.raises(ValueError, match=reason):
         class_coverage(labels, 10)
+
+
+def test_modes_that_are_translated_to_modes():
+    """Of 3 to 4: the first goes to two, the others share one, and few lie on their way."""
+    centres = ring(4, sigma=0.1).centres
+    points = np.repeat(centres[[0, 2, 2]][:, None], 100, axis=1)
+    points[0, :50] = centres[1]
+    points[1, :2] = centres[3]  # 2 of 300 are too few to cover it
+    points[2, :30] = 0  # nowhere
+    assert translated_modes(points, centres, 0.1) == (3, 2, pytest.approx(0.9))
+    points[1, 2] = centres[3]
+    assert translated_modes(Tensor(points), centres, 0.1) == (4, 2, pytest.approx(0.9))
+    assert translated_modes(points[:2], centres, 0.1, least=0.02) == (3, 0, 1.0)
+    points[2, 30:] = points[0, 30:]  # its own two are the other's, too
+    assert translated_modes(points, centres, 0.1).sharing == 2
+    with pytest.raises(ValueError, match=r"\(S, n, d\), got \(100, 2\)"):
+        translated_modes(points[0], centres, 0.1)
+    with pytest.raises(ValueError, match="translated_modes: sigma and within must be above 0"):
+        translated_modes(points, centres, 0)
