@@ -10,11 +10,28 @@ from minigen.training.adversarial import (
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from minigen.training.command import Parser, finish, resume_command, script
 from minigen.training.course import begin, by_parts, draw_course, falling, loop_of_epochs
-from minigen.training.figures import image_grid, plot_metrics, save_gif, save_image
+from minigen.training.figures import (
+    image_grid,
+    named_rows,
+    plot_metrics,
+    save_gif,
+    save_image,
+)
 from minigen.training.flags import Flags
 from minigen.training.images import load_images, train_images
 from minigen.training.loop import DivergedError, Loop
 from minigen.training.run import Run, RunError, free_folder
+from minigen.training.translation import (
+    add_course,
+    add_domains,
+    augmented,
+    inputs_and_truths,
+    load_pairs,
+    load_truths,
+    load_unpaired,
+    refuse_small,
+    train_translator,
+)
 
 __all__ = [
     "CheckpointError",
@@ -25,6 +42,9 @@ __all__ = [
     "Run",
     "RunError",
     "add_classes_and_packing",
+    "add_course",
+    "add_domains",
+    "augmented",
     "begin",
     "by_parts",
     "chosen_classes",
@@ -34,11 +54,17 @@ __all__ = [
     "fixed_noise",
     "free_folder",
     "image_grid",
+    "inputs_and_truths",
     "load_checkpoint",
     "load_images",
+    "load_pairs",
+    "load_truths",
+    "load_unpaired",
     "loop_of_epochs",
+    "named_rows",
     "plot_metrics",
     "refuse_broken_packs",
+    "refuse_small",
     "resume_command",
     "save_checkpoint",
     "save_gif",
@@ -46,4 +72,5 @@ __all__ = [
     "script",
     "train_gan",
     "train_images",
+    "train_translator",
 ]

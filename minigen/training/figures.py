@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter1d
 
 from minigen.data.images import require_finite
@@ -65,6 +65,42 @@ def image_grid(
     columns = columns or math.ceil(math.sqrt(len(images)))
     grid = np.ascontiguousarray(tiled(levels, columns, padding, WHITE).transpose(1, 2, 0))
     return grid[..., 0] if grid.shape[2] == 1 else grid
+
+
+def named_rows(
+    rows: Mapping[str, Any], padding: int = 2, low: float = -1.0, high: float = 1.0
+) -> np.ndarray:
+    """Rows of images below each other, the name of each to its left, on white.
+
+    Args:
+        rows: images of each row, as many in each and of one size, as for `image_grid`; grey ones
+            may stand beside coloured ones.
+        padding, low, high: as for `image_grid`.
+
+    Returns:
+        uint8 array (H', W', 3).
+
+    Raises:
+        TypeError, ValueError, DataError: as `image_grid`, or there are no rows, or rows of several
+            lengths.
+    """
+    if len({len(images) for images in rows.values()}) != 1:
+        raise ValueError(
+            "named_rows wants rows of one length, got"
+            f" { ({name: len(images) for name, images in rows.items()}) }"
+        )
+    font = ImageFont.load_default()
+    margin = math.ceil(max(font.getlength(name) for name in rows)) + 2 * padding
+    parts = []
+    for name, images in rows.items():
+        grid = image_grid(images, len(images), padding, low, high)
+        grid = np.repeat(grid[..., None], 3, axis=2) if grid.ndim == 2 else grid
+        label = Image.new("RGB", (margin, len(grid)), "white")
+        _, top, right, bottom = font.getbbox(name)
+        place = (margin - padding - right, (len(grid) - top - bottom) // 2)
+        ImageDraw.Draw(label).text(place, name, fill="black", font=font)
+        parts.append(np.concatenate([np.array(label), grid], axis=1))
+    return np.concatenate(parts)
 
 
 def save_image(path: StrPath, array: np.ndarray, scale: int = 1) -> None:

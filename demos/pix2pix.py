@@ -1,0 +1,163 @@
+"""Train pix2pix: pictures from pictures, learnt from pairs (Isola et al. 2017).
+
+The --task says what is given:
+
+    style      a picture in another hand: emoji of Noto to those of Twemoji, letters of one font to
+               another's, photographs of facades from plans of them
+    edges      where colours jump: pictures from sketches
+    colour     how light it is: old photographs coloured
+    enlarge    8 × 8 pixels of 32 × 32
+    inpaint    all but a hole of half its sides
+
+Your own folder is of pairs for style: pictures that hold both side by side, or folders A and B of
+the same names (each in train, val and test if you like); for the other tasks it is any folder of
+pictures. The run folder gets held-out pictures as training goes on (samples/ and samples.gif): what
+was given, what was made, what is true; the curves, config.json and checkpoint.npz.
+
+With --adversarial 0 there is no judge, and L1 alone; with --l1 0 no L1. demos/evaluate.py measures
+the run on test pictures, beside copies, the nearest training picture, and other ways without a
+network.
+"""
+
+from __future__ import annotations
+
+import ctrl_c  # noqa: F401 - first
+
+import argparse
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+import minigen
+from minigen import Tensor, data, optim, training
+from minigen.data.tasks import TASKS, planes
+from minigen.metrics.pictures import absolute_error
+from minigen.models.gan import LOSSES
+from minigen.models.pix2pix import Pix2Pix
+from minigen.models.translators import PatchJudge, UNet
+from minigen.training.flags import share, units, weight, whole
+from minigen.training.translation import CHECKED, SHOWN
+
+
+def build(args: argparse.Namespace, channels: int, size: int) -> Pix2Pix:
+    """The model of these flags, for pictures (channels, size, size)."""
+    given = planes(args.task, channels)
+    generator = UNet(given, channels, args.width, size, norm=args.norm, dropout=args.dropout).to(
+        args.device
+    )
+    judge = None
+    if args.adversarial:
+        judge = PatchJudge(given + channels, args.width, args.layers).to(args.device)
+    return Pix2Pix(
+        generator,
+        judge,
+        loss=args.objective,
+        weight=args.l1,
+        adversarial=args.adversarial,
+        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
+    )
+
+
+def load(args: argparse.Namespace, split: str = "train") -> data.Domains:
+    """The pictures of a split: pairs for the task "style", else true pictures alone."""
+    return (training.load_pairs if args.task == "style" else training.load_truths)(args, split)
+
+
+def held_out(args: argparse.Namespace, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and truths of pictures that are not trained with; the holes are always the same."""
+    holes = np.random.default_rng(0).random((len(pictures), 2))
+    return training.inputs_and_truths(args.task, pictures, holes)
+
+
+def draw(
+    args: argparse.Namespace, model: Pix2Pix, inputs: np.ndarray, noise: bool | None = None
+) -> np.ndarray:
+    """Pictures made of inputs, with dropout if these flags say so, in batches that are mixed: a
+    norm of the batch sees in them what it saw in training.
+
+    Args:
+        noise: dropout or not, whatever the flags say.
+    """
+    order = np.random.default_rng(1).permutation(len(inputs))
+    x = Tensor(inputs[order], device=args.device)
+    noise = not args.quiet if noise is None else noise
+    parts = training.by_parts(lambda part: model.draw(part, noise), x, 4 * args.batch_size)
+    made = np.empty_like(parts)
+    made[order] = parts
+    return made
+
+
+def flags() -> training.Parser:
+    """The command line."""
+    parser = training.Parser(
+        __doc__, name="pix2pix", quick={"steps": 20, "width": 4, "batch_size": 4, "limit": 200}
+    )
+    add = parser.add_argument
+    add("--task", choices=TASKS, default="style", help="what is given; see above")
+    training.add_course(parser, steps=6000, lr=2e-4)
+    training.add_domains(parser)
+    add("--width", type=units, default=32, help="channels after the first convolutions")
+    add("--norm", choices=("batch", "running", "instance"), default="batch",
+        help="of the generator: of the batch, when drawing too; or running statistics then; or of"
+        " each picture")  # fmt: skip
+    add("--dropout", type=share, default=0.5, help="in the lowest blocks up: the only noise")
+    add("--quiet", action="store_true", help="draw without dropout")
+    add("--l1", type=weight, default=100.0, help="λ, the weight of L1")
+    add("--adversarial", type=weight, default=1.0, help="the weight of the GAN's loss")
+    judged = "with --adversarial 0", lambda args: args.adversarial > 0
+    add("--objective", choices=tuple(LOSSES), default="non-saturating", only=judged,
+        help="of generator and judge")  # fmt: skip
+    add("--layers", type=whole(0, 6), default=1, only=judged,
+        help="of the judge, of stride 2: for 1, 2, 3 it sees patches of 16, 34, 70")  # fmt: skip
+    parser.refuse(
+        lambda args: args.l1 == args.adversarial == 0,
+        "--l1 0 and --adversarial 0 leave nothing to learn from: leave one of them out",
+    )
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
+
+    minigen.manual_seed(args.seed)
+    train, held = load(args), load(args, "validation")
+    training.refuse_small(args, **{"to train with": len(train)})
+    channels, size = train.images.shape[2:4]
+    run.config["image_shape"] = [channels, size, size]
+    batches = data.Batches(train.images, batch_size=args.batch_size, seed=args.seed)
+    model = build(args, channels, size)
+    stream = batches.forever()
+
+    def step(_: int) -> Mapping[str, Tensor]:
+        pictures = training.augmented(args, next(stream)[0])
+        holes = minigen.rand(len(pictures), 2).numpy() if args.task == "inpaint" else None
+        seen = training.inputs_and_truths(args.task, pictures, holes)
+        return model.step(*(Tensor(x, device=args.device) for x in seen))
+
+    some = np.random.default_rng(0).permutation(len(held))[:CHECKED]
+    x, y = held_out(args, held.taken(some).images)
+
+    def rows() -> Mapping[str, np.ndarray]:
+        made = draw(args, model, x)
+        return {"input": x[:SHOWN, : y.shape[1]], "made": made[:SHOWN], "truth": y[:SHOWN]}
+
+    def check() -> Mapping[str, float]:
+        error = absolute_error(draw(args, model, x) / 2, y / 2)
+        return {"held-out error": held.taken(some).family_mean(error)}
+
+    panels = {"L1": ["l1"], "held-out error": ["held-out error"]}
+    networks = [(model.generator, x.shape[1:])]
+    if args.adversarial:
+        panels |= {"losses": ["loss_d", "loss_g"], "the judge's outputs": ["d_real", "d_fake"]}
+        networks.append((model.judge, (x.shape[1] + channels, size, size)))
+    training.train_translator(
+        run, args, model, generators=[model.generator], batches={"batches": batches}, step=step,
+        rows=rows, check=check, panels=panels, networks=networks,
+        what=f"{len(train):,} pictures of {train.name}, {args.task}",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

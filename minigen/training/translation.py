@@ -1,0 +1,301 @@
+"""What the demos share that turn pictures into pictures: their data, the loop, pictures with rows
+that are named."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+import minigen
+from minigen import Tensor, data, nn, optim
+from minigen import functional as F
+from minigen.data import Batches, DataError, Domains, Images
+from minigen.data.emoji import FILE, HANDS
+from minigen.data.glyphs import FONTS
+from minigen.data.local import at_hand
+from minigen.data.tasks import from_levels, task_input
+from minigen.data.variants import VARIANTS
+from minigen.models.adversaries import Parts
+from minigen.training.command import Parser, finish
+from minigen.training.course import begin, draw_course, falling
+from minigen.training.figures import named_rows, save_image
+from minigen.training.flags import (
+    Settings,
+    data_set,
+    decay,
+    is_folder,
+    one_of,
+    rate,
+    units,
+    whole,
+)
+from minigen.training.loop import Loop
+from minigen.training.run import Run
+
+SIDES = ("A", "B")
+LETTERS = {"train": 4000, "validation": 500, "test": 500}  # that are drawn
+SHOWN = 10  # contents in a picture
+CHECKED = 300  # held-out contents that are looked at while training
+SHIFT = 2  # pixels by which a picture is moved at most
+# The domains of each set, the first two of which are taken; of others, grey images in variants.
+DOMAINS = {
+    "emoji": HANDS,
+    "glyphs": ("plain", "serif", *(font for font in FONTS if font not in ("plain", "serif"))),
+    "facades": SIDES,
+}
+IN_VARIANTS = ("white", "inverted", *(v for v in VARIANTS if v not in ("white", "inverted")))
+MIRRORED = ("emoji", "facades")  # sets of which a picture may be mirrored; letters may not
+T = TypeVar("T")
+
+
+def emoji_or_glyphs() -> str:
+    """Emoji where they are at hand, else letters, which are drawn on the spot."""
+    try:
+        at_hand("emoji", FILE, "")
+    except DataError:
+        return "glyphs"
+    return "emoji"
+
+
+def has_folder(args: Settings) -> bool:
+    """Whether --data names the user's own folder."""
+    return args.data is not None and is_folder(args)
+
+
+def domains_of(args: Settings) -> tuple[str, ...]:
+    """The domains that there are of the data set."""
+    return SIDES if has_folder(args) else DOMAINS.get(args.data, IN_VARIANTS)
+
+
+def add_domains(parser: Parser, *, batch_size: int = 16) -> None:
+    """Add the flags of pictures in two domains: --data, --domains, --size, --limit, --batch-size
+    and --augment."""
+    add = parser.add_argument
+    known = dict.fromkeys(name for names in (*DOMAINS.values(), IN_VARIANTS) for name in names)
+    add("--data", type=data_set(*DOMAINS), default=lambda args: emoji_or_glyphs(),
+        help="emoji, glyphs (letters, drawn on the spot), facades, a set of images, or your own"
+        " folder: see above (emoji if at hand, else glyphs)")  # fmt: skip
+    add("--domains", type=one_of(*known), nargs="+", metavar="DOMAIN",
+        default=lambda args: [*domains_of(args)[:2]],
+        help="from which to which: noto twemoji; plain serif and other fonts of glyphs; A B of"
+        " folders and facades; white inverted, red or turned of images (the first two)")  # fmt: skip
+    add("--size", type=whole(4, 4096), default=32, help="side of the pictures, in pixels",
+        only=("without a folder of pictures or facades",
+              lambda args: has_folder(args) or args.data == "facades"))  # fmt: skip
+    add("--limit", type=whole(2, 10**7), help="train with so many contents only")
+    add("--batch-size", type=units, default=batch_size, help="pictures a step, of each domain")
+    add("--augment", choices=("none", "shift", "flip"),
+        default=lambda args: "flip" if has_folder(args) or args.data in MIRRORED else "shift",
+        help="shift by up to 2 pixels, or flip too (flip; letters, images: shift)")  # fmt: skip
+    parser.refuse(
+        lambda args: args.domains is not None and len({*args.domains}) != 2,
+        "--domains: expected two of them, from which to which",
+    )
+    parser.refuse(
+        lambda args: (
+            None not in (args.domains, args.data) and {*args.domains} - {*domains_of(args)}
+        ),
+        "--domains: {data} has others, see --help",
+    )
+    parser.refuse(lambda args: args.size % 4 > 0, "--size: expected a multiple of 4, not {size}")
+
+
+def add_course(parser: Parser, *, steps: int, lr: float) -> None:
+    """Add the flags --steps, --lr and --decay."""
+    add = parser.add_argument
+    add("--steps", type=whole(), default=steps, help="training steps in all")
+    add("--lr", type=rate, default=lr,
+        help="learning rate of Adam; falls to 0 in a line over the second half")  # fmt: skip
+    add("--decay", type=decay, default=0.995,
+        help="of the average of the generator's weights that is drawn with")  # fmt: skip
+
+
+def load_pairs(args: Settings, split: str) -> Domains:
+    """The contents of a split, each in both of `args.domains`, in this order.
+
+    Args:
+        split: "train", "validation" or "test". Of a folder that has one of the latter two alone, it
+            is taken for both.
+
+    Raises:
+        DataError: they cannot be had.
+    """
+    names = tuple(args.domains)
+    if args.data == "emoji":
+        found = data.emoji(split)
+    elif args.data == "glyphs":
+        found = data.glyphs(LETTERS[split], split, names)
+    elif args.data == "facades":
+        found = data.facades(split, args.size)
+    elif has_folder(args):
+        found = _held_out(split, lambda part: data.aligned(args.data, part, args.size))
+    else:
+        found = _of_set(args, split, lambda images: data.variants(images, names))
+    columns = [found.domains.index(name) for name in names]
+    return _limited(args, split, replace(found, images=found.images[:, columns], domains=names))
+
+
+def load_truths(args: Settings, split: str) -> Domains:
+    """The contents of a split in one domain, where the input is made from the picture itself: the
+    latter of `args.domains`, or all pictures of a folder or set of images.
+
+    Raises:
+        DataError: they cannot be had.
+    """
+
+    def plain(images: Images) -> Domains:
+        return Domains(images.name, images.images[:, None], SIDES[1:], np.arange(len(images)))
+
+    if args.data in DOMAINS:
+        pairs = load_pairs(args, split)
+        return replace(pairs, images=pairs.images[:, 1:], domains=pairs.domains[1:])
+    if has_folder(args):
+        found = plain(data.folder(args.data, args.size)).split(split)
+    else:
+        found = _of_set(args, split, plain)
+    return _limited(args, split, found)
+
+
+def load_unpaired(args: Settings, split: str) -> Images:
+    """Pictures of both of `args.domains`, the classes, in this order, of which none are pairs.
+
+    Raises:
+        DataError: they cannot be had.
+    """
+    if not has_folder(args):
+        return load_pairs(args, split).unpaired()
+    found = _held_out(split, lambda part: data.unaligned(args.data, part, args.size))
+    labels = found.labels if args.domains[0] == SIDES[0] else 1 - found.labels
+    return Images(found.name, found.images, labels, tuple(args.domains))
+
+
+def _of_set(args: Settings, split: str, made: Callable[[Images], Domains]) -> Domains:
+    """Of a set of images with a test split of its own."""
+    tested = split == "test"
+    found = made(data.load(args.data, "test" if tested else "train"))
+    return found if tested else found.split(split)
+
+
+def _held_out(split: str, load: Callable[[str], T]) -> T:
+    """A split of a folder; where it has no such held-out one, the other."""
+    try:
+        return load(split)
+    except DataError:
+        other = {"validation": "test", "test": "validation"}.get(split)
+        if other is None:
+            raise
+        try:
+            return load(other)
+        except DataError:
+            pass
+        raise
+
+
+def _limited(args: Settings, split: str, found: Domains) -> Domains:
+    """So many contents to train with, whole families of them but the last, as chance has it."""
+    if split != "train" or args.limit is None:
+        return found
+    names, which = np.unique(found.families, return_inverse=True)
+    place = np.random.default_rng(0).permutation(len(names))[which]
+    return found.taken(np.sort(np.argsort(place, kind="stable")[: args.limit]))
+
+
+def inputs_and_truths(
+    task: str, pictures: np.ndarray, holes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Float32 from −1 to 1 of levels (N, D, C, H, W): what is given, and what is to be made of it.
+
+    Args:
+        task: of minigen.data.tasks.
+        holes: (N, 2), see `task_input`.
+    """
+    truth = pictures[:, -1]
+    if task == "style":
+        return from_levels(pictures[:, 0]), from_levels(truth)
+    return task_input(task, truth, holes), from_levels(truth)
+
+
+def augmented(args: Settings, pictures: np.ndarray) -> np.ndarray:
+    """Levels (N, …, H, W), each picture shifted and mirrored at random, all domains alike, as
+    `args.augment` says. What comes in at the border is what was there."""
+    if args.augment == "none":
+        return pictures
+    chance = F.rand(len(pictures), 3).numpy()
+    border = [(0, 0)] * (pictures.ndim - 2) + [(SHIFT, SHIFT)] * 2
+    wide, moved = np.pad(pictures, border, mode="edge"), np.empty_like(pictures)
+    h, w = pictures.shape[-2:]
+    for i, (down, right) in enumerate((chance[:, :2] * (2 * SHIFT + 1)).astype(int)):
+        moved[i] = wide[i, ..., down : down + h, right : right + w]
+    if args.augment == "flip":
+        mirrored = chance[:, 2] < 0.5
+        moved[mirrored] = moved[mirrored][..., ::-1]
+    return moved
+
+
+def refuse_small(args: Settings, **counts: int) -> None:
+    """Refuse fewer pictures than a batch.
+
+    Raises:
+        DataError: there are fewer.
+    """
+    for name, count in counts.items():
+        if args.batch_size > count:
+            raise DataError(
+                f"--batch-size {args.batch_size:,} is more than the {count:,} pictures {name}:"
+                " take a smaller one"
+            )
+
+
+def train_translator(
+    run: Run,
+    args: Settings,
+    model: Parts,
+    *,
+    generators: Sequence[nn.Module],
+    batches: Mapping[str, Batches],
+    step: Callable[[int], Mapping[str, Tensor]],
+    rows: Callable[[], Mapping[str, Any]],
+    check: Callable[[], Mapping[str, float]],
+    panels: Mapping[str, Sequence[str]],
+    what: str,
+    networks: Sequence[tuple[nn.Module, Sequence[int]]] = (),
+) -> None:
+    """Train what turns pictures into pictures, and fill its run folder: held-out pictures as
+    training goes on (samples/ and samples.gif), drawn with the generators' weights averaged over
+    some steps, the curves (curves.png), and the checkpoint.
+
+    Args:
+        run: the run folder.
+        args: the flags, of `add_course` too.
+        model: the networks and their optimisers.
+        generators: those whose weights are averaged.
+        batches: what `step` draws from, by names for the checkpoint.
+        step: a training step, by its number from 1 on; gives what is logged.
+        rows: pictures from −1 to 1, (N, C, H, W), by the name of their row; drawn now.
+        check: held-out figures, logged with each picture.
+        panels: for `plot_metrics`.
+        what: it is trained with.
+        networks: to be printed, each with the shape of one input.
+    """
+    average = optim.ExponentialMovingAverage(nn.ModuleList(generators), args.decay, True)
+    state = {"model": model, "average": average, **batches, "random": minigen.default_generator}
+    loop = Loop(run, steps=args.steps, state=state, log_every=10)
+    begin(run, what, *networks)
+    loop.at_save(functools.partial(draw_course, run, panels, seconds_per_frame=0.25))
+    schedules = [falling(o, args.lr, loop.steps, loop.step) for o in model.optimisers()]
+    every = max(50, args.steps // 40)
+    for i in loop:
+        loop.log(step(i))
+        for schedule in schedules:
+            schedule.step()
+        average.update()
+        if loop.every(every) or i == 1:
+            with average.average_parameters():
+                grid = named_rows(rows())
+                run.log(i, check())
+            save_image(run.path("samples", f"{i:06d}.png"), grid, scale=2)
+    finish(loop, "samples.gif")
