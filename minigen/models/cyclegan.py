@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minigen import Tensor, nn
+from minigen import Generator, Tensor, nn
 from minigen import functional as F
 from minigen.models.adversaries import Parts, descend
 from minigen.models.gan import ADAM, LOSSES
@@ -123,3 +123,32 @@ class CycleGAN(Parts):
         """F(y), to look at."""
         with drawing(self.to_x):
             return self.to_x(y)
+
+
+def cycle_error(
+    there: Callable[[Tensor], Tensor],
+    back: Callable[[Tensor], Tensor],
+    x: Tensor,
+    damage: Callable[[Tensor], Tensor] = lambda made: made,
+) -> Tensor:
+    """|F(G(x) + e) − x|, the mean over the pixels of each picture, (N,): how well x comes back
+    where the picture on the way is damaged a little, as `rounded` and `noisy` do. An x that was
+    hidden in G(x) does not come back.
+
+    Args:
+        there, back: G and F, such as `CycleGAN.draw` and `draw_back`.
+        x: pictures (N, C, H, W) from −1 to 1.
+        damage: what is done to G(x).
+    """
+    return (back(damage(there(x))) - x).abs().mean((1, 2, 3))
+
+
+def rounded(pictures: Tensor) -> Tensor:
+    """Pictures from −1 to 1 as a file holds them, in 256 levels."""
+    return ((pictures + 1) * 127.5).round() / 127.5 - 1
+
+
+def noisy(pictures: Tensor, deviation: float, generator: Generator | None = None) -> Tensor:
+    """Pictures from −1 to 1 with noise of this standard deviation, where white is 1 and black 0."""
+    noise = F.randn(*pictures.shape, generator=generator, device=pictures.device)
+    return pictures + 2 * deviation * noise

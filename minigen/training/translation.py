@@ -82,7 +82,7 @@ def add_domains(parser: Parser, *, batch_size: int = 16) -> None:
     add("--domains", type=one_of(*known), nargs="+", metavar="DOMAIN",
         default=lambda args: [*domains_of(args)[:2]],
         help="from which to which: noto twemoji; plain serif and other fonts of glyphs; A B of"
-        " folders and facades; white inverted, red or turned of images (the first two)")  # fmt: skip
+        " folders, facades; white inverted, red or turned of images (the first two)")  # fmt: skip
     add("--size", type=whole(4, 4096), default=32, help="side of the pictures, in pixels",
         only=("without a folder of pictures or facades",
               lambda args: has_folder(args) or args.data == "facades"))  # fmt: skip

@@ -1,0 +1,161 @@
+"""Train CycleGAN: pictures from pictures, learnt without pairs (Zhu et al. 2017).
+
+Two generators lead from one domain to the other and back; what comes back has to be what went. By
+default emoji of Noto become those of Twemoji, and the other way; the two are shown disjoint halves
+of the families, so there is not one pair. Letters in two fonts (--data glyphs), digits and their
+negatives (--data mnist --domains white inverted), or your own folder of trainA, trainB, testA and
+testB.
+
+The run folder gets held-out pictures as training goes on (samples/ and samples.gif): a row of what
+was given, of what was made of it, of the truth where it is known, and of what came back. The loss
+of the cycle alone says little: pictures may come back although what was made of them is wrong.
+demos/evaluate.py measures both.
+"""
+
+from __future__ import annotations
+
+import ctrl_c  # noqa: F401 - first
+
+import argparse
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+import minigen
+from minigen import Tensor, data, optim, training
+from minigen.metrics.pictures import absolute_error
+from minigen.models.cyclegan import CycleGAN
+from minigen.models.gan import LOSSES
+from minigen.models.translators import PatchJudge, ResNetTranslator
+from minigen.training.flags import units, weight, whole
+from minigen.training.translation import CHECKED, SHOWN, has_folder
+
+
+def cyclegan(args: argparse.Namespace, channels: int, size: int) -> CycleGAN:
+    """The CycleGAN of these flags, for pictures (channels, size, size)."""
+    generators = [
+        ResNetTranslator(channels, channels, args.width, args.blocks).to(args.device)
+        for _ in range(2)
+    ]
+    judges = [PatchJudge(channels, 2 * args.width, args.layers).to(args.device) for _ in range(2)]
+    return CycleGAN(
+        *generators,
+        *judges,
+        loss=args.objective,
+        cycle=args.cycle,
+        identity=args.identity,
+        pool=args.pool,
+        seed=args.seed,
+        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
+    )
+
+
+MODELS: dict[str, Callable[..., CycleGAN]] = {"cyclegan": cyclegan}
+
+
+def build(args: argparse.Namespace, channels: int, size: int) -> CycleGAN:
+    """The model of these flags, for pictures (channels, size, size)."""
+    return MODELS[args.model](args, channels, size)
+
+
+def held_out(args: argparse.Namespace, split: str = "validation") -> tuple[data.Domains, bool]:
+    """Contents that are not trained with in both domains, and whether they are pairs; those of a
+    folder are none: as many of either."""
+    if not has_folder(args):
+        return training.load_pairs(args, split), True
+    found = training.load_unpaired(args, split)
+    sides = [found.images[found.labels == side] for side in (0, 1)]
+    count = min(map(len, sides))
+    images = np.stack([side[:count] for side in sides], axis=1)
+    return data.Domains(found.name, images, tuple(args.domains), np.arange(count)), False
+
+
+def flags() -> training.Parser:
+    """The command line."""
+    parser = training.Parser(
+        __doc__, name="cyclegan",
+        quick={"steps": 10, "width": 2, "blocks": 1, "batch_size": 2, "limit": 200},
+    )  # fmt: skip
+    add = parser.add_argument
+    add("--model", choices=tuple(MODELS), default="cyclegan", help="what is trained")
+    training.add_course(parser, steps=4000, lr=5e-4)
+    training.add_domains(parser, batch_size=8)
+    add("--width", type=units, default=16, help="channels after the first convolution")
+    add("--blocks", type=units, default=3, help="residual ones")
+    add("--layers", type=whole(0, 6), default=2,
+        help="of the judges, of stride 2: for 1, 2, 3 they see patches of 16, 34, 70")  # fmt: skip
+    add("--objective", choices=tuple(LOSSES), default="least-squares", help="of both GANs")
+    add("--cycle", type=weight, default=10.0, help="λ, the weight of the cycle's loss")
+    add("--identity", type=weight, default=0.5, help="the weight of the identity's loss, in λ")
+    add("--pool", type=whole(0, 10**6), default=50, help="earlier pictures that judges are shown")
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
+
+    minigen.manual_seed(args.seed)
+    train = training.load_unpaired(args, "train")
+    sides = [train.images[train.labels == side] for side in (0, 1)]
+    a, b = args.domains
+    training.refuse_small(args, **{f"of {n}": len(s) for n, s in zip((a, b), sides, strict=True)})
+    channels, size = train.images.shape[1:3]
+    run.config["image_shape"] = [channels, size, size]
+    batches = {
+        f"batches {side}": data.Batches(images, batch_size=args.batch_size, seed=2 * args.seed + i)
+        for i, (side, images) in enumerate(zip("xy", sides, strict=True))
+    }
+    model = build(args, channels, size)
+    streams = [each.forever() for each in batches.values()]
+
+    def tensor(pictures: np.ndarray) -> Tensor:
+        return Tensor(data.tasks.from_levels(pictures), device=args.device)
+
+    def step(_: int) -> Mapping[str, Tensor]:
+        return model.step(*(tensor(training.augmented(args, next(s)[0])) for s in streams))
+
+    held, paired = held_out(args)
+    held = held.taken(np.random.default_rng(0).permutation(len(held))[:CHECKED])
+    x, y = (tensor(held.images[:, side]) for side in (0, 1))
+
+    def rows() -> Mapping[str, Any]:
+        shown: dict[str, Any] = {}
+        for (given, made, there, back, side) in (
+            (a, b, model.draw, model.draw_back, 0),
+            (b, a, model.draw_back, model.draw, 1),
+        ):  # fmt: skip
+            seen = (x, y)[side][:SHOWN]
+            shown[given if side == 0 else f"{given} "] = seen
+            shown[f"made {made}"] = there(seen)
+            if paired:
+                shown[f"true {made}"] = (y, x)[side][:SHOWN]
+            shown[f"{given} again"] = back(there(seen))
+        return shown
+
+    def check() -> Mapping[str, float]:
+        made = training.by_parts(model.draw, x)
+        again = training.by_parts(model.draw_back, Tensor(made, device=args.device))
+        errors = {"held-out cycle": again - x.numpy()}
+        if paired:
+            errors["held-out error"] = made - y.numpy()
+        return {k: held.family_mean(absolute_error(e / 2, 0 * e)) for k, e in errors.items()}
+
+    panels = {
+        "losses": ["loss_d", "loss_g"],
+        "cycle and identity": ["cycle_x", "cycle_y", "identity"],
+        "held-out": ["held-out cycle", "held-out error"],
+    }
+    shape = channels, size, size
+    training.train_translator(
+        run, args, model, generators=[model.to_y, model.to_x], batches=batches, step=step,
+        rows=rows, check=check, panels=panels,
+        networks=[(model.to_y, shape), (model.judge_y, shape)],
+        what=f"{len(sides[0]):,} pictures of {a} and {len(sides[1]):,} of {b}, of {train.name}",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
