@@ -24,16 +24,18 @@ from typing import Any, NamedTuple
 
 import autoencoder
 import dcgan
+import discogan_modes
 import gan
 import mixture_gan
 import numpy as np
 import parabola_gan
+import stargan
 import vae
 import wgan
 import word_scores
 
 import minigen
-from minigen import Generator, Tensor, data, metrics, optim, training
+from minigen import Generator, Tensor, data, metrics, nn, optim, training
 from minigen.backend import require_device
 from minigen.display import Bar
 from minigen.models.autoencoder import DiagonalGaussian
@@ -218,6 +220,25 @@ def mixture(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> 
     scores.keep(mixture_gan.score(args, model)._asdict())
 
 
+def modes(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
+    """Modes covered, modes that share one, and the share within 3σ, of a DiscoGAN of points."""
+    model = discogan_modes.build(args)
+    restore(model, state, "gan", scores)
+    scores.keep(discogan_modes.score(args, model)._asdict())
+
+
+def of_stargan(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
+    """Errors to the truth beside those without a network, domains read, contents kept."""
+    channels, size = scores.run.config["image_shape"][:2]
+    model = stargan.build(args, channels, size, len(args.domains))
+    restore(model, state, "model", scores)
+    average = optim.ExponentialMovingAverage(nn.ModuleList([model.generator]), 0, True)
+    restore(average, state, "average", scores)
+    average.copy_to()
+    for found in stargan.score(args, model):
+        scores.keep(found)
+
+
 def parabola(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
     """Distance to the parabola, and Wasserstein distance with its floor."""
     model = parabola_gan.build(args)
@@ -326,13 +347,15 @@ def log_likelihood(model: Any, images: Tensor, scores: Scores) -> np.ndarray:
 SCORES: dict[str, tuple[Any, Score]] = {
     "autoencoder": (autoencoder, of_autoencoder),
     "dcgan": (dcgan, images_of(dcgan)),
+    "discogan_modes": (discogan_modes, modes),
     "gan": (gan, images_of(gan)),
     "mixture_gan": (mixture_gan, mixture),
     "parabola_gan": (parabola_gan, parabola),
+    "stargan": (stargan, of_stargan),
     "vae": (vae, of_vae),
     "wgan": (wgan, images_of(wgan)),
 }
-OF_POINTS = ("mixture_gan", "parabola_gan", "word2vec")
+WITH_THEIR_OWN = ("discogan_modes", "mixture_gan", "parabola_gan", "stargan", "word2vec")
 
 
 def evaluate(run: training.Run, flags: argparse.Namespace) -> tuple[str, Scores]:
@@ -403,7 +426,7 @@ def main() -> None:
     for name, with_effect in (
         ("samples", "vae" in demos),
         ("likelihood_images", "vae" in demos),
-        ("images", not set(demos) <= {*OF_POINTS}),
+        ("images", not set(demos) <= {*WITH_THEIR_OWN}),
     ):
         if name in given and not with_effect:
             flag = f"--{name.replace('_', '-')}"

@@ -14,7 +14,7 @@ ROOMS = {
     "functional": 4000,
     "nn": 2050,
     "optim": 1125,
-    "models": 1135,
+    "models": 1660,
     "training": 1560,
     "metrics": 405,
     "data": 1870,

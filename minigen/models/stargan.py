@@ -14,9 +14,10 @@ The classifier learns from real images alone. Were it shown made ones with the d
 should have, it would learn to read the domain from whatever G leaves there, a hidden mark say.
 
 G is told c by planes that are 0 or 1 everywhere (`Conditional`). Its convolutions pad with zeros.
-The planes add a constant to each channel, and instance norm takes a constant out again: what is
-left of c is what the zeros beyond the border make unequal, and from there it spreads. With borders
-that are reflected nothing is left, and G(x, c) is the same for all c.
+The planes add a constant to each channel, and instance norm takes a constant out again. With zeros
+beyond the border the sum is smaller there than inside, so the mean that is taken out is not that of
+the inside, and something of c is left. With borders that are reflected nothing is left, and G(x, c)
+is the same for all c.
 """
 
 from __future__ import annotations

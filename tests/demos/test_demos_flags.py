@@ -13,7 +13,7 @@ ABSURD = ("0", "-1", "nan", "inf", "-inf", "1e400", "", "x", str(10**30), "1e300
 # Where 0 is no nonsense: a beginning, a weight, a share, a class.
 MAY_BE_0 = {"--random", 
     "--seed", "--classes", "--smoothing", "--decay", "--beta", "--warm-up", "--capacity", "--fall",
-    "--average", "--sample",
+    "--average", "--sample", "--reconstruction", "--classification",
 }  # fmt: skip
 WORDS = {"--out": "", "--json": "", "--resume": "", "--similarity": None}  # and what is none
 NAMES = sorted(
@@ -73,6 +73,10 @@ def test_no_flag_accepts_nonsense(parsers, name, capsys):
     ("mixture_gan --clip 0.1", "--clip has no effect without --model wgan"),
     ("mixture_gan --model wgan --penalty 1", "--penalty has no effect without --model wgan-gp"),
     ("mixture_gan --critic-steps 2", "--critic-steps has no effect with --model gan"),
+    ("discogan_modes --form gan --reconstruction 2", "has no effect with --form gan"),
+    ("stargan --data mnist --disjoint", "--disjoint has no effect without emoji"),
+    ("stargan --data mnist --domains white pink", "the data set has others"),
+    ("stargan --size 16", "--size has no effect without a folder"),
     ("vae --network conv --hidden 9", "--hidden has no effect with --network conv"),
     ("vae --width 9", "--width has no effect without --network conv"),
     ("vae --samples 5 --beta 2", "--beta has no effect with --samples above 1"),

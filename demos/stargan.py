@@ -1,0 +1,372 @@
+"""Train StarGAN: one generator that draws a picture in any of several domains (Choi et al. 2018).
+
+Emoji in six skin tones and two hands, twelve domains, or grey images in colours, inverted and
+turned (--data mnist), or your own folder, whose subfolders are the domains. Nothing tells which
+pictures belong together. Of emoji each content is there in all domains, for they are few; with
+--disjoint, and always of images, each content is in one domain alone.
+
+The run folder gets held-out pictures as training goes on (samples/ and samples.gif): a row of
+inputs, then for each domain a row of what was made and, where it is known, one of the truth; the
+curves, config.json and checkpoint.npz. demos/evaluate.py measures the run on test pictures beside
+the input itself, the mean picture of the domain, and a table of colours that is fitted on pairs.
+"""
+
+from __future__ import annotations
+
+import ctrl_c  # noqa: F401 - first
+
+import argparse
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+import minigen
+from minigen import Tensor, data, optim, training
+from minigen.data import DataError, Domains, Images
+from minigen.data.domains import SPLITS
+from minigen.data.emoji import FILE, HANDS, TONES
+from minigen.data.folder import PRIVATE
+from minigen.data.local import at_hand
+from minigen.data.tasks import from_levels
+from minigen.data.variants import VARIANTS
+from minigen.metrics.baselines import colour_table
+from minigen.metrics.pictures import absolute_error, retrieval
+from minigen.models.features import feature_classifier, read
+from minigen.models.stargan import StarGAN, StarJudge, translator
+from minigen.models.translators import halvings
+from minigen.training.flags import data_set, is_folder, number, path, units, weight, whole
+from minigen.training.translation import CHECKED, SHOWN
+
+IN_EMOJI = tuple(f"{hand} {tone}" for hand in HANDS for tone in TONES)
+LIMIT = 12_000  # grey images to train with
+COLOURED = ("red", "green", "blue")
+TESTED = 200  # of them to test with
+LEVELS = 32  # of the table of colours, in each channel
+
+
+def at_hand_or_digits() -> str:
+    """Emoji where they are at hand, else handwritten digits."""
+    try:
+        at_hand("emoji", FILE, "")
+    except DataError:
+        return data.resolved("auto")
+    return "emoji"
+
+
+def known_domains(args: argparse.Namespace) -> tuple[str, ...] | None:
+    """The domains of the data set; None of a folder, whose subfolders name them."""
+    name = args.data or at_hand_or_digits()
+    return None if os.path.isabs(name) else IN_EMOJI if name == "emoji" else VARIANTS
+
+
+def has_folder(args: argparse.Namespace) -> bool:
+    """Whether --data names the user's own folder."""
+    return args.data is not None and is_folder(args)
+
+
+def load(args: argparse.Namespace, split: str = "train") -> Domains | Images:
+    """The contents of a split in all of `args.domains`; of a folder its pictures, whose classes
+    these are.
+
+    Raises:
+        DataError: they cannot be had, or are of fewer than two domains.
+    """
+    if has_folder(args):
+        return own(args, split)
+    if args.data == "emoji":
+        found = data.emoji(split, "tones")
+        columns = [found.domains.index(name) for name in args.domains]
+        found = replace(found, images=found.images[:, columns], domains=tuple(args.domains))
+        return found.taken(slice(args.limit if split == "train" else None))
+    images = of_set(args, "test" if split == "test" else "train")
+    if images.images.shape[1] != 1:
+        raise DataError(f"--data {args.data}: expected emoji, grey images, or a folder of domains")
+    held_out = {"train": slice(-TESTED), "validation": slice(-TESTED, None), "test": slice(TESTED)}
+    rows = np.arange(len(images))[held_out[split]]
+    rows = rows[: args.limit or LIMIT] if split == "train" else rows
+    some = Images(images.name, images.images[rows], images.labels[rows], images.classes)
+    return data.variants(some, tuple(args.domains))
+
+
+def of_set(args: argparse.Namespace, split: str) -> Images:
+    """A split of a set of images; digits are drawn here, so that few take less time."""
+    drawn = TESTED + (0 if split == "test" else args.limit or LIMIT)
+    return data.load(args.data, split, size=drawn if args.data == "digits" else None)
+
+
+def own_domains(folder: str) -> list[str]:
+    """The subfolders of the user's folder, by their names."""
+    names = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
+    return sorted(name for name in names if not name.startswith(".") and name not in PRIVATE)
+
+
+def own(args: argparse.Namespace, split: str) -> Images:
+    """A split of the user's folder: a tenth of each domain to test with, a tenth for validation."""
+    if len(args.domains) < 2:
+        raise DataError(f"{args.data}: expected a folder for each of two domains or more, found"
+                        f" {len(args.domains)}")  # fmt: skip
+    found = data.folder(args.data, args.size)
+    parts = []
+    for name in args.domains:
+        label = found.classes.index(name) if name in found.classes else -1
+        rows = np.flatnonzero(found.labels == label)
+        if len(rows) < len(SPLITS):
+            raise DataError(
+                f"{args.data}: expected {len(SPLITS)} pictures or more in the folder {name}, to"
+                f" train and to test with, found {len(rows)} that can be read"
+            )
+        rows = rows[data.dealt(np.arange(len(rows)), split)]
+        parts.append(rows[: args.limit] if split == "train" else rows)
+    labels = np.repeat(np.arange(len(parts)), [len(rows) for rows in parts])
+    return Images(found.name, found.images[np.concatenate(parts)], labels, tuple(args.domains))
+
+
+def pictures(args: argparse.Namespace, found: Domains | Images) -> Images:
+    """What is trained with: pictures whose classes are their domains."""
+    if isinstance(found, Images):
+        return found
+    return found.unpaired() if args.disjoint or args.data != "emoji" else found.pictures()
+
+
+def build(args: argparse.Namespace, channels: int, size: int, domains: int) -> StarGAN:
+    """The model of these flags, for pictures (channels, size, size) of so many domains."""
+    generator = translator(channels, domains, args.width, args.blocks)
+    judge = StarJudge(channels, domains, args.judge_width, size, min(halvings(size), 3))
+    return StarGAN(
+        generator.to(args.device),
+        judge.to(args.device),
+        penalty=args.penalty,
+        classification=args.classification,
+        reconstruction=args.reconstruction,
+        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
+    )
+
+
+def translated(
+    args: argparse.Namespace, model: StarGAN, inputs: np.ndarray, to: np.ndarray
+) -> np.ndarray:
+    """Inputs (N, C, H, W) from −1 to 1 as the domains `to` (N,) have them."""
+
+    def draw(rows: Tensor) -> Tensor:
+        rows = rows.numpy()
+        x, c = Tensor(inputs[rows], device=args.device), Tensor(to[rows], device=args.device)
+        return model.draw(x, c)
+
+    return training.by_parts(draw, Tensor(np.arange(len(inputs))), 100)
+
+
+def some_of(found: Domains | Images, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Held-out inputs, `count` at most, of one domain after the other.
+
+    Returns:
+        (N, C, H, W) from −1 to 1, their domains (N,), and where each content, or picture, is, (N,).
+    """
+    rng = np.random.default_rng(0)
+    if isinstance(found, Images):
+        by_domain = [rng.permutation(np.flatnonzero(found.labels == d))
+                     for d in range(len(found.classes))]  # fmt: skip
+        rows = np.array([some[i] for i in range(count) for some in by_domain if i < len(some)])
+        return found.scaled()[rows[:count]], found.labels[rows[:count]], rows[:count]
+    rows = rng.permutation(len(found))[:count]
+    of = np.arange(len(rows)) % len(found.domains)
+    return from_levels(found.images[rows, of]), of, rows
+
+
+def kind_of(source: str, target: str) -> str:
+    """What a translation changes, under which its scores are kept."""
+    if {source, target} <= {*IN_EMOJI}:
+        (hand, tone), (other, other_tone) = source.split(" "), target.split(" ")
+        return "tone" if hand == other else "hand" if tone == other_tone else ""
+    for name in "turned", "inverted":
+        if name in (source, target):
+            return name
+    return "colour"
+
+
+def unchanged(domain: str, images: np.ndarray) -> np.ndarray:
+    """Images (N, C, H, W), −1 to 1, of a domain of `variants` as white on black, (N, 1, H, W)."""
+    images = images if domain in COLOURED else images.mean(1, keepdims=True)
+    if domain == "inverted":
+        return -images
+    if domain == "turned":
+        return np.ascontiguousarray(np.rot90(images, -1, axes=(2, 3)))
+    return images.max(1, keepdims=True)
+
+
+def score(args: argparse.Namespace, model: StarGAN) -> Iterator[dict[str, float]]:
+    """The scores of a trained generator on test pictures, as they come. Errors are mean absolute
+    ones of channels from 0 to 1, averaged over families."""
+    train, test = load(args), load(args, "test")
+    seen = pictures(args, train)
+    judge = feature_classifier(seen, args.device)
+
+    def domains_of(images: np.ndarray) -> np.ndarray:
+        return read(judge.model, images.astype(np.float32)).labels
+
+    if isinstance(test, Images):
+        x, real = test.scaled(), test.labels
+        yield {"pictures": len(x), "domain read, real": float((domains_of(x) == real).mean())}
+        right, changed = [], []
+        for d in range(len(test.classes)):
+            some = x[real != d]
+            made = translated(args, model, some, np.full(len(some), d))
+            right.append((domains_of(made) == d).mean())
+            changed.append(abs(made - some).mean() / 2)
+        yield {"domain read": float(np.mean(right)), "change": float(np.mean(changed))}
+        return
+
+    x = test.scaled()
+    count = len(test.domains)
+    read_real = [(domains_of(x[:, d]) == d).mean() for d in range(count)]
+    yield {"contents": len(test), "domain read, real": float(np.mean(read_real))}
+    first = np.unique(test.families, return_index=True)[1]  # one of each family
+    means = [train.scaled(0, 1)[:, d].mean(0) for d in range(count)]
+    found: dict[str, dict[str, list[float]]] = {}
+    labels = None
+    if args.data != "emoji":
+        reader = feature_classifier(of_set(args, "train"), args.device)
+        labels = of_set(args, "test").labels[: len(test)]
+    for s in range(count):
+        for t in range(count):
+            kind = kind_of(test.domains[s], test.domains[t])
+            if s == t or not kind:
+                continue
+            made = translated(args, model, x[:, s], np.full(len(x), t))
+            truth = (x[:, t] + 1) / 2
+            table = colour_table(train.images[:, s], train.images[:, t], LEVELS)
+            ways = {
+                "error": (made + 1) / 2,
+                "error, copy": (x[:, s] + 1) / 2,
+                "error, mean of the domain": np.broadcast_to(means[t], truth.shape),
+                "error, colour table": table(test.images[:, s]),
+            }
+            row = found.setdefault(kind, {})
+            for name, way in ways.items():
+                row.setdefault(name, []).append(test.family_mean(absolute_error(way, truth)))
+            kept = {
+                "domain read": (domains_of(made) == t).mean(),
+                "content kept": retrieval(made[first], x[first, t]),
+                "content kept, copy": retrieval(x[first, s], x[first, t]),
+            }
+            if labels is not None:
+                white = unchanged(test.domains[t], made).astype(np.float32)
+                kept["label kept"] = (read(reader.model, white).labels == labels).mean()
+            for name, value in kept.items():
+                row.setdefault(name, []).append(float(value))
+    for kind, row in found.items():
+        yield {f"{kind}: {name}": float(np.mean(values)) for name, values in row.items()}
+
+
+def flags() -> training.Parser:
+    """The command line."""
+    parser = training.Parser(
+        __doc__, name="stargan",
+        quick={"steps": 10, "width": 4, "judge_width": 4, "blocks": 1, "batch_size": 4,
+               "limit": 40, "critic_steps": 1},
+    )  # fmt: skip
+    add = parser.add_argument
+    training.add_course(parser, steps=1500, lr=5e-4)
+    add("--data", type=data_set("emoji"), default=lambda args: at_hand_or_digits(),
+        help="emoji, a set of grey images, or your own folder with a folder for each domain (emoji"
+        " if at hand, else mnist or digits)")  # fmt: skip
+    add("--domains", type=path, nargs="+", metavar="DOMAIN",
+        default=lambda args: [*(known_domains(args) or own_domains(args.data))],
+        help="which: 'noto dark', 'twemoji light' …; white, red, green, blue, inverted, turned; or"
+        " names of folders (all)")  # fmt: skip
+    add("--size", type=whole(4, 4096), default=32, help="side of the pictures, in pixels",
+        only=("without a folder of pictures", has_folder))  # fmt: skip
+    add("--limit", type=whole(3, 10**7),
+        help="train with so many contents only, or pictures of each own domain (all; of images"
+        f" {LIMIT:,})")  # fmt: skip
+    add("--disjoint", action="store_true",
+        only=("without emoji", lambda args: args.data in (None, "emoji")),
+        help="each content in one domain alone")  # fmt: skip
+    add("--augment", choices=("none", "shift", "flip"),
+        default=lambda args: "flip" if has_folder(args) or args.data == "emoji" else "shift",
+        help="shift by up to 2 pixels, or flip too (flip; shift of images)")  # fmt: skip
+    add("--batch-size", type=units, default=16, help="pictures in a step of each network")
+    add("--critic-steps", type=whole(1, 1000), default=2, help="of the judge, for each of G's")
+    add("--width", type=units, default=16, help="channels after G's first convolution")
+    add("--blocks", type=units, default=3, help="residual blocks of G")
+    add("--judge-width", type=units, default=32, help="channels after the judge's first one")
+    add(
+        "--penalty",
+        type=number(above=0, most=1e6),
+        default=10.0,
+        help="λ_gp, of the gradient penalty",
+    )
+    add("--classification", type=weight, default=1.0, help="λ_cls, the weight of the domain")
+    add("--reconstruction", type=weight, default=10.0, help="λ_rec, the weight of the way back")
+    parser.refuse(
+        lambda args: (
+            args.domains is not None
+            and not has_folder(args)
+            and bool({*args.domains} - {*known_domains(args)})
+        ),
+        "--domains: the data set has others, see --help",
+    )
+    parser.refuse(
+        lambda args: args.domains is not None and len({*args.domains}) != max(len(args.domains), 2),
+        "--domains: expected two or more, each of them once",
+    )
+    parser.refuse(lambda args: args.size % 4 > 0, "--size: expected a multiple of 4, not {size}")
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
+
+    minigen.manual_seed(args.seed)
+    train, held = load(args), load(args, "validation")
+    seen = pictures(args, train)
+    training.refuse_small(args, **{"to train with": len(seen)})
+    channels, size = seen.images.shape[1:3]
+    count = len(seen.classes)
+    run.config["image_shape"], run.config["class_count"] = [channels, size, size], count
+    batches = data.Batches(seen.images, seen.labels, batch_size=args.batch_size, seed=args.seed)
+    model = build(args, channels, size, count)
+    stream = batches.forever()
+
+    def step(_: int) -> Mapping[str, Tensor]:
+        real = [next(stream) for _ in range(args.critic_steps)]
+        real = [(from_levels(training.augmented(args, x)), labels) for x, labels in real]
+        return model.step(*(tuple(Tensor(a, device=args.device) for a in xy) for xy in real))
+
+    x, of, places = some_of(held, CHECKED)
+    others = (of + 1 + np.arange(len(of)) % (count - 1)) % count  # each of the other domains
+
+    def rows() -> Mapping[str, np.ndarray]:
+        shown = {"input": x[:SHOWN]}
+        for d, name in enumerate(seen.classes):
+            shown[name] = translated(args, model, x[:SHOWN], np.full(len(x[:SHOWN]), d))
+            if isinstance(held, Domains):
+                shown[f"{name}, truth"] = from_levels(held.images[places[:SHOWN], d])
+        return shown
+
+    def check() -> Mapping[str, float]:
+        made = translated(args, model, x, others)
+        if isinstance(held, Images):
+            return {"change": float(abs(made - x).mean() / 2)}
+        truth = from_levels(held.images[places, others])
+        error = absolute_error(made / 2, truth / 2)
+        return {"held-out error": held.taken(places).family_mean(error)}
+
+    panels = {
+        "the judge's gap": ["gap"],
+        "−log p(domain)": ["domain_real", "domain_made"],
+        "reconstruction": ["reconstruction"],
+        "held out": ["held-out error" if isinstance(held, Domains) else "change"],
+    }
+    training.train_translator(
+        run, args, model, generators=[model.generator], batches={"batches": batches}, step=step,
+        rows=rows, check=check, panels=panels, networks=[(model.judge, (channels, size, size))],
+        what=f"{len(seen):,} pictures of {seen.name} in {count} domains",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
