@@ -1,0 +1,61 @@
+"""What is left of a picture for a network to make it from."""
+
+import numpy as np
+import pytest
+
+from minigen.data import DataError
+from minigen.data import tasks as T
+
+rng = np.random.default_rng(0)
+PICTURES = rng.integers(0, 256, (40, 3, 8, 8), np.uint8)
+HOLES = rng.random((40, 2))
+
+
+@pytest.mark.parametrize("task", T.TASKS[1:])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_inputs_lie_between_black_and_white(task, channels):
+    if (task, channels) == ("colour", 1):
+        with pytest.raises(DataError, match="the pictures are grey"):
+            T.task_input(task, PICTURES[:, :1], HOLES)
+        return
+    given = T.task_input(task, PICTURES[:, :channels], HOLES)
+    assert given.shape == (40, T.planes(task, channels), 8, 8) and given.dtype == np.float32
+    assert -1 <= given.min() < -0.4 and 0.4 < given.max() <= 1
+
+
+def test_an_edge_is_where_colours_jump():
+    picture = np.zeros((1, 3, 4, 4), np.uint8)
+    picture[0, 1, :, 2:] = T.JUMP + 1  # of green alone
+    edges = T.task_input("edges", picture, HOLES[:1])
+    assert np.array_equal(edges[0, 0], np.tile([-1, -1, 1, -1], (4, 1)))
+    assert (T.task_input("edges", picture.swapaxes(2, 3), HOLES[:1])[0, 0, 2] == 1).all()
+    assert (T.task_input("edges", picture // 2, HOLES[:1]) == -1).all()
+
+
+def test_grey_is_as_light_as_the_colour_and_small_is_the_mean():
+    colours = np.array([[255, 255, 255], [255, 0, 0], [0, 0, 0]], np.uint8)[:, :, None, None]
+    light = T.task_input("colour", colours, HOLES[:3]).ravel()
+    assert light == pytest.approx([1, 2 * 0.299 - 1, -1], abs=1e-6)
+    given = T.task_input("enlarge", PICTURES, HOLES)
+    assert np.ptp(given[:, :, :4, :4], axis=(2, 3)).max() == 0
+    mean = PICTURES[5, 2, 4:, :4].mean() / 127.5 - 1
+    assert given[5, 2, 4:, :4] == pytest.approx(mean, abs=1e-6)
+    with pytest.raises(DataError, match="multiples of 4, got 6 × 8"):
+        T.small(PICTURES[:, :, :6])
+
+
+@pytest.mark.parametrize("side", [4, 7, 8])
+def test_a_hole_of_half_the_sides_may_lie_anywhere(side):
+    chance = np.concatenate([HOLES, [[0, 0], [1 - 1e-9, 1 - 1e-9]]])
+    masks = T.hole_masks(side, chance)
+    assert (masks.sum((1, 2)) == (side // 2) ** 2).all()
+    assert (masks.any(2).sum(1) == side // 2).all()  # a square, not scattered
+    assert masks[-2, 0, 0] and masks[-1, -1, -1] and masks.any(0).all()
+
+
+def test_all_but_the_hole_is_left():
+    given, hole = T.task_input("inpaint", PICTURES, HOLES), T.hole_masks(8, HOLES)
+    whole = T.from_levels(PICTURES)
+    assert (given[:, :3][np.repeat(hole[:, None], 3, 1)] == 0).all()
+    assert np.array_equal(np.where(hole[:, None], whole, given[:, :3]), whole)
+    assert np.array_equal(given[:, 3] > 0, hole)
