@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import minigen
-from minigen import Tensor, data, optim, training
+from minigen import Tensor, data, nn, optim, training
 from minigen.metrics.pictures import absolute_error
 from minigen.models.cyclegan import CycleGAN
 from minigen.models.gan import LOSSES
@@ -58,6 +58,11 @@ MODELS: dict[str, Callable[..., CycleGAN]] = {"cyclegan": cyclegan}
 def build(args: argparse.Namespace, channels: int, size: int) -> CycleGAN:
     """The model of these flags, for pictures (channels, size, size)."""
     return MODELS[args.model](args, channels, size)
+
+
+def drawn_with(model: CycleGAN) -> list[nn.Module]:
+    """The networks whose averaged weights draw: there, and back."""
+    return model.networks()[:2]
 
 
 def held_out(args: argparse.Namespace, split: str = "validation") -> tuple[data.Domains, bool]:
@@ -150,7 +155,7 @@ def main() -> None:
     }
     shape = channels, size, size
     training.train_translator(
-        run, args, model, generators=[model.to_y, model.to_x], batches=batches, step=step,
+        run, args, model, generators=drawn_with(model), batches=batches, step=step,
         rows=rows, check=check, panels=panels,
         networks=[(model.to_y, shape), (model.judge_y, shape)],
         what=f"{len(sides[0]):,} pictures of {a} and {len(sides[1]):,} of {b}, of {train.name}",

@@ -8,7 +8,8 @@ against the test images, each beside its floor, which is what 10,000 training im
 measured by its bound and by log p(x) too, which takes long (--likelihood-images) and goes on where
 it was interrupted; an autoencoder by its squared error. Definitions are in minigen/metrics; no
 published figure is in these features, so none compares. Word vectors are compared with people's
-judgements of similarity, and asked analogies (see demos/word_scores.py).
+judgements of similarity, and asked analogies (see demos/word_scores.py). Pictures made from
+pictures are measured by the truth, beside what needs no network (see demos/translation_scores.py).
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import autoencoder
+import cyclegan
 import dcgan
 import discogan_modes
 import gan
 import mixture_gan
 import numpy as np
 import parabola_gan
+import pix2pix
 import stargan
+import translation_scores
 import vae
 import wgan
 import word_scores
@@ -213,6 +217,23 @@ def images_of(kind: Any) -> Score:
     return score
 
 
+def translation(
+    kind: Any, score: Callable[..., None]
+) -> Callable[[argparse.Namespace, dict[str, Any], Scores], None]:
+    """The scores of pictures made from pictures, by the demo `kind`; see translation_scores."""
+
+    def of_run(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
+        channels, size, _ = scores.run.config["image_shape"]
+        model = kind.build(args, channels, size)
+        restore(model, state, "model", scores)
+        average = optim.ExponentialMovingAverage(nn.ModuleList(kind.drawn_with(model)), 0, True)
+        restore(average, state, "average", scores)
+        average.copy_to()
+        score(kind, args, model, scores.keep)
+
+    return of_run
+
+
 def mixture(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
     """Modes, high quality, reverse KL of a ring or grid of Gaussians."""
     model = mixture_gan.build(args)
@@ -346,16 +367,21 @@ def log_likelihood(model: Any, images: Tensor, scores: Scores) -> np.ndarray:
 # By the name of the demo in the run's config: its module, and how it is scored.
 SCORES: dict[str, tuple[Any, Score]] = {
     "autoencoder": (autoencoder, of_autoencoder),
+    "cyclegan": (cyclegan, translation(cyclegan, translation_scores.of_cycle)),
     "dcgan": (dcgan, images_of(dcgan)),
     "discogan_modes": (discogan_modes, modes),
     "gan": (gan, images_of(gan)),
     "mixture_gan": (mixture_gan, mixture),
     "parabola_gan": (parabola_gan, parabola),
+    "pix2pix": (pix2pix, translation(pix2pix, translation_scores.of_pairs)),
     "stargan": (stargan, of_stargan),
     "vae": (vae, of_vae),
     "wgan": (wgan, images_of(wgan)),
 }
-WITH_THEIR_OWN = ("discogan_modes", "mixture_gan", "parabola_gan", "stargan", "word2vec")
+# Those in which --images has no effect: of points, of words, and where all test pictures are made.
+ALL_OF_THEM = (
+    "cyclegan", "discogan_modes", "mixture_gan", "parabola_gan", "pix2pix", "stargan", "word2vec"
+)  # fmt: skip
 
 
 def evaluate(run: training.Run, flags: argparse.Namespace) -> tuple[str, Scores]:
@@ -426,7 +452,7 @@ def main() -> None:
     for name, with_effect in (
         ("samples", "vae" in demos),
         ("likelihood_images", "vae" in demos),
-        ("images", not set(demos) <= {*WITH_THEIR_OWN}),
+        ("images", not set(demos) <= {*ALL_OF_THEM}),
     ):
         if name in given and not with_effect:
             flag = f"--{name.replace('_', '-')}"

@@ -30,7 +30,7 @@ from collections.abc import Mapping
 import numpy as np
 
 import minigen
-from minigen import Tensor, data, optim, training
+from minigen import Tensor, data, nn, optim, training
 from minigen.data.tasks import TASKS, planes
 from minigen.metrics.pictures import absolute_error
 from minigen.models.gan import LOSSES
@@ -57,6 +57,11 @@ def build(args: argparse.Namespace, channels: int, size: int) -> Pix2Pix:
         adversarial=args.adversarial,
         optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
     )
+
+
+def drawn_with(model: Pix2Pix) -> list[nn.Module]:
+    """The networks whose averaged weights draw."""
+    return [model.generator]
 
 
 def load(args: argparse.Namespace, split: str = "train") -> data.Domains:
@@ -153,7 +158,7 @@ def main() -> None:
         panels |= {"losses": ["loss_d", "loss_g"], "the judge's outputs": ["d_real", "d_fake"]}
         networks.append((model.judge, (x.shape[1] + channels, size, size)))
     training.train_translator(
-        run, args, model, generators=[model.generator], batches={"batches": batches}, step=step,
+        run, args, model, generators=drawn_with(model), batches={"batches": batches}, step=step,
         rows=rows, check=check, panels=panels, networks=networks,
         what=f"{len(train):,} pictures of {train.name}, {args.task}",
     )  # fmt: skip

@@ -91,8 +91,12 @@ class Domains:
     def family_mean(self, values: np.ndarray) -> float:
         """Return the mean over families of the means of `values` (N,) within them, so that a large
         family counts no more than a small one."""
+        return float(self.by_family(values).mean())
+
+    def by_family(self, values: np.ndarray) -> np.ndarray:
+        """Return the mean of `values` (N,) within each family, in the order of the families."""
         _, which, sizes = np.unique(self.families, return_inverse=True, return_counts=True)
-        return float((np.bincount(which, values) / sizes).mean())
+        return np.bincount(which, values) / sizes
 
 
 def dealt(families: np.ndarray, split: str, seed: int = 0, *, parts: int = 10) -> np.ndarray:

@@ -63,7 +63,7 @@ class Judge(NamedTuple):
         )
 
 
-def feature_classifier(train: Images, device: str = "cpu") -> Judge:
+def feature_classifier(train: Images, device: str = "cpu", epochs: int = EPOCHS) -> Judge:
     """The classifier of a data set. It is trained on the first call, some minutes, and then kept in
     the cache folder (see `minigen.data.download`).
 
@@ -73,6 +73,7 @@ def feature_classifier(train: Images, device: str = "cpu") -> Judge:
     Args:
         train: the training images; square, of a side that is a multiple of 4.
         device: where it is trained and to be used.
+        epochs: passes over the images; of many classes it takes more.
 
     Raises:
         DataError: fewer than 20 images, of a side that is no multiple of 4, or the weights cannot
@@ -93,12 +94,12 @@ def feature_classifier(train: Images, device: str = "cpu") -> Judge:
         minigen.manual_seed(0)
         model = Classifier(images.shape[1], classes, 16, images.shape[2], FEATURES, dropout=0.25)
         model.to(device)
-        path = _cached(train)
+        path = _cached(train, epochs)
         if path.exists():
             model.load_state_dict(minigen.load(path))
         else:
             print(f"training the classifier of {train.name} once; it is kept in {path}")
-            _train(model, images[~held_out], labels[~held_out])
+            _train(model, images[~held_out], labels[~held_out], epochs)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 minigen.save(model.state_dict(), path)
@@ -131,20 +132,21 @@ def _task(train: Images) -> tuple[np.ndarray, np.ndarray, int]:
     return images, turns, 4
 
 
-def _train(model: Classifier, images: np.ndarray, labels: np.ndarray) -> None:
+def _train(model: Classifier, images: np.ndarray, labels: np.ndarray, epochs: int) -> None:
     device = next(iter(model.parameters())).device
     batches = Batches(images, labels, batch_size=min(64, len(labels)))
     optimiser = optim.Adam(model.parameters(), lr=2e-3)
-    stream, steps = batches.forever(), max(EPOCHS * len(batches), 100)
+    stream, steps = batches.forever(), max(epochs * len(batches), 100)
     schedule = LinearLR(optimiser, 1, 0, total_iters=steps)
     for _ in Bar(range(steps), unit=" steps", leave=False, disable=None):
         step(model, optimiser, *(Tensor(x, device=device) for x in next(stream)))
         schedule.step()
 
 
-def _cached(train: Images) -> Path:
+def _cached(train: Images, epochs: int) -> Path:
     """Where the weights are kept: named for the data set, and for what its images are."""
     name = re.sub(r"\W+", "-", Path(train.name).name)
-    content = f"{train.images.shape} {len(train.classes)} {RECIPE}".encode()
+    more = f" {epochs}" if epochs != EPOCHS else ""
+    content = f"{train.images.shape} {len(train.classes)} {RECIPE}{more}".encode()
     mark = zlib.crc32(train.labels.tobytes(), zlib.crc32(train.images[:1000].tobytes()))
     return cache_folder() / "classifiers" / f"{name}-{zlib.crc32(content, mark):08x}.npz"

@@ -272,7 +272,7 @@ def train_translator(
         run: the run folder.
         args: the flags, of `add_course` too.
         model: the networks and their optimisers.
-        generators: those whose weights are averaged.
+        generators: those of them whose weights are averaged.
         batches: what `step` draws from, by names for the checkpoint.
         step: a training step, by its number from 1 on; gives what is logged.
         rows: pictures from −1 to 1, (N, C, H, W), by the name of their row; drawn now.

@@ -20,7 +20,7 @@ def test_inputs_lie_between_black_and_white(task, channels):
         return
     given = T.task_input(task, PICTURES[:, :channels], HOLES)
     assert given.shape == (40, T.planes(task, channels), 8, 8) and given.dtype == np.float32
-    assert -1 <= given.min() < -0.4 and 0.4 < given.max() <= 1
+    assert -1 <= given.min() < -0.3 and 0.3 < given.max() <= 1
 
 
 def test_an_edge_is_where_colours_jump():

@@ -34,9 +34,9 @@ def steeper(*networks):
                 p.copy_(minigen.randn(*p.shape, dtype="float64") * 0.3)
 
 
-def assert_descended(parameters, before, loss, eps=1e-6):
+def assert_descended(parameters, before, loss, eps=1e-8):
     """The step from `before` to what the parameters are now was minus the slope of `loss`, a
-    function of them, along random directions."""
+    function of them, along random directions; in so short a step hardly a ReLU or |·| bends."""
     after, rng = taken(parameters), np.random.default_rng(0)
     for _ in range(3):
         v = [rng.standard_normal(w.shape) for w in before]
@@ -46,6 +46,6 @@ def assert_descended(parameters, before, loss, eps=1e-6):
             put(parameters, [w + sign * eps * d for w, d in zip(before, v, strict=True)])
             ends.append(loss())
         slope = (ends[0] - ends[1]) / (2 * eps)
-        assert abs(slope) > 1e-4
-        assert went == pytest.approx(slope, rel=1e-5)
+        assert abs(slope) > 1e-3
+        assert float(went) == pytest.approx(float(slope), rel=1e-5, abs=1e-6)
     put(parameters, after)

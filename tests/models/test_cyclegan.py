@@ -76,7 +76,7 @@ def test_without_identity_it_is_not_computed():
 
 def test_the_judges_are_shown_earlier_pictures():
     """Each judge those of its own domain."""
-    model = small(pool=4, seed=1)
+    model = small(pool=4, seed=1, optimiser=functools.partial(optim.SGD, lr=1e-3))
     seen = {"judge_y": [], "judge_x": []}
     for name, shown in seen.items():
         getattr(model, name).register_forward_hook(

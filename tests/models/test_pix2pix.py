@@ -104,7 +104,8 @@ def test_negatives_are_learnt_from_pairs():
     model = Pix2Pix(
         UNet(1, 1, 8, 8, dropout=0, norm="instance"), PatchJudge(2, 8, 1), optimiser=adam
     )
+    apart = []
     for _ in range(80):
         x = minigen.rand(8, 1, 1, 1) * 2 - 1 + 0.2 * minigen.randn(8, 1, 8, 8)
-        found = model.step(x, -x.clamp(-1, 1))
-    assert found["l1"].item() < 0.15
+        apart.append(model.step(x, -x.clamp(-1, 1))["l1"].item())
+    assert np.mean(apart[-10:]) < 0.25 < 0.45 < apart[0]

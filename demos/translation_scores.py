@@ -1,0 +1,285 @@
+"""Scores of pictures made from pictures, beside their truths and beside what needs no network: what
+`demos/evaluate.py` does with runs of `demos/pix2pix.py` and `demos/cyclegan.py`.
+
+Errors are means over families of the mean absolute error of a picture, in RGB from 0 to 1; over the
+ink, of the pixels alone that are no background in the input's domain or the truth's. "Partner
+first" is the share of families whose true partner is nearest among all test families' partners, one
+picture of each, in pixels and in features. Features are those of a classifier that tells families,
+or the classes of images, and was trained on what the networks are trained on. The kernel distance
+and the histograms compare all made pictures with all true ones, whatever belongs to what; their
+floor is validation pictures beside test pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from minigen import Generator, Tensor, data, training
+from minigen.data import Domains, Images
+from minigen.data.tasks import FACTOR, from_levels, hole_masks, small
+from minigen.metrics import pictures as P
+from minigen.models.cyclegan import cycle_error, noisy, rounded
+from minigen.models.features import Judge, feature_classifier, read
+from minigen.training.translation import DOMAINS, has_folder
+
+STEEPEST = 0.7  # of the histogram of steepness; steeper ones are counted there
+ROUNDS = 400  # of diffusion into a hole
+DEVIATIONS = (0.01, 0.02, 0.05)  # of the noise on pictures that are to come back
+EPOCHS = 20  # of the classifier of families, which are many
+
+
+class Truth(NamedTuple):
+    """True test pictures (N, C, H, W) from 0 to 1, and what they are compared by."""
+
+    pictures: np.ndarray
+    domains: Domains
+    where: np.ndarray  # (N, H, W), the pixels that are ink, or in the hole
+    place: str  # which that is
+    squared: bool  # whether errors are squared, as where there is one right answer
+
+    @property
+    def one_of_each(self) -> np.ndarray:
+        """The place of the first picture of each family."""
+        return np.unique(self.domains.families, return_index=True)[1]
+
+
+class Known(NamedTuple):
+    """What a classifier makes of pictures."""
+
+    judge: Judge
+    truth: np.ndarray  # features of the true ones
+    floor: np.ndarray  # of validation pictures
+    labels: np.ndarray | None  # the classes of the contents, where they are among those it tells
+
+
+def in_pixels(made: np.ndarray, truth: Truth) -> dict[str, float]:
+    """The scores that need no features."""
+    error = P.squared_error if truth.squared else P.absolute_error
+    name, one = "squared error" if truth.squared else "error", truth.one_of_each
+    inside = error(made, truth.pictures, truth.where)
+    found = {
+        name: truth.domains.family_mean(error(made, truth.pictures)),
+        f"{name} {truth.place}": truth.domains.taken(~np.isnan(inside)).family_mean(
+            inside[~np.isnan(inside)]
+        ),
+        "partner first": P.retrieval(made[one], truth.pictures[one]),
+        "steepness": P.histogram_distance(
+            P.gradient_magnitude(made), P.gradient_magnitude(truth.pictures), 0, STEEPEST
+        ),
+    }
+    if made.shape[1] == 3:
+        colours = [np.moveaxis(P.lab(x), 1, -1)[truth.where] for x in (made, truth.pictures)]
+        for i, (axis, ends) in enumerate(P.LAB_RANGES.items()):
+            a, b = (part[:, i] for part in colours)
+            found[f"colours, {axis}"] = P.histogram_distance(a, b, *ends)
+    return found
+
+
+def in_features(made: np.ndarray, truth: Truth, known: Known) -> dict[str, float]:
+    """The scores in features."""
+    seen, one = read(known.judge.model, made.astype(np.float32) * 2 - 1), truth.one_of_each
+    found = {
+        "partner first, features": P.retrieval(seen.features[one], known.truth[one]),
+        "kernel distance": P.kernel_distance(known.truth, seen.features),
+    }
+    if known.labels is not None:
+        found["label kept"] = float((seen.labels == known.labels).mean())
+        table = np.zeros((seen.labels.max() + 1, known.labels.max() + 1))
+        np.add.at(table, (seen.labels, known.labels), 1)
+        kept = table[linear_sum_assignment(-table)].sum() / len(made)
+        found["label kept, if labels are exchanged"] = float(kept)
+    return found
+
+
+def known_of(args: argparse.Namespace, truth: Truth, train: Domains, floor: Domains) -> Known:
+    """The classifier for test pictures of a run, and what it makes of the true ones.
+
+    Raises:
+        DataError: there is none, or it knows nothing.
+    """
+    labels = None
+    if args.data in DOMAINS or has_folder(args):
+        names, which = np.unique(train.families, return_inverse=True)
+        told = train.pictures()
+        told = Images(
+            f"{train.name} families", told.images, np.tile(which, len(train.domains)),
+            tuple(map(str, names)),
+        )  # fmt: skip
+        judge = feature_classifier(told, args.device, EPOCHS)
+    else:
+        domain = truth.domains.domains[-1]
+        images, test = data.load(args.data, "train"), data.load(args.data, "test")
+        if domain != "B":  # its own pictures are called so
+            drawn = data.variants(images, tuple(args.domains)).images[:, args.domains.index(domain)]
+            images = Images(f"{args.data} {domain}", drawn, images.labels, images.classes)
+        judge = feature_classifier(images, args.device)
+        labels = test.labels
+    print(f"features: those of {judge}", flush=True)
+    seen, held = (
+        read(judge.model, np.asarray(x, np.float32) * 2 - 1).features
+        for x in (truth.pictures, floor.images[:, -1] / np.float32(255))
+    )
+    return Known(judge, seen, held, labels)
+
+
+def scored(
+    ways: Mapping[str, np.ndarray],
+    truth: Truth,
+    known: Callable[[], Known],
+    keep: Callable[[Mapping[str, float]], None],
+) -> None:
+    """Score pictures made in several ways, by name, the first of which has none; keep all that is
+    in pixels first."""
+    for way, made in ways.items():
+        keep({_named(k, way): v for k, v in in_pixels(made, truth).items()})
+    if "copy" in ways:
+        keep(gains(ways[""], ways["copy"], truth))
+    found = known()
+    for way, made in ways.items():
+        keep({_named(k, way): v for k, v in in_features(made, truth, found).items()})
+    keep({"kernel distance, floor": P.kernel_distance(found.truth, found.floor)})
+
+
+def _named(score: str, way: str) -> str:
+    return f"{score}: {way}" if way else score
+
+
+def gains(made: np.ndarray, copy: np.ndarray, truth: Truth) -> dict[str, float]:
+    """By how many paired standard errors, of a bootstrap over families, pictures are better than
+    the input itself."""
+    one = truth.one_of_each
+    errors = [truth.domains.by_family(P.absolute_error(x, truth.pictures)) for x in (copy, made)]
+    found = [P.is_nearest(x[one], truth.pictures[one]).astype(float) for x in (made, copy)]
+    better = {"error": errors, "partner first": found}
+    return {
+        f"{name}, better than copy by standard errors": P.paired_gain(a, b)
+        for name, (a, b) in better.items()
+    }
+
+
+def nearest(inputs: np.ndarray, known: np.ndarray, truths: np.ndarray) -> np.ndarray:
+    """Of each input the truth of the nearest training input."""
+    flat = known.reshape(len(known), -1)
+    found = [
+        cdist(part.reshape(len(part), -1), flat).argmin(1)
+        for part in np.array_split(inputs, -(-len(inputs) // 100))
+    ]
+    return truths[np.concatenate(found)]
+
+
+def diffused(pictures: np.ndarray, holes: np.ndarray) -> np.ndarray:
+    """Pictures whose holes, bool (N, H, W), are filled as heat would flow in from their borders."""
+    inside, x = holes[:, None], np.where(holes[:, None], 0.5, pictures)
+    for _ in range(ROUNDS):
+        wide = np.pad(x, [(0, 0)] * 2 + [(1, 1)] * 2, mode="edge")
+        around = (
+            wide[..., 2:, 1:-1] + wide[..., :-2, 1:-1] + wide[..., 1:-1, 2:] + wide[..., 1:-1, :-2]
+        )
+        x = np.where(inside, around / 4, x)
+    return x
+
+
+def bicubic(pictures: np.ndarray) -> np.ndarray:
+    """Levels (N, C, H, W) made small and enlarged again, from 0 to 1, by Pillow."""
+    found = np.empty(pictures.shape, np.float32)
+    for i, channels in enumerate(small(pictures)):
+        for c, plane in enumerate(channels):
+            size = tuple(FACTOR * side for side in plane.shape[::-1])
+            found[i, c] = Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC)
+    return (found / 255).clip(0, 1)
+
+
+def with_mean_chroma(light: np.ndarray, truths: np.ndarray) -> np.ndarray:
+    """Lightness (N, 1, H, W) from −1 to 1 with the mean colour of training pictures."""
+    levels = truths.mean((0, 2, 3), dtype=np.float64) / 255
+    shift = levels - levels @ (0.299, 0.587, 0.114)
+    return ((light + 1) / 2 + shift[:, None, None]).clip(0, 1)
+
+
+def of_pairs(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None:
+    """Score a run of the demo `kind`, pix2pix, whose model is restored."""
+    train, test = kind.load(args), kind.load(args, "test")
+    x, y = kind.held_out(args, test.images)
+    domains = Domains(test.name, test.images[:, -1:], test.domains[-1:], test.families)
+    holes = hole_masks(y.shape[-1], np.random.default_rng(0).random((len(y), 2)))
+    real, levels = (y + 1) / 2, train.images[:, -1]
+    if args.task == "inpaint":
+        truth = Truth(real, domains, holes, "in the hole", True)
+    else:
+        pair = [real, (x + 1) / 2] if args.task == "style" else [real]
+        truth = Truth(real, domains, P.ink(*pair), "over ink", args.task != "style")
+    ways = {"": (kind.draw(args, model, x) + 1) / 2}
+    if args.dropout:
+        ways["without dropout" if not args.quiet else "with dropout"] = (
+            kind.draw(args, model, x, args.quiet) + 1
+        ) / 2
+    known, _ = kind.held_out(args, train.images)
+    if args.task == "style":
+        ways["copy"] = (x + 1) / 2
+    if args.task == "colour":
+        ways["grey, mean chroma"] = with_mean_chroma(x, levels)
+    if args.task == "enlarge":
+        ways["bicubic"] = bicubic(test.images[:, -1])
+    if args.task == "inpaint":
+        ways["diffused border"] = diffused(real, holes)
+    ways["mean picture"] = np.broadcast_to(levels.mean(0) / 255, y.shape)
+    ways["nearest training picture"] = nearest(x, known, levels) / 255
+    keep({"test pictures": len(y), "test families": len(truth.one_of_each)})
+    floor = kind.load(args, "validation")
+    scored(ways, truth, lambda: known_of(args, truth, train, floor), keep)
+
+
+def of_cycle(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None:
+    """Score a run of the demo `kind`, cyclegan, whose model is restored."""
+    test, paired = kind.held_out(args, "test")
+    x, y = (from_levels(test.images[:, side]) for side in (0, 1))
+
+    def by(function: Callable[[Tensor], Tensor], seen: np.ndarray) -> np.ndarray:
+        return training.by_parts(function, Tensor(seen, device=args.device), 100)
+
+    keep({"test pictures": len(x), "test families": len(np.unique(test.families))})
+    for (there, back, seen, target), source, made_in in (
+        ((model.draw, model.draw_back, x, y), args.domains[0], args.domains[1]),
+        ((model.draw_back, model.draw, y, x), args.domains[1], args.domains[0]),
+    ):
+        arrow = f"{source} to {made_in}: "
+        damages = {"": lambda made: made, ", 8 bits": rounded}
+        for deviation in DEVIATIONS:
+            damages[f", noise {deviation}"] = functools.partial(
+                noisy, deviation=deviation, generator=Generator(0)
+            )
+        for name, damage in damages.items():
+            # Halved, from −1 to 1 to 0 to 1.
+            error = by(functools.partial(cycle_error, there, back, damage=damage), seen) / 2
+            keep({f"{arrow}cycle error{name}": test.family_mean(error)})
+        if paired:
+            error = P.absolute_error(by(back, target) / 2, seen / 2)
+            keep({f"{arrow}error of what the truth comes back as": test.family_mean(error)})
+    if not paired:
+        return
+    train, floor = (training.load_pairs(args, split) for split in ("train", "validation"))
+    for there, side in (model.draw, 1), (model.draw_back, 0):
+        seen, real = ((x, y)[i] / 2 + 0.5 for i in (1 - side, side))
+        columns = [1 - side, side]
+        names = tuple(args.domains[i] for i in columns)
+        domains = Domains(test.name, test.images[:, side:][:, :1], names[1:], test.families)
+        truth = Truth(real, domains, P.ink(real, seen), "over ink", False)
+        ways = {
+            "": by(there, 2 * seen - 1) / 2 + 0.5,
+            "copy": seen,
+            "mean picture": np.broadcast_to(train.images[:, side].mean(0) / 255, real.shape),
+        }
+        held = Domains(floor.name, floor.images[:, columns], names, floor.families)
+        arrow = f"{names[0]} to {names[1]}: "
+        scored(
+            ways, truth, functools.partial(known_of, args, truth, train, held),
+            lambda found, arrow=arrow: keep({arrow + k: v for k, v in found.items()}),
+        )  # fmt: skip
