@@ -248,18 +248,6 @@ def modes(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> No
     scores.keep(discogan_modes.score(args, model)._asdict())
 
 
-def of_stargan(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
-    """Errors to the truth beside those without a network, domains read, contents kept."""
-    channels, size = scores.run.config["image_shape"][:2]
-    model = stargan.build(args, channels, size, len(args.domains))
-    restore(model, state, "model", scores)
-    average = optim.ExponentialMovingAverage(nn.ModuleList([model.generator]), 0, True)
-    restore(average, state, "average", scores)
-    average.copy_to()
-    for found in stargan.score(args, model):
-        scores.keep(found)
-
-
 def parabola(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
     """Distance to the parabola, and Wasserstein distance with its floor."""
     model = parabola_gan.build(args)
@@ -374,7 +362,7 @@ SCORES: dict[str, tuple[Any, Score]] = {
     "mixture_gan": (mixture_gan, mixture),
     "parabola_gan": (parabola_gan, parabola),
     "pix2pix": (pix2pix, translation(pix2pix, translation_scores.of_pairs)),
-    "stargan": (stargan, of_stargan),
+    "stargan": (stargan, translation(stargan, translation_scores.of_domains)),
     "vae": (vae, of_vae),
     "wgan": (wgan, images_of(wgan)),
 }

@@ -18,13 +18,13 @@ import ctrl_c  # noqa: F401 - first
 import argparse
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 import minigen
-from minigen import Tensor, data, optim, training
+from minigen import Tensor, data, nn, optim, training
 from minigen.data import DataError, Domains, Images
 from minigen.data.domains import SPLITS
 from minigen.data.emoji import FILE, HANDS, TONES
@@ -32,9 +32,7 @@ from minigen.data.folder import PRIVATE
 from minigen.data.local import at_hand
 from minigen.data.tasks import from_levels
 from minigen.data.variants import VARIANTS
-from minigen.metrics.baselines import colour_table
-from minigen.metrics.pictures import absolute_error, retrieval
-from minigen.models.features import feature_classifier, read
+from minigen.metrics.pictures import absolute_error
 from minigen.models.stargan import StarGAN, StarJudge, translator
 from minigen.models.translators import halvings
 from minigen.training.flags import data_set, is_folder, number, path, units, weight, whole
@@ -42,9 +40,7 @@ from minigen.training.translation import CHECKED, SHOWN
 
 IN_EMOJI = tuple(f"{hand} {tone}" for hand in HANDS for tone in TONES)
 LIMIT = 12_000  # grey images to train with
-COLOURED = ("red", "green", "blue")
 TESTED = 200  # of them to test with
-LEVELS = 32  # of the table of colours, in each channel
 
 
 def at_hand_or_digits() -> str:
@@ -131,8 +127,9 @@ def pictures(args: argparse.Namespace, found: Domains | Images) -> Images:
     return found.unpaired() if args.disjoint or args.data != "emoji" else found.pictures()
 
 
-def build(args: argparse.Namespace, channels: int, size: int, domains: int) -> StarGAN:
-    """The model of these flags, for pictures (channels, size, size) of so many domains."""
+def build(args: argparse.Namespace, channels: int, size: int) -> StarGAN:
+    """The model of these flags, for pictures (channels, size, size)."""
+    domains = len(args.domains)
     generator = translator(channels, domains, args.width, args.blocks)
     judge = StarJudge(channels, domains, args.judge_width, size, min(halvings(size), 3))
     return StarGAN(
@@ -175,89 +172,9 @@ def some_of(found: Domains | Images, count: int) -> tuple[np.ndarray, np.ndarray
     return from_levels(found.images[rows, of]), of, rows
 
 
-def kind_of(source: str, target: str) -> str:
-    """What a translation changes, under which its scores are kept."""
-    if {source, target} <= {*IN_EMOJI}:
-        (hand, tone), (other, other_tone) = source.split(" "), target.split(" ")
-        return "tone" if hand == other else "hand" if tone == other_tone else ""
-    for name in "turned", "inverted":
-        if name in (source, target):
-            return name
-    return "colour"
-
-
-def unchanged(domain: str, images: np.ndarray) -> np.ndarray:
-    """Images (N, C, H, W), −1 to 1, of a domain of `variants` as white on black, (N, 1, H, W)."""
-    images = images if domain in COLOURED else images.mean(1, keepdims=True)
-    if domain == "inverted":
-        return -images
-    if domain == "turned":
-        return np.ascontiguousarray(np.rot90(images, -1, axes=(2, 3)))
-    return images.max(1, keepdims=True)
-
-
-def score(args: argparse.Namespace, model: StarGAN) -> Iterator[dict[str, float]]:
-    """The scores of a trained generator on test pictures, as they come. Errors are mean absolute
-    ones of channels from 0 to 1, averaged over families."""
-    train, test = load(args), load(args, "test")
-    seen = pictures(args, train)
-    judge = feature_classifier(seen, args.device)
-
-    def domains_of(images: np.ndarray) -> np.ndarray:
-        return read(judge.model, images.astype(np.float32)).labels
-
-    if isinstance(test, Images):
-        x, real = test.scaled(), test.labels
-        yield {"pictures": len(x), "domain read, real": float((domains_of(x) == real).mean())}
-        right, changed = [], []
-        for d in range(len(test.classes)):
-            some = x[real != d]
-            made = translated(args, model, some, np.full(len(some), d))
-            right.append((domains_of(made) == d).mean())
-            changed.append(abs(made - some).mean() / 2)
-        yield {"domain read": float(np.mean(right)), "change": float(np.mean(changed))}
-        return
-
-    x = test.scaled()
-    count = len(test.domains)
-    read_real = [(domains_of(x[:, d]) == d).mean() for d in range(count)]
-    yield {"contents": len(test), "domain read, real": float(np.mean(read_real))}
-    first = np.unique(test.families, return_index=True)[1]  # one of each family
-    means = [train.scaled(0, 1)[:, d].mean(0) for d in range(count)]
-    found: dict[str, dict[str, list[float]]] = {}
-    labels = None
-    if args.data != "emoji":
-        reader = feature_classifier(of_set(args, "train"), args.device)
-        labels = of_set(args, "test").labels[: len(test)]
-    for s in range(count):
-        for t in range(count):
-            kind = kind_of(test.domains[s], test.domains[t])
-            if s == t or not kind:
-                continue
-            made = translated(args, model, x[:, s], np.full(len(x), t))
-            truth = (x[:, t] + 1) / 2
-            table = colour_table(train.images[:, s], train.images[:, t], LEVELS)
-            ways = {
-                "error": (made + 1) / 2,
-                "error, copy": (x[:, s] + 1) / 2,
-                "error, mean of the domain": np.broadcast_to(means[t], truth.shape),
-                "error, colour table": table(test.images[:, s]),
-            }
-            row = found.setdefault(kind, {})
-            for name, way in ways.items():
-                row.setdefault(name, []).append(test.family_mean(absolute_error(way, truth)))
-            kept = {
-                "domain read": (domains_of(made) == t).mean(),
-                "content kept": retrieval(made[first], x[first, t]),
-                "content kept, copy": retrieval(x[first, s], x[first, t]),
-            }
-            if labels is not None:
-                white = unchanged(test.domains[t], made).astype(np.float32)
-                kept["label kept"] = (read(reader.model, white).labels == labels).mean()
-            for name, value in kept.items():
-                row.setdefault(name, []).append(float(value))
-    for kind, row in found.items():
-        yield {f"{kind}: {name}": float(np.mean(values)) for name, values in row.items()}
+def drawn_with(model: StarGAN) -> list[nn.Module]:
+    """The networks whose averaged weights draw."""
+    return [model.generator]
 
 
 def flags() -> training.Parser:
@@ -326,9 +243,9 @@ def main() -> None:
     training.refuse_small(args, **{"to train with": len(seen)})
     channels, size = seen.images.shape[1:3]
     count = len(seen.classes)
-    run.config["image_shape"], run.config["class_count"] = [channels, size, size], count
+    run.config["image_shape"] = [channels, size, size]
     batches = data.Batches(seen.images, seen.labels, batch_size=args.batch_size, seed=args.seed)
-    model = build(args, channels, size, count)
+    model = build(args, channels, size)
     stream = batches.forever()
 
     def step(_: int) -> Mapping[str, Tensor]:
@@ -362,7 +279,7 @@ def main() -> None:
         "held out": ["held-out error" if isinstance(held, Domains) else "change"],
     }
     training.train_translator(
-        run, args, model, generators=[model.generator], batches={"batches": batches}, step=step,
+        run, args, model, generators=drawn_with(model), batches={"batches": batches}, step=step,
         rows=rows, check=check, panels=panels, networks=[(model.judge, (channels, size, size))],
         what=f"{len(seen):,} pictures of {seen.name} in {count} domains",
     )  # fmt: skip

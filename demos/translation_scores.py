@@ -1,5 +1,5 @@
 """Scores of pictures made from pictures, beside their truths and beside what needs no network: what
-`demos/evaluate.py` does with runs of `demos/pix2pix.py` and `demos/cyclegan.py`.
+`demos/evaluate.py` does with runs of `demos/pix2pix.py`, `demos/cyclegan.py`, `demos/stargan.py`.
 
 Errors are means over families of the mean absolute error of a picture, in RGB from 0 to 1; over the
 ink, of the pixels alone that are no background in the input's domain or the truth's. "Partner
@@ -26,6 +26,7 @@ from minigen import Generator, Tensor, data, training
 from minigen.data import Domains, Images
 from minigen.data.tasks import FACTOR, from_levels, hole_masks, small
 from minigen.metrics import pictures as P
+from minigen.metrics.baselines import colour_table
 from minigen.models.cyclegan import cycle_error, noisy, rounded
 from minigen.models.features import Judge, feature_classifier, read
 from minigen.training.translation import DOMAINS, has_folder
@@ -283,3 +284,84 @@ def of_cycle(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
             ways, truth, functools.partial(known_of, args, truth, train, held),
             lambda found, arrow=arrow: keep({arrow + k: v for k, v in found.items()}),
         )  # fmt: skip
+
+
+def changes(source: str, target: str) -> str:
+    """What a translation of StarGAN's changes, by which its scores are named: of emoji, whose
+    domains are hands and tones, one of the two; "" if both."""
+    names = [name.split(" ") for name in (source, target)]
+    if len(names[0]) == 2:
+        (hand, tone), (other, other_tone) = names
+        return "tone" if hand == other else "hand" if tone == other_tone else ""
+    return next((name for name in ("turned", "inverted") if name in (source, target)), "colour")
+
+
+def as_white(domain: str, images: np.ndarray) -> np.ndarray:
+    """Images (N, C, H, W), −1 to 1, of a domain of `variants` as white on black, (N, 1, H, W)."""
+    if domain in ("red", "green", "blue"):
+        return images.max(1, keepdims=True)
+    grey = images.mean(1, keepdims=True)
+    if domain == "turned":
+        return np.ascontiguousarray(np.rot90(grey, -1, axes=(2, 3)))
+    return -grey if domain == "inverted" else grey
+
+
+def of_domains(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None:
+    """Score a run of the demo `kind`, stargan, whose model is restored.
+
+    "Domain read" is the share of made pictures that a classifier, of real training pictures, takes
+    for the domain asked for; a table of colours is fitted on pairs of training pictures.
+    """
+    train, test = kind.load(args), kind.load(args, "test")
+    judge = feature_classifier(kind.pictures(args, train), args.device)
+
+    def share_read(pictures: np.ndarray, domain: int) -> float:
+        return float((read(judge.model, pictures.astype(np.float32)).labels == domain).mean())
+
+    def to(seen: np.ndarray, domain: int) -> np.ndarray:
+        return kind.translated(args, model, seen, np.full(len(seen), domain))
+
+    if isinstance(test, Images):
+        x, rows = test.scaled(), []
+        for d in range(len(test.classes)):
+            own, others = (x[(test.labels == d) == mine] for mine in (True, False))
+            made = to(others, d)
+            rows.append((share_read(own, d), share_read(made, d), abs(made - others).mean() / 2))
+        names = "domain read, real pictures", "domain read", "change"
+        keep({"test pictures": len(x), **dict(zip(names, np.mean(rows, axis=0), strict=True))})
+        return
+
+    x, one = test.scaled(), np.unique(test.families, return_index=True)[1]
+    real = [share_read(x[:, d], d) for d in range(len(test.domains))]
+    keep({"test contents": len(x), "test families": len(one)})
+    keep({"domain read, real pictures": float(np.mean(real))})
+    reader = None if args.data == "emoji" else feature_classifier(kind.of_set(args, "train"))
+    found: dict[str, dict[str, list[float]]] = {}
+    for s, source in enumerate(test.domains):
+        for t, target in enumerate(test.domains):
+            changed = changes(source, target)
+            if s == t or not changed:
+                continue
+            made, truth = to(x[:, s], t), x[:, t]
+            table = colour_table(train.images[:, s], train.images[:, t])
+            mean = from_levels(train.images[:, t].mean(0))
+            row = {
+                "domain read": share_read(made, t),
+                "partner first": P.retrieval(made[one], truth[one]),
+                "partner first: copy": P.retrieval(x[one, s], truth[one]),
+            }
+            for way, pictures in (
+                ("error", made),
+                ("error: copy", x[:, s]),
+                ("error: mean of the domain", np.broadcast_to(mean, truth.shape)),
+                ("error: table of colours", 2 * table(test.images[:, s]) - 1),
+            ):
+                row[way] = test.family_mean(P.absolute_error(pictures / 2, truth / 2))
+            if reader:
+                white = as_white(target, made).astype(np.float32)
+                labels = kind.of_set(args, "test").labels[: len(test)]
+                row["label kept"] = float((read(reader.model, white).labels == labels).mean())
+            for name, value in row.items():
+                found.setdefault(changed, {}).setdefault(name, []).append(value)
+    for changed, rows in found.items():
+        keep({f"{changed}: {name}": float(np.mean(values)) for name, values in rows.items()})

@@ -61,7 +61,10 @@ def test_stargan_resumed_is_stargan_uninterrupted_and_measured(tmp_path, domains
     assert json.loads((parts / "config.json").read_text())["domains"] == ["blue", "green", "red"]
     assert (parts / "samples.gif").stat().st_size > 1000
     run("evaluate.py", parts)
-    assert scores_of(parts)["domain read, real"] == 1 and 0 <= scores_of(parts)["domain read"] <= 1
+    assert (
+        scores_of(parts)["domain read, real pictures"] == 1
+        and 0 <= scores_of(parts)["domain read"] <= 1
+    )
 
 
 @pytest.fixture
@@ -89,10 +92,10 @@ def test_emoji_are_measured_against_the_truth(tmp_path, few_emoji):
     run("evaluate.py", tmp_path / "run")
     scores = scores_of(tmp_path / "run")
     for kind in "tone", "hand":
-        assert scores[f"{kind}: error, colour table"] < scores[f"{kind}: error, copy"]
+        assert scores[f"{kind}: error: table of colours"] < scores[f"{kind}: error: copy"]
         assert scores[f"{kind}: error"] > 0 and 0 <= scores[f"{kind}: domain read"] <= 1
-    assert scores["tone: error, copy"] == pytest.approx(2 * 200 / 3 / 255)  # of two of three
-    assert scores["contents"] == 1 and scores["tone: content kept"] == 1  # of one alone
+    assert scores["tone: error: copy"] == pytest.approx(2 * 200 / 3 / 255)  # of two of three
+    assert scores["test contents"] == 1 and scores["tone: partner first"] == 1  # of one alone
 
 
 @pytest.mark.parametrize("flags, reason, status", [
