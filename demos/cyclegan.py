@@ -1,4 +1,5 @@
-"""Train CycleGAN: pictures from pictures, learnt without pairs (Zhu et al. 2017).
+"""Train CycleGAN (Zhu et al. 2017), or DiscoGAN by --model discogan (Kim et al. 2017): pictures
+from pictures, learnt without pairs.
 
 Two generators lead from one domain to the other and back; what comes back has to be what went. By
 default emoji of Noto become those of Twemoji, and the other way; the two are shown disjoint halves
@@ -27,40 +28,62 @@ import minigen
 from minigen import Tensor, data, nn, optim, training
 from minigen.metrics.pictures import absolute_error
 from minigen.models.cyclegan import CycleGAN
+from minigen.models.discogan import FORMS, DiscoGAN
 from minigen.models.gan import LOSSES
 from minigen.models.translators import PatchJudge, ResNetTranslator
-from minigen.training.flags import units, weight, whole
+from minigen.training.flags import share, units, weight, whole
 from minigen.training.translation import CHECKED, SHOWN, has_folder
 
 
-def cyclegan(args: argparse.Namespace, channels: int, size: int) -> CycleGAN:
-    """The CycleGAN of these flags, for pictures (channels, size, size)."""
-    generators = [
-        ResNetTranslator(channels, channels, args.width, args.blocks).to(args.device)
-        for _ in range(2)
-    ]
-    judges = [PatchJudge(channels, 2 * args.width, args.layers).to(args.device) for _ in range(2)]
+def networks(args: argparse.Namespace, channels: int) -> list[nn.Module]:
+    """Two generators, and the judges of what they make."""
+    generators = [ResNetTranslator(channels, channels, args.width, args.blocks) for _ in range(2)]
+    judges = [PatchJudge(channels, 2 * args.width, args.layers) for _ in range(2)]
+    return [network.to(args.device) for network in (*generators, *judges)]
+
+
+def adam(args: argparse.Namespace) -> Callable[..., optim.Adam]:
+    """The optimiser of these flags."""
+    return functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999))
+
+
+def cyclegan(args: argparse.Namespace, channels: int) -> CycleGAN:
+    """The CycleGAN of these flags, for pictures of so many channels."""
     return CycleGAN(
-        *generators,
-        *judges,
+        *networks(args, channels),
         loss=args.objective,
         cycle=args.cycle,
         identity=args.identity,
         pool=args.pool,
         seed=args.seed,
-        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
+        optimiser=adam(args),
     )
 
 
-MODELS: dict[str, Callable[..., CycleGAN]] = {"cyclegan": cyclegan}
+def discogan(args: argparse.Namespace, channels: int) -> DiscoGAN:
+    """The DiscoGAN of these flags, likewise."""
+    return DiscoGAN(
+        *networks(args, channels),
+        form=args.form,
+        reconstruction=args.cycle,
+        matching=args.matching,
+        loss=args.objective,
+        optimiser=adam(args),
+    )
 
 
-def build(args: argparse.Namespace, channels: int, size: int) -> CycleGAN:
+MODELS: dict[str, Callable[..., CycleGAN | DiscoGAN]] = {
+    "cyclegan": cyclegan,
+    "discogan": discogan,
+}
+
+
+def build(args: argparse.Namespace, channels: int, size: int) -> CycleGAN | DiscoGAN:
     """The model of these flags, for pictures (channels, size, size)."""
-    return MODELS[args.model](args, channels, size)
+    return MODELS[args.model](args, channels)
 
 
-def drawn_with(model: CycleGAN) -> list[nn.Module]:
+def drawn_with(model: CycleGAN | DiscoGAN) -> list[nn.Module]:
     """The networks whose averaged weights draw: there, and back."""
     return model.networks()[:2]
 
@@ -91,10 +114,21 @@ def flags() -> training.Parser:
     add("--blocks", type=units, default=3, help="residual ones")
     add("--layers", type=whole(0, 6), default=2,
         help="of the judges, of stride 2: for 1, 2, 3 they see patches of 16, 34, 70")  # fmt: skip
-    add("--objective", choices=tuple(LOSSES), default="least-squares", help="of both GANs")
-    add("--cycle", type=weight, default=10.0, help="λ, the weight of the cycle's loss")
-    add("--identity", type=weight, default=0.5, help="the weight of the identity's loss, in λ")
-    add("--pool", type=whole(0, 10**6), default=50, help="earlier pictures that judges are shown")
+    is_cycle = "with --model discogan", lambda args: args.model == "cyclegan"
+    is_disco = "without --model discogan", lambda args: args.model == "discogan"
+    add("--objective", choices=tuple(LOSSES),
+        default=lambda args: "least-squares" if args.model == "cyclegan" else "non-saturating",
+        help="of both GANs (least-squares; non-saturating with --model discogan)")  # fmt: skip
+    add("--cycle", type=weight, default=lambda args: 10.0 if args.model == "cyclegan" else 1.0,
+        help="λ, the weight of the cycle (10; of squares, with --model discogan, 1)")  # fmt: skip
+    add("--identity", type=weight, default=0.5, only=is_cycle,
+        help="the weight of the identity's loss, in λ")  # fmt: skip
+    add("--pool", type=whole(0, 10**6), default=50, only=is_cycle,
+        help="earlier pictures that judges are shown")  # fmt: skip
+    add("--form", choices=FORMS, default="both", only=is_disco,
+        help="a GAN there alone, with the way back, with both ways")  # fmt: skip
+    add("--matching", type=share, default=0.9, only=is_disco,
+        help="the share of feature matching in a GAN's loss")  # fmt: skip
     return parser
 
 
@@ -150,14 +184,16 @@ def main() -> None:
 
     panels = {
         "losses": ["loss_d", "loss_g"],
-        "cycle and identity": ["cycle_x", "cycle_y", "identity"],
+        "cycle": ["cycle_x", "cycle_y", "identity"]
+        if args.model == "cyclegan"
+        else ["reconstruction", "matching"],
         "held-out": ["held-out cycle", "held-out error"],
     }
     shape = channels, size, size
     training.train_translator(
         run, args, model, generators=drawn_with(model), batches=batches, step=step,
         rows=rows, check=check, panels=panels,
-        networks=[(model.to_y, shape), (model.judge_y, shape)],
+        networks=[(network, shape) for network in model.networks()[::2]],
         what=f"{len(sides[0]):,} pictures of {a} and {len(sides[1]):,} of {b}, of {train.name}",
     )  # fmt: skip
 

@@ -98,6 +98,19 @@ def test_emoji_are_measured_against_the_truth(tmp_path, few_emoji):
     assert scores["test contents"] == 1 and scores["tone: partner first"] == 1  # of one alone
 
 
+def test_discogan_is_a_model_of_pictures_too(tmp_path, domains):
+    """Red ones as A and blue ones as B; no pairs, so that the cycle alone is measured."""
+    folder = tmp_path / "unaligned"
+    folder.mkdir()
+    for side, name in ("A", "red"), ("B", "blue"):
+        for split in "train", "test":
+            os.symlink(domains / name, folder / f"{split}{side}")
+    flags = ("--data", folder, "--size", 8, "--model", "discogan", "--layers", 1, "--quick")
+    run("cyclegan.py", *flags, "--steps", 2, "--out", tmp_path / "run")
+    run("evaluate.py", tmp_path / "run")
+    assert scores_of(tmp_path / "run")["A to B: cycle error"] > 0
+
+
 @pytest.mark.parametrize("flags, reason, status", [
     (("--domains", "red", "red"), "two or more, each of them once", 2),
     (("--domains", "red", "pink"), "in the folder pink", 1),

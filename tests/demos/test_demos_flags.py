@@ -14,6 +14,7 @@ ABSURD = ("0", "-1", "nan", "inf", "-inf", "1e400", "", "x", str(10**30), "1e300
 MAY_BE_0 = {"--random", 
     "--seed", "--classes", "--smoothing", "--decay", "--beta", "--warm-up", "--capacity", "--fall",
     "--average", "--sample", "--reconstruction", "--classification",
+    "--matching",
 }  # fmt: skip
 WORDS = {"--out": "", "--json": "", "--resume": "", "--similarity": None}  # and what is none
 NAMES = sorted(
@@ -74,6 +75,8 @@ def test_no_flag_accepts_nonsense(parsers, name, capsys):
     ("mixture_gan --model wgan --penalty 1", "--penalty has no effect without --model wgan-gp"),
     ("mixture_gan --critic-steps 2", "--critic-steps has no effect with --model gan"),
     ("discogan_modes --form gan --reconstruction 2", "has no effect with --form gan"),
+    ("cyclegan --form one", "--form has no effect without --model discogan"),
+    ("cyclegan --model discogan --pool 9", "--pool has no effect with --model discogan"),
     ("stargan --data mnist --disjoint", "--disjoint has no effect without emoji"),
     ("stargan --data mnist --domains white pink", "the data set has others"),
     ("stargan --size 16", "--size has no effect without a folder"),
