@@ -35,10 +35,10 @@ from minigen.training.flags import share, units, weight, whole
 from minigen.training.translation import CHECKED, SHOWN, has_folder
 
 
-def networks(args: argparse.Namespace, channels: int) -> list[nn.Module]:
+def networks(args: argparse.Namespace, channels: int, size: int) -> list[nn.Module]:
     """Two generators, and the judges of what they make."""
     generators = [ResNetTranslator(channels, channels, args.width, args.blocks) for _ in range(2)]
-    judges = [PatchJudge(channels, 2 * args.width, args.layers) for _ in range(2)]
+    judges = [PatchJudge(channels, 2 * args.width, args.layers, size=size) for _ in range(2)]
     return [network.to(args.device) for network in (*generators, *judges)]
 
 
@@ -47,10 +47,10 @@ def adam(args: argparse.Namespace) -> Callable[..., optim.Adam]:
     return functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999))
 
 
-def cyclegan(args: argparse.Namespace, channels: int) -> CycleGAN:
-    """The CycleGAN of these flags, for pictures of so many channels."""
+def cyclegan(args: argparse.Namespace, channels: int, size: int) -> CycleGAN:
+    """The CycleGAN of these flags, for pictures (channels, size, size)."""
     return CycleGAN(
-        *networks(args, channels),
+        *networks(args, channels, size),
         loss=args.objective,
         cycle=args.cycle,
         identity=args.identity,
@@ -60,10 +60,10 @@ def cyclegan(args: argparse.Namespace, channels: int) -> CycleGAN:
     )
 
 
-def discogan(args: argparse.Namespace, channels: int) -> DiscoGAN:
+def discogan(args: argparse.Namespace, channels: int, size: int) -> DiscoGAN:
     """The DiscoGAN of these flags, likewise."""
     return DiscoGAN(
-        *networks(args, channels),
+        *networks(args, channels, size),
         form=args.form,
         reconstruction=args.cycle,
         matching=args.matching,
@@ -80,7 +80,7 @@ MODELS: dict[str, Callable[..., CycleGAN | DiscoGAN]] = {
 
 def build(args: argparse.Namespace, channels: int, size: int) -> CycleGAN | DiscoGAN:
     """The model of these flags, for pictures (channels, size, size)."""
-    return MODELS[args.model](args, channels)
+    return MODELS[args.model](args, channels, size)
 
 
 def drawn_with(model: CycleGAN | DiscoGAN) -> list[nn.Module]:

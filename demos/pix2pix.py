@@ -30,7 +30,7 @@ from collections.abc import Mapping
 import numpy as np
 
 import minigen
-from minigen import Tensor, data, nn, optim, training
+from minigen import Generator, Tensor, data, nn, optim, training
 from minigen.data.tasks import TASKS, planes
 from minigen.metrics.pictures import absolute_error
 from minigen.models.gan import LOSSES
@@ -48,7 +48,7 @@ def build(args: argparse.Namespace, channels: int, size: int) -> Pix2Pix:
     )
     judge = None
     if args.adversarial:
-        judge = PatchJudge(given + channels, args.width, args.layers).to(args.device)
+        judge = PatchJudge(given + channels, args.width, args.layers, size=size).to(args.device)
     return Pix2Pix(
         generator,
         judge,
@@ -78,8 +78,8 @@ def held_out(args: argparse.Namespace, pictures: np.ndarray) -> tuple[np.ndarray
 def draw(
     args: argparse.Namespace, model: Pix2Pix, inputs: np.ndarray, noise: bool | None = None
 ) -> np.ndarray:
-    """Pictures made of inputs, with dropout if these flags say so, in batches that are mixed: a
-    norm of the batch sees in them what it saw in training.
+    """Pictures made of inputs, with dropout if these flags say so, always the same, in batches that
+    are mixed: a norm of the batch sees in them what it saw in training.
 
     Args:
         noise: dropout or not, whatever the flags say.
@@ -87,7 +87,10 @@ def draw(
     order = np.random.default_rng(1).permutation(len(inputs))
     x = Tensor(inputs[order], device=args.device)
     noise = not args.quiet if noise is None else noise
-    parts = training.by_parts(lambda part: model.draw(part, noise), x, 4 * args.batch_size)
+    stream = Generator(args.seed)  # the training's own goes on as if nothing had been drawn
+    parts = training.by_parts(
+        lambda part: model.draw(part, noise, stream), x, rows=4 * args.batch_size
+    )
     made = np.empty_like(parts)
     made[order] = parts
     return made

@@ -34,6 +34,7 @@ from minigen.training.translation import DOMAINS, has_folder
 STEEPEST = 0.7  # of the histogram of steepness; steeper ones are counted there
 ROUNDS = 400  # of diffusion into a hole
 DEVIATIONS = (0.01, 0.02, 0.05)  # of the noise on pictures that are to come back
+TESTED, LEARNT = 2000, 5000  # contents at most: to test with, and to look for the nearest in
 EPOCHS = 20  # of the classifier of families, which are many
 
 
@@ -122,7 +123,7 @@ def known_of(args: argparse.Namespace, truth: Truth, train: Domains, floor: Doma
             drawn = data.variants(images, tuple(args.domains)).images[:, args.domains.index(domain)]
             images = Images(f"{args.data} {domain}", drawn, images.labels, images.classes)
         judge = feature_classifier(images, args.device)
-        labels = test.labels
+        labels = test.labels[: len(truth.pictures)]
     print(f"features: those of {judge}", flush=True)
     seen, held = (
         read(judge.model, np.asarray(x, np.float32) * 2 - 1).features
@@ -207,11 +208,12 @@ def with_mean_chroma(light: np.ndarray, truths: np.ndarray) -> np.ndarray:
 
 def of_pairs(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None:
     """Score a run of the demo `kind`, pix2pix, whose model is restored."""
-    train, test = kind.load(args), kind.load(args, "test")
+    train, test = kind.load(args), kind.load(args, "test").taken(slice(TESTED))
     x, y = kind.held_out(args, test.images)
     domains = Domains(test.name, test.images[:, -1:], test.domains[-1:], test.families)
     holes = hole_masks(y.shape[-1], np.random.default_rng(0).random((len(y), 2)))
-    real, levels = (y + 1) / 2, train.images[:, -1]
+    some = train.taken(np.random.default_rng(0).permutation(len(train))[:LEARNT])
+    real, levels = (y + 1) / 2, some.images[:, -1]
     if args.task == "inpaint":
         truth = Truth(real, domains, holes, "in the hole", True)
     else:
@@ -222,7 +224,7 @@ def of_pairs(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
         ways["without dropout" if not args.quiet else "with dropout"] = (
             kind.draw(args, model, x, args.quiet) + 1
         ) / 2
-    known, _ = kind.held_out(args, train.images)
+    known, _ = kind.held_out(args, some.images)
     if args.task == "style":
         ways["copy"] = (x + 1) / 2
     if args.task == "colour":
@@ -234,13 +236,14 @@ def of_pairs(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
     ways["mean picture"] = np.broadcast_to(levels.mean(0) / 255, y.shape)
     ways["nearest training picture"] = nearest(x, known, levels) / 255
     keep({"test pictures": len(y), "test families": len(truth.one_of_each)})
-    floor = kind.load(args, "validation")
+    floor = kind.load(args, "validation").taken(slice(TESTED))
     scored(ways, truth, lambda: known_of(args, truth, train, floor), keep)
 
 
 def of_cycle(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None:
     """Score a run of the demo `kind`, cyclegan, whose model is restored."""
     test, paired = kind.held_out(args, "test")
+    test = test.taken(slice(TESTED))
     x, y = (from_levels(test.images[:, side]) for side in (0, 1))
 
     def by(function: Callable[[Tensor], Tensor], seen: np.ndarray) -> np.ndarray:
@@ -278,7 +281,7 @@ def of_cycle(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
             "copy": seen,
             "mean picture": np.broadcast_to(train.images[:, side].mean(0) / 255, real.shape),
         }
-        held = Domains(floor.name, floor.images[:, columns], names, floor.families)
+        held = Domains(floor.name, floor.images[:TESTED, columns], names, floor.families[:TESTED])
         arrow = f"{names[0]} to {names[1]}: "
         scored(
             ways, truth, functools.partial(known_of, args, truth, train, held),

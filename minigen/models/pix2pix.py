@@ -24,10 +24,12 @@ Each training step is algorithm 1 of the GAN, with one batch:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
-from minigen import Tensor, nn
+from minigen import Generator, Tensor, nn
 from minigen import functional as F
+from minigen.backend import drawing_from
 from minigen.models.adversaries import Parts, descend
 from minigen.models.gan import ADAM, LOSSES
 from minigen.models.translators import drawing
@@ -107,12 +109,14 @@ class Pix2Pix(Parts):
         descend(self.generator_optimiser, total)
         return {"l1": apart.detach(), **{name: value.detach() for name, value in found.items()}}
 
-    def draw(self, x: Tensor, noise: bool = True) -> Tensor:
+    def draw(self, x: Tensor, noise: bool = True, generator: Generator | None = None) -> Tensor:
         """G(x, z), to look at. As the paper has it (section 3.3), dropout stays on and batch norm
         takes the statistics of this batch; the network's norm decides on the latter, see NORMS.
 
         Args:
             noise: False leaves dropout out: the mean picture, so to speak, and always the same.
+            generator: the stream that dropout is drawn from, if not the common one.
         """
-        with drawing(self.generator, noise=noise):
+        stream = drawing_from(generator) if generator else nullcontext()
+        with drawing(self.generator, noise), stream:
             return self.generator(x)

@@ -185,10 +185,27 @@ class PatchJudge(nn.Module):
         width: channels after the first convolution; twice as many after each, up to 8 times.
         layers: of stride 2.
         norm: a key of NORMS, for all but the first convolution and the last.
+        size: of the pictures, if it shall be checked that they are not too small.
+
+    Raises:
+        DataError: they are.
+        ValueError: another norm.
     """
 
-    def __init__(self, channels: int = 3, width: int = 32, layers: int = 2, norm: str = "instance"):
+    def __init__(
+        self,
+        channels: int = 3,
+        width: int = 32,
+        layers: int = 2,
+        norm: str = "instance",
+        size: int | None = None,
+    ):
         super().__init__()
+        least = 3 * 2**layers if layers else 2  # two pixels to each side for the last norm
+        if size is not None and size < least:
+            raise DataError(
+                f"PatchJudge: {layers} layers want pictures of {least} pixels or more, not {size}"
+            )
         widths = [width * min(2**i, MOST) for i in range(max(layers, 1) + 1)]
         first = {"kernel_size": 4, "stride": 2, "padding": 1} if layers else {"kernel_size": 1}
         self.blocks = nn.ModuleList(

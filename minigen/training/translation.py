@@ -30,6 +30,7 @@ from minigen.training.flags import (
     is_folder,
     one_of,
     rate,
+    share,
     units,
     whole,
 )
@@ -105,11 +106,11 @@ def add_domains(parser: Parser, *, batch_size: int = 16) -> None:
 
 
 def add_course(parser: Parser, *, steps: int, lr: float) -> None:
-    """Add the flags --steps, --lr and --decay."""
+    """Add the flags --steps, --lr, --fall and --decay."""
     add = parser.add_argument
     add("--steps", type=whole(), default=steps, help="training steps in all")
-    add("--lr", type=rate, default=lr,
-        help="learning rate of Adam; falls to 0 in a line over the second half")  # fmt: skip
+    add("--lr", type=rate, default=lr, help="learning rate of Adam")
+    add("--fall", type=share, default=0.5, help="share of the steps in which --lr falls to 0")
     add("--decay", type=decay, default=0.995,
         help="of the average of the generator's weights that is drawn with")  # fmt: skip
 
@@ -286,7 +287,7 @@ def train_translator(
     loop = Loop(run, steps=args.steps, state=state, log_every=10)
     begin(run, what, *networks)
     loop.at_save(functools.partial(draw_course, run, panels, seconds_per_frame=0.25))
-    schedules = [falling(o, args.lr, loop.steps, loop.step) for o in model.optimisers()]
+    schedules = [falling(o, args.lr, loop.steps, loop.step, args.fall) for o in model.optimisers()]
     every = max(50, args.steps // 40)
     for i in loop:
         loop.log(step(i))

@@ -14,7 +14,8 @@ ABSURD = ("0", "-1", "nan", "inf", "-inf", "1e400", "", "x", str(10**30), "1e300
 MAY_BE_0 = {"--random", 
     "--seed", "--classes", "--smoothing", "--decay", "--beta", "--warm-up", "--capacity", "--fall",
     "--average", "--sample", "--reconstruction", "--classification",
-    "--matching",
+    "--matching", "--dropout", "--l1", "--adversarial", "--layers", "--cycle",
+    "--identity", "--pool",
 }  # fmt: skip
 WORDS = {"--out": "", "--json": "", "--resume": "", "--similarity": None}  # and what is none
 NAMES = sorted(
@@ -92,6 +93,12 @@ def test_no_flag_accepts_nonsense(parsers, name, capsys):
     ("word2vec --model last-four --window 3", "--window has no effect with"),
     ("critic_vs_discriminator --device cuda", "CPU alone"),
     ("words RUN --similarity a b --count 3", "--count has no effect with --similarity"),
+    ("pix2pix --adversarial 0 --layers 2", "--layers has no effect with --adversarial 0"),
+    ("pix2pix --adversarial 0 --l1 0", "leave one of them out"),
+    ("pix2pix --data glyphs --domains noto serif", "--domains: glyphs has others"),
+    ("cyclegan --domains noto noto", "expected two of them"),
+    ("cyclegan --data glyphs --size 64", "--size has no effect without a folder"),
+    ("pix2pix --task paint", "expected style, edges, colour, enlarge or inpaint"),
     ("dcgan --network plain --width", "expected one argument"),
     ("dcgan --data minst", "did you mean mnist?"),
     ("word2vec --corpus text9", "did you mean text8?"),

@@ -5,7 +5,7 @@ import pytest
 from slopes import SGD, assert_descended, steeper, taken, weights
 
 import minigen
-from minigen import Tensor, optim
+from minigen import Generator, Tensor, optim
 from minigen.models.gan import LOSSES
 from minigen.models.pix2pix import Pix2Pix
 from minigen.models.translators import PatchJudge, UNet
@@ -95,6 +95,9 @@ def test_it_draws_with_its_noise_or_without():
     x = minigen.randn(4, 1, 8, 8)
     assert not np.array_equal(model.draw(x).array, model.draw(x).array)
     assert np.array_equal(model.draw(x, noise=False).array, model.draw(x, noise=False).array)
+    before = minigen.default_generator.state_dict()
+    one, two = (model.draw(x, generator=Generator(3)).array for _ in range(2))
+    assert np.array_equal(one, two) and minigen.default_generator.state_dict() == before
     assert model.generator.training and not model.draw(x).requires_grad
 
 

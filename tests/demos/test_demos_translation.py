@@ -1,0 +1,122 @@
+"""The demos that turn pictures into pictures run, resume, take folders, and are measured."""
+
+import json
+
+import numpy as np
+import pytest
+from in_process import run
+from PIL import Image
+
+from minigen.training import load_checkpoint, translation
+
+FEW = {"train": 24, "validation": 6, "test": 6}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """No emoji, few letters, and the classifiers of this test alone."""
+    monkeypatch.setenv("MINIGEN_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(translation, "LETTERS", FEW)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Coloured pairs side by side, in train and val, and the same in four folders."""
+    root, rng = tmp_path_factory.mktemp("pairs"), np.random.default_rng(0)
+    for split, count in ("train", 60), ("val", 12):
+        for i in range(count):
+            both = rng.integers(0, 256, (1, 2, 1, 3), np.uint8).repeat(8, 0).repeat(8, 2)
+            both[2:6, :, 2:6] = rng.integers(0, 256, 3)
+            for folder, picture in (
+                (root / "both" / split, both.reshape(8, 16, 3)),
+                (root / "two" / f"{split}A", both[:, 0]),
+                (root / "two" / f"{split}B", both[:, 1]),
+            ):
+                folder.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.ascontiguousarray(picture)).save(folder / f"{i}.png")
+    return root
+
+
+def same_when_resumed(tmp_path, demo, *flags):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    flags = (*flags, "--quick", "--fall", 0)  # falls later in a run of more steps
+    said = run(demo, *flags, "--steps", 4, "--out", whole)
+    run(demo, *flags, "--steps", 2, "--out", parts)
+    run(demo, "--resume", parts, "--steps", 4)
+    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
+    np.testing.assert_equal(a, b)  # bit for bit, the pools' pictures included
+    for name in ("samples.gif", "curves.png", "samples/000004.png"):
+        assert (parts / name).stat().st_size > 500
+    return said
+
+
+def test_pix2pix_needs_no_data_and_resumed_is_uninterrupted(tmp_path):
+    said = same_when_resumed(tmp_path, "pix2pix.py")
+    assert "24 pictures of glyphs, style" in said and "UNet" in said and "PatchJudge" in said
+
+
+def test_cyclegan_needs_no_data_and_resumed_is_uninterrupted(tmp_path):
+    said = same_when_resumed(tmp_path, "cyclegan.py")
+    assert "of plain and" in said and "ResNetTranslator" in said
+
+
+def scores_of(folder):
+    return json.loads((folder / "scores.json").read_text())
+
+
+BASELINES = {
+    "style": "copy", "edges": "mean picture", "colour": "grey, mean chroma", "enlarge": "bicubic",
+    "inpaint": "diffused border",
+}  # fmt: skip
+
+
+def test_each_task_takes_ones_own_pictures_and_is_measured(tmp_path, pairs):
+    folders = []
+    for task in BASELINES:
+        data = pairs / ("both" if task == "style" else "two")
+        flags = ("--task", task, "--data", data, "--size", 8, "--quick", "--steps", 2)
+        run("pix2pix.py", *flags, "--adversarial", int(task == "style"), "--out", tmp_path / task)
+        folders.append(tmp_path / task)
+    said = run("evaluate.py", *folders)
+    for (task, baseline), folder in zip(BASELINES.items(), folders, strict=True):
+        scores = scores_of(folder)
+        error = "error" if task == "style" else "squared error"
+        assert 0 < scores[f"{error}: {baseline}"] < 1 and 0 < scores[error] < 1
+        assert scores[f"partner first: {baseline}"] <= 1
+        assert "colours, L" in scores and "steepness: nearest training picture" in scores
+    assert 0 < scores["squared error in the hole: diffused border"] < 0.5
+    assert scores_of(folders[0])["error over ink: nearest training picture"] > 0
+    assert "no more scores" in said or "kernel distance, floor" in scores_of(folders[0])
+
+
+def test_a_cycle_is_measured_with_the_truth_or_without(tmp_path, pairs):
+    unpaired = ("--data", pairs / "two", "--size", 8, "--layers", 1)
+    for name, flags in ("letters", ("--domains", "bold", "plain")), ("own", unpaired):
+        run("cyclegan.py", *flags, "--quick", "--steps", 2, "--out", tmp_path / name)
+    run("evaluate.py", tmp_path / "letters", tmp_path / "own")
+    letters, own = scores_of(tmp_path / "letters"), scores_of(tmp_path / "own")
+    for arrow in "bold to plain", "plain to bold":
+        assert letters[f"{arrow}: cycle error, noise 0.05"] > 0
+        assert letters[f"{arrow}: error of what the truth comes back as"] > 0
+        assert 0 < letters[f"{arrow}: error: copy"] < letters[f"{arrow}: error"]
+    assert own["A to B: cycle error, 8 bits"] > 0 and "A to B: error" not in own
+
+
+@pytest.mark.parametrize("demo, flags, reason", [
+    ("pix2pix.py", ("--task", "colour"), "colour: the pictures are grey"),
+    ("pix2pix.py", ("--data", "{odd}"), "1 pictures have no partner in"),
+    ("cyclegan.py", ("--data", "{both}"), "both/train: expected folders of A and of B"),
+    ("cyclegan.py", ("--data", "{two}", "--size", 8), "2 layers want pictures of 12 pixels"),
+    ("cyclegan.py", ("--batch-size", 100), "--batch-size 100 is more than the"),
+])  # fmt: skip
+def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, pairs, demo, flags, reason):
+    for name in "A/1", "A/2", "B/2":
+        (tmp_path / "odd" / f"train{name[0]}").mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8)).save(tmp_path / "odd" / f"train{name}.png")
+    flags = [
+        str(f).format(odd=tmp_path / "odd", both=pairs / "both", two=pairs / "two") for f in flags
+    ]
+    said = run(demo, *flags, "--quick", "--out", tmp_path / "run", status=1)
+    assert reason in said and "Traceback" not in said
+    assert said.splitlines()[-1].startswith(f"{demo}: ")
