@@ -959,6 +959,121 @@ an output that is no log-odds is shown as a probability | gan
 generated images of the wrong class are not minded | gan
 -             lambda fake: loss.generator(fake[:, :1]) + of_class(fake),
 +             lambda fake: loss.generator(fake[:, :1]),
+# models/pix2pix.py
+the judge sees no input | pix2pix
+-     return F.cat([x, y], 1)
++     return F.cat([x * 0, y], 1)
+the judge's step moves the made pictures | pix2pix
+- self.judge(beside(x, made.detach()))
++ self.judge(beside(x, made.detach() * 0.9))
+λ weighs the wrong term | pix2pix
+-             total = self.adversarial * g_loss + total
++             total = self.adversarial * g_loss * self.weight + apart
+the judge takes made pictures for real | pix2pix
+- loss.discriminator(real, fake)  # equation 1, as D sees it
++ loss.discriminator(fake, real)
+the generator is judged before the judge has learnt | pix2pix
+-             descend(self.judge_optimiser, d_loss)
+-             g_loss = loss.generator(self.judge(beside(x, made)))  # equation 1, as G sees it
++             g_loss = loss.generator(self.judge(beside(x, made)))
++             descend(self.judge_optimiser, d_loss)
+what is drawn takes numbers from the training's stream | pix2pix
+-         stream = drawing_from(generator) if generator else nullcontext()
++         stream = nullcontext()
+# models/cyclegan.py
+the cycle goes the wrong way round | cyclegan
+- l1(x, self.to_x(made_y))  # equation 2: F(G(x)) ≈ x
++ l1(x, self.to_y(made_y))
+what comes back is compared with the other domain | cyclegan
+- l1(y, self.to_y(made_x))  # equation 2: G(F(y)) ≈ y
++ l1(y, self.to_y(self.to_x(made_y)).mean())
+each generator is judged by the other domain | cyclegan
+- loss.generator(self.judge_y(made_y)) + loss.generator(self.judge_x(made_x))
++ loss.generator(self.judge_x(made_y)) + loss.generator(self.judge_y(made_x))
+λ weighs the GAN's terms | cyclegan
+- self.adversarial * g_loss + self.cycle * (cycle_x + cycle_y)
++ self.cycle * g_loss + self.adversarial * (cycle_x + cycle_y)
+identity is asked of the wrong generator | cyclegan
+- l1(y, self.to_y(y)) + l1(x, self.to_x(x))
++ l1(x, self.to_y(x)) + l1(y, self.to_x(y))
+the identity's weight is not in units of λ | cyclegan
+- self.identity * self.cycle * found["identity"]
++ self.identity * found["identity"]
+the pools hold each other's pictures | cyclegan
+- self.judge_y(self.pool_y.query(made_y))
++ self.judge_y(self.pool_y.query(made_x))
+noise is half as loud as it says | cyclegan
+- 2 * deviation * noise
++ deviation * noise
+# models/translators.py
+a pool that returns only new pictures | translators
+-                 image, self.kept[i] = self.kept[i].to(images.device), image.clone()
++                 self.kept[i] = image.clone()
+a picture of the pool may be given twice | translators
+-                 image, self.kept[i] = self.kept[i].to(images.device), image.clone()
++                 image = self.kept[i].to(images.device)
+the pool draws from the common stream | translators
+- F.rand(len(images), 2, generator=self.random)
++ F.rand(len(images), 2)
+a resumed pool begins its stream anew | translators
+-         self.random.load_state_dict(state["random"])
++         pass
+the skips are those of the wrong depth | translators
+- zip(self.up[1:], reversed(seen), strict=True)
++ zip(self.up[1:], reversed([h * 0 for h in seen]), strict=True)
+dropout is off when drawing | translators
+-         part.training = noise and isinstance(part, nn.Dropout | nn.Dropout2d)
++         part.training = False
+running statistics move when drawing | translators
+-         part.training = noise and isinstance(part, nn.Dropout | nn.Dropout2d)
++         part.training = noise or not isinstance(part, nn.Dropout | nn.Dropout2d)
+a norm of the batch keeps running statistics for drawing | translators
+- nn.BatchNorm2d(channels, track_running_stats=False)
++ nn.BatchNorm2d(channels)
+one halving too many in the judge | translators
+- {"stride": 2 if i < layers else 1}
++ {"stride": 2 if i <= layers else 1}
+a bias before a norm | translators
+- "bias": norm == "none"}
++ "bias": True}
+# data/tasks.py
+edges are looked for in the mean colour | data_tasks
+-     levels, edge = pictures.astype(np.int16), np.zeros(pictures.shape, bool)
++     levels = pictures.mean(1, keepdims=True)
++     edge = np.zeros(levels.shape, bool)
+unsigned levels wrap around at an edge | data_tasks
+- pictures.astype(np.int16), np
++ pictures, np
+the hole is shown to the network | data_tasks
+- np.where(hole, np.float32(0), from_levels(pictures))
++ from_levels(pictures)
+no hole touches the last row | data_tasks
+- holes * (side - side // 2 + 1)
++ holes * (side - side // 2)
+# metrics/pictures.py
+the kernel distance counts each point with itself | metrics_pictures
+-         within += (k.sum() - np.trace(k)) / (len(x) * (len(x) - 1))  # no point with itself
++         within += k.mean()
+any colour alike is enough for background | metrics_pictures
+- (abs(each - background[:, None, None]) > NOT_INK).any(1)
++ (abs(each - background[:, None, None]) > NOT_INK).all(1)
+colours are taken as linear | metrics_pictures
+- XYZ, linear)
++ XYZ, pictures)
+the nearest is the farthest | metrics_pictures
+- apart.argmin(1) == np.arange(len(truth))
++ apart.argmax(1) == np.arange(len(truth))
+# training/translation.py
+the two domains of a pair are exchanged | training_translation
+-     columns = [found.domains.index(name) for name in names]
++     columns = [found.domains.index(name) for name in sorted(names)]
+partners are moved each on their own | training_translation
+-         moved[i] = wide[i, ..., down : down + h, right : right + w]
++         moved[i] = wide[i, ..., down : down + h, right : right + w]
++         moved[i, :1] = pictures[i, :1]
+a limit takes pictures out of families | training_translation
+- np.argsort(place, kind="stable")[: args.limit]
++ np.random.default_rng(0).permutation(len(place))[: args.limit]
 # models/adversaries.py
 the judge learns in the generator's step | wgan
 -     loss.backward(inputs=[p for p in weights if p.requires_grad])

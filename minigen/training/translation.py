@@ -3,6 +3,7 @@ that are named."""
 
 from __future__ import annotations
 
+import argparse
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -25,10 +26,10 @@ from minigen.training.course import begin, draw_course, falling
 from minigen.training.figures import named_rows, save_image
 from minigen.training.flags import (
     Settings,
+    cut,
     data_set,
     decay,
     is_folder,
-    one_of,
     rate,
     share,
     units,
@@ -72,18 +73,25 @@ def domains_of(args: Settings) -> tuple[str, ...]:
     return SIDES if has_folder(args) else DOMAINS.get(args.data, IN_VARIANTS)
 
 
+def domain(text: str) -> str:
+    """A flag's kind: a domain of any data set."""
+    if text not in {name for names in (*DOMAINS.values(), IN_VARIANTS) for name in names}:
+        raise argparse.ArgumentTypeError(f"expected a domain that --help names, got {cut(text)}")
+    return text
+
+
 def add_domains(parser: Parser, *, batch_size: int = 16) -> None:
     """Add the flags of pictures in two domains: --data, --domains, --size, --limit, --batch-size
     and --augment."""
     add = parser.add_argument
-    known = dict.fromkeys(name for names in (*DOMAINS.values(), IN_VARIANTS) for name in names)
     add("--data", type=data_set(*DOMAINS), default=lambda args: emoji_or_glyphs(),
         help="emoji, glyphs (letters, drawn on the spot), facades, a set of images, or your own"
         " folder: see above (emoji if at hand, else glyphs)")  # fmt: skip
-    add("--domains", type=one_of(*known), nargs="+", metavar="DOMAIN",
+    add("--domains", type=domain, nargs="+", metavar="DOMAIN",
         default=lambda args: [*domains_of(args)[:2]],
-        help="from which to which: noto twemoji; plain serif and other fonts of glyphs; A B of"
-        " folders, facades; white inverted, red or turned of images (the first two)")  # fmt: skip
+        help="from which to which: noto twemoji; plain, serif, bold, slanted, 'bold serif', 'thin"
+        " serif'; A B of folders, facades; white, inverted, red, green, blue, turned of images (the"
+        " first two)")  # fmt: skip
     add("--size", type=whole(4, 4096), default=32, help="side of the pictures, in pixels",
         only=("without a folder of pictures or facades",
               lambda args: has_folder(args) or args.data == "facades"))  # fmt: skip

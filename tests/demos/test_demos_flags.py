@@ -98,7 +98,7 @@ def test_no_flag_accepts_nonsense(parsers, name, capsys):
     ("pix2pix --data glyphs --domains noto serif", "--domains: glyphs has others"),
     ("cyclegan --domains noto noto", "expected two of them"),
     ("cyclegan --data glyphs --size 64", "--size has no effect without a folder"),
-    ("pix2pix --task paint", "expected style, edges, colour, enlarge or inpaint"),
+    ("pix2pix --task paint", "did you mean inpaint?"),
     ("dcgan --network plain --width", "expected one argument"),
     ("dcgan --data minst", "did you mean mnist?"),
     ("word2vec --corpus text9", "did you mean text8?"),
