@@ -1377,8 +1377,8 @@ unpaired pictures are all of the first domain | data_domains
 - self.images[np.arange(len(self)), labels]
 + self.images[np.arange(len(self)), 0]
 means are over pictures | data_domains
--         return float((np.bincount(which, values) / sizes).mean())
-+         return float((np.bincount(which, values) / sizes) @ sizes / sizes.sum())
+-         return float(self.by_family(values).mean())
++         return float(values.mean())
 # data/emoji.py
 a woman and a man are no siblings | data_emoji
 - "-".join(PERSONS.get(p, p) for p
