@@ -88,6 +88,12 @@ def drawn_with(model: CycleGAN | DiscoGAN) -> list[nn.Module]:
     return model.networks()[:2]
 
 
+def trained_with(args: argparse.Namespace) -> dict[str, np.ndarray]:
+    """What batches are drawn from, by their names in the checkpoint."""
+    train = training.load_unpaired(args, "train")
+    return {f"batches {name}": train.images[train.labels == side] for side, name in enumerate("xy")}
+
+
 def held_out(args: argparse.Namespace, split: str = "validation") -> tuple[data.Domains, bool]:
     """Contents that are not trained with in both domains, and whether they are pairs; those of a
     folder are none: as many of either."""
@@ -137,15 +143,14 @@ def main() -> None:
     args, run = flags().open_run()
 
     minigen.manual_seed(args.seed)
-    train = training.load_unpaired(args, "train")
-    sides = [train.images[train.labels == side] for side in (0, 1)]
-    a, b = args.domains
-    training.refuse_small(args, **{f"of {n}": len(s) for n, s in zip((a, b), sides, strict=True)})
-    channels, size = train.images.shape[1:3]
+    sides, (a, b) = trained_with(args), args.domains
+    counts = dict(zip((a, b), map(len, sides.values()), strict=True))
+    training.refuse_small(args, **{f"of {name}": count for name, count in counts.items()})
+    channels, size = sides["batches x"].shape[1:3]
     run.config["image_shape"] = [channels, size, size]
     batches = {
-        f"batches {side}": data.Batches(images, batch_size=args.batch_size, seed=2 * args.seed + i)
-        for i, (side, images) in enumerate(zip("xy", sides, strict=True))
+        name: data.Batches(images, batch_size=args.batch_size, seed=2 * args.seed + i)
+        for i, (name, images) in enumerate(sides.items())
     }
     model = build(args, channels, size)
     streams = [each.forever() for each in batches.values()]
@@ -194,7 +199,7 @@ def main() -> None:
         run, args, model, generators=drawn_with(model), batches=batches, step=step,
         rows=rows, check=check, panels=panels,
         networks=[(network, shape) for network in model.networks()[::2]],
-        what=f"{len(sides[0]):,} pictures of {a} and {len(sides[1]):,} of {b}, of {train.name}",
+        what=f"{counts[a]:,} pictures of {a} and {counts[b]:,} of {b}, of {held.name}",
     )  # fmt: skip
 
 

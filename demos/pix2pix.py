@@ -69,6 +69,11 @@ def load(args: argparse.Namespace, split: str = "train") -> data.Domains:
     return (training.load_pairs if args.task == "style" else training.load_truths)(args, split)
 
 
+def trained_with(args: argparse.Namespace) -> dict[str, np.ndarray]:
+    """What batches are drawn from, by their names in the checkpoint."""
+    return {"batches": load(args).images}
+
+
 def held_out(args: argparse.Namespace, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and truths of pictures that are not trained with; the holes are always the same."""
     holes = np.random.default_rng(0).random((len(pictures), 2))

@@ -14,7 +14,7 @@ ROOMS = {
     "functional": 4000,
     "nn": 2050,
     "optim": 1125,
-    "models": 1665,
+    "models": 1690,
     "training": 1815,
     "metrics": 515,
     "data": 1870,

@@ -101,6 +101,9 @@ def test_a_cycle_is_measured_with_the_truth_or_without(tmp_path, pairs):
         assert letters[f"{arrow}: error of what the truth comes back as"] > 0
         assert 0 < letters[f"{arrow}: error: copy"] < letters[f"{arrow}: error"]
     assert own["A to B: cycle error, 8 bits"] > 0 and "A to B: error" not in own
+    config = tmp_path / "own" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"domains": ["B", "A"]}))
+    assert "was trained with other pictures" in run("evaluate.py", tmp_path / "own", status=1)
 
 
 @pytest.mark.parametrize("demo, flags, reason", [

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from minigen.data.images import DataError, require_finite
-from minigen.training import image_grid, plot_metrics, save_gif, save_image
+from minigen.training import image_grid, named_rows, plot_metrics, save_gif, save_image
 
 batches = st.tuples(
     st.integers(1, 7), st.sampled_from([1, 3]), st.integers(1, 5), st.integers(1, 5)
@@ -201,3 +201,18 @@ def test_panels_without_or_with_too_many_metrics_are_refused(tmp_path, panels):
     with pytest.raises(ValueError, match="1 to 6 metrics"):
         plot_metrics(tmp_path / "a.png", RECORDS, panels)
     assert os.listdir(tmp_path) == []
+
+
+def test_rows_have_names_to_their_left():
+    grey, red = np.zeros((3, 1, 20, 6), np.float32), np.full((3, 3, 20, 6), -1.0)
+    red[:, 0] = 1
+    grid = named_rows({"grey": grey, "made of it": red})
+    assert grid.shape[0] == 2 * (20 + 4) and grid.dtype == np.uint8
+    width = 3 * 6 + 4 * 2
+    margin = grid[:, :-width]
+    assert (margin.min(1).min(1) < 100).any() and (margin[:2] == 255).all()
+    assert (margin[24:] < 255).sum() > (margin[:24] < 255).sum()  # the longer name
+    assert np.array_equal(grid[24:, -width:], image_grid(red, 3))
+    assert np.array_equal(grid[:24, -width:, 1], image_grid(grey, 3))
+    with pytest.raises(ValueError, match="rows of one length"):
+        named_rows({"a": grey, "b": red[:2]})
