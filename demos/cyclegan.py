@@ -26,6 +26,7 @@ import numpy as np
 
 import minigen
 from minigen import Tensor, data, nn, optim, training
+from minigen.data.tasks import from_levels
 from minigen.metrics.pictures import absolute_error
 from minigen.models.cyclegan import CycleGAN
 from minigen.models.discogan import FORMS, DiscoGAN
@@ -156,7 +157,7 @@ def main() -> None:
     streams = [each.forever() for each in batches.values()]
 
     def tensor(pictures: np.ndarray) -> Tensor:
-        return Tensor(data.tasks.from_levels(pictures), device=args.device)
+        return Tensor(from_levels(pictures), device=args.device)
 
     def step(_: int) -> Mapping[str, Tensor]:
         return model.step(*(tensor(training.augmented(args, next(s)[0])) for s in streams))
@@ -167,16 +168,14 @@ def main() -> None:
 
     def rows() -> Mapping[str, Any]:
         shown: dict[str, Any] = {}
-        for (given, made, there, back, side) in (
-            (a, b, model.draw, model.draw_back, 0),
-            (b, a, model.draw_back, model.draw, 1),
-        ):  # fmt: skip
-            seen = (x, y)[side][:SHOWN]
-            shown[given if side == 0 else f"{given} "] = seen
-            shown[f"made {made}"] = there(seen)
+        for given, seen, there, made, true, back in (
+            (a, x, model.draw, b, y, model.draw_back),
+            (b, y, model.draw_back, a, x, model.draw),
+        ):
+            shown |= {given: seen[:SHOWN], f"made {made}": there(seen[:SHOWN])}
             if paired:
-                shown[f"true {made}"] = (y, x)[side][:SHOWN]
-            shown[f"{given} again"] = back(there(seen))
+                shown[f"true {made}"] = true[:SHOWN]
+            shown[f"{given} again"] = back(shown[f"made {made}"])
         return shown
 
     def check() -> Mapping[str, float]:
@@ -198,7 +197,7 @@ def main() -> None:
     training.train_translator(
         run, args, model, generators=drawn_with(model), batches=batches, step=step,
         rows=rows, check=check, panels=panels,
-        networks=[(network, shape) for network in model.networks()[::2]],
+        networks=[(model.networks()[i], shape) for i in (0, 2)],  # one generator, one judge
         what=f"{counts[a]:,} pictures of {a} and {counts[b]:,} of {b}, of {held.name}",
     )  # fmt: skip
 
