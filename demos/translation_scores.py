@@ -101,21 +101,22 @@ def in_features(made: np.ndarray, truth: Truth, known: Known) -> dict[str, float
     return found
 
 
-def known_of(args: argparse.Namespace, truth: Truth, train: Domains, floor: Domains) -> Known:
-    """The classifier for test pictures of a run, and what it makes of the true ones.
+def known_of(args: argparse.Namespace, truth: Truth, floor: Domains) -> Known:
+    """The classifier for test pictures of a run, and what it makes of the true ones. It is the same
+    for all runs with a data set's domains, whatever they are trained with.
 
     Raises:
         DataError: there is none, or it knows nothing.
     """
     labels = None
     if args.data in DOMAINS or has_folder(args):
+        every = argparse.Namespace(**vars(args) | {"limit": None, "domains": sorted(args.domains)})
+        style = args.data in DOMAINS or getattr(args, "task", "style") == "style"
+        train = (training.load_pairs if style else training.load_truths)(every, "train")
         names, which = np.unique(train.families, return_inverse=True)
-        told = train.pictures()
-        told = Images(
-            f"{train.name} families", told.images, np.tile(which, len(train.domains)),
-            tuple(map(str, names)),
-        )  # fmt: skip
-        judge = feature_classifier(told, args.device, EPOCHS)
+        labels = np.tile(which, len(train.domains))
+        told = f"{train.name} families", train.pictures().images, labels, tuple(map(str, names))
+        judge, labels = feature_classifier(Images(*told), args.device, EPOCHS), None
     else:
         domain = truth.domains.domains[-1]
         images, test = data.load(args.data, "train"), data.load(args.data, "test")
@@ -237,7 +238,7 @@ def of_pairs(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
     ways["nearest training picture"] = nearest(x, known, levels) / 255
     keep({"test pictures": len(y), "test families": len(truth.one_of_each)})
     floor = kind.load(args, "validation").taken(slice(TESTED))
-    scored(ways, truth, lambda: known_of(args, truth, train, floor), keep)
+    scored(ways, truth, lambda: known_of(args, truth, floor), keep)
 
 
 def of_cycle(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None:
@@ -284,7 +285,7 @@ def of_cycle(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
         held = Domains(floor.name, floor.images[:TESTED, columns], names, floor.families[:TESTED])
         arrow = f"{names[0]} to {names[1]}: "
         scored(
-            ways, truth, functools.partial(known_of, args, truth, train, held),
+            ways, truth, functools.partial(known_of, args, truth, held),
             lambda found, arrow=arrow: keep({arrow + k: v for k, v in found.items()}),
         )  # fmt: skip
 
