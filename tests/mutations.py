@@ -967,8 +967,8 @@ the judge's step moves the made pictures | pix2pix
 - self.judge(beside(x, made.detach()))
 + self.judge(beside(x, made.detach() * 0.9))
 λ weighs the wrong term | pix2pix
--             total = self.adversarial * g_loss + total
-+             total = self.adversarial * g_loss * self.weight + apart
+- self.adversarial * g_loss + self.weight * apart
++ self.weight * g_loss + self.adversarial * apart
 the judge takes made pictures for real | pix2pix
 - loss.discriminator(real, fake)  # equation 1, as D sees it
 + loss.discriminator(fake, real)

@@ -93,7 +93,7 @@ class Pix2Pix(Parts):
             0-d tensors: `l1`, and with a judge `loss_d`, `loss_g` and the metrics of the loss.
         """
         made = self.generator(x)  # G(x, z)
-        found = {}
+        found, g_loss = {}, 0.0
         if self.adversarial:
             loss = LOSSES[self.loss]
             real, fake = self.judge(beside(x, y)), self.judge(beside(x, made.detach()))
@@ -103,9 +103,7 @@ class Pix2Pix(Parts):
             g_loss = loss.generator(self.judge(beside(x, made)))  # equation 1, as G sees it
             found = {"loss_d": d_loss, "loss_g": g_loss, **loss.metrics(real, fake)}
         apart = l1(y, made)  # equation 3
-        total = self.weight * apart  # equation 4
-        if self.adversarial:
-            total = self.adversarial * g_loss + total
+        total = self.adversarial * g_loss + self.weight * apart  # equation 4
         descend(self.generator_optimiser, total)
         return {"l1": apart.detach(), **{name: value.detach() for name, value in found.items()}}
 
@@ -114,7 +112,7 @@ class Pix2Pix(Parts):
         takes the statistics of this batch; the network's norm decides on the latter, see NORMS.
 
         Args:
-            noise: False leaves dropout out: the mean picture, so to speak, and always the same.
+            noise: False leaves dropout out: always the same picture.
             generator: the stream that dropout is drawn from, if not the common one.
         """
         stream = drawing_from(generator) if generator else nullcontext()
