@@ -223,8 +223,9 @@ def translation(
     """The scores of pictures made from pictures, by the demo `kind`; see translation_scores."""
 
     def of_run(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
-        for name, array in kind.trained_with(args).items():
-            here = data.Batches(array, batch_size=1).state_dict()["data"]
+        for name, found in kind.trained_with(args).items():
+            arrays = found if isinstance(found, tuple) else (found,)
+            here = data.Batches(*arrays, batch_size=1).state_dict()["data"]
             if not isinstance(state.get(name), dict) or state[name].get("data") != here:
                 raise training.RunError(
                     f"{scores.run.folder} was trained with other pictures than those of"

@@ -172,6 +172,12 @@ def some_of(found: Domains | Images, count: int) -> tuple[np.ndarray, np.ndarray
     return from_levels(found.images[rows, of]), of, rows
 
 
+def trained_with(args: argparse.Namespace) -> dict[str, tuple[np.ndarray, ...]]:
+    """What batches are drawn from, by their names in the checkpoint."""
+    seen = pictures(args, load(args))
+    return {"batches": (seen.images, seen.labels)}
+
+
 def drawn_with(model: StarGAN) -> list[nn.Module]:
     """The networks whose averaged weights draw."""
     return [model.generator]
