@@ -130,7 +130,8 @@ def pictures(args: argparse.Namespace, found: Domains | Images) -> Images:
 def build(args: argparse.Namespace, channels: int, size: int) -> StarGAN:
     """The model of these flags, for pictures (channels, size, size)."""
     domains = len(args.domains)
-    generator = translator(channels, domains, args.width, args.blocks)
+    how = {"blend": not args.plain, "depth": args.depth, "ends": args.ends}
+    generator = translator(channels, domains, args.width, args.blocks, **how)
     judge = StarJudge(channels, domains, args.judge_width, size, min(halvings(size), 3))
     return StarGAN(
         generator.to(args.device),
@@ -214,6 +215,9 @@ def flags() -> training.Parser:
     add("--critic-steps", type=whole(1, 1000), default=2, help="of the judge, for each of G's")
     add("--width", type=units, default=16, help="channels after G's first convolution")
     add("--blocks", type=units, default=3, help="residual blocks of G")
+    add("--depth", type=whole(1, 6), default=1, help="halvings of the picture in G: 2 in the paper")
+    add("--ends", type=units, default=3, help="side of G's first and last convolution: 7 there")
+    add("--plain", action="store_true", help="G draws all anew, as there, and blends nothing")
     add("--judge-width", type=units, default=32, help="channels after the judge's first one")
     add(
         "--penalty",
@@ -236,6 +240,11 @@ def flags() -> training.Parser:
         "--domains: expected two or more, each of them once",
     )
     parser.refuse(lambda args: args.size % 4 > 0, "--size: expected a multiple of 4, not {size}")
+    parser.refuse(lambda args: args.ends % 2 == 0, "--ends: expected an odd number, not {ends}")
+    parser.refuse(
+        lambda args: (args.size if has_folder(args) else 28) % 2**args.depth > 0,
+        "--depth: these pictures cannot be halved {depth} times",
+    )
     return parser
 
 

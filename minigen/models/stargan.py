@@ -75,12 +75,40 @@ class StarJudge(nn.Module):
         return self.source(h), self.domain(h).flatten(1)
 
 
-def translator(channels: int, domains: int, width: int = 32, blocks: int = 3) -> Conditional:
+class Blended(nn.Module):
+    """G(x, c) = m·y + (1 − m)·x, of a network's picture y and its mask m: what need not change is
+    kept without being drawn anew, of which thousands of steps would be the price. The paper has
+    y alone; masks are of Pumarola et al. 2018 (arXiv:1807.09251, section 4.1).
+
+    Args:
+        network: (N, channels + …, H, W) -> (N, channels + 1, H, W) in [−1, 1], y and 2m − 1.
+        channels: of x, the first of the network's input.
+    """
+
+    def __init__(self, network: nn.Module, channels: int):
+        super().__init__()
+        self.network, self.channels = network, channels
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, channels, H, W)."""
+        x, out = input[:, : self.channels], self.network(input)
+        mask = (1 + out[:, self.channels :]) / 2
+        return mask * out[:, : self.channels] + (1 - mask) * x
+
+
+def translator(
+    channels: int, domains: int, width: int = 32, blocks: int = 3, blend: bool = False, **how: int
+) -> Conditional:
     """The generator of the paper: images (N, channels, H, W) and domains (N,) -> images in [−1, 1].
-    `ResNetTranslator` has the other arguments."""
-    inputs = channels + domains
+
+    Args:
+        blend: keep of the image what a mask leaves; see `Blended`.
+        how: `depth` and `ends` of `ResNetTranslator`, which has the other arguments, too.
+    """
+    inputs, outputs = channels + domains, channels + blend
     options = {"norm": "affine", "padding": "zeros", "kernel": 4}
-    return Conditional(ResNetTranslator(inputs, channels, width, blocks, **options), domains)
+    network = ResNetTranslator(inputs, outputs, width, blocks, **options, **how)
+    return Conditional(Blended(network, channels) if blend else network, domains)
 
 
 def domain_loss(logits: Tensor, domains: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ class ResNetTranslator(nn.Sequential):
 
     Args:
         inputs, outputs: channels.
-        width: channels after the first convolution; 4 times as many in the blocks.
+        width: channels after the first convolution; twice as many after each halving.
         blocks: residual ones: 6 for 128 pixels in the paper, 9 for 256.
         norm: a key of NORMS.
         padding: "reflect", which paints no border, or "zeros". A network that is told something by
@@ -119,6 +119,8 @@ class ResNetTranslator(nn.Sequential):
             its border, next to zeros, is none.
         kernel: of the halvings and doublings: 3, or 4 as in StarGAN, of which no pixel is covered
             by more windows than others.
+        depth: halvings, if not two; H and W are then multiples of 2^depth.
+        ends: side of the first convolution and of the last, if not 7.
     """
 
     def __init__(
@@ -130,28 +132,24 @@ class ResNetTranslator(nn.Sequential):
         norm: str = "instance",
         padding: str = "reflect",
         kernel: int = 3,
+        depth: int = 2,
+        ends: int = 7,
     ):
         if padding not in ("reflect", "zeros"):
             raise ValueError(f"padding must be 'reflect' or 'zeros', not {padding!r}")
         if kernel not in (3, 4):
             raise ValueError(f"kernel must be 3 or 4, not {kernel!r}")
-        halving = {"kernel": kernel}
-        doubling = {"kernel": kernel, "output_padding": 4 - kernel}
-        super().__init__(
-            *same(padding, inputs, width, 7, norm),
-            nn.ReLU(),
-            *normed(norm, nn.Conv2d, width, 2 * width, **halving),
-            nn.ReLU(),
-            *normed(norm, nn.Conv2d, 2 * width, 4 * width, **halving),
-            nn.ReLU(),
-            *(Residual(4 * width, norm, padding) for _ in range(blocks)),
-            *normed(norm, nn.ConvTranspose2d, 4 * width, 2 * width, **doubling),
-            nn.ReLU(),
-            *normed(norm, nn.ConvTranspose2d, 2 * width, width, **doubling),
-            nn.ReLU(),
-            *same(padding, width, outputs, 7),
-            nn.Tanh(),
-        )
+        widths = [width * 2**i for i in range(depth + 1)]
+        layers = [*same(padding, inputs, width, ends, norm), nn.ReLU()]
+        for i in range(depth):
+            layers += normed(norm, nn.Conv2d, widths[i], widths[i + 1], kernel)
+            layers.append(nn.ReLU())
+        layers += [Residual(widths[-1], norm, padding) for _ in range(blocks)]
+        for i in reversed(range(depth)):
+            doubling = {"kernel": kernel, "output_padding": 4 - kernel}
+            layers += normed(norm, nn.ConvTranspose2d, widths[i + 1], widths[i], **doubling)
+            layers.append(nn.ReLU())
+        super().__init__(*layers, *same(padding, width, outputs, ends), nn.Tanh())
         normal_weights(self)
 
 

@@ -122,6 +122,19 @@ def test_the_domain_reaches_the_image_by_borders_of_zeros_alone():
     assert largest_change(reflecting) < 1e-9 < 1e-3 < largest_change(with_zeros)
 
 
+def test_what_the_mask_leaves_is_kept():
+    """Of a network whose mask is shut nothing is drawn, of an open one all."""
+    x, y = minigen.randn(2, 3, 4, 4), minigen.full((2, 3, 4, 4), 0.5)
+    for mask, kept in (-1.0, x), (1.0, y), (0.0, (x + y) / 2):
+        out = minigen.cat([y, minigen.full((2, 1, 4, 4), mask)], 1)
+        blended = S.Blended(lambda _, out=out: out, 3)(
+            minigen.cat([x, minigen.ones(2, 5, 4, 4)], 1)
+        )
+        np.testing.assert_allclose(blended.numpy(), kept.numpy(), atol=1e-6)
+    whole = S.translator(3, 2, 4, 1, blend=True, depth=1, ends=3)
+    assert whole(x, Tensor([0, 1])).shape == x.shape
+
+
 class Told(Conditional):
     """Keeps what it is told."""
 
