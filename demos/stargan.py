@@ -192,7 +192,7 @@ def flags() -> training.Parser:
                "limit": 40, "critic_steps": 1},
     )  # fmt: skip
     add = parser.add_argument
-    training.add_course(parser, steps=1500, lr=5e-4)
+    training.add_course(parser, steps=3000, lr=1e-3)
     add("--data", type=data_set("emoji"), default=lambda args: at_hand_or_digits(),
         help="emoji, a set of grey images, or your own folder with a folder for each domain (emoji"
         " if at hand, else mnist or digits)")  # fmt: skip
@@ -211,7 +211,7 @@ def flags() -> training.Parser:
     add("--augment", choices=("none", "shift", "flip"),
         default=lambda args: "flip" if has_folder(args) or args.data == "emoji" else "shift",
         help="shift by up to 2 pixels, or flip too (flip; shift of images)")  # fmt: skip
-    add("--batch-size", type=units, default=16, help="pictures in a step of each network")
+    add("--batch-size", type=units, default=8, help="pictures in a step of each network")
     add("--critic-steps", type=whole(1, 1000), default=2, help="of the judge, for each of G's")
     add("--width", type=units, default=16, help="channels after G's first convolution")
     add("--blocks", type=units, default=3, help="residual blocks of G")
