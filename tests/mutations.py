@@ -1115,6 +1115,9 @@ constant planes meet reflected borders and instance norm | stargan
 the weight of reconstruction is on the domain | stargan
 -         g_loss = g_loss + self.reconstruction * again
 +         g_loss = g_loss + again + (self.reconstruction - 1) * domain_made
+the mask keeps what it should draw | stargan
+- mask * out[:, : self.channels] + (1 - mask) * x
++ (1 - mask) * out[:, : self.channels] + mask * x
 the way back goes to the domain again | stargan
 - self.generator(made, of)
 + self.generator(made, to)
