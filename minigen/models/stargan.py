@@ -77,11 +77,14 @@ class StarJudge(nn.Module):
 
 class Blended(nn.Module):
     """G(x, c) = m·y + (1 − m)·x, of a network's picture y and its mask m: what need not change is
-    kept without being drawn anew, of which thousands of steps would be the price. The paper has
-    y alone; masks are of Pumarola et al. 2018 (arXiv:1807.09251, section 4.1).
+    not drawn anew alone, for which it would take thousands of steps to learn. The paper has y
+    alone; masks are of Pumarola et al. 2018 (arXiv:1807.09251, section 4.1).
+
+    m lies between ¼ and ¾. A mask that may shut does so in the first 200 steps, for the sake of the
+    reconstruction, before the classifier knows a domain; and through a shut one nothing is learnt.
 
     Args:
-        network: (N, channels + …, H, W) -> (N, channels + 1, H, W) in [−1, 1], y and 2m − 1.
+        network: (N, channels + …, H, W) -> (N, channels + 1, H, W) in [−1, 1], y and 4m − 2.
         channels: of x, the first of the network's input.
     """
 
@@ -92,7 +95,7 @@ class Blended(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """(N, channels, H, W)."""
         x, out = input[:, : self.channels], self.network(input)
-        mask = (1 + out[:, self.channels :]) / 2
+        mask = (2 + out[:, self.channels :]) / 4
         return mask * out[:, : self.channels] + (1 - mask) * x
 
 

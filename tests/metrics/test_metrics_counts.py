@@ -74,7 +74,9 @@ def test_modes_that_are_translated_to_modes():
     points[0, :50] = centres[1]
     points[1, :2] = centres[3]  # 2 of 300 are too few to cover it
     points[2, :30] = 0  # nowhere
+    points[2, 30:32] = centres[0]  # 2 of 300 do not share it
     assert translated_modes(points, centres, 0.1) == (3, 2, pytest.approx(0.9))
+    points[2, 30:32] = centres[2]
     points[1, 2] = centres[3]
     assert translated_modes(Tensor(points), centres, 0.1) == (4, 2, pytest.approx(0.9))
     assert translated_modes(points[:2], centres, 0.1, least=0.02) == (3, 0, 1.0)
