@@ -7,7 +7,9 @@ first" is the share of families whose true partner is nearest among all test fam
 picture of each, in pixels and in features. Features are those of a classifier that tells families,
 or the classes of images, and was trained on what the networks are trained on. The kernel distance
 and the histograms compare all made pictures with all true ones, whatever belongs to what; their
-floor is validation pictures beside test pictures.
+floor is validation pictures beside test pictures. "Nearest" is the truth of the training input that
+is nearest to the input; "gain over copy" the mean gain of a family over the input itself, in its own
+standard errors, of a bootstrap over families.
 """
 
 from __future__ import annotations
@@ -163,8 +165,7 @@ def gains(made: np.ndarray, copy: np.ndarray, truth: Truth) -> dict[str, float]:
     found = [P.is_nearest(x[one], truth.pictures[one]).astype(float) for x in (made, copy)]
     better = {"error": errors, "partner first": found}
     return {
-        f"{name}, better than copy by standard errors": P.paired_gain(a, b)
-        for name, (a, b) in better.items()
+        f"{name}, gain over copy / its s.e.": P.paired_gain(a, b) for name, (a, b) in better.items()
     }
 
 
@@ -235,7 +236,7 @@ def of_pairs(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
     if args.task == "inpaint":
         ways["diffused border"] = diffused(real, holes)
     ways["mean picture"] = np.broadcast_to(levels.mean(0) / 255, y.shape)
-    ways["nearest training picture"] = nearest(x, known, levels) / 255
+    ways["nearest"] = nearest(x, known, levels) / 255
     keep({"test pictures": len(y), "test families": len(truth.one_of_each)})
     floor = kind.load(args, "validation").taken(slice(TESTED))
     scored(ways, truth, lambda: known_of(args, truth, floor), keep)
@@ -267,7 +268,7 @@ def of_cycle(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
             keep({f"{arrow}cycle error{name}": test.family_mean(error)})
         if paired:
             error = P.absolute_error(by(back, target) / 2, seen / 2)
-            keep({f"{arrow}error of what the truth comes back as": test.family_mean(error)})
+            keep({f"{arrow}error back from the truth": test.family_mean(error)})
     if not paired:
         return
     train, floor = (training.load_pairs(args, split) for split in ("train", "validation"))

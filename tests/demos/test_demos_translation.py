@@ -84,9 +84,9 @@ def test_each_task_takes_ones_own_pictures_and_is_measured(tmp_path, pairs):
         error = "error" if task == "style" else "squared error"
         assert 0 < scores[f"{error}: {baseline}"] < 1 and 0 < scores[error] < 1
         assert scores[f"partner first: {baseline}"] <= 1
-        assert "colours, L" in scores and "steepness: nearest training picture" in scores
+        assert "colours, L" in scores and "steepness: nearest" in scores
     assert 0 < scores["squared error in the hole: diffused border"] < 0.5
-    assert scores_of(folders[0])["error over ink: nearest training picture"] > 0
+    assert scores_of(folders[0])["error over ink: nearest"] > 0
     assert "no more scores" in said or "kernel distance, floor" in scores_of(folders[0])
 
 
@@ -98,7 +98,7 @@ def test_a_cycle_is_measured_with_the_truth_or_without(tmp_path, pairs):
     letters, own = scores_of(tmp_path / "letters"), scores_of(tmp_path / "own")
     for arrow in "bold to plain", "plain to bold":
         assert letters[f"{arrow}: cycle error, noise 0.05"] > 0
-        assert letters[f"{arrow}: error of what the truth comes back as"] > 0
+        assert letters[f"{arrow}: error back from the truth"] > 0
         assert 0 < letters[f"{arrow}: error: copy"] < letters[f"{arrow}: error"]
     assert own["A to B: cycle error, 8 bits"] > 0 and "A to B: error" not in own
     config = tmp_path / "own" / "config.json"
