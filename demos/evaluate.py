@@ -68,7 +68,7 @@ class Scores(dict[str, float]):
     def keep(self, found: Mapping[str, float]) -> None:
         """Print and store some; one that is not finite is printed alone."""
         for name, value in found.items():
-            print(f"  {name:40}{value:.4f}", flush=True)
+            print(f"  {name:44}{value:.4f}", flush=True)
             if math.isfinite(value):
                 self[name] = float(value)
         write_json(self.run.path("scores.json"), self)
@@ -462,7 +462,7 @@ def main() -> None:
         if len(all_scores) > 1:
             print(f"mean ± standard deviation over {len(all_scores)} runs of {kind}")
             for name, text in over_runs(all_scores).items():
-                print(f"  {name:40}{text}")
+                print(f"  {name:44}{text}")
 
 
 if __name__ == "__main__":

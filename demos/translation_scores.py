@@ -5,11 +5,12 @@ Errors are means over families of the mean absolute error of a picture, in RGB f
 ink, of the pixels alone that are no background in the input's domain or the truth's. "Partner
 first" is the share of families whose true partner is nearest among all test families' partners, one
 picture of each, in pixels and in features. Features are those of a classifier that tells families,
-or the classes of images, and was trained on what the networks are trained on. The kernel distance
-and the histograms compare all made pictures with all true ones, whatever belongs to what; their
-floor is validation pictures beside test pictures. "Nearest" is the truth of the training input that
-is nearest to the input; "gain over copy" the mean gain of a family over the input itself, in its own
-standard errors, of a bootstrap over families.
+or the classes of images, and was trained on training pictures. The kernel distance and the
+histograms compare made pictures with true ones, whatever belongs to what: the histograms all of
+them, the kernel distance one of each family, so that none depend on one another, in features
+divided by their root mean square. Its floor is validation pictures beside test pictures. "Nearest"
+is the truth of the training input that is nearest to the input; "gain over copy" the mean gain of a
+family over the input itself, in its own standard errors, of a bootstrap over families.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from minigen.data.tasks import FACTOR, from_levels, hole_masks, small
 from minigen.metrics import pictures as P
 from minigen.metrics.baselines import colour_table
 from minigen.models.cyclegan import cycle_error, noisy, rounded
-from minigen.models.features import Judge, feature_classifier, read
+from minigen.models.features import Judge, Reading, feature_classifier, read
 from minigen.training.translation import DOMAINS, has_folder
 
 STEEPEST = 0.7  # of the histogram of steepness; steeper ones are counted there
@@ -38,6 +39,11 @@ ROUNDS = 400  # of diffusion into a hole
 DEVIATIONS = (0.01, 0.02, 0.05)  # of the noise on pictures that are to come back
 TESTED, LEARNT = 2000, 5000  # contents at most: to test with, and to look for the nearest in
 EPOCHS = 20  # of the classifier of families, which are many
+
+
+def first_of_each(domains: Domains) -> np.ndarray:
+    """The place of the first content of each family."""
+    return np.unique(domains.families, return_index=True)[1]
 
 
 class Truth(NamedTuple):
@@ -51,17 +57,23 @@ class Truth(NamedTuple):
 
     @property
     def one_of_each(self) -> np.ndarray:
-        """The place of the first picture of each family."""
-        return np.unique(self.domains.families, return_index=True)[1]
+        """The place of one picture of each family."""
+        return first_of_each(self.domains)
 
 
 class Known(NamedTuple):
     """What a classifier makes of pictures."""
 
     judge: Judge
-    truth: np.ndarray  # features of the true ones
-    floor: np.ndarray  # of validation pictures
+    size: float  # the root mean square of the true ones' features
+    truth: np.ndarray  # these
+    floor: np.ndarray  # those of validation pictures, one of each family
     labels: np.ndarray | None  # the classes of the contents, where they are among those it tells
+
+    def seen(self, made: np.ndarray) -> Reading:
+        """Features and classes of pictures from 0 to 1."""
+        found = read(self.judge.model, np.asarray(made, np.float32) * 2 - 1)
+        return found._replace(features=found.features / self.size)
 
 
 def in_pixels(made: np.ndarray, truth: Truth) -> dict[str, float]:
@@ -89,10 +101,10 @@ def in_pixels(made: np.ndarray, truth: Truth) -> dict[str, float]:
 
 def in_features(made: np.ndarray, truth: Truth, known: Known) -> dict[str, float]:
     """The scores in features."""
-    seen, one = read(known.judge.model, made.astype(np.float32) * 2 - 1), truth.one_of_each
+    seen, one = known.seen(made), truth.one_of_each
     found = {
         "partner first, features": P.retrieval(seen.features[one], known.truth[one]),
-        "kernel distance": P.kernel_distance(known.truth, seen.features),
+        "kernel distance": P.kernel_distance(known.truth[one], seen.features[one]),
     }
     if known.labels is not None:
         found["label kept"] = float((seen.labels == known.labels).mean())
@@ -128,11 +140,11 @@ def known_of(args: argparse.Namespace, truth: Truth, floor: Domains) -> Known:
         judge = feature_classifier(images, args.device)
         labels = test.labels[: len(truth.pictures)]
     print(f"features: those of {judge}", flush=True)
-    seen, held = (
-        read(judge.model, np.asarray(x, np.float32) * 2 - 1).features
-        for x in (truth.pictures, floor.images[:, -1] / np.float32(255))
-    )
-    return Known(judge, seen, held, labels)
+    known = Known(judge, 1.0, np.empty(0), np.empty(0), labels)
+    real = known.seen(truth.pictures).features
+    known = known._replace(size=float(np.sqrt((real**2).mean(dtype=np.float64))) or 1.0)
+    held = floor.images[first_of_each(floor), -1] / np.float32(255)
+    return known._replace(truth=real / known.size, floor=known.seen(held).features)
 
 
 def scored(
@@ -150,7 +162,7 @@ def scored(
     found = known()
     for way, made in ways.items():
         keep({_named(k, way): v for k, v in in_features(made, truth, found).items()})
-    keep({"kernel distance, floor": P.kernel_distance(found.truth, found.floor)})
+    keep({"kernel distance, floor": P.kernel_distance(found.truth[truth.one_of_each], found.floor)})
 
 
 def _named(score: str, way: str) -> str:
@@ -252,11 +264,11 @@ def of_cycle(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
         return training.by_parts(function, Tensor(seen, device=args.device), 100)
 
     keep({"test pictures": len(x), "test families": len(np.unique(test.families))})
-    for (there, back, seen, target), source, made_in in (
-        ((model.draw, model.draw_back, x, y), args.domains[0], args.domains[1]),
-        ((model.draw_back, model.draw, y, x), args.domains[1], args.domains[0]),
+    for there, back, seen, target, made_in in (
+        (model.draw, model.draw_back, x, y, args.domains[1]),
+        (model.draw_back, model.draw, y, x, args.domains[0]),
     ):
-        arrow = f"{source} to {made_in}: "
+        arrow = f"to {made_in}: "
         damages = {"": lambda made: made, ", 8 bits": rounded}
         for deviation in DEVIATIONS:
             damages[f", noise {deviation}"] = functools.partial(
@@ -284,7 +296,7 @@ def of_cycle(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
             "mean picture": np.broadcast_to(train.images[:, side].mean(0) / 255, real.shape),
         }
         held = Domains(floor.name, floor.images[:TESTED, columns], names, floor.families[:TESTED])
-        arrow = f"{names[0]} to {names[1]}: "
+        arrow = f"to {names[1]}: "
         scored(
             ways, truth, functools.partial(known_of, args, truth, held),
             lambda found, arrow=arrow: keep({arrow + k: v for k, v in found.items()}),
