@@ -108,7 +108,7 @@ def flags() -> training.Parser:
     )
     add = parser.add_argument
     add("--task", choices=TASKS, default="style", help="what is given; see above")
-    training.add_course(parser, steps=6000, lr=2e-4)
+    training.add_course(parser, steps=5000, lr=1e-3)
     training.add_domains(parser)
     add("--width", type=units, default=32, help="channels after the first convolutions")
     add("--norm", choices=("batch", "running", "instance"), default="batch",
