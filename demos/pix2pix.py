@@ -3,7 +3,7 @@
 The --task says what is given:
 
     style      a picture in another hand: emoji of Noto to those of Twemoji, letters of one font to
-               another's, photographs of facades from plans of them
+               another's, photographs of facades from plans of them (--data facades --domains B A)
     edges      where colours jump: pictures from sketches
     colour     how light it is: old photographs coloured
     enlarge    8 × 8 pixels of 32 × 32
