@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from in_process import run
 from PIL import Image
+from test_demos_gan import lose_weights
 
+from minigen import optim
 from minigen.training import load_checkpoint, translation
 
 FEW = {"train": 24, "validation": 6, "test": 6}
@@ -59,6 +61,13 @@ def test_pix2pix_needs_no_data_and_resumed_is_uninterrupted(tmp_path):
 def test_cyclegan_needs_no_data_and_resumed_is_uninterrupted(tmp_path):
     said = same_when_resumed(tmp_path, "cyclegan.py")
     assert "of plain and" in said and "ResNetTranslator" in said
+
+
+@pytest.mark.parametrize("demo", ["pix2pix.py", "cyclegan.py"])
+def test_a_run_that_diverges_ends_in_a_line(tmp_path, monkeypatch, demo):
+    lose_weights(monkeypatch, optim.Adam, 5)
+    said = run(demo, "--quick", "--steps", 4, "--out", tmp_path / "run", status=1)
+    assert "Traceback" not in said and "diverged" in said.splitlines()[-1]
 
 
 def scores_of(folder):
