@@ -17,7 +17,7 @@ ROOMS = {
     "models": 1690,
     "training": 1815,
     "metrics": 515,
-    "data": 1870,
+    "data": 1910,
     "torch_names": 375,
     "torchvision_names": 306,
 }

@@ -11,8 +11,9 @@ from minigen import training
 
 ABSURD = ("0", "-1", "nan", "inf", "-inf", "1e400", "", "x", str(10**30), "1e300", "9" * 5000)
 # Where 0 is no nonsense: a beginning, a weight, a share, a class.
-MAY_BE_0 = {"--random", 
+MAY_BE_0 = {
     "--seed", "--classes", "--smoothing", "--decay", "--beta", "--warm-up", "--capacity", "--fall",
+    "--random",
     "--average", "--sample", "--reconstruction", "--classification",
     "--matching", "--dropout", "--l1", "--adversarial", "--layers", "--cycle",
     "--identity", "--pool",
