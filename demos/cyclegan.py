@@ -115,8 +115,8 @@ def flags() -> training.Parser:
     )  # fmt: skip
     add = parser.add_argument
     add("--model", choices=tuple(MODELS), default="cyclegan", help="what is trained")
-    training.add_course(parser, steps=4000, lr=5e-4)
-    training.add_domains(parser, batch_size=8)
+    training.add_course(parser, steps=2500, lr=1e-3)
+    training.add_domains(parser, batch_size=4)
     add("--width", type=units, default=16, help="channels after the first convolution")
     add("--blocks", type=units, default=3, help="residual ones")
     add("--layers", type=whole(0, 6), default=2,
@@ -128,8 +128,8 @@ def flags() -> training.Parser:
         help="of both GANs (least-squares; non-saturating with --model discogan)")  # fmt: skip
     add("--cycle", type=weight, default=lambda args: 10.0 if args.model == "cyclegan" else 1.0,
         help="λ, the weight of the cycle (10; of squares, with --model discogan, 1)")  # fmt: skip
-    add("--identity", type=weight, default=0.5, only=is_cycle,
-        help="the weight of the identity's loss, in λ")  # fmt: skip
+    add("--identity", type=weight, default=0.0, only=is_cycle,
+        help="the weight of the identity's loss, in λ; the authors' code has 0.5")  # fmt: skip
     add("--pool", type=whole(0, 10**6), default=50, only=is_cycle,
         help="earlier pictures that judges are shown")  # fmt: skip
     add("--form", choices=FORMS, default="both", only=is_disco,
