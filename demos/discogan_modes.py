@@ -78,7 +78,7 @@ def flags() -> training.Parser:
     add = parser.add_argument
     add("--steps", type=whole(), default=40_000, help="training steps in all")
     add("--form", choices=FORMS, default="both", help="a GAN, with one reconstruction, with both")
-    add("--reconstruction", type=weight, default=10.0,
+    add("--reconstruction", type=weight, default=20.0,
         only=("with --form gan", lambda args: args.form != "gan"),
         help="λ, the weight of a reconstruction")  # fmt: skip
     add("--batch-size", type=units, default=128, help="points of A a step, and as many of B")
