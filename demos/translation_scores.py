@@ -38,7 +38,7 @@ STEEPEST = 0.7  # of the histogram of steepness; steeper ones are counted there
 ROUNDS = 400  # of diffusion into a hole
 DEVIATIONS = (0.01, 0.02, 0.05)  # of the noise on pictures that are to come back
 TESTED, LEARNT = 2000, 5000  # contents at most: to test with, and to look for the nearest in
-EPOCHS = 20  # of the classifier of families, which are many
+EPOCHS = 20  # of the classifiers of families and of domains, which are many
 
 
 def first_of_each(domains: Domains) -> np.ndarray:
@@ -330,7 +330,7 @@ def of_domains(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> No
     for the domain asked for; a table of colours is fitted on pairs of training pictures.
     """
     train, test = kind.load(args), kind.load(args, "test")
-    judge = feature_classifier(kind.pictures(args, train), args.device)
+    judge = feature_classifier(kind.pictures(args, train), args.device, EPOCHS)
 
     def share_read(pictures: np.ndarray, domain: int) -> float:
         return float((read(judge.model, pictures.astype(np.float32)).labels == domain).mean())
