@@ -188,7 +188,7 @@ def main() -> None:
 
     panels = {
         "losses": ["loss_d", "loss_g"],
-        "cycle": ["cycle_x", "cycle_y", "identity"]
+        "cycle": ["cycle_x", "cycle_y", *(["identity"] if args.identity else [])]
         if args.model == "cyclegan"
         else ["reconstruction", "matching"],
         "held-out": ["held-out cycle", "held-out error"],

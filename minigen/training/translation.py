@@ -41,7 +41,7 @@ from minigen.training.run import Run
 SIDES = ("A", "B")
 LETTERS = {"train": 4000, "validation": 500, "test": 500}  # that are drawn
 SHOWN = 10  # contents in a picture
-CHECKED = 300  # held-out contents that are looked at while training
+CHECKED = 150  # held-out contents that are looked at while training
 SHIFT = 2  # pixels by which a picture is moved at most
 # The domains of each set, the first two of which are taken; of others, grey images in variants.
 DOMAINS = {
