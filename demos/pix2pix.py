@@ -160,6 +160,9 @@ def main() -> None:
         error = absolute_error(draw(args, model, x) / 2, y / 2)
         return {"held-out error": held.taken(some).family_mean(error)}
 
+    what = f"{len(train):,} pictures of {train.name}, {args.task}"
+    if args.task == "style":
+        what = f"{len(train):,} pairs of {train.name}, {args.domains[0]} to {args.domains[1]}"
     panels = {"L1": ["l1"], "held-out error": ["held-out error"]}
     networks = [(model.generator, x.shape[1:])]
     if args.adversarial:
@@ -168,7 +171,7 @@ def main() -> None:
     training.train_translator(
         run, args, model, generators=drawn_with(model), batches={"batches": batches}, step=step,
         rows=rows, check=check, panels=panels, networks=networks,
-        what=f"{len(train):,} pictures of {train.name}, {args.task}",
+        what=what,
     )  # fmt: skip
 
 

@@ -107,6 +107,8 @@ def own(args: argparse.Namespace, split: str) -> Images:
     found = data.folder(args.data, args.size)
     parts = []
     for name in args.domains:
+        if not os.path.isdir(os.path.join(args.data, name)):
+            raise DataError(f"{args.data}: --domains: there is no folder {name}")
         label = found.classes.index(name) if name in found.classes else -1
         rows = np.flatnonzero(found.labels == label)
         if len(rows) < len(SPLITS):

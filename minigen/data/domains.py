@@ -52,7 +52,7 @@ class Domains:
     def split(self, split: str, seed: int = 0) -> Domains:
         """Return the contents to "train", "validation" or "test" with, whole families of them; see
         `dealt`."""
-        return self.taken(dealt(self.families, split, seed))
+        return self.taken(dealt(self.families, split, seed, of=self.name))
 
     def pictures(self, *domains: str) -> Images:
         """Return the pictures of these domains, by default of all, one domain after the other; the
@@ -99,12 +99,15 @@ class Domains:
         return np.bincount(which, values) / sizes
 
 
-def dealt(families: np.ndarray, split: str, seed: int = 0, *, parts: int = 10) -> np.ndarray:
+def dealt(
+    families: np.ndarray, split: str, seed: int = 0, *, parts: int = 10, of: str = "dealt"
+) -> np.ndarray:
     """Return which contents are of a split, bool (N,), where `families` (N,) says what belongs
     together.
 
     The families in their order are shuffled by `seed` and dealt into `parts` parts, 3 or more:
-    the first is to "test" with, the second for "validation", the others to "train" with.
+    the first is to "test" with, the second for "validation", the others to "train" with. `of`
+    names the contents where there are too few.
 
     Raises:
         DataError: fewer than three families.
@@ -114,7 +117,10 @@ def dealt(families: np.ndarray, split: str, seed: int = 0, *, parts: int = 10) -
         raise ValueError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
     names, which = np.unique(families, return_inverse=True)
     if len(names) < len(SPLITS):
-        raise DataError(f"expected {len(SPLITS)} families or more to deal, got {len(names)}")
+        raise DataError(
+            f"{of}: expected {len(SPLITS)} pictures (or families of them) or more, to train,"
+            f" validate and test with, got {len(names)}"
+        )
     part = max(len(names) // parts, 1)
     place = np.argsort(np.random.default_rng(seed).permutation(len(names)))[which]
     first = {"test": 0, "validation": part, "train": 2 * part}[split]

@@ -32,6 +32,10 @@ FACADES_COUNTS = {"train": 400, "validation": 100, "test": 106}
 LARGEST = 1 << 20  # bytes of a picture among the facades
 
 
+class MissingSplitError(DataError):
+    """A folder has other splits than the one that is wanted."""
+
+
 def aligned(
     path: str | Path,
     split: str = "train",
@@ -63,10 +67,8 @@ def aligned(
     else:
         pairs = _partners(*places, side)
     pixels = as_pixels(pairs, grey)
-    families = np.arange(len(pixels))
-    if dealing:
-        families = families[dealt(families, split, seed)]
-    return Domains(str(path), pixels[families], SIDES, families)
+    pairs = Domains(str(path), pixels, SIDES, np.arange(len(pixels)))
+    return pairs.split(split, seed) if dealing else pairs
 
 
 def unaligned(
@@ -91,7 +93,9 @@ def unaligned(
     parts = []
     for root in places:
         images, _ = read(root, lambda picture: middle(picture, side))
-        taken = dealt(np.arange(len(images)), split, seed) if dealing else [True] * len(images)
+        taken = [True] * len(images)
+        if dealing:
+            taken = dealt(np.arange(len(images)), split, seed, of=str(root))
         parts.append([image for image, one in zip(images, taken, strict=True) if one])
     labels = np.repeat(np.arange(len(SIDES)), [len(part) for part in parts])
     return Images(str(path), as_pixels(sum(parts, []), grey), labels, SIDES)
@@ -148,9 +152,9 @@ def _places(path: str | Path, split: str, side: int) -> tuple[tuple[Path, ...], 
     there = [name for names in FOLDERS.values() for name in names if any(_folders(path, name))]
     if there:
         wanted = FOLDERS[split][0]
-        raise DataError(
-            f"{path}: expected a folder {wanted}, or {wanted}A and {wanted}B, found of splits"
-            f" {', '.join(there)} alone"
+        raise MissingSplitError(
+            f"{path}: expected folders {wanted}A and {wanted}B, or a folder {wanted}, as there are"
+            f" for {' and '.join(there)}"
         )
     return _found(path, "") or (path,), True
 
@@ -195,7 +199,8 @@ def _partners(a: Path, b: Path, side: int) -> list[np.ndarray]:
     for root, other, alone in ((a, b, names[0] - names[1]), (b, a, names[1] - names[0])):
         if alone:
             raise DataError(
-                f"{root}: {len(alone)} pictures have no partner in {other}, {min(alone)} first"
+                f"{root}: pictures without one of the same name in {other}: {len(alone)}, such as"
+                f" {min(alone)}"
             )
     seen = []
     for root in (a, b):

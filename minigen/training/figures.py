@@ -241,7 +241,8 @@ def draw_curve(
     raw = np.where(finite, values, np.nan)
     width = smoothing * len(values)
     if width < 0.5:
-        axes.plot(steps, raw, color=colour, linewidth=1.8, label=name)
+        alone = "o" if finite.sum() == 1 else None  # a line wants two points
+        axes.plot(steps, raw, color=colour, linewidth=1.8, label=name, marker=alone)
         return
     weight = gaussian_filter1d(finite.astype(float), width, mode="constant")
     mean = gaussian_filter1d(np.where(finite, values, 0.0), width, mode="constant")

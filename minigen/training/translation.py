@@ -17,6 +17,7 @@ from minigen import functional as F
 from minigen.data import Batches, DataError, Domains, Images
 from minigen.data.emoji import FILE, HANDS
 from minigen.data.glyphs import FONTS
+from minigen.data.layouts import MissingSplitError
 from minigen.data.local import at_hand
 from minigen.data.tasks import from_levels, task_input
 from minigen.data.variants import VARIANTS
@@ -70,7 +71,8 @@ def has_folder(args: Settings) -> bool:
 
 def domains_of(args: Settings) -> tuple[str, ...]:
     """The domains that there are of the data set."""
-    return SIDES if has_folder(args) else DOMAINS.get(args.data, IN_VARIANTS)
+    name = args.data or emoji_or_glyphs()  # flags are checked before their defaults are there
+    return SIDES if has_folder(args) else DOMAINS.get(name, IN_VARIANTS)
 
 
 def domain(text: str) -> str:
@@ -106,9 +108,9 @@ def add_domains(parser: Parser, *, batch_size: int = 16) -> None:
     )
     parser.refuse(
         lambda args: (
-            None not in (args.domains, args.data) and {*args.domains} - {*domains_of(args)}
+            args.domains is not None and bool({*args.domains} - {*domains_of(args)})
         ),
-        "--domains: {data} has others, see --help",
+        "--domains: the data set has others, see --help",
     )
     parser.refuse(lambda args: args.size % 4 > 0, "--size: expected a multiple of 4, not {size}")
 
@@ -190,18 +192,19 @@ def _of_set(args: Settings, split: str, made: Callable[[Images], Domains]) -> Do
 
 
 def _held_out(split: str, load: Callable[[str], T]) -> T:
-    """A split of a folder; where it has no such held-out one, the other."""
+    """A split of a folder; where it has no such held-out one, the other. One that is there and
+    damaged is not passed over."""
     try:
         return load(split)
-    except DataError:
-        other = {"validation": "test", "test": "validation"}.get(split)
-        if other is None:
+    except MissingSplitError:
+        if split == "validation":
+            return load("test")
+        if split == "train":
             raise
-        try:
-            return load(other)
-        except DataError:
-            pass
-        raise
+    try:
+        return load("validation")
+    except MissingSplitError:
+        return load("test")  # which says what is missing
 
 
 def _limited(args: Settings, split: str, found: Domains) -> Domains:

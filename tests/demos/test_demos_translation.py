@@ -1,6 +1,7 @@
 """The demos that turn pictures into pictures run, resume, take folders, and are measured."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def same_when_resumed(tmp_path, demo, *flags):
 
 def test_pix2pix_needs_no_data_and_resumed_is_uninterrupted(tmp_path):
     said = same_when_resumed(tmp_path, "pix2pix.py")
-    assert "24 pictures of glyphs, style" in said and "UNet" in said and "PatchJudge" in said
+    assert "24 pairs of glyphs, plain to serif" in said and "UNet" in said and "PatchJudge" in said
 
 
 def test_cyclegan_needs_no_data_and_resumed_is_uninterrupted(tmp_path):
@@ -117,18 +118,22 @@ def test_a_cycle_is_measured_with_the_truth_or_without(tmp_path, pairs):
 
 @pytest.mark.parametrize("demo, flags, reason", [
     ("pix2pix.py", ("--task", "colour"), "colour: the pictures are grey"),
-    ("pix2pix.py", ("--data", "{odd}"), "1 pictures have no partner in"),
+    ("pix2pix.py", ("--data", "{odd}"), "pictures without one of the same name in"),
     ("cyclegan.py", ("--data", "{both}"), "both/train: expected folders of A and of B"),
     ("cyclegan.py", ("--data", "{two}", "--size", 8), "2 layers want pictures of 12 pixels"),
     ("cyclegan.py", ("--batch-size", 100), "--batch-size 100 is more than the"),
+    ("cyclegan.py", ("--data", "{hollow}"), "valB: expected pictures"),
 ])  # fmt: skip
 def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, pairs, demo, flags, reason):
     for name in "A/1", "A/2", "B/2":
         (tmp_path / "odd" / f"train{name[0]}").mkdir(parents=True, exist_ok=True)
         Image.new("L", (8, 8)).save(tmp_path / "odd" / f"train{name}.png")
-    flags = [
-        str(f).format(odd=tmp_path / "odd", both=pairs / "both", two=pairs / "two") for f in flags
-    ]
+    hollow = tmp_path / "hollow"  # what is held out is there, but empty on one side
+    shutil.copytree(pairs / "two", hollow)
+    shutil.rmtree(hollow / "valB")
+    (hollow / "valB").mkdir()
+    places = {name: pairs / name for name in ("both", "two")}
+    flags = [str(f).format(odd=tmp_path / "odd", hollow=hollow, **places) for f in flags]
     said = run(demo, *flags, "--quick", "--out", tmp_path / "run", status=1)
     assert reason in said and "Traceback" not in said
     assert said.splitlines()[-1].startswith(f"{demo}: ")
