@@ -7,7 +7,7 @@ Here it is counted too, with 2,000 points of each cluster of A: the modes of B t
 samples are in, or more; the modes of A that share one of them; and the share of samples within 3σ
 of a mode. --form gan has G_AB and D_B alone, one also G_BA and the way from A to B and back, both
 is DiscoGAN. samples.gif colours each translated point by its cluster in A, over the contours of
-D_B; samples.png has four frames of it.
+D_B, with crosses where B's clusters are; samples.png has four frames of it.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import autoencoder
@@ -68,7 +69,8 @@ class Scores(dict[str, float]):
     def keep(self, found: Mapping[str, float]) -> None:
         """Print and store some; one that is not finite is printed alone."""
         for name, value in found.items():
-            print(f"  {name:44}{value:.4f}", flush=True)
+            shown = f"{value:,}" if isinstance(value, Integral) else f"{value:.4f}"
+            print(f"  {name:43} {shown}", flush=True)
             if math.isfinite(value):
                 self[name] = float(value)
         write_json(self.run.path("scores.json"), self)

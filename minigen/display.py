@@ -6,6 +6,7 @@ from __future__ import annotations
 import codecs
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -98,6 +99,11 @@ class Bar(tqdm):
 
     def __init__(self, iterable: Any = None, **options: Any):
         super().__init__(iterable, file=Screen(sys.stderr), ncols=80, nrows=24, **options)
+
+    @staticmethod
+    def format_meter(*values: Any, **options: Any) -> str:
+        """tqdm's text, but "1.25 s/step" where it has "1.25s/ steps"."""
+        return re.sub(r"s/ (\w+)s\b", r" s/\1", tqdm.format_meter(*values, **options))
 
     @property
     def format_dict(self) -> dict[str, Any]:

@@ -125,6 +125,11 @@ def test_a_terminal_without_a_size_shows_the_bar(tmp_path, monkeypatch):
     assert b"| 40/40" in shown and b"loss 1" in shown
 
 
+def test_slow_steps_have_a_unit():
+    assert "[00:05<00:02,  2.50 s/step" in Bar.format_meter(2, 3, 5.0, 0, unit=" steps")
+    assert "2.00 steps/s" in Bar.format_meter(2, 3, 1.0, 0, unit=" steps")
+
+
 def test_what_an_encoding_lacks_is_written_plainly():
     for encoding, plain in ("ascii", "-- ... -> # x?"), ("latin-1", "-- ... -> # ×?"):
         raw = io.BytesIO()

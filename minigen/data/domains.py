@@ -117,10 +117,8 @@ def dealt(
         raise ValueError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
     names, which = np.unique(families, return_inverse=True)
     if len(names) < len(SPLITS):
-        raise DataError(
-            f"{of}: expected {len(SPLITS)} pictures (or families of them) or more, to train,"
-            f" validate and test with, got {len(names)}"
-        )
+        wanted = f"{len(SPLITS)} pictures or more, to train, validate and test with"
+        raise DataError(f"{of}: expected {wanted}, got {len(names)}")  # a family counts once
     part = max(len(names) // parts, 1)
     place = np.argsort(np.random.default_rng(seed).permutation(len(names)))[which]
     first = {"test": 0, "validation": part, "train": 2 * part}[split]

@@ -93,9 +93,8 @@ def unaligned(
     parts = []
     for root in places:
         images, _ = read(root, lambda picture: middle(picture, side))
-        taken = [True] * len(images)
-        if dealing:
-            taken = dealt(np.arange(len(images)), split, seed, of=str(root))
+        rows = np.arange(len(images))
+        taken = dealt(rows, split, seed, of=str(root)) if dealing else rows >= 0
         parts.append([image for image, one in zip(images, taken, strict=True) if one])
     labels = np.repeat(np.arange(len(SIDES)), [len(part) for part in parts])
     return Images(str(path), as_pixels(sum(parts, []), grey), labels, SIDES)

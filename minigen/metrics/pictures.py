@@ -75,11 +75,12 @@ def is_nearest(made: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def paired_gain(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> float:
     """The mean of a − b, values (N,) of the same families, in its standard errors: the deviation of
     the means of `draws` samples of N families each, drawn with replacement (Efron's bootstrap). NaN
-    where all differences are equal."""
+    where all differences are equal, as of one family."""
     apart = a - b
+    if len(apart) < 2 or np.ptp(apart) == 0:  # the deviation of equal means is rounding
+        return float("nan")
     rows = np.random.default_rng(seed).integers(len(apart), size=(draws, len(apart)))
-    error = apart[rows].mean(1).std()
-    return float(apart.mean() / error) if error else float("nan")
+    return float(apart.mean() / apart[rows].mean(1).std())
 
 
 @single_threaded_blas()

@@ -107,9 +107,7 @@ def add_domains(parser: Parser, *, batch_size: int = 16) -> None:
         "--domains: expected two of them, from which to which",
     )
     parser.refuse(
-        lambda args: (
-            args.domains is not None and bool({*args.domains} - {*domains_of(args)})
-        ),
+        lambda args: args.domains is not None and bool({*args.domains} - {*domains_of(args)}),
         "--domains: the data set has others, see --help",
     )
     parser.refuse(lambda args: args.size % 4 > 0, "--size: expected a multiple of 4, not {size}")

@@ -25,7 +25,7 @@ def test_no_family_is_on_two_sides_and_none_is_left_out(families, seed, parts):
     families = np.array(families)
     many = len(np.unique(families))
     if many < 3:
-        with pytest.raises(DataError, match=f"3 pictures .*or more, to train, .* got {many}"):
+        with pytest.raises(DataError, match=f"3 pictures or more, to train, .* got {many}"):
             dealt(families, "train", seed)
         return
     sides = [dealt(families, split, seed, parts=parts) for split in THREE]

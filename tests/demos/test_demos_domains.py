@@ -113,7 +113,7 @@ def test_discogan_is_a_model_of_pictures_too(tmp_path, domains):
 
 @pytest.mark.parametrize("flags, reason, status", [
     (("--domains", "red", "red"), "two or more, each of them once", 2),
-    (("--domains", "red", "pink"), "in the folder pink", 1),
+    (("--domains", "red", "pink"), "there is no folder pink", 1),
     (("--disjoint",), "--disjoint has no effect without emoji", 2),
     (("--size", 10), "a multiple of 4, not 10", 2),
     (("--batch-size", 100), "--batch-size 100 is more than the 36 pictures to train with", 1),

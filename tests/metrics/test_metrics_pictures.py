@@ -77,3 +77,14 @@ def test_steepness_and_colours():
     for rgb, expected in known.items():
         found = P.lab(np.array(rgb, float)[None, :, None, None]).ravel()
         assert found == pytest.approx(expected, abs=0.05)
+
+
+def test_a_gain_is_in_its_own_standard_errors_and_none_of_one_family():
+    rng = np.random.default_rng(0)
+    apart = rng.standard_normal(400) + 0.5
+    error = apart.std() / 20
+    assert P.paired_gain(apart + 0.1, np.full(400, 0.1)) == pytest.approx(
+        apart.mean() / error, rel=0.1
+    )
+    for few in np.array([0.3]), np.full(7, 0.3):
+        assert np.isnan(P.paired_gain(few, few - 0.1 * np.ones_like(few)))

@@ -174,8 +174,10 @@ def test_curves_are_drawn_without_pyplot_and_alike_each_time(tmp_path, monkeypat
     assert sorted(os.listdir(tmp_path)) == ["a.png", "b.png"]
     assert "matplotlib.pyplot" not in sys.modules
     plot_metrics(tmp_path / "none.png", [], panels)
+    plot_metrics(tmp_path / "one.png", RECORDS[:1], panels)  # a dot
     blue = (0, 0x72, 0xB2)
-    assert coloured(tmp_path / "a.png", blue) > 2 * coloured(tmp_path / "none.png", blue) > 0
+    none, one, many = (coloured(tmp_path / f"{name}.png", blue) for name in ("none", "one", "a"))
+    assert many > 2 * none and one > none > 0
 
 
 def test_the_strong_line_averages_the_finite_values_only(tmp_path, monkeypatch):
