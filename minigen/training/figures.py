@@ -90,6 +90,7 @@ def named_rows(
             f" { ({name: len(images) for name, images in rows.items()}) }"
         )
     font = ImageFont.load_default()
+    rows = {name.replace(" ", "  "): images for name, images in rows.items()}  # its own are thin
     margin = math.ceil(max(font.getlength(name) for name in rows)) + 2 * padding
     parts = []
     for name, images in rows.items():

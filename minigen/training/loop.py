@@ -343,7 +343,7 @@ class _Progress:
         self.shown = ""
         self.bar = None
         self.started = time.perf_counter()
-        self.next_line = 0.0
+        self.next_line, self.printed = 0.0, first
         if Screen(sys.stderr).isatty():
             self.bar = Bar(total=last, initial=first, unit=" steps")
 
@@ -362,10 +362,11 @@ class _Progress:
         if self.bar is not None:
             self.bar.leave = finished
             self.bar.close()
-        elif self.step > self.first:
+        elif self.step > self.printed:
             self._print_line()
 
     def _print_line(self) -> None:
+        self.printed = self.step
         elapsed = time.perf_counter() - self.started
         self.next_line = elapsed + self.SECONDS_BETWEEN_LINES
         line = Bar.format_meter(
