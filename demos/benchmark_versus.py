@@ -190,7 +190,7 @@ def line(row: dict[str, Any]) -> str:
 def networks(
     bench: Bench, only: Sequence[str] = (), random: int = 30, seed: int = 0, budget: float = 2.5
 ) -> None:
-    """Those of the issue on speed, ten more, and as many drawn by a seed.
+    """Nine that were measured first, ten more, and as many drawn by a seed.
 
     Args:
         only: names of those to measure; none for all.
@@ -198,7 +198,7 @@ def networks(
         budget: seconds for a network, about, without those to build it.
     """
     groups = {
-        "the nine of the issue": [*benchmark_networks.ISSUE],
+        "the first nine": [*benchmark_networks.ISSUE],
         "ten more": [*benchmark_networks.MORE],
         "random ones": [f"random-{i}" for i in range(random)],
     }

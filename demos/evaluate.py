@@ -10,6 +10,7 @@ it was interrupted; an autoencoder by its squared error. Definitions are in mini
 published figure is in these features, so none compares. Word vectors are compared with people's
 judgements of similarity, and asked analogies (see demos/word_scores.py). Pictures made from
 pictures are measured by the truth, beside what needs no network (see demos/translation_scores.py).
+Of errors and distances less is better, of shares more.
 """
 
 from __future__ import annotations

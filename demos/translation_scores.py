@@ -4,13 +4,15 @@
 Errors are means over families of the mean absolute error of a picture, in RGB from 0 to 1; over the
 ink, of the pixels alone that are no background in the input's domain or the truth's. "Partner
 first" is the share of families whose true partner is nearest among all test families' partners, one
-picture of each, in pixels and in features. Features are those of a classifier that tells families,
-or the classes of images, and was trained on training pictures. The kernel distance and the
-histograms compare made pictures with true ones, whatever belongs to what: the histograms all of
-them, the kernel distance one of each family, so that none depend on one another, in features
-divided by their root mean square. Its floor is validation pictures beside test pictures. "Nearest"
-is the truth of the training input that is nearest to the input; "gain over copy" the mean gain of a
-family over the input itself, in its own standard errors, of a bootstrap over families.
+picture of each, in pixels and in features. Of errors and distances less is better, of shares and
+gains more. Features are those of a classifier that tells families, or the classes of images, and
+was trained on training pictures. The kernel distance and the distances of histograms, of steepness
+and of each colour channel in CIE L*a*b*, compare made pictures with true ones, whatever belongs to
+what: the histograms all of them, the kernel distance one of each family, so that none depend on one
+another, in features divided by their root mean square. Its floor is validation pictures beside test
+pictures. "Nearest" is the truth of the training input that is nearest to the input; "gain over
+copy" the mean gain of a family over the input itself, in its own standard errors, of a bootstrap
+over families.
 """
 
 from __future__ import annotations

@@ -105,6 +105,8 @@ def data_set(*others: str) -> Kind:
             return text
         if os.path.isdir(text):
             return os.path.abspath(text)
+        if os.path.isabs(text) and len(text) < 4096:  # of a run whose folder is gone: not cut
+            raise argparse.ArgumentTypeError(f"there is no folder {text}")
         raise _refused("a data set that --help names, or a folder of pictures", text, names)
 
     return kind

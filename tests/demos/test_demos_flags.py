@@ -103,6 +103,7 @@ def test_no_flag_accepts_nonsense(parsers, name, capsys):
     ("pix2pix --task paint", "did you mean inpaint?"),
     ("dcgan --network plain --width", "expected one argument"),
     ("dcgan --data minst", "did you mean mnist?"),
+    ("dcgan --data /nowhere/pictures/of/my/own", "no folder /nowhere/pictures/of/my/own"),
     ("word2vec --corpus text9", "did you mean text8?"),
 ])  # fmt: skip
 def test_flags_that_do_not_go_together(parsers, command, said, capsys):
