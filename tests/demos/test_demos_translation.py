@@ -128,9 +128,10 @@ def test_what_the_user_can_mend_is_said_in_a_line(tmp_path, pairs, demo, flags, 
     for name in "A/1", "A/2", "B/2":
         (tmp_path / "odd" / f"train{name[0]}").mkdir(parents=True, exist_ok=True)
         Image.new("L", (8, 8)).save(tmp_path / "odd" / f"train{name}.png")
-    hollow = tmp_path / "hollow"  # what is held out is there, but empty on one side
+    hollow = tmp_path / "hollow"  # val is there, but empty on one side: test is not taken for it
     shutil.copytree(pairs / "two", hollow)
-    shutil.rmtree(hollow / "valB")
+    shutil.copytree(pairs / "two" / "valA", hollow / "testA")
+    (hollow / "valB").rename(hollow / "testB")
     (hollow / "valB").mkdir()
     places = {name: pairs / name for name in ("both", "two")}
     flags = [str(f).format(odd=tmp_path / "odd", hollow=hollow, **places) for f in flags]
