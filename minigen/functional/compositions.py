@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import INT64, namespace
+from minigen.backend import INT64, Array, namespace
 from minigen.functional.activation import elu, hardtanh, relu, softmax, softplus
 from minigen.functional.arguments import Dims, axis, lengths, refuse, require_floating
 from minigen.functional.arithmetic import add, clamp_min, lerp, scaled
@@ -53,9 +53,11 @@ from minigen.functional.shape import (
     repeat,
     reshape,
     stack,
+    take_along_dim,
     transpose,
 )
 from minigen.halves import in_float32
+from minigen.operation import operation
 from minigen.tensor import Tensor
 
 __all__ = [
@@ -326,21 +328,33 @@ def diff(
     return input
 
 
+def _median_pullback(g: Tensor, input: Tensor, y: Tensor) -> Tensor:
+    equals = (input == y) | isnan(input)
+    return chosen(equals, g / count_nonzero(equals), 0.0)
+
+
+@operation(exact=True, input=_median_pullback)
+def _median(input: Array) -> Array:
+    xp = namespace(input)
+    if not input.size:
+        return xp.full((), math.nan, input.dtype)
+    ordered = xp.sort(input, axis=None)
+    return ordered[-1] if ordered[-1] != ordered[-1] else ordered[(input.size - 1) // 2]
+
+
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The middle element in order, of two the lower, NaN if there is one; along an axis `dim` the
-    pair (values, indices)."""
+    """The middle element in order, of two the lower, NaN if there is one or none at all; its equals
+    share the gradient. Along an axis `dim` the pair (values, indices)."""
     if dim is None:
-        return median(reshape(input, -1), 0).values
+        return _median(input)
     dim = axis("median", dim, input.ndim)
     if not input.ndim:
         return Extreme(input.clone(), Tensor(np.zeros((), INT64)).to(input.device))
     if not input.shape[dim]:
         raise IndexError(f"median: there is no element to choose from in {input.shape}, dim={dim}")
-    ordered, n = sort(input, dim), input.shape[dim]
-    values, indices = (index(x, (*(slice(None),) * dim, slice((n - 1) // 2, (n + 1) // 2)))
-                       for x in ordered)  # fmt: skip
-    last = index(ordered.values, (*(slice(None),) * dim, slice(n - 1, n)))
-    values = chosen(isnan(last), last, values)
+    n, nans = input.shape[dim], sum(isnan(input), dim, True)  # which are last in order
+    middle = chosen(nans > 0, n - nans, (n - 1) // 2)
+    values, indices = (take_along_dim(x, middle, dim) for x in sort(input, dim))
     both = (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
     return Extreme(*both)
 
@@ -385,7 +399,7 @@ def quantile(
     low, high = (f(places.detach()).long() for f in (floor, ceil))
     weight = reshape(places - floor(places), -1, *[1] * (ordered.ndim - 1))
     y = lerp(index_select(ordered, 0, low), index_select(ordered, 0, high), weight)
-    y = chosen(isnan(ordered[-1]), math.nan, y)
+    y = chosen(isnan(ordered[-1]), ordered[-1], y)
     return reshape(y, *shares.shape, *(kept if keepdim else y.shape[1:]))
 
 
@@ -486,7 +500,7 @@ def unique(
     """The different elements in order, or slices along `dim`; if asked for, with the place of each
     element among them, and how often each occurs."""
     data, flags = input._array, (return_inverse, return_counts)
-    found = namespace(data).unique(data, False, *flags, axis=dim)
+    found = namespace(data).unique(data, False, *flags, axis=dim, equal_nan=False)
     if not any(flags):
         return Tensor(found)
     values, *rest = found
@@ -570,10 +584,11 @@ def repeat_interleave(
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of pieces of the axis `dim`: so many, as equal as can be, or cut at these places."""
     dim = axis("tensor_split", dim, input.ndim)
-    parts = np.array_split(np.arange(input.shape[dim]), indices_or_sections)
-    ends = np.cumsum([len(p) for p in parts]).tolist()
-    before = (slice(None),) * dim
-    spans = [slice(end - len(p), end) for end, p in zip(ends, parts, strict=True)]
+    if isinstance(indices_or_sections, Tensor):
+        indices_or_sections = indices_or_sections.tolist()
+    places, before = np.arange(input.shape[dim]), (slice(None),) * dim
+    parts = [p.tolist() for p in np.array_split(places, indices_or_sections)]
+    spans = [slice(p[0], p[-1] + 1) if p else slice(0, 0) for p in parts]
     return tuple(index(input, (*before, span)) for span in spans)
 
 
@@ -743,6 +758,8 @@ def baddbmm(
 
 
 def _weighted_sum(name: str, a: Tensor, b: Tensor, beta: float, alpha: float) -> Tensor:
+    if np.broadcast_shapes(a.shape, b.shape) != b.shape:
+        raise ValueError(f"{name}: {a.shape} does not broadcast to the product's {b.shape}")
     if not beta:  # then a NaN in it counts for nothing
         return b * alpha
     return add(scaled(name, b, a, beta), b, alpha=alpha)

@@ -156,13 +156,13 @@ def sqrt(input: Array) -> Array:
     return np.sqrt(input)
 
 
-@operation(input=lambda g: _nothing(g))
-def _nothing(input: Array) -> Array:
+@operation(input=lambda g: nothing(g))
+def nothing(input: Array) -> Array:
     """The derivative of a constant: 0, of an infinite gradient too."""
     return namespace(input).zeros_like(input)
 
 
-@operation(elementwise=True, input=_nothing)
+@operation(elementwise=True, input=nothing)
 def sign(input: Array) -> Array:
     """−1, 0 or 1, NaN for NaN (PyTorch: 0); its derivative is 0."""
     return input.copy() if input.dtype.kind == "b" else np.sign(input)
@@ -174,25 +174,25 @@ def abs(input: Array) -> Array:
     return np.abs(input)
 
 
-@operation(elementwise=True, input=_nothing)
+@operation(elementwise=True, input=nothing)
 def floor(input: Array) -> Array:
     """The largest whole number that is no larger; its derivative is 0."""
     return np.floor(input) if input.dtype.kind == "f" else input.copy()
 
 
-@operation(elementwise=True, input=_nothing)
+@operation(elementwise=True, input=nothing)
 def ceil(input: Array) -> Array:
     """The smallest whole number that is no smaller; its derivative is 0."""
     return np.ceil(input) if input.dtype.kind == "f" else input.copy()
 
 
-@operation(elementwise=True, input=_nothing)
+@operation(elementwise=True, input=nothing)
 def trunc(input: Array) -> Array:
     """The whole part, rounded towards 0; its derivative is 0."""
     return np.trunc(input) if input.dtype.kind == "f" else input.copy()
 
 
-@operation(elementwise=True, input=_nothing)
+@operation(elementwise=True, input=nothing)
 def round(input: Array, *, decimals: int = 0) -> Array:
     """The nearest number of that many decimals, of two equally near the even one; its derivative
     is 0."""
@@ -296,7 +296,7 @@ def _clamp(input: Array, *, low: float, high: float) -> Array:
 def _pow_input(g: Tensor, input: Tensor, exponent: Any) -> Tensor:
     """exponent · input^(exponent − 1), and 0 where the exponent is 0, at input 0 too."""
     if isinstance(exponent, int | float):
-        return g * (exponent * input ** (exponent - 1)) if exponent else _nothing(g)
+        return g * (exponent * input ** (exponent - 1)) if exponent else nothing(g)
     zero = (exponent == 0) & ((input == 0) | ~isfinite(input))
     return g * exponent * where(zero, 1.0, input) ** where(zero, 1.0, exponent - 1)
 

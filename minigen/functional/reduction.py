@@ -13,7 +13,7 @@ import numpy as np
 from minigen.backend import FLOAT32, FLOAT64, INT64, Array, namespace, on_host
 from minigen.functional import moves
 from minigen.functional.arguments import Dims, axes, axis, refuse, require_floating, sizes
-from minigen.functional.pointwise import abs, converted, exp, maximum, minimum, sign, where
+from minigen.functional.pointwise import abs, converted, exp, maximum, minimum, nothing, sign, where
 from minigen.functional.shape import cat, take_along_dim
 from minigen.halves import in_float32
 from minigen.kernels import elementwise, limits, pixels
@@ -439,6 +439,11 @@ def _norm(input: Array, *, dims: tuple[int, ...], keepdim: bool, p: float) -> Ar
     return (np.abs(input) ** p).sum(axis=dims, keepdims=keepdim) ** (1 / p)
 
 
+@operation(elementwise=True, input=nothing)
+def _counted(input: Array) -> Array:
+    return (input != 0).astype(input.dtype)
+
+
 def norm(
     input: Tensor,
     p: float | str | None = "fro",
@@ -464,7 +469,7 @@ def norm(
     if p == -math.inf:
         return _amin(abs(input), dims=dims, keepdim=keepdim)
     if p == 0:
-        return sum((input != 0).to(input.dtype), dims or None, keepdim)
+        return _sum(_counted(input), dims=dims, keepdim=keepdim)
     if p == 1:
         return _sum(abs(input), dims=dims, keepdim=keepdim)
     return _norm(input, dims=dims, keepdim=keepdim, p=p)

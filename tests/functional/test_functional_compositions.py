@@ -27,6 +27,7 @@ def test_places_counts_and_order():
     assert values.tolist() == [0, 1, 3] and counts.tolist() == [2, 2, 2]
     assert values[inverse].tolist() == x.tolist()
     assert x.unique(dim=0).tolist() == [[1, 3, 0], [3, 0, 1]]
+    assert len(mg.tensor([np.nan, 1.0, np.nan]).unique()) == 3  # no NaN equals another
     assert x.reshape(-1).bincount().tolist() == [2, 2, 0, 2]
     assert mg.tensor([1, 1]).bincount(mg.tensor([0.5, 2.0]), 3).tolist() == [0, 2.5, 0]
     assert mg.tensor([0.0, 1, 2, 9]).histc(2, 0, 4).tolist() == [2, 1]
@@ -45,7 +46,14 @@ def test_places_counts_and_order():
 def test_medians_and_quantiles():
     x = Tensor(MATRIX)
     assert x.median().item() == 0.25 and x.median(0).values.tolist() == [1.5, -2, -1]
-    assert np.isnan(mg.tensor([1.0, np.nan, 3.0]).median().item())
+    holes = mg.tensor([1.0, np.nan, 3.0, np.nan])
+    assert np.isnan(holes.median().item()) and holes.median(0).indices.item() == 1
+    assert np.isnan(mg.zeros(0).median().item())
+    ties = mg.tensor([2.0, 2.0, 1.0, 5.0]).requires_grad_()
+    ties.median().backward()
+    assert ties.grad.tolist() == [0.5, 0.5, 0, 0]
+    holes.requires_grad_().quantile(0.5).backward()
+    assert holes.grad.tolist() == [0, 0, 0, 1]
     for how in ("linear", "lower", "higher", "nearest", "midpoint"):
         q = mg.tensor([0.3, 1.0], dtype=np.float64)
         found = x.quantile(q, 1, interpolation=how)
@@ -57,12 +65,27 @@ def test_medians_and_quantiles():
             x.quantile(mg.tensor(q).double())
 
 
+def test_pieces_may_overlap_or_be_empty():
+    x = mg.arange(7)
+    assert [p.tolist() for p in x.tensor_split((5, 2))] == [[0, 1, 2, 3, 4], [], [2, 3, 4, 5, 6]]
+    assert [len(p) for p in x.tensor_split(mg.tensor([1, 20]))] == [1, 6, 0]
+
+
+def test_what_is_added_to_a_product_does_not_enlarge_it():
+    with pytest.raises(ValueError, match=r"addmm: \(2, 1, 1\) does not broadcast to"):
+        mg.addmm(mg.ones(2, 1, 1), mg.ones(2, 3), mg.ones(3, 4))
+
+
 def test_distances_are_scipys():
     a, b = MATRIX, MATRIX[:1] + 0.5
     for p, name in ((1, "cityblock"), (2, "euclidean"), (3, "minkowski")):
         expected = cdist(a, b, name, **({"p": 3} if p == 3 else {}))
         np.testing.assert_allclose(mg.cdist(Tensor(a), Tensor(b), p).numpy(), expected)
     assert mg.isclose(Tensor(a), Tensor(a + 1e-9)).all()
+    x = mg.tensor([np.inf, 0.0, -2.0, np.nan]).requires_grad_()
+    count = x.norm(0)
+    count.backward()
+    assert count.item() == 3 and x.grad.tolist() == [0, 0, 0, 0]
 
 
 def test_what_is_not_finite_is_replaced():
