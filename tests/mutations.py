@@ -878,6 +878,13 @@ each row has the channels backwards | kernels_convolution
 sums along axes leave out that others lie between them | kernels_elementwise
 -     if not (places and last.flags.c_contiguous and places[-1] - places[0] < len(places)):
 +     if not (places and last.flags.c_contiguous):
+of a long sum only the longest part is added | kernels_elementwise
+- return np.add.reduce([part.sum(axes) if s is None else s for s, part in sums])
++ return np.maximum.reduce([part.sum(axes) if s is None else s for s, part in sums])
+# kernels/softmax.py
+rows whose sum is small lose their small shares | kernels_elementwise
+- HIGHEST, LEAST = 60.0, 1.0
++ HIGHEST, LEAST = 60.0, 1e-26
 # kernels/normalization.py
 blocks with different means: the spread between them is forgotten | kernels_normalization
 - (squares + counts * np.square(means - mean[:, None])).sum(1)

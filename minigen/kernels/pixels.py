@@ -62,8 +62,18 @@ def sum_over(images: Array) -> Array:
 
 def sum_along(x: Array, axes: tuple[int, ...]) -> Array | None:
     """The sums over axes that lie side by side in memory, by products with ones; None where they do
-    not, or where so many products of their own, or so long ones, would not pay."""
+    not, or where so many products of their own would not pay."""
     order = memory_order(x.strides)
+    # One number after the other is added to those along the innermost axis. So float32 loses digits
+    # of a long sum, and of a count above 2²⁴ everything: parts of it are added up, then those.
+    inner = order[-1] if order else None
+    steps = {axis: x.shape[axis] for axis in axes if axis != inner}
+    cuts = -(-math.prod(steps.values()) // limits.now.by_pieces)
+    if cuts > 1:
+        longest = max(steps, key=steps.__getitem__)
+        parts = np.array_split(x, min(cuts, steps[longest]), longest)
+        sums = [(sum_along(part, axes), part) for part in parts]
+        return np.add.reduce([part.sum(axes) if s is None else s for s, part in sums])
     last, places = x.transpose(order), sorted(map(order.index, axes))
     if not (places and last.flags.c_contiguous and places[-1] - places[0] < len(places)):
         return None

@@ -186,6 +186,28 @@ def test_softmax_of_many_rows(scale):
     np.testing.assert_allclose(found, e / e.sum(1, keepdims=True), rtol=1e-12)
 
 
+def test_small_shares_of_low_rows_do_not_vanish():
+    x = np.full((400, 50), -50, np.float32)
+    x[:, 1:] -= 40
+    found = functional.softmax(Tensor(x), 1).numpy()
+    np.testing.assert_allclose(found[:, 1:], np.exp(-40), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "shape, dims", [((2, 300, 3), (1,)), ((30, 40, 2), (0, 1)), ((700,), (0,))]
+)
+def test_long_sums_keep_their_digits(shape, dims):
+    x = np.random.default_rng(0).random(shape, np.float32) + 1e4
+    x = x.astype(np.float32)
+    with limits.use(by_pieces=16, row=1):
+        for some in (x, np.repeat(x, 2, -1)[..., ::2], x[::-1]):
+            found = minigen.sum(Tensor(some), dims).numpy()
+            np.testing.assert_allclose(found, some.sum(dims, np.float64), rtol=3e-7)
+    with limits.use(by_pieces=16):
+        shares = functional.softmax(Tensor(np.zeros((5000, 2), np.float32)), 0).numpy()
+        np.testing.assert_allclose(shares, 1 / 5000, rtol=3e-7)
+
+
 @pytest.mark.usefixtures("in_small_pieces")
 @given(shapes(1, 4, 1, 6).flatmap(arrays), st.booleans(), st.sampled_from([1, 1 << 16]))
 def test_sums_of_large_arrays(x, of_every_second, of_pixels):
