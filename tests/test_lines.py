@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 270,
     "tape operation tensor differentiation": 500,
     "engine": 580,
-    "kernels": 3080,
+    "kernels": 3095,
     "functional": 4000,
     "nn": 2050,
     "optim": 1125,

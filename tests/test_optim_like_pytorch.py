@@ -32,7 +32,7 @@ SCHEDULES = {
     "PolynomialLR": lambda s, o: s.PolynomialLR(o, 30, 2.0),
     "restarts": lambda s, o: s.CosineAnnealingWarmRestarts(o, 5, 2, 1e-4),
     "equal restarts": lambda s, o: s.CosineAnnealingWarmRestarts(o, 7),
-    "OneCycleLR": lambda s, o: s.OneCycleLR(o, 0.1, total_steps=101),
+    "OneCycleLR": lambda s, o: s.OneCycleLR(o, 0.1, total_steps=100),
     "three phases": lambda s, o: s.OneCycleLR(
         o, [0.1, 0.2], epochs=10, steps_per_epoch=11, three_phase=True, anneal_strategy="linear"
     ),
@@ -93,5 +93,6 @@ def test_what_cannot_be_scheduled_is_refused():
         of.SequentialLR(optimiser, [of.ConstantLR(optimiser)], [1, 2])
     short = of.OneCycleLR(optimiser, 0.1, total_steps=2, cycle_momentum=False)
     short.step()
-    with pytest.raises(ValueError, match="OneCycleLR: step 2 of 2"):
+    short.step()  # as a loop does after its last step
+    with pytest.raises(ValueError, match="OneCycleLR: step 3 of 2"):
         short.step()

@@ -263,7 +263,7 @@ class OneCycleLR(LRScheduler):
         three_phase: come down to the first rate as fast as up, and then further.
 
     Raises:
-        ValueError: no number of steps, or another strategy; a step after the last.
+        ValueError: no number of steps, or another strategy; more steps than those.
     """
 
     def __init__(
@@ -306,7 +306,9 @@ class OneCycleLR(LRScheduler):
 
     def _between(self, values: Sequence[float]) -> float:
         """Where the present step lies between two of the values."""
-        phase = next(i for i in range(len(self.ends) - 1) if self.last_epoch <= self.ends[i + 1])
+        # The step after the last one goes on in the last phase: loops make it, for no use.
+        later = (i for i, end in enumerate(self.ends[1:]) if self.last_epoch <= end)
+        phase = next(later, len(self.ends) - 2)
         start, end = self.ends[phase : phase + 2]
         share = (self.last_epoch - start) / (end - start)
         if self.anneal_strategy == "cos":
@@ -315,7 +317,7 @@ class OneCycleLR(LRScheduler):
 
     def get_lr(self) -> list[float]:
         """The rate of each group; their momenta are set, too."""
-        if self.last_epoch >= self.total_steps:
+        if self.last_epoch > self.total_steps:
             raise ValueError(f"OneCycleLR: step {self.last_epoch} of {self.total_steps}")
         if self.momenta:
             momentum = self._between(self.momenta)
