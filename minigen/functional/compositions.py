@@ -809,7 +809,7 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """softmax(query · keyᵀ · scale + mask) · value (Vaswani et al. 2017); scale is 1/√E if not told
     otherwise. A mask of truth values says what is attended to, one of numbers is added;
-    `is_causal` lets each place attend to those up to it.
+    `is_causal` lets each place attend to those up to it. What may attend to nothing gets 0.
 
     Shapes: (…, L, E), (…, S, E), (…, S, D) -> (…, L, D); the mask broadcasts to (…, L, S).
 
@@ -828,7 +828,16 @@ def scaled_dot_product_attention(
         scores = chosen(attn_mask, scores, -math.inf)
     elif attn_mask is not None:
         scores = scores + attn_mask
-    return matmul(dropout(softmax(scores, -1), dropout_p), value)
+    shares = softmax(scores, -1) if attn_mask is None else masked_softmax(scores)
+    return matmul(dropout(shares, dropout_p), value)
+
+
+def masked_softmax(scores: Tensor) -> Tensor:
+    """`softmax` along the last axis, and 0 where all scores are −∞, as in PyTorch's attention."""
+    nothing = (scores == -math.inf).all(-1, keepdim=True)
+    if not bool(nothing.any()):
+        return softmax(scores, -1)
+    return chosen(nothing, 0.0, softmax(chosen(nothing, 0.0, scores), -1))
 
 
 # Layers and losses

@@ -7,6 +7,7 @@ from typing import Any
 
 from minigen import functional as F
 from minigen.functional.arguments import refuse
+from minigen.functional.compositions import masked_softmax
 from minigen.nn import init
 from minigen.nn.linear import Linear
 from minigen.nn.module import Module, blank_parameter
@@ -99,7 +100,9 @@ class MultiheadAttention(Module):
                 scores = F.where(mask, -math.inf, scores)
             elif mask is not None:
                 scores = scores + mask
-        shares = F.dropout(scores.softmax(-1), self.dropout, self.training)
+        # As in PyTorch, NaN where nothing is attended to, if there are weights to see it in.
+        shares = scores.softmax(-1) if need_weights else masked_softmax(scores)
+        shares = F.dropout(shares, self.dropout, self.training)
         y = self.out_proj((shares @ v).transpose(1, 2).reshape(n, length, self.embed_dim))
         y = y.squeeze(0) if single else y.transpose(0, 1) if swap else y
         if not need_weights:

@@ -27,6 +27,18 @@ def _ends(probs: Tensor) -> tuple[float, float]:
     return eps, 1 - eps
 
 
+def _weighted(probs: Tensor, values: Tensor, impossible: Tensor | None = None) -> Tensor:
+    """probs · values, but infinite where that is impossible, and 0 of what never happens."""
+    if impossible is not None:
+        values = F.where(impossible, math.inf, values)
+    return probs * F.where(probs == 0, 0.0, values)
+
+
+def _require(holds: Tensor, what: str, validate_args: bool | None) -> None:
+    if validate_args is not False and not bool(holds.all()):
+        raise ValueError(what)
+
+
 class Distribution:
     """What all share; `batch_shape` is that of the parameters."""
 
@@ -46,6 +58,7 @@ class Normal(Distribution):
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
         self.loc, self.scale = _all(loc, scale)
+        _require(self.scale > 0, "Normal: scale must be positive", validate_args)
         self.mean, self.stddev, self.batch_shape = self.loc, self.scale, self.loc.shape
         self.variance = self.scale * self.scale
 
@@ -76,6 +89,8 @@ class Bernoulli(Distribution):
         (given,) = _all(logits if probs is None else probs)
         self.logits = given if probs is None else F.logit(given, _ends(given)[0])
         self.probs = F.sigmoid(given) if probs is None else given
+        share = (self.probs >= 0) & (self.probs <= 1)
+        _require(share, "Bernoulli: probs must be from 0 to 1", validate_args)
         self.mean, self.variance = self.probs, self.probs * (1 - self.probs)
         self.batch_shape = given.shape
 
@@ -113,13 +128,14 @@ class Categorical(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the class's probability."""
+        value = value.long()
         shape = (*F.broadcast_tensors(value, F.zeros(*self.batch_shape))[0].shape, 1)
         logits = self.logits.expand(*shape[:-1], self.logits.shape[-1])
         return F.gather(logits, -1, value.unsqueeze(-1).expand(*shape)).squeeze(-1)
 
     def entropy(self) -> Tensor:
         """−Σ p·log p"""
-        return -(self.probs * self.logits).sum(-1)
+        return -_weighted(self.probs, self.logits).sum(-1)
 
 
 def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
@@ -136,8 +152,10 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
         ratio, shift = p.scale / q.scale, (p.loc - q.loc) / q.scale
         return (ratio * ratio + shift * shift - 1) * 0.5 - F.log(ratio)
     if isinstance(p, Bernoulli):
-        return q.log_prob(p.probs) * -1 - p.entropy()
-    return (p.probs * (p.logits - q.logits)).sum(-1)
+        (yes, no), (q_yes, q_no) = ([F.logsigmoid(s * x.logits) for s in (1, -1)] for x in (p, q))
+        never = _weighted(1 - p.probs, no - q_no, q.probs == 1)
+        return _weighted(p.probs, yes - q_yes, q.probs == 0) + never
+    return _weighted(p.probs, p.logits - q.logits, q.probs == 0).sum(-1)
 
 
 __getattr__ = missing_from(globals(), "distributions")

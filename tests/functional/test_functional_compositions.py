@@ -121,6 +121,15 @@ def test_a_mask_of_attention_says_what_is_attended_to():
         mg.scaled_dot_product_attention(q, k, v, seen, is_causal=True)
 
 
+def test_what_may_attend_to_nothing_gets_0():
+    q, k, v = (mg.randn(2, 4).requires_grad_() for _ in range(3))
+    seen = mg.tensor([[False, False], [True, False]])
+    for mask in (seen, mg.where(seen, 0.0, -np.inf)):
+        y = mg.scaled_dot_product_attention(q, k, v, mask)
+        assert y[0].tolist() == [0, 0, 0, 0] and np.isfinite(y[1].detach().numpy()).all()
+        assert all(np.isfinite(g.numpy()).all() for g in mg.grad(y.sum(), [q, k, v]))
+
+
 def test_windows_of_pooling_that_differ_are_not_there():
     with pytest.raises(NotImplementedError, match="adaptive_max_pool2d"):
         mg.functional.adaptive_max_pool2d(mg.zeros(1, 1, 5, 4), 2)

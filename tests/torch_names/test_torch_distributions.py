@@ -34,6 +34,32 @@ def test_values_and_gradients_are_pytorchs(name):
         np.testing.assert_allclose(y, wanted, rtol=1e-6)
 
 
+SURE = np.array([[0.0, 1.0, 0.5], [0.2, 0.3, 0.5]])
+
+
+@pytest.mark.parametrize("kind", ["Bernoulli", "Categorical"])
+@pytest.mark.parametrize("i, j", [(0, 1), (1, 0), (0, 0)])
+def test_what_never_happens_counts_for_nothing_and_what_cannot_for_infinity(kind, i, j):
+    found = []
+    for torch in (theirs, ours):
+        d = torch.distributions
+        p, q = (getattr(d, kind)(torch.tensor(SURE[row])) for row in (i, j))
+        found.append([d.kl_divergence(p, q).numpy(), p.entropy().numpy()])
+        if kind == "Categorical":
+            certain = d.Categorical(logits=torch.tensor([0.0, -np.inf]))
+            found[-1] += [certain.entropy().numpy(), certain.log_prob(torch.tensor(0.0)).numpy()]
+    for wanted, y in zip(*found, strict=True):
+        np.testing.assert_allclose(y, wanted, rtol=1e-6, atol=1e-12)
+
+
+def test_what_is_no_parameter_is_refused():
+    with pytest.raises(ValueError, match="Normal: scale must be positive"):
+        ours.distributions.Normal(0.0, -1.0)
+    with pytest.raises(ValueError, match="Bernoulli: probs must be from 0 to 1"):
+        ours.distributions.Bernoulli(1.5)
+    assert ours.distributions.Normal(0.0, -1.0, validate_args=False).scale.item() == -1
+
+
 def test_samples_have_the_probabilities():
     from minigen.torch_names.distributions import Bernoulli, Categorical, Normal
 
