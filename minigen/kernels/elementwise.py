@@ -103,20 +103,20 @@ def sigmoid(x: Array) -> Array:
 
 
 @formula(8)
+@np.errstate(over="ignore", under="ignore")
 def _sigmoid(x: Array, y: Array) -> None:
     np.negative(x, out=y)
-    with np.errstate(over="ignore"):
-        np.exp(y, out=y)
+    np.exp(y, out=y)
     y += 1
     np.divide(1, y, out=y)
 
 
 @formula(8)
+@np.errstate(over="ignore", under="ignore")
 def silu(x: Array, y: Array) -> None:
     """y = x / (1 + e^−x)"""
     np.negative(x, out=y)
-    with np.errstate(over="ignore"):
-        np.exp(y, out=y)
+    np.exp(y, out=y)
     y += 1
     np.divide(x, y, out=y)
 
@@ -159,6 +159,7 @@ _Q = 1.0, 0.13125927, 0.0195359333
 
 
 @formula(26)
+@np.errstate(under="ignore")
 def _erf(x: Array, y: Array) -> None:
     t = np.clip(x, -4.5, 4.5)
     square = np.multiply(t, t, out=y)

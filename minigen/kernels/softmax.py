@@ -13,6 +13,7 @@ from minigen.kernels import limits, memory, pixels, threads
 HIGHEST, LEAST = 60.0, 1.0
 
 
+@np.errstate(under="ignore")
 def softmax(input: Array, dim: int) -> Array:
     """e^input / Σ e^input along axis `dim`"""
     rows = isinstance(input, np.ndarray) and dim == input.ndim - 1 and input.flags.c_contiguous

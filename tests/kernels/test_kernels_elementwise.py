@@ -186,6 +186,15 @@ def test_softmax_of_many_rows(scale):
     np.testing.assert_allclose(found, e / e.sum(1, keepdims=True), rtol=1e-12)
 
 
+@pytest.mark.parametrize("count", [5, 700, 40_000])
+def test_what_vanishes_is_no_error_whatever_the_size(count):
+    x = np.tile(np.float32([-150, -95, -1e-30, 0, 1e-30, 40, 95, 150]), (count, 1))
+    with np.errstate(all="raise"):
+        for f in (elementwise.sigmoid, elementwise.silu, elementwise.erf):
+            assert np.isfinite(f(x)).all()
+        assert np.isfinite(functional.softmax(Tensor(x), -1).numpy()).all()
+
+
 def test_small_shares_of_low_rows_do_not_vanish():
     x = np.full((400, 50), -50, np.float32)
     x[:, 1:] -= 50
