@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 270,
     "tape operation tensor differentiation": 500,
     "engine": 580,
-    "kernels": 3095,
+    "kernels": 3105,
     "functional": 4010,
     "nn": 2055,
     "optim": 1125,
@@ -18,7 +18,7 @@ ROOMS = {
     "training": 1815,
     "metrics": 515,
     "data": 1910,
-    "torch_names": 385,
+    "torch_names": 390,
     "torchvision_names": 306,
 }
 

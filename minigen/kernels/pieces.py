@@ -27,6 +27,13 @@ class _Call:
     def __init__(self, function: Callable, inputs: Sequence, options: dict, passes: int):
         self.function, self.inputs, self.options, self.passes = function, inputs, options, passes
 
+    def write(self, inputs: Sequence, y: Array) -> None:
+        """Do it on these inputs; by name, since `np.maximum` warns of a third that is not named."""
+        if type(self.function) is np.ufunc:
+            self.function(*inputs, out=y)
+        else:
+            self.function(*inputs, y, **self.options)
+
 
 class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
     """In the place of an array: a ufunc that is called with it says so, and does nothing."""
@@ -110,7 +117,7 @@ def spread(value: Callable[..., Array], passes: int = 4) -> Callable[..., Array]
         if y.size * max(1, call.passes // 4) > limits.now.shared:
             _share_out(call, y)
         else:
-            call.function(*call.inputs, y, **call.options)
+            call.write(call.inputs, y)
         return y
 
     return apply
@@ -145,9 +152,8 @@ def _share_out(call: _Call, y: Array) -> None:
 
     def work(*pieces: Array) -> None:
         some = iter(pieces)
-        call.function(
-            *[next(some) if c else v for v, c in zip(views, cut, strict=True)], **call.options
-        )
+        *inputs, out = [next(some) if c else v for v, c in zip(views, cut, strict=True)]
+        call.write(inputs, out)
 
     piece = y.size if call.passes == 1 else limits.now.piece
     _run(work, arrays, limits.now.of_a_pass * call.passes * y.size, piece)

@@ -195,6 +195,19 @@ def test_what_vanishes_is_no_error_whatever_the_size(count):
         assert np.isfinite(functional.softmax(Tensor(x), -1).numpy()).all()
 
 
+@pytest.mark.usefixtures("in_small_pieces")
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shared", [1, 1 << 20])
+def test_no_function_warns_of_how_it_is_called_in_pieces(shared):
+    x = Tensor(np.random.default_rng(0).random((40, 50)) + 0.1)
+    with limits.use(shared=shared):
+        for name in ("maximum", "minimum", "add", "div", "atan2", "pow"):
+            function = getattr(minigen, name)
+            y = function(x, x.flip(0))
+            expected = [function(a, b) for a, b in zip(x, x.flip(0), strict=True)]
+            np.testing.assert_allclose(y.numpy(), minigen.stack(expected).numpy(), rtol=1e-14)
+
+
 def test_small_shares_of_low_rows_do_not_vanish():
     x = np.full((400, 50), -50, np.float32)
     x[:, 1:] -= 50
