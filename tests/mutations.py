@@ -320,7 +320,7 @@ the derivative of expm1 is its value | expm1
 - input=lambda g, y: g * (y + 1))
 + input=lambda g, y: g * y)
 what is rounded has a gradient | floor
-- @operation(elementwise=True, input=_nothing)
+- @operation(elementwise=True, input=nothing)
 - def floor(
 + @operation(elementwise=True, input=lambda g: g)
 + def floor(
@@ -343,8 +343,14 @@ an angle's gradient is not divided by the distance | atan2
 +     return where(square == 0, 0.0, g)
 # functional/compositions.py
 of two in the middle the median takes the upper | functional_compositions
--     values, indices = (index(x, (*(slice(None),) * dim, slice((n - 1) // 2, (n + 1) // 2)))
-+     values, indices = (index(x, (*(slice(None),) * dim, slice(n // 2, n // 2 + 1)))
+- middle = chosen(nans > 0, n - nans, (n - 1) // 2)
++ middle = chosen(nans > 0, n - nans, n // 2)
+equals of the median get all of its gradient | functional_compositions
+- chosen(equals, g / count_nonzero(equals), 0.0)
++ chosen(equals, g, 0.0)
+what may attend to nothing gets NaN | functional_compositions
+- return chosen(nothing, 0.0, softmax(chosen(nothing, 0.0, scores), -1))
++ return softmax(scores, -1)
 a quantile counts from a place too far | functional_compositions
 - reshape(shares.to(input.device), -1) * (len(ordered) - 1)
 + reshape(shares.to(input.device), -1) * (len(ordered) - 1.5)
