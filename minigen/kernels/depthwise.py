@@ -47,8 +47,7 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
 
     def work(_: int, first: int, last: int) -> None:
         frame = windows.frame(last - first)
-        for lo, hi, band in windows.shares(first, last):
-            padded = windows.pad(lo, hi, frame)
+        for lo, hi, band, padded in windows.shares(first, last, frame):
             for (a, b), taps in zip(phases, filters, strict=True):
                 a = a.part(band, windows.bands)
                 seen, at = windows.of(padded, a, b)[..., 0], y[lo:hi, a.outputs(), b.outputs()]
@@ -71,9 +70,9 @@ def correlate(what: Problem, x: Array, g: Array) -> Array:
     def work(first: int, last: int) -> Array:
         """(R, S, C) of some images."""
         frame, total = windows.frame(last - first), np.zeros((*what.taps, what.inputs), x.dtype)
-        for lo, hi, band in windows.shares(first, last):
+        for lo, hi, band, padded in windows.shares(first, last, frame):
             some = row.part(band, windows.bands)
-            seen = windows.of(windows.pad(lo, hi, frame), some, column)[..., 0]
+            seen = windows.of(padded, some, column)[..., 0]
             total += np.einsum("cnyxrs,nyxc->rsc", seen, g[lo:hi, some.outputs()])
         return total
 

@@ -49,24 +49,39 @@ class Windows:
         # With fewer pixels than outputs each thread takes some of the filters and all images:
         # otherwise each of them would copy all filters.
         self.by_filters = self.groups == 1 and self.pixels < what.outputs
-        # Few images are cut into bands of rows, so that each thread has some.
-        bands = 1 if self.by_filters else -(-backend.threads() // len(image))
-        self.bands = min(bands, *(p.count for p in rows))
+        # Few images are cut into bands of rows, so that each thread has some; large ones, so that
+        # windows stay in cache, and are not several times as large as all images.
+        large = self.per_image * image.itemsize // at_a_time
+        bands = 1 if self.by_filters else max(large, -(-backend.threads() // len(image)))
+        self.bands = min(max(bands, 1), *(p.count for p in rows))
+        self.at_once = channels * max(
+            -(-a.count // self.bands) * b.count * len(a.taps) * len(b.taps)
+            for a in rows
+            for b in columns
+        )
         # With few channels the runs that lie together in memory are rows of pixels, not channels.
         self.planar = channels // self.groups <= limits.now.planar
 
-    def shares(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
-        """Of the work that is `bands` for each image: ranges of a few images, and which band."""
-        if self.bands > 1:
-            yield from ((i // self.bands, i // self.bands + 1, i % self.bands)
-                        for i in range(first, last))  # fmt: skip
+    def shares(
+        self, first: int, last: int, frame: Array | None
+    ) -> Iterator[tuple[int, int, int, Array]]:
+        """Of the work that is `bands` for each image: ranges of a few images, which band, and the
+        images with their margin."""
+        if self.bands == 1:
+            for lo in range(first, last, self.images):
+                hi = min(last, lo + self.images)
+                yield lo, hi, 0, self._pad(lo, hi, frame)
             return
-        for lo in range(first, last, self.images):
-            yield lo, min(last, lo + self.images), 0
+        padded, before = None, -1
+        for i in range(first, last):
+            lo, band = divmod(i, self.bands)
+            if lo != before:
+                padded, before = self._pad(lo, lo + 1, frame), lo
+            yield lo, lo + 1, band, padded
 
     def buffers(self, images: int) -> tuple[Array | None, Array]:
         """What one thread works in: a frame of zeros around some images, and their windows."""
-        count = min(images, self.images) * self.per_image
+        count = min(images, self.images) * self.at_once
         return self.frame(images), scratch("windows", (count,), self.image.dtype)
 
     def frame(self, images: int) -> Array | None:
@@ -79,7 +94,7 @@ class Windows:
         frame[:, :, :x] = frame[:, :, x + width :] = 0
         return frame
 
-    def pad(self, lo: int, hi: int, frame: Array | None) -> Array:
+    def _pad(self, lo: int, hi: int, frame: Array | None) -> Array:
         """Images lo to hi with their margin of zeros."""
         if frame is None:
             return self.image[lo:hi]
@@ -148,8 +163,7 @@ def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
 
     def work(matrices: dict, y: Array, bias: Array | None, first: int, last: int) -> None:
         frame, buffer = windows.buffers(last - first)
-        for lo, hi, band in windows.shares(first, last):
-            padded = windows.pad(lo, hi, frame)
+        for lo, hi, band, padded in windows.shares(first, last, frame):
             for (a, b), matrix in matrices.items():
                 a = a.part(band, windows.bands)
                 at = y[lo:hi, a.outputs(), b.outputs()]
@@ -229,9 +243,9 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
         """(G, O/G, taps·C/G) of some images."""
         frame, buffer = windows.buffers(last - first)
         total = None
-        for lo, hi, band in windows.shares(first, last):
+        for lo, hi, band, padded in windows.shares(first, last, frame):
             some = row.part(band, windows.bands)
-            matrix = windows.matrix(windows.pad(lo, hi, frame), some, column, buffer)
+            matrix = windows.matrix(padded, some, column, buffer)
             pixels = other[lo:hi, some.outputs()]
             pixels = pixels.reshape(matrix.shape[1], groups, pixels.shape[3] // groups)
             pixels = pixels.transpose(1, 2, 0)
