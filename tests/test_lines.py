@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 270,
     "tape operation tensor differentiation": 500,
     "engine": 580,
-    "kernels": 3105,
+    "kernels": 3110,
     "functional": 4010,
     "nn": 2055,
     "optim": 1125,
