@@ -339,7 +339,8 @@ def _median(input: Array) -> Array:
     if not input.size:
         return xp.full((), math.nan, input.dtype)
     ordered = xp.sort(input, axis=None)
-    return ordered[-1] if ordered[-1] != ordered[-1] else ordered[(input.size - 1) // 2]
+    last = ordered[-1]
+    return xp.where(last != last, last, ordered[(input.size - 1) // 2])  # NaN stands last
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -835,7 +836,7 @@ def scaled_dot_product_attention(
 def masked_softmax(scores: Tensor) -> Tensor:
     """`softmax` along the last axis, and 0 where all scores are −∞, as in PyTorch's attention."""
     nothing = (scores == -math.inf).all(-1, keepdim=True)
-    if not bool(nothing.any()):
+    if not (scores.is_cuda or nothing.any()):  # a GPU would have to be waited for
         return softmax(scores, -1)
     return chosen(nothing, 0.0, softmax(chosen(nothing, 0.0, scores), -1))
 
