@@ -80,8 +80,9 @@ class Blended(nn.Module):
     not drawn anew alone, for which it would take thousands of steps to learn. The paper has y
     alone; masks are of Pumarola et al. 2018 (arXiv:1807.09251, section 4.1).
 
-    m lies between ¼ and ¾. A mask that may shut does so in the first 200 steps, for the sake of the
-    reconstruction, before the classifier knows a domain; and through a shut one nothing is learnt.
+    m lies between ¼ and ¾. A mask that may shut seemed to do so in the first 200 steps of two short
+    runs, for the sake of the reconstruction, before the classifier knew a domain; and through a
+    shut one nothing is learnt.
 
     Args:
         network: (N, channels + …, H, W) -> (N, channels + 1, H, W) in [−1, 1], y and 4m − 2.
