@@ -103,22 +103,23 @@ def sigmoid(x: Array) -> Array:
 
 
 @formula(8)
-@np.errstate(over="ignore", under="ignore")
 def _sigmoid(x: Array, y: Array) -> None:
-    np.negative(x, out=y)
-    np.exp(y, out=y)
-    y += 1
-    np.divide(1, y, out=y)
+    _logistic(1, x, y)
 
 
 @formula(8)
-@np.errstate(over="ignore", under="ignore")
 def silu(x: Array, y: Array) -> None:
     """y = x / (1 + e^−x)"""
+    _logistic(x, x, y)
+
+
+@np.errstate(over="ignore", under="ignore")
+def _logistic(height: Array | float, x: Array, y: Array) -> None:
+    """y = height / (1 + e^−x)"""
     np.negative(x, out=y)
     np.exp(y, out=y)
     y += 1
-    np.divide(x, y, out=y)
+    np.divide(height, y, out=y)
 
 
 def softplus(x: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigen.backend import Array
 from minigen.kernels.cuda import optim as cuda
-from minigen.optim.formulas import average, average_square, descent, over_root
+from minigen.optim.formulas import average, average_square, decayed_apart, descent, over_root
 from minigen.optim.optimizer import Optimizer, Params, Update
 from minigen.sparse import SparseRows
 
@@ -117,8 +117,7 @@ class AdamW(Adam):
     def _update(
         self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
     ) -> list[Update]:
-        data *= 1 - float(group["lr"]) * float(group["weight_decay"])
-        return super()._update(data, grad, {**group, "weight_decay": 0}, state)
+        return super()._update(data, grad, decayed_apart(group, data), state)
 
 
 class SparseAdam(Optimizer):

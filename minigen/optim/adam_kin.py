@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array
-from minigen.optim.formulas import average, average_square, descent, over_root
+from minigen.optim.formulas import average, average_square, decayed_apart, descent, over_root
 from minigen.optim.optimizer import Optimizer, Params, Update
 
 
@@ -103,8 +103,7 @@ class RAdam(Optimizer):
             r = (rho_t - 4) * (rho_t - 2) * rho / ((rho - 4) * (rho - 2) * rho_t)
             factor = rate * math.sqrt(r * share)
         if group["decoupled_weight_decay"]:
-            data *= 1 - float(group["lr"]) * float(group["weight_decay"])
-            group = {**group, "weight_decay": 0}
+            group = decayed_apart(group, data)
 
         def update(p: Array, m: Array, v: Array, g: Array, a: Array, b: Array) -> None:
             g = descent(group, p, g, out=a)  # ±g + weight_decay·p

@@ -22,6 +22,13 @@ def descent(group: dict[str, Any], p: Array, g: Array, out: Array) -> Array:
     return np.negative(g, out=out) if group["maximize"] else g
 
 
+def decayed_apart(group: dict[str, Any], p: Array) -> dict[str, Any]:
+    """p ← p·(1 − lr·weight_decay), past the means of gradients (Loshchilov and Hutter 2019); the
+    options for the rest of the step, in which nothing more decays."""
+    p *= 1 - float(group["lr"]) * float(group["weight_decay"])
+    return {**group, "weight_decay": 0}
+
+
 def average(m: Array, beta: float, g: Array, out: Array) -> None:
     """m ← β·m + (1 − β)·g, as m + (1 − β)·(g − m), which rounds less."""
     np.subtract(g, m, out=out)
