@@ -876,8 +876,8 @@ repeated rows begin anew at each piece | kernels_elementwise
 + np.broadcast_to(a[0][::-1], (together, width))
 # kernels/pixels.py
 the last of many rows of pixels is left out | kernels_elementwise
-- np.ones(len(block), block.dtype) @ block
-+ np.ones(len(block) - 1, block.dtype) @ block[:-1]
+- np.ones(block.shape[-2], block.dtype) @ block
++ np.ones(block.shape[-2] - 1, block.dtype) @ block[..., :-1, :]
 each row has the channels backwards | kernels_convolution
 - (row // len(values), len(values))).ravel()
 + (row // len(values), len(values)))[:, ::-1].ravel()

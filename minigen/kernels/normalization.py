@@ -21,6 +21,7 @@ from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import limits, memory
 from minigen.kernels.cuda import normalization as cuda
+from minigen.kernels.pixels import sum_of
 from minigen.kernels.threads import in_pieces, scratch, single_threaded_blas
 
 
@@ -182,17 +183,12 @@ class _Units:
 
     def _sum(self, block: Array) -> Array:
         """The sum of each channel: (units, C), or of planes (units, 1)."""
+        if not self.planes:
+            return sum_of(block, self.channels)
         if block.size < limits.now.by_ones:
-            row = np.add.reduce(block, axis=2 if self.planes else 1)
-        else:
-            with single_threaded_blas():
-                if self.planes:
-                    row = block @ _ones(block.shape[2], block.dtype)[:, 0]
-                else:
-                    row = np.ones(block.shape[1], block.dtype) @ block
-        return (
-            row if self.planes else np.add.reduce(row.reshape(len(row), -1, self.channels), axis=1)
-        )
+            return np.add.reduce(block, axis=2)
+        with single_threaded_blas():
+            return block @ _ones(block.shape[2], block.dtype)[:, 0]
 
     def _over_blocks(self, work: Callable[[tuple, tuple], None]) -> None:
         """`work(i, j)` for all blocks, where `x[i]` is a block of `x` and `j` the place for what

@@ -39,14 +39,14 @@ def repeated(values: Array, row: int) -> Array:
 
 
 def sum_of(block: Array, channels: int) -> Array:
-    """(C,), over the pixels of rows: a product with ones if they are many, since BLAS adds several
-    rows at a time."""
+    """(…, C), over the pixels of rows (…, rows, numbers): a product with ones if they are many,
+    since BLAS adds several rows at a time."""
     if block.size < limits.now.by_ones:
-        row = np.add.reduce(block, axis=0)
+        row = np.add.reduce(block, axis=-2)
     else:
         with single_threaded_blas():
-            row = np.ones(len(block), block.dtype) @ block
-    return np.add.reduce(row.reshape(-1, channels), axis=0)
+            row = np.ones(block.shape[-2], block.dtype) @ block
+    return np.add.reduce(row.reshape(*row.shape[:-1], -1, channels), axis=-2)
 
 
 def sum_over(images: Array) -> Array:

@@ -31,7 +31,7 @@ from minigen import functional as F
 from minigen.models.adversaries import Parts, descend
 from minigen.models.gan import ADAM, LOSSES
 from minigen.models.pix2pix import l1
-from minigen.models.translators import ImagePool, drawing
+from minigen.models.translators import ImagePool, drawn
 
 
 class CycleGAN(Parts):
@@ -116,13 +116,11 @@ class CycleGAN(Parts):
 
     def draw(self, x: Tensor) -> Tensor:
         """G(x), to look at."""
-        with drawing(self.to_y):
-            return self.to_y(x)
+        return drawn(self.to_y, x)
 
     def draw_back(self, y: Tensor) -> Tensor:
         """F(y), to look at."""
-        with drawing(self.to_x):
-            return self.to_x(y)
+        return drawn(self.to_x, y)
 
 
 def cycle_error(

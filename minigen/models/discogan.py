@@ -33,7 +33,7 @@ import minigen
 from minigen import Tensor, nn, optim
 from minigen.models.adversaries import Parts, descend
 from minigen.models.gan import LOSSES
-from minigen.models.translators import drawing
+from minigen.models.translators import drawn
 
 ADAM = functools.partial(optim.Adam, lr=2e-4, betas=(0.5, 0.999), weight_decay=1e-5)
 FORMS = ("gan", "one", "both")  # a GAN alone, with one reconstruction, with both
@@ -167,10 +167,8 @@ class DiscoGAN(Parts):
 
     def draw(self, a: Tensor) -> Tensor:
         """G_AB(x_A), to look at."""
-        with drawing(self.to_b):
-            return self.to_b(a)
+        return drawn(self.to_b, a)
 
     def draw_back(self, b: Tensor) -> Tensor:
         """G_BA(x_B), to look at."""
-        with drawing(self.to_a):
-            return self.to_a(b)
+        return drawn(self.to_a, b)

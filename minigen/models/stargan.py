@@ -32,7 +32,7 @@ from minigen import functional as F
 from minigen.data import DataError
 from minigen.models.adversaries import Parts, descend
 from minigen.models.networks import Conditional
-from minigen.models.translators import MOST, ResNetTranslator, drawing
+from minigen.models.translators import MOST, ResNetTranslator, drawn
 from minigen.models.wgan import critic_loss, generator_loss, gradient_penalty, mixed, slopes
 
 ADAM = functools.partial(optim.Adam, lr=1e-4, betas=(0.5, 0.999))  # as in the paper
@@ -202,5 +202,4 @@ class StarGAN(Parts):
 
     def draw(self, images: Tensor, domains: Tensor) -> Tensor:
         """G(x, c), to look at."""
-        with drawing(self.generator):
-            return self.generator(images, domains)
+        return drawn(self.generator, images, domains)

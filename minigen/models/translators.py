@@ -334,6 +334,12 @@ def normal_weights(network: nn.Module, std: float = 0.02) -> None:
             nn.init.zeros_(module.bias)
 
 
+def drawn(network: nn.Module, *inputs: Tensor) -> Tensor:
+    """What the network makes of its inputs, to look at; see `drawing`."""
+    with drawing(network):
+        return network(*inputs)
+
+
 @contextmanager
 def drawing(network: nn.Module, noise: bool = True) -> Iterator[None]:
     """A network as it is to be drawn with: unrecorded and evaluated, but with dropout, the only

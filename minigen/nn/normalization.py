@@ -31,6 +31,15 @@ class _Affine(Module):
         has_bias = affine and bias
         self.bias = blank_parameter(*shape, device=device, dtype=dtype) if has_bias else None
 
+    def _own_last(
+        self, shape: int | Sequence[int], eps: float | None, affine: bool, *others: Any
+    ) -> None:
+        """As those of the last axes."""
+        self.normalized_shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        self.eps, self.elementwise_affine = eps, affine
+        self._own(self.normalized_shape, affine, *others)
+        self.reset_parameters()
+
     def reset_parameters(self) -> None:
         """Start anew, with weight 1 and bias 0."""
         if self.weight is not None:
@@ -234,11 +243,7 @@ class LayerNorm(_Affine):
         dtype: Any = None,
     ):
         super().__init__()
-        single = isinstance(normalized_shape, int)
-        self.normalized_shape = (normalized_shape,) if single else tuple(normalized_shape)
-        self.eps, self.elementwise_affine = eps, elementwise_affine
-        self._own(self.normalized_shape, elementwise_affine, bias, device, dtype)
-        self.reset_parameters()
+        self._own_last(normalized_shape, eps, elementwise_affine, bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         """The shape stays."""
@@ -263,11 +268,7 @@ class RMSNorm(_Affine):
         dtype: Any = None,
     ):
         super().__init__()
-        single = isinstance(normalized_shape, int)
-        self.normalized_shape = (normalized_shape,) if single else tuple(normalized_shape)
-        self.eps, self.elementwise_affine = eps, elementwise_affine
-        self._own(self.normalized_shape, elementwise_affine, False, device, dtype)
-        self.reset_parameters()
+        self._own_last(normalized_shape, eps, elementwise_affine, False, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         """The shape stays."""
