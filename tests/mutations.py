@@ -360,7 +360,7 @@ a hard choice has no gradient | functional_compositions
 a causal mask shows what comes later | functional_compositions
 -         attn_mask = square.tril()
 +         attn_mask = square.triu()
-a moved axis stands at the end | movedim
+a moved axis stands at the end | functional_compositions
 -         order.insert(place, d)
 +         order.append(d)
 # functional/reduction.py
@@ -1787,7 +1787,8 @@ HIDDEN = "raise ModuleNotFoundError('PyTorch is hidden')"
 HASTY = """
 from hypothesis import Phase
 
-settings.register_profile("hasty", settings.get_profile("ci"), phases=[Phase.generate])
+phases = [Phase.explicit, Phase.generate]
+settings.register_profile("hasty", settings.get_profile("ci"), phases=phases)
 settings.load_profile("hasty")
 """
 

@@ -43,6 +43,13 @@ def test_places_counts_and_order():
     assert mg.is_floating_point(edges) and not x.is_floating_point()
 
 
+def test_axes_are_moved_as_numpys_are():
+    x = np.arange(120.0).reshape(2, 3, 4, 5)
+    for source, destination in ((2, 0), (0, 2), ((0, 1), (-1, 0)), ((3, 0), (1, 2))):
+        moved = mg.tensor(x).movedim(source, destination).numpy()
+        np.testing.assert_array_equal(moved, np.moveaxis(x, source, destination))
+
+
 def test_medians_and_quantiles():
     x = Tensor(MATRIX)
     assert x.median().item() == 0.25 and x.median(0).values.tolist() == [1.5, -2, -1]
