@@ -1,5 +1,6 @@
 """Sums of gradients that cost as little as they can: those of leaves may be computed by another
-thread, and the first one becomes a tensor's `grad` without a copy."""
+thread, sums lie where a gradient lay that nobody else holds, and the first one becomes a tensor's
+`grad` without a copy."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from minigen.engine.calls import Onlooker, observed_by_all, onlookers, tell
 from minigen.engine.versions import restore_unchanged
 from minigen.kernels import limits
 from minigen.kernels.memory import held_alone
-from minigen.kernels.pieces import spread
+from minigen.kernels.pieces import add_to, spread
 from minigen.kernels.threads import Task, offer
 from minigen.operation import Operation
 from minigen.sparse import SparseRows, plus
@@ -32,7 +33,7 @@ class Gradients(Sums):
     behind it, so that the sum is that of the plain walk to the last bit."""
 
     def __init__(self) -> None:
-        super().__init__(_plus)
+        super().__init__(plus)
         self._line: deque[tuple[Node, Any]] = deque()
         # Onlookers could not tell to which node another thread's work belongs.
         self._may_wait = threads() > 1 and not (is_grad_enabled() or onlookers)
@@ -44,15 +45,20 @@ class Gradients(Sums):
             if len(self._line) > limits.now.late_at_once:
                 self._next()
         else:
-            before = self.get(node)
-            self[node] = gradient if before is None else _plus(before, gradient)
+            self._add_now(node, gradient)
 
     def _next(self) -> None:
         node, gradient = self._line.popleft()
         if type(gradient) is Task:
             gradient = gradient.finish(helping=True)
-        before = self.get(node)
-        self[node] = gradient if before is None else _plus(before, gradient)
+        self._add_now(node, gradient)
+
+    def _add_now(self, node: Node, gradient: Any) -> None:
+        before = self.pop(node, None)
+        if before is not None:
+            alone = _holders(before) == _HELD_ONCE
+            gradient = _plus(before, gradient, alone)
+        self[node] = gradient
 
     def take(self, node: Node) -> Any:
         """The sum; None if nothing has reached the node."""
@@ -182,32 +188,57 @@ def _late_share(op: Operation, leaf: Leaf, pullback: Callable, g: Tensor, *argum
         return op.fitted(pullback(g, *arguments), leaf)
 
 
-def _plus(a: Tensor | SparseRows, b: Tensor | SparseRows) -> Tensor | SparseRows:
-    """Their sum."""
+def _plus(a: Any, b: Tensor | SparseRows, alone: bool) -> Tensor | SparseRows:
+    """Their sum; if the caller alone holds `a`, in its memory."""
     if type(a) is type(b) is Tensor and not (is_grad_enabled() or onlookers or cuda_in_use):
-        return wrap(a._array + b._array)  # `a + b` would ask first whether somebody looks on
+        if not (alone and _may_be_written(a, b)):
+            return wrap(a._array + b._array)  # `a + b` would ask first whether somebody looks on
+        add_to(a._array, b._array)
+        return a
     return plus(a, b)
+
+
+def _may_be_written(a: Tensor, b: Tensor) -> bool:
+    """Whether a sum of both can lie where `a` does, which one tensor alone holds."""
+    x, y = a._array, b._array
+    return (
+        type(x) is np.ndarray
+        and x.shape == y.shape
+        and x.dtype == y.dtype
+        and x.flags.writeable
+        and 0 not in x.strides  # an expanded one would be written several times
+        and held_alone(x)
+    )
 
 
 @differentiation.accumulate.fill
 def accumulate_without_copy(tensor: Tensor, gradient: Tensor | SparseRows) -> None:
     """Add to `tensor.grad`. The first gradient becomes it, copied if anybody else holds it."""
-    if (
-        tensor._grad is None
-        and type(gradient) is Tensor
-        and _holders(gradient) == _SOLE
-        and (gradient._array.base is None or held_alone(gradient._array))
-        and 0 not in gradient._array.strides  # an expanded one would be written several times
-        and gradient.shape == tensor.shape
-        and gradient.dtype == tensor.dtype
-    ):
+    before = tensor._grad
+    kinds = {(type(x), x.shape, x.dtype) for x in (gradient, before) if x is not None}
+    if kinds != {(Tensor, tensor.shape, tensor.dtype)}:
+        differentiation.accumulate.plain(tensor, gradient)
+    elif before is not None:
+        tensor._grad = None
+        alone = _holders(before) == _HELD_ONCE
+        tensor._grad = _plus(before, gradient, alone)
+    elif _holders(gradient) == _SOLE and _may_be_written(gradient, gradient):
         tensor._grad = gradient
     else:
         differentiation.accumulate.plain(tensor, gradient)
 
 
-def _holders(tensor: Tensor) -> tuple[int, int]:
-    return sys.getrefcount(tensor), sys.getrefcount(tensor._array)
+def _holders(gradient: Tensor | SparseRows) -> tuple[int, int]:
+    return sys.getrefcount(gradient), sys.getrefcount(getattr(gradient, "_array", None))
+
+
+def _holders_of_one_held_once() -> tuple[int, int]:
+    """Of a tensor that one name alone holds."""
+    fresh = wrap(np.empty(0))
+    return _holders(fresh)
+
+
+_HELD_ONCE = _holders_of_one_held_once()
 
 
 def _holders_of_a_fresh_one() -> tuple[int, int]:

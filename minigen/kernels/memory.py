@@ -1,12 +1,13 @@
-"""Large results in recycled memory.
+"""Results in recycled memory.
 
 Memory fresh from the system costs a page fault every 4 KB when it is first written. For the 51 MB
-that a layer of the DCGAN puts out, these take as long as the layer's arithmetic. So buffers are
-held on to, and a buffer is free again when nothing but this file refers to it. CPython counts the
-references anyway: every view of an array refers to its base, and NumPy makes the array that owns
-the memory the base of all views of views.
+that a layer of the DCGAN puts out, these take as long as the layer's arithmetic. So the C library
+is told not to give back at once what is freed. glibc does so, up to 32 MB an array.
 
-Smaller arrays come from the C library, which is told not to give back each of them at once.
+Of what is larger, or of another C library's, buffers are held on to, and a buffer is free again
+when nothing but this file refers to it. CPython counts the references anyway: every view of an
+array refers to its base, and NumPy makes the array that owns the memory the base of all views of
+views.
 """
 
 from __future__ import annotations
@@ -26,20 +27,24 @@ from minigen.backend import memory_order
 from minigen.kernels import limits
 
 
-def _keep_freed_memory() -> None:
-    """Tell glibc not to give freed memory back at once: otherwise the small arrays of a GAN's step
-    cost 1,700 page faults, a sixth of its time. With another C library, or where the user has
-    decided, nothing is done."""
+def _kept_by_c() -> int:
+    """Bytes of the smallest array whose memory the C library gives back at once; 0 if it is not
+    known to keep any.
+
+    glibc is told to keep freed memory: otherwise the small arrays of a GAN's step cost 1,700 page
+    faults, a sixth of its time. Where the user has decided, nothing is said."""
     trim_threshold, mmap_threshold = -1, -3  # of malloc.h
+    most = limits.now.kept_freed // 2  # the most that it takes
     if "MALLOC_TRIM_THRESHOLD_" in os.environ or "GLIBC_TUNABLES" in os.environ:
-        return
+        return 0
     with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(mmap_threshold, limits.now.kept_freed // 2)  # the most that it takes
-        mallopt(trim_threshold, limits.now.kept_freed)
+        if mallopt(mmap_threshold, most) and mallopt(trim_threshold, limits.now.kept_freed):
+            return most
+    return 0
 
 
-_keep_freed_memory()
+_KEPT = _kept_by_c()
 
 
 class _Buffer:
@@ -68,7 +73,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     global _requests
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
-    if size < limits.now.recycled:
+    if size < _KEPT or size < limits.now.recycled:
         return np.empty(shape, dtype)
     with _lock:
         _requests += 1
@@ -91,7 +96,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 def empty_like(array: np.ndarray, dtype: Any = None) -> np.ndarray:
     """The same for an array's shape and the order of its axes in memory."""
-    if array.nbytes < limits.now.recycled:
+    if array.nbytes < _KEPT or array.nbytes < limits.now.recycled:
         return np.empty_like(array, dtype)
     if array.flags.c_contiguous:
         return empty(array.shape, dtype or array.dtype)
@@ -105,9 +110,11 @@ def held_alone(array: np.ndarray) -> bool:
     base = array.base
     if base is None:
         return True
+    if type(base) is not np.ndarray or base.base is not None:
+        return False  # another library's memory
     pooled = any(b.memory is base for b in tuple(_buffers))
     del base  # which would count
-    return pooled and _views(array) == _ONE_VIEW
+    return _views(array) == (_ONE_VIEW if pooled else _ONE_VIEW - 1)
 
 
 def _views(array: np.ndarray) -> int:

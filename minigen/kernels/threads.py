@@ -26,7 +26,7 @@ import numpy as np
 from threadpoolctl import LibController, ThreadpoolController
 
 from minigen import backend
-from minigen.kernels import limits
+from minigen.kernels import limits, memory
 
 
 @functools.cache  # looking for them takes 200 µs
@@ -126,15 +126,8 @@ _own = threading.local()
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """This thread's working memory of that name, uninitialised, kept from call to call: memory
-    fresh from the system costs a page fault every 4 KB. It is good until the next call with the
-    same name in the same thread."""
-    size = math.prod(shape) * dtype.itemsize
-    held = getattr(_own, name, None)
-    if held is None or held.nbytes < size:
-        held = np.empty(size, np.uint8)
-        setattr(_own, name, held)
-    return held[:size].view(dtype).reshape(shape)
+    """Working memory."""
+    return memory.empty(shape, dtype)
 
 
 def _forget_threads() -> None:

@@ -36,6 +36,31 @@ def test_a_gradient_that_nobody_else_holds_is_not_copied():
     assert id(x.grad.array) == made[0]
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_a_sum_lies_where_a_gradient_lay_that_nobody_else_holds(held):
+    """In the walk back, and from one walk to the next."""
+    made = []
+
+    def pullback(g):
+        g = g * 2
+        made.append((id(g.array), g if held else None))
+        return g
+
+    @minigen.operation(input=pullback)
+    def twice(input):
+        return input * 2
+
+    x = leaf(1.0, 2.0)
+    for walk in range(2):
+        (twice(x) + twice(x)).backward(Tensor(np.ones(2)))
+        at, _ = made[0]
+        assert (id(x.grad.array) == at) != held
+        np.testing.assert_array_equal(x.grad.array, [4 + 4 * walk] * 2)
+        made.append((0, x.grad if held else None))
+    for (_, g), value in zip(made, (2, 2, 4, 2, 2, 8), strict=True):
+        assert g is None or (g.numpy() == value).all()
+
+
 @pytest.fixture
 def everything_late(three_threads, limits_set):
     limits_set(late_from=0, late_numbers=1)

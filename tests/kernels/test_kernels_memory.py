@@ -14,6 +14,7 @@ from minigen.kernels import memory
 def no_buffers(monkeypatch, limits_set):
     """Nothing to recycle at first, and small arrays are recycled too."""
     monkeypatch.setattr(memory, "_buffers", [])
+    monkeypatch.setattr(memory, "_KEPT", 0)
     limits_set(recycled=64)
 
 
@@ -95,4 +96,15 @@ def test_who_holds_memory_alone():
     assert not memory.held_alone(a) and not memory.held_alone(view)
     del view
     assert memory.held_alone(a)
-    assert not memory.held_alone(np.ones(30)[3:])  # none of ours: who knows
+    whole = np.ones(30)
+    view = whole[3:]
+    assert not memory.held_alone(view)
+    del whole
+    assert memory.held_alone(view)
+    assert not memory.held_alone(np.frombuffer(bytearray(8))[:])  # another library's: who knows
+
+
+def test_the_c_library_keeps_what_is_small_enough(monkeypatch):
+    monkeypatch.setattr(memory, "_KEPT", 4000)
+    small, large = memory.empty((999,), np.float32), memory.empty((1000,), np.float32)
+    assert small.base is None and [b.memory.size for b in memory._buffers] == [large.nbytes]
