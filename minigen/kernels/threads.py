@@ -13,7 +13,6 @@ import contextvars
 import ctypes
 import functools
 import itertools
-import math
 import os
 import queue
 import threading
