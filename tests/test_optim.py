@@ -281,9 +281,9 @@ def test_a_state_of_another_model_is_refused_and_loads_nothing():
         lambda p: optim.Adadelta(p),
     ],
 )
-def test_a_warm_step_allocates_nothing_of_a_parameters_size(make, order, limit_restored):
-    backend.limit_threads(1)  # which of several threads is warm depends on who came first
-    p = nn.Parameter(np.ones((700, 900), np.float32))
+def test_a_warm_step_allocates_nothing_of_a_parameters_size(make, order, limits_set):
+    limits_set(piece=1 << 14)
+    p = nn.Parameter(np.ones((1400, 900), np.float32))
     p.grad = mg.Tensor(np.asarray(np.ones(p.shape, np.float32), order=order))
     optimiser = make([p])
     array = p.array

@@ -25,7 +25,7 @@ from minigen.backend import (
 )
 from minigen.functional.arguments import refuse
 from minigen.kernels import limits
-from minigen.kernels.threads import over_images, scratch
+from minigen.kernels.threads import over_images
 from minigen.modes import enable_grad
 from minigen.nn.module import clear_gradients
 from minigen.seams import observed
@@ -395,11 +395,7 @@ def run(updates: Iterable[Update]) -> None:
 def _apply(formula: Callable[..., None], pieces: Sequence[Array]) -> None:
     dtype = exact(pieces[0].dtype)
     wide = [x.astype(dtype, copy=False) for x in pieces]
-    if namespace(wide[0]) is np:
-        two = scratch("two", (2, *wide[0].shape), dtype)
-    else:
-        two = np.empty_like(wide[0]), np.empty_like(wide[0])
-    formula(*wide, *two)
+    formula(*wide, np.empty_like(wide[0]), np.empty_like(wide[0]))
     for x, y in zip(pieces[:-1], wide[:-1], strict=True):
         if x is not y:
             x[...] = y
