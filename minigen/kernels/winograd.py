@@ -160,8 +160,9 @@ class Tiles:
         self.per_tile = math.prod(len(s) for _, s in first) * image.shape[3]
         reaches = []
         for axis, count, places in zip(self.strands, self.count, self.places, strict=True):
-            origins = [s.origin for some in axis.values() for s in some]
-            reach = (2 * (count - 1) + places - 1) * self.hop
+            along = [s for some in axis.values() for s in some]
+            reach = (2 * (count - 1) + places - 1) * along[0].hop
+            origins = [s.origin for s in along]
             reaches.append((min(origins), max(origins) + reach))
         self.low, size = margins(reaches, image.shape[1:3])
         # Every 2·hop-th column lies side by side: those that neighbouring tiles have at one place.

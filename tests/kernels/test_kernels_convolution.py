@@ -207,6 +207,13 @@ def every_way(x, w, g, problem, with_bias, tried):
             np.testing.assert_allclose(ours, dw, 0, apart, err_msg=way.name)
 
 
+def test_strands_may_hop_otherwise_along_rows_than_along_columns():
+    how = ((2, 1), (0, 0), (2, 1), 1)
+    arrays = arrays_of(np.random.default_rng(0), (1, 2, 3, 2), (3, 2, 2, 2), how)
+    every_way(*arrays, True, tried := Counter())
+    assert tried["forward", "winograd"] == tried["weight", "winograd"] == 1
+
+
 @pytest.mark.usefixtures("limit_restored")
 def test_the_cheapest_way_is_taken_whichever_its_place():
     """And another one if limits say so, or somebody prefers it."""
