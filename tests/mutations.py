@@ -725,6 +725,15 @@ a preference outlives its block | kernels_convolution
 -         _preferred.remove(name)
 +         pass
 # kernels/direct.py
+windows are cut for the threads of the first call | kernels_convolution
+- filters, backend.threads(), limits.now)
++ filters, 1, limits.now)
+windows are cut by the limits of the first call | kernels_convolution
+- filters, backend.threads(), limits.now)
++ filters, backend.threads(), Limits())
+windows of the next pixel along a row are those of the next row | kernels_convolution
+- hops = a.hop * sy, b.hop * sx,
++ hops = a.hop * sy, b.hop * sy,
 pixels that meet no tap get no bias | kernels_convolution
 - y[...] = 0 if bias is None else bias
 + y[...] = 0

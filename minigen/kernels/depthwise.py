@@ -7,14 +7,12 @@ window is copied.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 
 from minigen.backend import Array
 from minigen.kernels import limits, memory
 from minigen.kernels.blas import is_finite
-from minigen.kernels.direct import Windows
+from minigen.kernels.direct import windows_of
 from minigen.kernels.problem import Map, Problem
 from minigen.kernels.threads import over_images, sum_over_images
 
@@ -39,18 +37,15 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     y = memory.empty((len(x), *what.size, what.outputs), x.dtype)
     if not what.covered:
         y[...] = 0 if bias is None else bias
-    windows = Windows(what, x, w.nbytes)
-    phases = list(itertools.product(what.rows, what.columns))
+    windows = windows_of(what, x, w.nbytes)
     # (R, S, C) of each phase
-    filters = [np.ascontiguousarray(w[:, 0, a.of_filter(), b.of_filter()].transpose(1, 2, 0))
-               for a, b in phases]  # fmt: skip
+    filters = [np.ascontiguousarray(w[:, 0, a, b].transpose(1, 2, 0)) for a, b in windows.filters]
 
     def work(_: int, first: int, last: int) -> None:
-        frame = windows.frame(last - first)
-        for lo, hi, band, padded in windows.shares(first, last, frame):
-            for (a, b), taps in zip(phases, filters, strict=True):
-                a = a.part(band, windows.bands)
-                seen, at = windows.of(padded, a, b)[..., 0], y[lo:hi, a.outputs(), b.outputs()]
+        frame = windows.frame(last - first, x.dtype)
+        for lo, hi, places, padded in windows.shares(x, first, last, frame):
+            for place, taps in zip(places, filters, strict=True):
+                seen, at = windows.of(padded, place)[..., 0], y[lo:hi, place.rows, place.columns]
                 np.einsum("cnyxrs,rsc->nyxc", seen, taps, out=at)
                 if bias is not None:
                     at += bias
@@ -64,16 +59,15 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
 
 def correlate(what: Problem, x: Array, g: Array) -> Array:
     """(N, H, W, C), (N, H', W', C) -> (C, 1, R, S)"""
-    windows, ((row,), (column,)) = Windows(what.forward, x, 0), (
-        what.forward.rows, what.forward.columns)  # fmt: skip
+    windows = windows_of(what.forward, x, 0)
 
     def work(first: int, last: int) -> Array:
         """(R, S, C) of some images."""
-        frame, total = windows.frame(last - first), np.zeros((*what.taps, what.inputs), x.dtype)
-        for lo, hi, band, padded in windows.shares(first, last, frame):
-            some = row.part(band, windows.bands)
-            seen = windows.of(padded, some, column)[..., 0]
-            total += np.einsum("cnyxrs,nyxc->rsc", seen, g[lo:hi, some.outputs()])
+        frame = windows.frame(last - first, x.dtype)
+        total = np.zeros((*what.taps, what.inputs), x.dtype)
+        for lo, hi, (place,), padded in windows.shares(x, first, last, frame):
+            seen = windows.of(padded, place)[..., 0]
+            total += np.einsum("cnyxrs,nyxc->rsc", seen, g[lo:hi, place.rows])
         return total
 
     total = sum_over_images(work, len(x) * windows.bands, cost(what.forward))

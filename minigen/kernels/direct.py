@@ -6,128 +6,165 @@ correlate  the weight gradient: windows of one image times pixels of the other
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import limits, memory, simple
 from minigen.kernels.blas import in_pieces_pays, is_finite, multiply
-from minigen.kernels.phases import Phase, margins
+from minigen.kernels.limits import Limits
+from minigen.kernels.phases import margins
 from minigen.kernels.pixels import add as add_to_pixels
 from minigen.kernels.pixels import as_images, of_images
 from minigen.kernels.problem import Map, Problem
 from minigen.kernels.threads import over_images, scratch, single_threaded_blas, sum_over_images
 
 
-class Windows:
-    """Copies the windows of a few images at a time, ready for a matrix product."""
+class Place(NamedTuple):
+    """The outputs of one pair of phases in one band, and where the windows lie that they see.
 
-    def __init__(self, what: Map, image: Array, filters: int):
+    Attributes:
+        rows, columns: where these outputs are.
+        shape: how many of them along both axes, and their taps.
+        offset, strides: in bytes, of the windows (G, images, count, count, taps, taps, C/G).
+    """
+
+    rows: slice
+    columns: slice
+    shape: tuple[int, int, int, int]
+    offset: int
+    strides: tuple[int, ...]
+
+
+class Windows:
+    """Copies the windows of a few images at a time, ready for a matrix product. All that follows
+    from shapes is known before there are images."""
+
+    def __init__(self, what: Map, itemsize: int, filters: int, threads: int, now: Limits):
         """Of images (N, H, W, C), to be multiplied by filters of so many bytes."""
-        self.image, self.groups, rows, columns = image, what.problem.groups, what.rows, what.columns
-        channels = image.shape[3]
-        self.pixels = len(image) * math.prod(sum(p.count for p in axis) for axis in (rows, columns))
+        rows, columns, channels, n = what.rows, what.columns, what.inputs, what.problem.images
+        self.phases, self.groups = list(itertools.product(rows, columns)), what.problem.groups
+        self.filters = [(a.of_filter(), b.of_filter()) for a, b in self.phases]
+        # Whether the outputs are rows of one matrix in memory.
+        self.solid = self.groups == 1 and all(a.every == b.every == 1 for a, b in self.phases)
+        self.pixels = n * math.prod(sum(p.count for p in axis) for axis in (rows, columns))
         reaches = [
             (min(p.reach()[0] for p in axis), max(p.reach()[1] for p in axis))
             for axis in (rows, columns)
         ]
-        self.low, size = margins(reaches, image.shape[1:3])
-        self.whole = size == image.shape[1:3]  # windows may be taken from the image itself
+        (top, left), size = margins(reaches, what.source)
+        (height, width), self.low = what.source, (top, left)
+        self.whole = size == what.source  # windows may be taken from the image itself
+        self.inside = slice(None), slice(top, top + height), slice(left, left + width)
         self.padded_shape = (*size, channels)
-        per_image = max(
-            a.count * b.count * len(a.taps) * len(b.taps) for a in rows for b in columns
+        self.per_image = channels * max(
+            a.count * b.count * len(a.taps) * len(b.taps) for a, b in self.phases
         )
-        self.per_image = per_image * channels
         # BLAS copies the filters once for each product: large ones should meet many windows.
-        at_a_time = max(limits.now.windows_at_a_time, filters)
-        self.images = max(1, round(at_a_time / (self.per_image * image.itemsize)))
+        at_a_time = max(now.windows_at_a_time, filters)
+        self.images = max(1, round(at_a_time / (self.per_image * itemsize)))
         # With fewer pixels than outputs each thread takes some of the filters and all images:
         # otherwise each of them would copy all filters.
         self.by_filters = self.groups == 1 and self.pixels < what.outputs
         # Few images are cut into bands of rows, so that each thread has some; large ones, so that
         # windows stay in cache, and are not several times as large as all images.
-        large = self.per_image * image.itemsize // at_a_time
-        bands = 1 if self.by_filters else max(large, -(-backend.threads() // len(image)))
+        large = self.per_image * itemsize // at_a_time
+        bands = 1 if self.by_filters else max(large, -(-threads // n))
         self.bands = min(max(bands, 1), *(p.count for p in rows))
-        self.at_once = channels * max(
-            -(-a.count // self.bands) * b.count * len(a.taps) * len(b.taps)
-            for a in rows
-            for b in columns
-        )
+        self.places = [self._places(band, itemsize) for band in range(self.bands)]
+        self.at_once = channels * max(math.prod(p.shape) for band in self.places for p in band)
         # With few channels the runs that lie together in memory are rows of pixels, not channels.
-        self.planar = channels // self.groups <= limits.now.planar
+        self.planar = channels // self.groups <= now.planar
+
+    def _places(self, band: int, itemsize: int) -> list[Place]:
+        """One for each pair of phases."""
+        (height, width, channels), (top, left) = self.padded_shape, self.low
+        sx, group, places = channels * itemsize, channels // self.groups * itemsize, []
+        sy = width * sx
+        for a, b in self.phases:
+            a = a.part(band, self.bands)
+            shape = a.count, b.count, len(a.taps), len(b.taps)
+            offset = (top + a.start) * sy + (left + b.start) * sx
+            hops = a.hop * sy, b.hop * sx, a.skip * sy, b.skip * sx
+            strides = group, height * sy, *hops, itemsize
+            places.append(Place(a.outputs(), b.outputs(), shape, offset, strides))
+        return places
 
     def shares(
-        self, first: int, last: int, frame: Array | None
-    ) -> Iterator[tuple[int, int, int, Array]]:
-        """Of the work that is `bands` for each image: ranges of a few images, which band, and the
-        images with their margin."""
+        self, image: Array, first: int, last: int, frame: Array | None
+    ) -> Iterator[tuple[int, int, list[Place], Array]]:
+        """Of the work that is `bands` for each image: ranges of a few images, the places of one
+        band, and the images with their margin."""
         if self.bands == 1:
             for lo in range(first, last, self.images):
                 hi = min(last, lo + self.images)
-                yield lo, hi, 0, self._pad(lo, hi, frame)
+                yield lo, hi, self.places[0], self._pad(image[lo:hi], frame)
             return
         padded, before = None, -1
         for i in range(first, last):
             lo, band = divmod(i, self.bands)
             if lo != before:
-                padded, before = self._pad(lo, lo + 1, frame), lo
-            yield lo, lo + 1, band, padded
+                padded, before = self._pad(image[lo : lo + 1], frame), lo
+            yield lo, lo + 1, self.places[band], padded
 
-    def buffers(self, images: int) -> tuple[Array | None, Array]:
+    def buffers(self, images: int, dtype: np.dtype) -> tuple[Array | None, Array]:
         """What one thread works in: a frame of zeros around some images, and their windows."""
         count = min(images, self.images) * self.at_once
-        return self.frame(images), scratch("windows", (count,), self.image.dtype)
+        return self.frame(images, dtype), scratch("windows", (count,), dtype)
 
-    def frame(self, images: int) -> Array | None:
+    def frame(self, images: int, dtype: np.dtype) -> Array | None:
         """Zeros where the margin of some images is; none where they have no margin."""
         if self.whole:
             return None
-        frame = scratch("frame", (min(images, self.images), *self.padded_shape), self.image.dtype)
-        (y, x), (_, height, width, _) = self.low, self.image.shape
-        frame[:, :y] = frame[:, y + height :] = 0
-        frame[:, :, :x] = frame[:, :, x + width :] = 0
+        frame = scratch("frame", (min(images, self.images), *self.padded_shape), dtype)
+        _, rows, columns = self.inside
+        frame[:, : rows.start] = frame[:, rows.stop :] = 0
+        frame[:, :, : columns.start] = frame[:, :, columns.stop :] = 0
         return frame
 
-    def _pad(self, lo: int, hi: int, frame: Array | None) -> Array:
-        """Images lo to hi with their margin of zeros."""
+    def _pad(self, images: Array, frame: Array | None) -> Array:
+        """These images with their margin of zeros."""
         if frame is None:
-            return self.image[lo:hi]
-        (y, x), (_, height, width, _) = self.low, self.image.shape
-        frame[: hi - lo, y : y + height, x : x + width] = self.image[lo:hi]
-        return frame[: hi - lo]
+            return images
+        frame = frame[: len(images)]
+        frame[self.inside] = images
+        return frame
 
-    def of(self, padded: Array, rows: Phase, columns: Phase) -> Array:
-        """The windows of one phase, (G, images, count, count, taps, taps, C/G): a view."""
-        n, _, _, channels = padded.shape
-        groups, sn, sy, sx, sc = self.groups, *padded.strides
-        shape = (groups, n, rows.count, columns.count, len(rows.taps), len(columns.taps))
-        shape = (*shape, channels // groups)
-        strides = (channels // groups * sc, sn, rows.hop * sy, columns.hop * sx)
-        strides = (*strides, rows.skip * sy, columns.skip * sx, sc)
-        corner = padded[:, self.low[0] + rows.start :, self.low[1] + columns.start :]
-        return as_strided(corner, shape, strides)
+    def of(self, padded: Array, place: Place) -> Array:
+        """The windows of one place, (G, images, count, count, taps, taps, C/G): a view."""
+        channels = padded.shape[3] // self.groups
+        shape = (self.groups, len(padded), *place.shape, channels)
+        return np.ndarray(shape, padded.dtype, padded, place.offset, place.strides)
 
-    def matrix(self, padded: Array, rows: Phase, columns: Phase, buffer: Array) -> Array:
+    def matrix(self, padded: Array, place: Place, buffer: Array) -> Array:
         """The same as a matrix, (G, images·count·count, taps·taps·C/G)."""
-        windows, groups = self.of(padded, rows, columns), self.groups
-        shape = windows.shape
-        flat = (groups, math.prod(shape[1:4]), math.prod(shape[4:]))
+        windows = self.of(padded, place)
+        groups, n, height, width, *depth = shape = windows.shape
+        pixels, depth = n * height * width, math.prod(depth)
         if groups == shape[4] == shape[5] == 1 and windows[0, :, :, :, 0, 0].flags.c_contiguous:
-            return windows.reshape(flat)  # a 1×1 filter: pixels are the windows
-        buffer = buffer[: math.prod(shape)]
+            return windows.reshape(1, pixels, depth)  # a 1×1 filter: pixels are the windows
         if self.planar:  # (G, taps, taps, C/G, images, count, count)
-            copied = buffer.reshape(groups, *shape[4:], *shape[1:4])
+            copied = np.ndarray((groups, *shape[4:], *shape[1:4]), padded.dtype, buffer)
             np.copyto(copied, windows.transpose(0, 4, 5, 6, 1, 2, 3))
-            return copied.reshape(groups, flat[2], flat[1]).swapaxes(1, 2)
-        copied = buffer.reshape(shape)
+            return copied.reshape(groups, depth, pixels).swapaxes(1, 2)
+        copied = np.ndarray(shape, padded.dtype, buffer)
         np.copyto(copied, windows)
-        return copied.reshape(flat)
+        return copied.reshape(groups, pixels, depth)
+
+
+_planned = functools.lru_cache(maxsize=1024)(Windows)
+
+
+def windows_of(what: Map, image: Array, filters: int) -> Windows:
+    """Of images (N, H, W, C), to be multiplied by filters of so many bytes; the same object for the
+    same shapes."""
+    return _planned(what, image.itemsize, filters, backend.threads(), limits.now)
 
 
 def gather(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
@@ -152,34 +189,31 @@ def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
     """x (N, H, W, I), w (G, O/G, R, S, I/G) -> (N, *size, O): what the taps of each output pixel
     meet, padding or not."""
     n, rows, columns = len(x), what.rows, what.columns
-    groups, per_group = w.shape[:2]
     y = memory.empty((n, *what.size, what.outputs), x.dtype)
     some = bool(rows and columns and y.size and x.size)
     if not (what.covered and some):
         y[...] = 0 if bias is None else bias
     if not some:
         return y
-    windows = Windows(what, x, w.nbytes)
+    windows = windows_of(what, x, w.nbytes)
 
-    def work(matrices: dict, y: Array, bias: Array | None, first: int, last: int) -> None:
-        frame, buffer = windows.buffers(last - first)
-        for lo, hi, band, padded in windows.shares(first, last, frame):
-            for (a, b), matrix in matrices.items():
-                a = a.part(band, windows.bands)
-                at = y[lo:hi, a.outputs(), b.outputs()]
-                whole = groups == a.every == b.every == 1
-                _product(windows.matrix(padded, a, b, buffer), matrix, bias, at, whole)
+    def work(matrices: list, y: Array, bias: Array | None, first: int, last: int) -> None:
+        frame, buffer = windows.buffers(last - first, x.dtype)
+        for lo, hi, places, padded in windows.shares(x, first, last, frame):
+            for place, matrix in zip(places, matrices, strict=True):
+                at = y[lo:hi, place.rows, place.columns]
+                _product(windows.matrix(padded, place, buffer), matrix, bias, at, windows.solid)
 
     def some_filters(_: int, first: int, last: int) -> None:
         part = slice(first, last)
-        matrices = _matrices(what, w[:, part], windows.pixels)
+        matrices = _matrices(windows, w[:, part])
         work(matrices, y[..., part], None if bias is None else bias[part], 0, n)
 
-    cost = n * windows.per_image * len(rows) * len(columns) * per_group
+    cost = n * windows.per_image * len(windows.phases) * w.shape[1]
     if windows.by_filters:
-        over_images(some_filters, per_group, cost)
+        over_images(some_filters, w.shape[1], cost)
     else:
-        matrices = _matrices(what, w, windows.pixels)
+        matrices = _matrices(windows, w)
         some_images = lambda _, first, last: work(matrices, y, bias, first, last)
         over_images(some_images, n * windows.bands, cost)
     return y
@@ -204,23 +238,23 @@ def _product(windows: Array, filters: Array, bias: Array | None, at: Array, whol
         np.add(out, bias, out=at)
 
 
-def _matrices(what: Map, w: Array, pixels: int) -> dict[tuple[Phase, Phase], Array]:
-    """The filters w (G, O/G, R, S, I/G) of each phase, (G, taps·taps·I/G, O/G), for so many pixels
-    of the output: row by row where BLAS then takes them in pieces, otherwise copied along the axis
-    whose neighbours are nearer in memory."""
+def _matrices(windows: Windows, w: Array) -> list[Array]:
+    """The filters w (G, O/G, R, S, I/G) of each pair of phases, (G, taps·taps·I/G, O/G): row by row
+    where BLAS then takes them in pieces, otherwise copied along the axis whose neighbours are
+    nearer in memory."""
     groups, per_group = w.shape[:2]
-    matrices = {}
-    for a, b in itertools.product(what.rows, what.columns):
-        taps = w[:, :, a.of_filter(), b.of_filter()]
+    matrices, pixels = [], windows.pixels
+    for rows, columns in windows.filters:
+        taps = w[:, :, rows, columns]
         depth = math.prod(taps.shape[2:])
         in_pieces = in_pieces_pays(pixels, depth, per_group, turned=False)
         worth_turning = in_pieces and pixels >= limits.now.turned_from
         if w.strides[4] < w.strides[1] and not worth_turning:
-            rows = np.ascontiguousarray(taps).reshape(groups, per_group, depth)
-            matrices[a, b] = rows.swapaxes(1, 2)
+            matrix = np.ascontiguousarray(taps).reshape(groups, per_group, depth)
+            matrices.append(matrix.swapaxes(1, 2))
         else:
             turned = np.ascontiguousarray(taps.transpose(0, 2, 3, 4, 1))
-            matrices[a, b] = turned.reshape(groups, depth, per_group)
+            matrices.append(turned.reshape(groups, depth, per_group))
     return matrices
 
 
@@ -233,7 +267,7 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
     shape = (groups, o, len(row.taps), len(column.taps), c)
     if not (other.size and image.size):
         return np.zeros(shape, image.dtype)
-    windows = Windows(what, image, math.prod(shape) * image.itemsize)
+    windows = windows_of(what, image, math.prod(shape) * image.itemsize)
     # BLAS likes the second factor row by row, and is slow where the last side is short.
     depth = math.prod(shape[2:])
     tall = windows.planar and o > limits.now.few
@@ -241,12 +275,11 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
 
     def work(other: Array, first: int, last: int) -> Array:
         """(G, O/G, taps·C/G) of some images."""
-        frame, buffer = windows.buffers(last - first)
+        frame, buffer = windows.buffers(last - first, image.dtype)
         total = None
-        for lo, hi, band, padded in windows.shares(first, last, frame):
-            some = row.part(band, windows.bands)
-            matrix = windows.matrix(padded, some, column, buffer)
-            pixels = other[lo:hi, some.outputs()]
+        for lo, hi, (place,), padded in windows.shares(image, first, last, frame):
+            matrix = windows.matrix(padded, place, buffer)
+            pixels = other[lo:hi, place.rows]
             pixels = pixels.reshape(matrix.shape[1], groups, pixels.shape[3] // groups)
             pixels = pixels.transpose(1, 2, 0)
             a, b = (pixels, matrix) if wide else (matrix.swapaxes(1, 2), pixels.swapaxes(1, 2))

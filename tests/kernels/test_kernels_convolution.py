@@ -18,6 +18,7 @@ from scipy.signal import convolve2d, correlate2d
 from minigen import backend
 from minigen.kernels import blas, convolution, limits, simple
 from minigen.kernels.convolution import IMAGES, WEIGHTS
+from minigen.kernels.direct import windows_of
 from minigen.kernels.pixels import of_images
 from minigen.kernels.problem import Problem
 from minigen.kernels.ways import preferred, told_of_ways
@@ -234,6 +235,22 @@ def test_the_cheapest_way_is_taken_whichever_its_place():
     direct = ["gather", "gather", "windows of x"]
     winograd = ["winograd"] * 3
     assert taken == [*direct, *winograd, "few outputs", "few outputs", "windows of x", *direct]
+
+
+@pytest.mark.usefixtures("limit_restored")
+def test_windows_are_cut_anew_for_other_limits_threads_and_dtypes():
+    how = ((1, 1), (1, 1), (1, 1), 1)
+    x, _, _, problem = arrays_of(np.random.default_rng(0), (6, 8, 9, 9), (8, 8, 3, 3), how)
+    planned = lambda dtype=x.dtype: windows_of(problem.forward, of_images(x).astype(dtype), 0)
+    backend.limit_threads(2)
+    with limits.use(windows_at_a_time=3 * 8 * 8 * 9 * 81):  # three images of float64
+        before = planned()
+        assert planned() is before and (before.images, before.bands) == (3, 1)
+        assert planned(np.float32).images == 6
+        backend.limit_threads(12)
+        assert planned().bands == 2
+    with limits.use(windows_at_a_time=1):
+        assert planned().images == 1
 
 
 @pytest.mark.parametrize("where", ["x", "w", "g"])
