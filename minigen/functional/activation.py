@@ -230,7 +230,7 @@ def softmax(
 ) -> Tensor:
     """e^input / Σ e^input along axis `dim`, of the input in that `dtype`; without `dim`, which
     warns, along axis 0 of 0, 1 or 3 axes and else 1. Shape: that of the input."""
-    input = converted(input, dtype)
+    input = input if dtype is None else converted(input, dtype)
     require_floating("softmax", input)
     dim = _usual_dim("softmax", input.ndim) if dim is None else dim
     return _softmax(input, dim=axis("softmax", dim, input.ndim))
@@ -246,7 +246,7 @@ def log_softmax(
 ) -> Tensor:
     """input − log Σ e^input along axis `dim`, of the input in that `dtype`, without overflow.
     Shape, and what is done without `dim`: as in `softmax`."""
-    input = converted(input, dtype)
+    input = input if dtype is None else converted(input, dtype)
     require_floating("log_softmax", input)
     dim = _usual_dim("log_softmax", input.ndim) if dim is None else dim
     return _log_softmax(input, dim=axis("log_softmax", dim, input.ndim))

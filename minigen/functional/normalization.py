@@ -159,11 +159,13 @@ def layer_norm(
     lead = input.ndim - len(shape)
     if not shape or lead < 0 or input.shape[lead:] != shape:
         raise ValueError(f"layer_norm: the last axes of {input.shape} are not {shape}")
+    require_floating("layer_norm", input)
+    dtype = input.dtype
     for name, t in ("weight", weight), ("bias", bias):
         if t is not None and t.shape != shape:
             raise ValueError(f"layer_norm: expected {name} {shape}, got {t.shape}")
-    require_floating("layer_norm", input)
-    same_dtype("layer_norm", input=input, weight=weight, bias=bias)
+        if t is not None and t.dtype is not dtype:
+            same_dtype("layer_norm", input=input, weight=weight, bias=bias)
     parts = math.prod(input.shape[:lead]), 1, math.prod(shape)
     return _normalization(
         input, weight, bias, parts=parts, size=shape, batch=False, eps=eps, moments=[]

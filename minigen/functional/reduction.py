@@ -38,8 +38,8 @@ def _sum(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
     if large and input.dtype in (FLOAT32, FLOAT64):
         y = pixels.sum_along(input, dims)
         if y is not None:
-            return np.expand_dims(y, dims) if keepdim else y
-    return input.sum(axis=dims, keepdims=keepdim)
+            return y.reshape(_shape_with_ones(input.shape, dims)) if keepdim else y
+    return elementwise.over(np.add, input, dims, keepdim)
 
 
 @operation(input=lambda g, shape: g.sum_to_size(shape), view=True)
@@ -173,7 +173,9 @@ def _var_pullback(g: Tensor, input: Tensor, shape, dims, correction) -> Tensor:
 
 @operation(input=_var_pullback)
 def _var(input: Array, *, dims: tuple[int, ...], correction: float, keepdim: bool) -> Array:
-    centred = input - _mean.operation.value(input, dims=dims, keepdim=True)
+    # From all elements a number is subtracted in half the time that an array takes.
+    keep = len(dims) < input.ndim
+    centred = input - _mean.operation.value(input, dims=dims, keepdim=keep)
     squares = np.square(centred, out=centred)
     total = _sum.operation.value(squares, dims=dims, keepdim=keepdim)
     n = _freedom(input.shape, dims, correction)
@@ -235,12 +237,12 @@ def _extreme_pullback(g: Tensor, input: Tensor, y: Tensor, shape, dims) -> Tenso
 
 @operation(input=_extreme_pullback)
 def _amax(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
-    return input.max(axis=dims, keepdims=keepdim)
+    return elementwise.over(np.maximum, input, dims, keepdim)
 
 
 @operation(input=_extreme_pullback)
 def _amin(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
-    return input.min(axis=dims, keepdims=keepdim)
+    return elementwise.over(np.minimum, input, dims, keepdim)
 
 
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False, *, out: None = None) -> Tensor:
@@ -507,7 +509,7 @@ def _prod_pullback(g: Tensor, input: Tensor, shape: tuple[int, ...], dim: int) -
 
 @operation(input=_prod_pullback)
 def _prod(input: Array, *, dim: int, keepdim: bool) -> Array:
-    return input.prod(axis=dim, keepdims=keepdim)
+    return elementwise.over(np.multiply, input, dim, keepdim)
 
 
 def prod(
@@ -523,13 +525,15 @@ def prod(
     dim = axis("prod", dim, input.ndim)
     if not input.ndim:
         return input.clone()
-    y = converted(_prod(input, dim=dim, keepdim=keepdim), dtype)
+    y = _prod(input, dim=dim, keepdim=keepdim)
+    y = y if dtype is None else converted(y, dtype)
     return y.reshape([1] * ndim) if keep_all else y
 
 
 def _to_add_up(name: str, input: Tensor, dim: int, dtype: Any, out: None) -> tuple[Tensor, int]:
     """The input in the dtype that the result has, and the axis."""
-    refuse(name, out=out)
+    if out is not None:
+        refuse(name, out=out)
     if dtype is not None or input.dtype.kind != "f":
         input = converted(input, dtype or INT64)
     return input, axis(name, dim, input.ndim)
@@ -537,17 +541,19 @@ def _to_add_up(name: str, input: Tensor, dim: int, dtype: Any, out: None) -> tup
 
 @operation(input=lambda g, dim, reverse: _cumsum(g, dim=dim, reverse=not reverse))
 def _cumsum(input: Array, *, dim: int, reverse: bool) -> Array:
-    if not reverse:
-        return input.cumsum(axis=dim)
-    turned = np.flip(input, dim)
-    return np.flip(turned.cumsum(axis=dim), dim)
+    if reverse:
+        return np.flip(_cumsum.operation.value(np.flip(input, dim), dim=dim, reverse=False), dim)
+    return np.add.accumulate(input, dim) if on_host(input) else input.cumsum(axis=dim)
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None, out: None = None) -> Tensor:
     """The sum of all elements up to each one along `dim`, of the input in that `dtype`; truth
     values and integers are summed as int64 if not told otherwise."""
     input, dim = _to_add_up("cumsum", input, dim, dtype, out)
-    return converted(_cumsum(input, dim=dim, reverse=False), dtype) if input.ndim else input.clone()
+    if not input.ndim:
+        return input.clone()
+    y = _cumsum(input, dim=dim, reverse=False)
+    return y if dtype is None else converted(y, dtype)
 
 
 @in_float32

@@ -7,6 +7,7 @@ NumPy's `exp` and `tanh` half of one.
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -14,6 +15,22 @@ import numpy as np
 from minigen.backend import FLOAT32, Array, memory_order, special
 from minigen.kernels import limits, threads
 from minigen.kernels.pieces import StandIn, formula
+
+METHODS = {np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min"}
+
+
+def over(ufunc: np.ufunc, x: Array, axes: int | tuple[int, ...], keepdims: bool = False) -> Array:
+    """What arrays' methods give, which take longer to call."""
+    if type(x) is np.ndarray:
+        return ufunc.reduce(x, axes, None, None, keepdims)
+    return getattr(x, METHODS[ufunc])(axis=axes, keepdims=keepdims)
+
+
+@functools.lru_cache(256)
+def number(value: float, dtype: np.dtype) -> Array:
+    """A number as an array, which NumPy need not convert each time: that takes as long as an
+    operation on few elements."""
+    return np.array(value, dtype)
 
 
 def total(x: Array) -> Array:
@@ -27,10 +44,15 @@ def total(x: Array) -> Array:
     return np.add.reduce(sums)
 
 
+def relu(x: Array) -> Array:
+    """x where it is positive, else 0"""
+    few = type(x) is np.ndarray and x.size < limits.now.clipped
+    return np.maximum(x, number(0, x.dtype)) if few else _relu(x)
+
+
 @formula(1)
-def relu(x: Array, y: Array) -> None:
-    """y = x where it is positive, else 0"""
-    if x.dtype.kind != "f" or x.size < limits.now.clipped:
+def _relu(x: Array, y: Array) -> None:
+    if x.dtype.kind != "f":
         np.maximum(x, 0, out=y)
     else:
         np.clip(x, 0.0, math.inf, out=y)  # NumPy's loop for this one takes a third of the time
@@ -44,7 +66,8 @@ def leaky_relu(x: Array, y: Array, slope: float) -> None:
         return
     # One of the two is the answer: the larger one for a slope up to 1.
     choose = np.maximum if slope <= 1 else np.minimum
-    choose(x, np.multiply(x, slope, out=y), out=y)
+    slope = number(slope, x.dtype) if isinstance(x, np.ndarray) else slope
+    choose(x, np.multiply(x, slope, y), out=y)
 
 
 @formula(4)

@@ -45,6 +45,8 @@ class Limits:
     alone: float = of(4e6, "multiply-adds", "as many as a product does in twice a hand-over")
     ahead: float = of(2.5e6, "multiply-adds", "as many as a product does in a hand-over")
     piece: int = of(1 << 18, "elements", "the size in which a formula of four calls is fastest")
+    # product.py, softmax.py, normalization.py: products that BLAS shares out in no case.
+    unshared: int = of(1 << 12, "multiply-adds", "OpenBLAS shares out from 9,216 on (its source)")
     # pieces.py: what each element goes through by itself.
     shared: int = of(1 << 20, "elements", "chosen: what two threads share must be larger")
     # What an element costs, beside `alone`.

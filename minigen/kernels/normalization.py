@@ -21,7 +21,8 @@ from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import limits, memory
 from minigen.kernels.cuda import normalization as cuda
-from minigen.kernels.pixels import sum_of
+from minigen.kernels.elementwise import number
+from minigen.kernels.pixels import ones, sum_of
 from minigen.kernels.threads import in_pieces, scratch, single_threaded_blas
 
 
@@ -188,7 +189,7 @@ class _Units:
         if block.size < limits.now.by_ones:
             return np.add.reduce(block, axis=2)
         with single_threaded_blas():
-            return block @ _ones(block.shape[2], block.dtype)[:, 0]
+            return block @ ones(block.shape[2], block.dtype)
 
     def _over_blocks(self, work: Callable[[tuple, tuple], None]) -> None:
         """`work(i, j)` for all blocks, where `x[i]` is a block of `x` and `j` the place for what
@@ -302,33 +303,46 @@ def _normalized_rows(
 ) -> tuple[Array, Moments]:
     n, groups, k = x.shape
     x = np.ascontiguousarray(x).reshape(n * groups, k)
-    y, ones = memory.empty(x.shape, x.dtype), _ones(k, x.dtype)
+    y = memory.empty(x.shape, x.dtype)
     if groups > 1:
         weight, bias = (v if v is None else v.reshape(groups, k) for v in (weight, bias))
 
     def block(i: int, j: int) -> tuple[Array, Array, Array]:
         rows = slice(i * groups, j * groups)
-        some, out = x[rows], y[rows]
         with single_threaded_blas():
-            mean = some.dot(ones)
-            mean /= k
-            np.subtract(some, mean, out)
-            var = np.square(out, scratch("block", out.shape, out.dtype)).dot(ones)
-        var /= k
-        rstd = var + eps
-        np.divide(1, np.sqrt(rstd, rstd), rstd)
-        out *= rstd
-        out = out if groups == 1 else out.reshape(-1, groups, k)
-        if weight is not None:
-            out *= weight
-        if bias is not None:
-            out += bias
-        return mean, var, rstd
+            return _normalize_rows(x[rows], groups, weight, bias, eps, y[rows])
 
-    found = in_pieces(block, n, groups * k, limits.now.of_a_pass * x.size)
+    if x.size <= limits.now.unshared:
+        found = [_normalize_rows(x, groups, weight, bias, eps, y)]
+    else:
+        found = in_pieces(block, n, groups * k, limits.now.of_a_pass * x.size)
     mean, var, rstd = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
-    moments = Moments(*[v.reshape(n, groups) for v in (mean, var, rstd)])
+    shape = n, groups
+    moments = Moments(mean.reshape(shape), var.reshape(shape), rstd.reshape(shape))
     return y.reshape(n, groups, k), moments
+
+
+def _normalize_rows(
+    x: Array, groups: int, weight: Array | None, bias: Array | None, eps: float, y: Array
+) -> tuple[Array, Array, Array]:
+    """Rows x into y, and their moments as columns; with `dot`, the quickest sum to call."""
+    k = number(x.shape[1], x.dtype)
+    column = ones(x.shape[1], x.dtype)[:, None]
+    mean = x.dot(column)
+    mean /= k
+    np.subtract(x, mean, y)
+    var = np.square(y).dot(column)
+    var /= k
+    rstd = var + number(eps, x.dtype)
+    np.sqrt(rstd, rstd)
+    np.reciprocal(rstd, rstd)
+    y *= rstd
+    y = y if groups == 1 else y.reshape(-1, groups, x.shape[1])
+    if weight is not None:
+        y *= weight
+    if bias is not None:
+        y += bias
+    return mean, var, rstd
 
 
 def _gradients_of_rows(
@@ -338,7 +352,7 @@ def _gradients_of_rows(
     g, x = (np.ascontiguousarray(a).reshape(n * groups, k) for a in (g, x))
     mean, rstd = (v.reshape(n * groups, 1) for v in (mean, rstd))
     y = memory.empty(x.shape, x.dtype)
-    scale = _ones(k, x.dtype) if weight is None else weight.reshape(groups, k).T
+    scale = ones(k, x.dtype)[:, None] if weight is None else weight.reshape(groups, k).T
     across = weight is not None and groups > 1
 
     def means(a: Array) -> Array:
@@ -378,11 +392,6 @@ def _gradients_of_rows(
     found = in_pieces(block, n, groups * k, limits.now.of_a_pass * x.size)
     d_weight, d_bias = found[0] if len(found) == 1 else np.add.reduce(found, axis=0)
     return y.reshape(n, groups, k), d_weight, d_bias
-
-
-@functools.lru_cache(64)
-def _ones(k: int, dtype: np.dtype) -> Array:
-    return np.ones((k, 1), dtype)
 
 
 # CuPy's arrays: batch norm has kernels

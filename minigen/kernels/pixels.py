@@ -6,6 +6,7 @@ as long as with 1,024. So up to 64 pixels make a row (`limits.together`).
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -36,6 +37,14 @@ def rows(pixels: Array) -> Array:
 def repeated(values: Array, row: int) -> Array:
     """(C,) once for each pixel of a row of so many numbers."""
     return np.broadcast_to(values, (row // len(values), len(values))).ravel()
+
+
+@functools.lru_cache(64)
+def ones(count: int, dtype: np.dtype) -> Array:
+    """So many ones, which nobody may write: rows · ones are the rows' sums."""
+    found = np.ones(count, dtype)
+    found.flags.writeable = False
+    return found
 
 
 def sum_of(block: Array, channels: int) -> Array:
@@ -83,8 +92,8 @@ def sum_along(x: Array, axes: tuple[int, ...]) -> Array | None:
         return None
     block = last.reshape(-1, count, after)
     with single_threaded_blas():
-        ones = np.ones(count, x.dtype)
-        sums = block[:, :, 0] @ ones if after == 1 else ones @ block
+        of_count = ones(count, x.dtype)
+        sums = block[:, :, 0] @ of_count if after == 1 else of_count @ block
     kept = [axis for axis in order if axis not in axes]
     return sums.reshape([x.shape[axis] for axis in kept]).transpose(np.argsort(kept))
 

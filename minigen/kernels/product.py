@@ -18,8 +18,8 @@ _one_thread = threads.single_threaded_blas()  # one serves all calls: it has no 
 
 def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
     """a (…, n, k) @ b (…, k, m) + bias (m,): leading axes broadcast."""
-    cost = float(a.size) * b.shape[-1]
-    if not isinstance(a, np.ndarray):
+    cost = a.size * b.shape[-1]
+    if cost <= limits.now.unshared or not isinstance(a, np.ndarray):
         return _at_once(a, b, bias)
     if b.ndim == 2 < a.ndim and a.shape[-1] == len(b) and a.size:
         # One product of all rows: BLAS would copy b anew for each of the matrices.

@@ -187,6 +187,23 @@ def test_softmax_of_many_rows(scale):
     np.testing.assert_allclose(found, e / e.sum(1, keepdims=True), rtol=1e-12)
 
 
+@given(
+    st.sampled_from([(1,), (7,), (2, 5), (3, 1, 4), (2, 3, 4)]),
+    st.sampled_from([1, 15, 100, 1000]),
+    st.integers(-200, 200),
+    st.sampled_from([1, 1 << 12]),
+    st.integers(0, 99),
+)
+def test_softmax_of_few_numbers(shape, scale, shift, unshared, seed):
+    x = np.random.default_rng(seed).standard_normal(shape) * scale + shift
+    inner = x - x.max(-1, keepdims=True)
+    expected = inner - np.log(np.exp(inner).sum(-1, keepdims=True))
+    with limits.use(unshared=unshared), np.errstate(all="raise"):
+        found = [f(Tensor(x), -1).numpy() for f in (functional.softmax, functional.log_softmax)]
+    np.testing.assert_allclose(found[0], np.exp(expected), rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(found[1], expected, rtol=1e-12, atol=1e-13)
+
+
 @pytest.mark.parametrize("count", [5, 700, 40_000])
 def test_what_vanishes_is_no_error_whatever_the_size(count):
     x = np.tile(np.float32([-150, -95, -1e-30, 0, 1e-30, 40, 95, 150]), (count, 1))
