@@ -40,8 +40,12 @@ def reshape(input: Tensor, *shape: int) -> Tensor:
     Raises:
         ValueError: the number of elements would change, or a length is below −1.
     """
-    to = sizes("reshape", shape)
-    y = moves.reshape(input, to=to)
+    to = shape[0] if len(shape) == 1 and type(shape[0]) is tuple else shape
+    try:
+        y = moves.reshape(input, to=to)
+    except TypeError:
+        to = sizes("reshape", shape)
+        y = moves.reshape(input, to=to)
     if y.shape != to and min(to) < -1:  # NumPy takes any negative number for −1
         raise ValueError(f"reshape: an axis cannot have a negative length: {to}")
     return y
@@ -101,11 +105,13 @@ def permute(input: Tensor, *dims: int) -> Tensor:
     Raises:
         ValueError: `dims` does not name every axis once.
     """
-    ndim = input.ndim
-    order = tuple([axis("permute", d, ndim) for d in sizes("permute", dims)])
-    if len(order) != ndim or len(set(order)) != ndim:
-        raise ValueError(f"permute: dims {dims} must name each of {ndim} axes once")
-    return moves.permute(input, dims=order)
+    dims = dims[0] if len(dims) == 1 and isinstance(dims[0], SEQUENCES) else dims
+    ndim = len(input._array.shape)
+    order = [d if type(d) is int and 0 <= d < ndim else axis("permute", d, ndim) for d in dims]
+    try:
+        return moves.permute(input, dims=tuple(order))
+    except ValueError:
+        raise ValueError(f"permute: dims {dims} must name each of {ndim} axes once") from None
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -121,12 +127,15 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 def _of_one_dtype(name: str, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     try:
-        dtypes = {t.dtype for t in tensors}
+        dtype = tensors[0]._array.dtype
+        for t in tensors:
+            if t._array.dtype is not dtype:
+                break
+        else:
+            return tensors
     except AttributeError:
         kinds = [type(t).__name__ for t in tensors]
         raise TypeError(f"{name}: expected a sequence of tensors, got {kinds}") from None
-    if len(dtypes) == 1:
-        return tensors
     dtype = result_type(*tensors)
     return [t if t.dtype == dtype else t.to(dtype) for t in tensors]
 
