@@ -77,18 +77,17 @@ def _of_many(op: Operation) -> Callable[..., Tensor]:
             return told(op, inputs, options)
         if not usual:
             return op(*inputs, **options)
-        arrays, nodes, recorded = [], [], False
-        for x in inputs:
-            if not isinstance(x, Tensor) or (x._array.dtype is FLOAT16 and not op.exact):
-                return op(*inputs, **options)
-            arrays.append(x._array)
-            nodes.append(x._node)
-            recorded = recorded or x._node is not None
+        try:
+            arrays, nodes = [x._array for x in inputs], [x._node for x in inputs]
+        except AttributeError:  # not all are tensors
+            return op(*inputs, **options)
+        if not op.exact and FLOAT16 in [a.dtype for a in arrays]:
+            return op(*inputs, **options)
         try:
             y = wrap(value(*arrays, **options))
         except Exception as error:
             raise explained(op, error, arrays, options) from error
-        if recorded and mode.get()[0]:
+        if nodes.count(None) < len(nodes) and mode.get()[0]:
             kept = {i: save(x) for i, x in enumerate(inputs)} if keeps_inputs else {}
             y._node = Node(op, nodes, kept, options, y._array)
         return y
@@ -221,6 +220,8 @@ def _keeping(op: Operation, name: str, x: str, array: str, recorded: list[int]) 
         f"_c = ({x}._version or _version_of({x}))[0]",
         f"_kept[{name!r}] = {array}, True, _c, _c[0]",
     ]
+    if x == "_y" and not op.view:  # nobody has asked for its count
+        lines[0] = "_y._version = [_c := [0]]"
     tensor_for_sure = x == "_y" or (len(recorded) == 1 and op.inputs[recorded[0]] == name)
     if not tensor_for_sure:
         lines = [
