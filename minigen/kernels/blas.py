@@ -16,6 +16,7 @@ import numpy as np
 
 from minigen.backend import Array
 from minigen.kernels import limits
+from minigen.kernels.limits import Limits
 from minigen.kernels.threads import blas_libraries, single_threaded_blas
 
 UNCOPIED = ("SkylakeX", "Cooperlake", "SapphireRapids")
@@ -62,17 +63,10 @@ def multiply(a: Array, b: Array, out: Array) -> None:
     """out (…, m, n) ← a (…, m, k) @ b (…, k, n), by one thread."""
     (m, k), n = a.shape[-2:], b.shape[-1]
     turned = b.strides[-1] != b.itemsize
-    ordered = not turned or (b.strides[-2] == b.itemsize and k >= limits.now.piece_depth)
-    # Each piece costs some of NumPy's time.
-    if (
-        m * k * n <= 3 * limits.now.piece_products
-        or not ordered
-        or not in_pieces_pays(m, k, n, turned)
-    ):
-        np.matmul(a, b, out=out)
-        return
-    rows, inner, width = pieces(m, k, n, turned)
-    if inner < min(k, limits.now.piece_depth):
+    inner, cuts = 0, ()
+    if takes_pieces() and (not turned or b.strides[-2] == b.itemsize):
+        inner, cuts = _cuts(m, k, n, turned, limits.now)
+    if not cuts:
         np.matmul(a, b, out=out)
         return
     lead, parts = out.shape[:-2], k // inner
@@ -82,15 +76,14 @@ def multiply(a: Array, b: Array, out: Array) -> None:
         products = np.empty((*lead, parts, m, n), out.dtype)
     a_parts = a[..., :whole].reshape(*a.shape[:-1], parts, inner).swapaxes(-2, -3)
     b_parts = b[..., :whole, :].reshape(*b.shape[:-2], parts, inner, n)
-    for some_rows, height in _cut(m, rows):
-        for some_columns, breadth in _cut(n, width):
-            _multiply_cut(
-                a_parts[..., some_rows, :],
-                b_parts[..., some_columns],
-                products[..., some_rows, some_columns],
-                height,
-                breadth,
-            )
+    for some_rows, height, some_columns, breadth in cuts:
+        _multiply_cut(
+            a_parts[..., some_rows, :],
+            b_parts[..., some_columns],
+            products[..., some_rows, some_columns],
+            height,
+            breadth,
+        )
     if parts > 1:
         np.sum(products, axis=-3, out=out)
     if whole < k:
@@ -105,6 +98,23 @@ def is_finite(x: Array) -> bool:
     flat = x.reshape(x.size)
     with np.errstate(over="ignore", invalid="ignore"):
         return math.isfinite(flat.dot(flat))
+
+
+@functools.lru_cache(maxsize=4096)
+def _cuts(m: int, k: int, n: int, turned: bool, now: Limits) -> tuple[int, tuple]:
+    """How much of k the pieces of a product (m, k) @ (k, n) have, and where they lie: (rows, how
+    many a piece has, columns, how many). None where the whole is as fast: each piece costs some of
+    NumPy's time."""
+    if (
+        m * k * n <= 3 * now.piece_products
+        or (turned and k < now.piece_depth)
+        or not in_pieces_pays(m, k, n, turned)
+    ):
+        return 0, ()
+    rows, inner, width = pieces(m, k, n, turned)
+    if inner < min(k, now.piece_depth):
+        return 0, ()
+    return inner, tuple((*r, *c) for r in _cut(m, rows) for c in _cut(n, width))
 
 
 def _cut(length: int, piece: int) -> Iterator[tuple[slice, int]]:

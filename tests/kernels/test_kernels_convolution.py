@@ -394,3 +394,15 @@ def test_products_in_pieces(sides, lead, small, turn_a, turn_b):
         patch.setattr(blas, "takes_pieces", lambda: True)
         blas.multiply(a, b, out[..., :n])
     np.testing.assert_allclose(out[..., :n], a @ b, rtol=1e-12, atol=1e-12)
+
+
+def test_products_are_cut_by_the_limits_in_use(monkeypatch):
+    monkeypatch.setattr(blas, "takes_pieces", lambda: True)
+    cuts, cut = [], blas._multiply_cut
+    monkeypatch.setattr(blas, "_multiply_cut", lambda *args: (cuts.append(args), cut(*args)))
+    a, b = np.ones((60, 100)), np.ones((100, 16))
+    for small in 10**6, 1000, 10**6:
+        cuts.clear()
+        with limits.use(piece_products=small, piece_depth=1):
+            blas.multiply(a, b, y := np.empty((60, 16)))
+        assert bool(cuts) == (small == 1000) and (y == 100).all()
