@@ -58,8 +58,10 @@ def normalized(
         units.affine(scale, shift if bias is None else shift + bias, y[units.place])
         return mean, var, rstd
 
-    found = zip(*units.over_examples(some), strict=True)
-    return units.in_parts(y), Moments(*map(np.concatenate, found))
+    first, *others = units.over_examples(some)
+    if others:
+        first = map(np.concatenate, zip(first, *others, strict=True))
+    return units.in_parts(y), Moments(*first)
 
 
 def gradients(
@@ -99,7 +101,8 @@ def gradients(
         units.combine(g_, scale, slope, -of_g - slope * mean_, y[units.place])
         return np.add.reduce(found, axis=1)
 
-    d_bias, d_weight = np.add.reduce(units.over_examples(some), axis=0)
+    first, *others = units.over_examples(some)
+    d_bias, d_weight = np.add.reduce([first, *others], axis=0) if others else first
     return units.in_parts(y), d_weight, d_bias
 
 
@@ -177,10 +180,10 @@ class _Units:
 
     def _wide(self, values: Array) -> Array:
         """(N, C), or (1, C) of a batch, beside the rows of each unit."""
+        n, (units, _, numbers) = len(values), self.shape
         if self.planes:
-            return np.broadcast_to(values, (self.parts[0], self.channels)).reshape(-1, 1, 1)
-        shape = len(values), self.shape[2] // self.channels, self.channels
-        return np.broadcast_to(values[:, None], shape).reshape(len(values), 1, -1)
+            return values.repeat(self.parts[0] // n, 0).reshape(units, 1, 1)
+        return values[:, None].repeat(numbers // self.channels, 1).reshape(n, 1, numbers)
 
     def _sum(self, block: Array) -> Array:
         """The sum of each channel: (units, C), or of planes (units, 1)."""
@@ -196,6 +199,9 @@ class _Units:
         is found in it, in an array (units, blocks, …)."""
         units, rows, _ = self.shape
         n = self.blocks
+        if units * n == 1:
+            work((slice(None),), (slice(None), 0))
+            return
 
         def some(first: int, last: int) -> None:
             if n == 1:
