@@ -65,7 +65,7 @@ def multiply(a: Array, b: Array, out: Array) -> None:
     turned = b.strides[-1] != b.itemsize
     inner, cuts = 0, ()
     if takes_pieces() and (not turned or b.strides[-2] == b.itemsize):
-        inner, cuts = _cuts(m, k, n, turned, limits.now)
+        inner, cuts = _cuts(out.size // (m * n or 1), m, k, n, turned, limits.now)
     if not cuts:
         np.matmul(a, b, out=out)
         return
@@ -101,12 +101,13 @@ def is_finite(x: Array) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def _cuts(m: int, k: int, n: int, turned: bool, now: Limits) -> tuple[int, tuple]:
-    """How much of k the pieces of a product (m, k) @ (k, n) have, and where they lie: (rows, how
-    many a piece has, columns, how many). None where the whole is as fast: each piece costs some of
-    NumPy's time."""
+def _cuts(count: int, m: int, k: int, n: int, turned: bool, now: Limits) -> tuple[int, tuple]:
+    """How much of k the pieces of `count` products (m, k) @ (k, n) have, and where they lie: (rows,
+    how many a piece has, columns, how many). None where the whole is as fast: each piece costs some
+    of NumPy's time."""
     if (
-        m * k * n <= 3 * now.piece_products
+        m * k * n <= now.piece_products
+        or count * m * k * n <= 3 * now.piece_products
         or (turned and k < now.piece_depth)
         or not in_pieces_pays(m, k, n, turned)
     ):

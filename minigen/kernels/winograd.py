@@ -27,17 +27,20 @@ few tiles for many filters, do not pay.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import limits, memory
 from minigen.kernels.blas import is_finite, multiply
-from minigen.kernels.phases import Pair, Phase, margins
+from minigen.kernels.phases import Pair, Phase
+from minigen.kernels.pixels import add as add_to_pixels
 from minigen.kernels.problem import Map, Problem
 from minigen.kernels.threads import over_images, scratch, single_threaded_blas, sum_over_images
 
@@ -120,116 +123,132 @@ def cost(what: Map) -> float:
     return (tiles * filters + limits.now.addition * sums) * (1 if busy else backend.threads())
 
 
-def combine(coefficients: Sequence[float], terms: Sequence[Array], out: Array) -> None:
-    """out ← Σ coefficient·term, with coefficients 0, 1 and −1."""
-    terms = [(c, t) for c, t in zip(coefficients, terms, strict=True) if c]
-    (sign, first), *rest = sorted(terms, key=lambda term: -term[0])
+@functools.cache
+def _steps(coefficients: tuple[float, ...]) -> tuple[int, list[tuple[np.ufunc, int]]]:
+    """Of a sum of terms with coefficients 0, 1 and −1: which comes first, and what is done with
+    it and which others. There is one other or more, itself if need be."""
+    first, *rest = sorted(
+        (i for i, c in enumerate(coefficients) if c), key=lambda i: -coefficients[i]
+    )
     if not rest:
-        np.copyto(out, first) if sign > 0 else np.negative(first, out=out)
-    for sign, term in rest:
-        (np.add if sign > 0 else np.subtract)(first, term, out=out)
-        first = out
+        return first, [(np.positive if coefficients[first] > 0 else np.negative, first)]
+    return first, [(np.add if coefficients[i] > 0 else np.subtract, i) for i in rest]
+
+
+def combine_all(matrix: Matrix, terms: Sequence[Array], out: Array) -> None:
+    """out ← matrix·terms, of which each array is in one piece."""
+    terms = [term.reshape(-1) for term in terms]
+    for coefficients, total in zip(matrix, out.reshape(len(matrix), -1), strict=True):
+        first, steps = _steps(coefficients)
+        so_far = terms[first]
+        for operate, i in steps:
+            if operate.nin == 1:
+                operate(so_far, total)
+            else:
+                operate(so_far, terms[i], total)
+            so_far = total
 
 
 class Tiles:
     """B·d·Bᵀ for the tiles of some images at a time, (places, tiles, strands·C).
 
+    NumPy adds at its full speed where all arrays lie in one piece: it copies others to and fro. So
+    columns of tiles come first, then rows, images and channels: the columns that tiles have at one
+    place are a range, and each sum is one of whole ranges.
+
     Args:
         image: (N, H, W, C).
         rows, columns: phases, whose tiles must be alike but for where they begin.
-        extra: numbers that a tile needs beside, of a product for example.
-        filters: bytes of the transformed filters.
+        outputs: O, channels that they are multiplied by.
     """
 
     def __init__(
-        self,
-        image: Array,
-        rows: tuple[Phase, ...],
-        columns: tuple[Phase, ...],
-        extra: int,
-        filters: int,
+        self, image: Array, rows: tuple[Phase, ...], columns: tuple[Phase, ...], outputs: int
     ):
-        self.image = image
-        self.strands = [{p: strands(p) for p in axis} for axis in (rows, columns)]
-        first = [next(iter(axis.items())) for axis in self.strands]
-        self.schemes = [SCHEMES[len(s[0].taps)] for _, s in first]
+        self.image, axes = image, (rows, columns)
+        first = [strands(axis[0]) for axis in axes]
+        self.strands = [len(s) for s in first]
+        self.hop, self.skip = (
+            [getattr(axis[0], name) for axis in axes] for name in ("hop", "skip")
+        )
+        self.schemes = [SCHEMES[len(s[0].taps)] for s in first]
         self.places = [len(scheme.b) for scheme in self.schemes]
-        self.hop = first[1][1][0].hop
         # Phases may differ by one output; then the last tile of some is half empty.
-        self.count = [max((p.count + 1) // 2 for p in axis) for axis in self.strands]
-        self.per_tile = math.prod(len(s) for _, s in first) * image.shape[3]
-        reaches = []
-        for axis, count, places in zip(self.strands, self.count, self.places, strict=True):
-            along = [s for some in axis.values() for s in some]
-            reach = (2 * (count - 1) + places - 1) * along[0].hop
-            origins = [s.origin for s in along]
-            reaches.append((min(origins), max(origins) + reach))
-        self.low, size = margins(reaches, image.shape[1:3])
-        # Every 2·hop-th column lies side by side: those that neighbouring tiles have at one place.
-        self.residues = 2 * self.hop
-        self.padded_shape = (size[0], self.residues, -(-size[1] // self.residues), image.shape[3])
-        numbers = math.prod(self.places) * (self.per_tile + extra)
-        bytes_per_row = self.count[1] * numbers * image.itemsize
+        self.count = [max((p.count + 1) // 2 for p in axis) for axis in axes]
+        self.starts = [min(p.start for p in axis) for axis in axes]
+        # Inputs that a tile has at any place, whichever the phase.
+        self.span = [
+            max(p.start for p in axis) - start + places
+            for axis, start, places in zip(axes, self.starts, self.places, strict=True)
+        ]
+        self.per_tile = math.prod(self.strands) * image.shape[3]
+        self.in_all = len(image) * math.prod(self.count)
+        places = math.prod(self.places) * image.itemsize
+        bytes_per_row = self.count[1] * places * (self.per_tile + outputs)
+        filters = places * self.per_tile * outputs
         # BLAS copies the filters once for each product: large ones should meet many rows of tiles.
         together = max(1, max(limits.now.tiles_at_a_time, filters) // bytes_per_row)
         self.images = max(1, together // self.count[0])
-        self.bands = -(-self.count[0] // together)
+        few = -(-backend.threads() // len(image))  # images: each thread has some of their rows
+        self.bands = min(self.count[0], max(few, -(-self.count[0] // together)))
 
-    def shares(self, first: int, last: int) -> Iterator[tuple[slice, Pair, Array]]:
-        """Which images, which of their rows of tiles, and these images with their margin
-        (images, rows, residues, columns, C)."""
-        (top, left), height = self.low, self.image.shape[1]
-        shape = (min(last - first, self.images), *self.padded_shape)
-        frame = scratch("frame", shape, self.image.dtype)
-        frame[...] = 0
-        for lo in range(first, last, self.images):
-            hi = min(last, lo + self.images)
-            for residue in range(self.residues):
-                begin = (residue - left) % self.residues
-                some = self.image[lo:hi, :, begin :: self.residues]
-                at = (begin + left) // self.residues
-                frame[: hi - lo, top : top + height, residue, at : at + some.shape[2]] = some
-            for i in range(self.bands):
-                share = self.count[0] * i // self.bands, self.count[0] * (i + 1) // self.bands
-                yield slice(lo, hi), share, frame[: hi - lo]
+    def shares(self, first: int, last: int) -> Iterator[tuple[slice, Pair]]:
+        """Of the work that is `bands` for each image: which images, and which of their rows of
+        tiles."""
+        if self.bands == 1:
+            for lo in range(first, last, self.images):
+                yield slice(lo, min(last, lo + self.images)), (0, self.count[0])
+            return
+        for i in range(first, last):
+            image, band = divmod(i, self.bands)
+            share = (self.count[0] * part // self.bands for part in (band, band + 1))
+            yield slice(image, image + 1), tuple(share)
 
-    def rows(self, padded: Array, phase: Phase, share: Pair) -> Array:
-        """B·d along rows, (strands, places, images, tiles, residues, columns, C)."""
-        strands, scheme, places = self.strands[0][phase], self.schemes[0], self.places[0]
-        count = share[1] - share[0]
-        shape = (len(strands), places, len(padded), count, *padded.shape[2:])
-        rows = scratch("rows", shape, padded.dtype)
-        for i, strand in enumerate(strands):
-            step = 2 * strand.hop
-            corner = self.low[0] + strand.origin + share[0] * step
-            starts = [corner + u * strand.hop for u in range(places)]
-            terms = [padded[:, s : s + (count - 1) * step + 1 : step] for s in starts]
-            for place, coefficients in enumerate(scheme.b):
-                combine(coefficients, terms, rows[i, place])
-        return rows
+    def inputs(self, images: slice, share: Pair) -> Array:
+        """The inputs that tiles have along both axes, copied with their margin: (span, 2, columns,
+        rows of tiles, images, strands, strands, C), where column i of the tiles begins at 2·i."""
+        height, width, channels = self.image.shape[1:]
+        (hop, wide), (skip, near), (deep, across) = self.hop, self.skip, self.strands
+        tiles, columns = share[1] - share[0], self.count[1] + (self.span[1] - 1) // 2
+        top, left = self.starts[0] + 2 * share[0] * hop, self.starts[1]
+        n = images.stop - images.start
+        reach = (2 * tiles + self.span[0] - 3) * hop + (deep - 1) * skip + 1
+        breadth = (2 * columns - 1) * wide + (across - 1) * near + 1
+        frame = scratch("frame", (n, reach, breadth, channels), self.image.dtype)
+        (y, seen_y), (x, seen_x) = _seen(top, reach, height), _seen(left, breadth, width)
+        frame[:, : y.start] = frame[:, y.stop :] = 0
+        frame[:, y, : x.start] = frame[:, y, x.stop :] = 0
+        frame[:, y, x] = self.image[images, seen_y, seen_x]
+        sn, sy, sx, sc = frame.strides
+        shape = (self.span[0], 2, columns, tiles, n, deep, across, channels)
+        steps = (hop * sy, wide * sx, 2 * wide * sx, 2 * hop * sy, sn, skip * sy, near * sx, sc)
+        copied = scratch("inputs", shape, frame.dtype)
+        np.copyto(copied, as_strided(frame, shape, steps))
+        return copied
+
+    def rows(self, inputs: Array, phase: Phase) -> Array:
+        """B·d along rows, (places, 2, columns, tiles, images, strands·C)."""
+        first, places = phase.start - self.starts[0], self.places[0]
+        rows = scratch("rows", (places, *inputs.shape[1:]), inputs.dtype)
+        combine_all(self.schemes[0].b, list(inputs[first : first + places]), rows)
+        return rows.reshape(*rows.shape[:5], self.per_tile)
 
     def matrix(self, rows: Array, phase: Phase) -> Array:
-        """B·d·Bᵀ of one phase, (places, images·tiles, strands·C)."""
-        strands, scheme, places = self.strands[1][phase], self.schemes[1], self.places[1]
-        (n, height), width, channels = rows.shape[2:4], self.count[1], rows.shape[-1]
-        shape = (rows.shape[1], places, n, height, width, len(rows), len(strands), channels)
-        tiles = scratch("windows", shape, rows.dtype)
-        for j, strand in enumerate(strands):
-            terms = []
-            for u in range(places):
-                at, residue = divmod(self.low[1] + strand.origin + u * strand.hop, self.residues)
-                columns = rows[:, :, :, :, residue, at : at + width]
-                # (strands, places, images, height, width, C) -> (…, width, strands, C)
-                terms.append(columns.transpose(1, 2, 3, 4, 0, 5))
-            for place, coefficients in enumerate(scheme.b):
-                combine(coefficients, terms, tiles[:, place, :, :, :, :, j])
-        return tiles.reshape(rows.shape[1] * places, n * height * width, -1)
+        """B·d·Bᵀ of one phase, (places, tiles, strands·C)."""
+        first, (width, places) = phase.start - self.starts[1], (self.count[1], self.places[1])
+        tiles = scratch("windows", (len(rows), places, width, *rows.shape[3:]), rows.dtype)
+        at = [divmod(first + u, 2) for u in range(places)]
+        for half, whole in zip(rows, tiles, strict=True):
+            terms = [half[odd, begin : begin + width] for begin, odd in at]
+            combine_all(self.schemes[1].b, terms, whole)
+        return tiles.reshape(len(rows) * places, -1, self.per_tile)
 
 
-def _some_outputs(phase: Phase, share: Pair) -> slice:
-    """Where those of some tiles are."""
-    first, last = (phase.first + phase.every * min(phase.count, 2 * t) for t in share)
-    return slice(first, last, phase.every)
+def _seen(first: int, count: int, length: int) -> tuple[slice, slice]:
+    """Of `count` pixels from `first` on: which of them there are, and where in an image."""
+    low, high = min(max(0, first), length), max(0, min(length, first + count))
+    low = min(low, high)
+    return slice(low - first, high - first) if high > low else slice(0, 0), slice(low, high)
 
 
 def _to_tiles(rows: Phase, columns: Phase, taps: Pair, dtype: np.dtype) -> Array:
@@ -247,25 +266,33 @@ def _to_tiles(rows: Phase, columns: Phase, taps: Pair, dtype: np.dtype) -> Array
     return whole.reshape(-1, taps[0] * taps[1]).astype(dtype)
 
 
-def transformed_filters(what: Map, w: Array) -> Array:
+def transformed_filters(what: Map, w: Array, tiles: Tiles) -> Array:
     """G·g·Gᵀ of filters w (O, I, R, S), or (I, O, R, S) for a transposed convolution, whose phases
     have one strand each: (phases, places, strands·I, O)."""
     phases = [(a, b) for a in what.rows for b in what.columns]
     # (phases·places·strands, R·S)
     to_tiles = np.concatenate([_to_tiles(a, b, w.shape[2:], w.dtype) for a, b in phases])
     flat = w.reshape(*w.shape[:2], math.prod(w.shape[2:])).swapaxes(1, 2)
-    filters = memory.empty((len(w), len(to_tiles), w.shape[1]), w.dtype)
+    # To have the outputs side by side takes longer, and pays where many tiles are multiplied.
+    turned = not what.transposed and tiles.in_all >= limits.now.turned_from
+    if turned:
+        flat = flat.transpose(2, 1, 0)  # (I, R·S, O)
+        filters = memory.empty((len(to_tiles), len(flat), len(w)), w.dtype).swapaxes(0, 1)
+    else:
+        filters = memory.empty((len(w), len(to_tiles), w.shape[1]), w.dtype)
 
     @single_threaded_blas()
     @np.errstate(over="ignore", invalid="ignore")
     def transform(_: int, first: int, last: int) -> None:
         np.matmul(to_tiles, flat[first:last], out=filters[first:last])
 
-    over_images(transform, len(w), filters.size * to_tiles.shape[1])
+    over_images(transform, len(flat), filters.size * to_tiles.shape[1])
+    places = math.prod(tiles.places)
+    if turned:
+        return filters.swapaxes(0, 1).reshape(1, places, tiles.per_tile, len(w))
     if what.transposed:
-        return filters.reshape(len(w), len(phases), -1, w.shape[1]).transpose(1, 2, 0, 3)
-    places = math.prod(len(SCHEMES[len(strands(p)[0].taps)].b) for p in phases[0])
-    return filters.reshape(len(w), len(phases), places, -1).transpose(1, 2, 3, 0)
+        return filters.reshape(len(w), len(phases), places, w.shape[1]).transpose(1, 2, 0, 3)
+    return filters.reshape(len(w), 1, places, tiles.per_tile).transpose(1, 2, 3, 0)
 
 
 def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
@@ -273,65 +300,82 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     (N, *size, O), or None where not all of it is finite."""
     n, outputs = x.shape[0], what.outputs
     y = memory.empty((n, *what.size, outputs), x.dtype)
-    filters = transformed_filters(what, w)
-    tiles = Tiles(x, what.rows, what.columns, outputs, filters.nbytes // len(filters))
-    places = math.prod(tiles.places)
+    tiles = Tiles(x, what.rows, what.columns, outputs)
+    filters = transformed_filters(what, w, tiles)
     spoiled: list[slice] = []
 
     @np.errstate(over="ignore", invalid="ignore")
     def work(_: int, first: int, last: int) -> None:
-        for images, share, padded in tiles.shares(first, last):
-            which = iter(filters)
+        for images, share in tiles.shares(first, last):
+            inputs, which = tiles.inputs(images, share), iter(filters)
             for a in what.rows:
-                half = tiles.rows(padded, a, share)
+                rows = tiles.rows(inputs, a)
                 for b in what.columns:
-                    matrix = tiles.matrix(half, b)
-                    shape = (*tiles.places, len(padded), share[1] - share[0], tiles.count[1])
-                    product = scratch("product", (*shape, outputs), y.dtype)
+                    matrix = tiles.matrix(rows, b)
+                    product = scratch("product", (*matrix.shape[:2], outputs), y.dtype)
                     # (places, tiles, strands·I) @ (places, strands·I, O)
-                    multiply(matrix, next(which), product.reshape(places, -1, outputs))
-                    if bias is not None:
-                        product[1, 1] += bias  # all four outputs of a tile have it as a term
-                    out = y[images, _some_outputs(a, share), b.outputs()]
-                    _add_up(product, tiles.schemes, out)
-            if share[1] == tiles.count[0] and not is_finite(y[images]):
-                spoiled.append(images)
-            if spoiled:
-                return
+                    multiply(matrix, next(which), product)
+                    if bias is not None:  # all four outputs of a tile have this one as a term
+                        add_to_pixels(product[tiles.places[1] + 1], bias)
+                    some = _added_up(product, tiles, share)
+                    if not is_finite(some):
+                        spoiled.append(images)
+                    if spoiled:
+                        return
+                    for at, found in _outputs(y[images], some, (a, b), share):
+                        at[...] = found
 
-    over_images(work, n, x.size * places * outputs)
+    over_images(work, n * tiles.bands, x.size * math.prod(tiles.places) * outputs)
     return None if spoiled else y
 
 
-def _add_up(product: Array, schemes: Sequence[Scheme], out: Array) -> None:
-    """out (images, H, W, O) ← A·m·Aᵀ of m (places, places, images, tiles, tiles, O)."""
-    column = scratch("column", product.shape[1:], product.dtype)
-    for i, from_rows in enumerate(schemes[0].a):
-        combine(from_rows, product, column)
-        for j, from_columns in enumerate(schemes[1].a):
-            at = out[:, i::2, j::2]  # one output less where the last tile is half empty
-            combine(from_columns, column[:, :, : at.shape[1], : at.shape[2]], at)
+def _outputs(
+    pixels: Array, of_tiles: Array, phases: tuple[Phase, Phase], share: Pair
+) -> Iterator[tuple[Array, Array]]:
+    """For each output of a tile, those of all tiles: among pixels (images, H, W, O) and in
+    of_tiles (2, 2, columns, rows, images, O), without those beyond the last pixel."""
+    shares = share, (0, of_tiles.shape[2])
+    for places in itertools.product(range(2), repeat=2):
+        axes = (
+            slice(
+                p.first + (2 * a + i) * p.every,
+                p.first + min(2 * b, p.count) * p.every,
+                2 * p.every,
+            )
+            for p, (a, b), i in zip(phases, shares, places, strict=True)
+        )
+        some = pixels[:, *axes].transpose(2, 1, 0, 3)
+        yield some, of_tiles[places][: some.shape[0], : some.shape[1]]
 
 
-def _take_apart(g: Array, schemes: Sequence[Scheme]) -> Array:
-    """Aᵀ·g·A of pixels g (images, H, W, O): (places, images·tiles, O). The mirror image of
-    `_add_up`."""
-    n, *size, outputs = g.shape
-    even = [length + length % 2 for length in size]
-    if even != size:
-        whole = scratch("frame of pixels", (n, *even, outputs), g.dtype)
-        whole[:, size[0] :] = 0
-        whole[:, :, size[1] :] = 0
-        whole[:, : size[0], : size[1]] = g
-        g = whole
-    (y, x), (height, width) = schemes, (length // 2 for length in even)
-    half = scratch("column", (len(y.b), n, height, 2 * width, outputs), g.dtype)
-    tiles = scratch("product", (len(y.b), len(x.b), n, height, width, outputs), g.dtype)
-    for place, to_rows in enumerate(zip(*y.a, strict=True)):
-        combine(to_rows, (g[:, 0::2], g[:, 1::2]), half[place])
-    for place, to_columns in enumerate(zip(*x.a, strict=True)):
-        combine(to_columns, (half[:, :, :, 0::2], half[:, :, :, 1::2]), tiles[:, place])
-    return tiles.reshape(len(y.b) * len(x.b), -1, outputs)
+def _added_up(product: Array, tiles: Tiles, share: Pair) -> Array:
+    """A·m·Aᵀ of m (places, tiles, O): the outputs (2, 2, columns, rows, images, O)."""
+    (y, x), shape = tiles.schemes, product.shape[1:]
+    product = product.reshape(*tiles.places, *shape)
+    column = scratch("column", (2, *product.shape[1:]), product.dtype)
+    outputs = scratch("outputs", (2, 2, *shape), product.dtype)
+    combine_all(y.a, product, column)
+    for half, outputs_of_row in zip(column, outputs, strict=True):
+        combine_all(x.a, half, outputs_of_row)
+    return outputs.reshape(2, 2, tiles.count[1], share[1] - share[0], -1, shape[1])
+
+
+def _taken_apart(g: Array, tiles: Tiles, phases: tuple[Phase, Phase], share: Pair) -> Array:
+    """Aᵀ·g·A of pixels g (images, H, W, O): (places, tiles, O). The mirror image of
+    `_added_up`."""
+    (y, x), width, height = tiles.schemes, tiles.count[1], share[1] - share[0]
+    outputs = scratch("outputs", (2, 2, width, height, len(g), g.shape[3]), g.dtype)
+    if any(p.count % 2 for p in phases):
+        outputs[...] = 0  # half-empty tiles
+    for some, at in _outputs(g, outputs, phases, share):
+        at[...] = some
+    column = scratch("column", (2, len(y.b), *outputs.shape[2:]), g.dtype)
+    product = scratch("product", (len(y.b), len(x.b), *outputs.shape[2:]), g.dtype)
+    for j in range(2):
+        combine_all(tuple(zip(*y.a, strict=True)), outputs[:, j], column[j])
+    for place, whole in enumerate(product):
+        combine_all(tuple(zip(*x.a, strict=True)), column[:, place], whole)
+    return product.reshape(len(y.b) * len(x.b), -1, g.shape[3])
 
 
 def correlate(what: Problem, image: Array, other: Array) -> Array | None:
@@ -341,15 +385,15 @@ def correlate(what: Problem, image: Array, other: Array) -> Array | None:
     (row,), (column,) = what.forward.rows, what.forward.columns
     to_tiles = _to_tiles(row, column, what.taps, image.dtype)  # (places·strands, R·S)
     shape = (outputs, len(to_tiles), channels)
-    tiles = Tiles(image, (row,), (column,), outputs, math.prod(shape) * image.itemsize)
+    tiles = Tiles(image, (row,), (column,), outputs)
     places = math.prod(tiles.places)
 
     @np.errstate(over="ignore", invalid="ignore")
     def work(first: int, last: int) -> Array:
         total = None
-        for images, share, padded in tiles.shares(first, last):
-            matrix = tiles.matrix(tiles.rows(padded, row, share), column)
-            pixels = _take_apart(other[images, _some_outputs(row, share)], tiles.schemes)
+        for images, share in tiles.shares(first, last):
+            matrix = tiles.matrix(tiles.rows(tiles.inputs(images, share), row), column)
+            pixels = _taken_apart(other[images], tiles, (row, column), share)
             some = memory.empty(shape, image.dtype)
             # (places, O, tiles) @ (places, tiles, strands·C)
             by_place = some.reshape(outputs, places, matrix.shape[2]).swapaxes(0, 1)
@@ -358,7 +402,7 @@ def correlate(what: Problem, image: Array, other: Array) -> Array | None:
         return total
 
     with np.errstate(over="ignore", invalid="ignore"), single_threaded_blas():
-        total = sum_over_images(work, n, image.size * places * outputs)
+        total = sum_over_images(work, n * tiles.bands, image.size * places * outputs)
         # (O, C, places·strands) @ (places·strands, R·S)
         w = np.matmul(total.swapaxes(1, 2), to_tiles).reshape(outputs, channels, *what.taps)
     return w if is_finite(w) else None
