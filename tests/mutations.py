@@ -460,9 +460,15 @@ softmax forgets the dtype | functional_values
 the derivative of a gate is not a gate | leaky_relu
 - _gate(h, like, slope=slope)
 + h
-softmax: the mean of g without its weights | softmax
-- y * (g - (g * y).sum(dim, keepdim=True))
-+ y * (g - g.sum(dim, keepdim=True))
+softmax: its shares are constants in the second derivative | softmax
+- return h * (g - mean) - g * change
++ return h * (g - mean)
+the curvature of silu is that of sigmoid | silu
+- (2 + input * (1 - 2 * s))
++ (1 - 2 * s)
+the curvature of gelu is that of its density | gelu
+- (2 - square) * exp(
++ (1 - square) * exp(
 # functional/reduction.py
 sums over axes in front alone: axes of length 1 stay | add
 -         if n != lengths[i]:
@@ -543,6 +549,9 @@ no image is not flattened | kernels_sweep
 - reshape(n, size[0] * size[1], c)
 + reshape(n, -1, c)
 # functional/image.py
+rows and columns of shuffled pixels are exchanged | pixel_shuffle
+- permute(0, 4, 2, 5, 3, 1)
++ permute(0, 4, 3, 5, 2, 1)
 margins are cropped from the wrong ends | pad
 - before=[-b for b in before], after=[-a for a in after]
 + before=[-a for a in after], after=[-b for b in before]
@@ -906,6 +915,12 @@ of a long sum only the longest part is added | kernels_elementwise
 rows whose sum is small lose their small shares | kernels_elementwise
 - HIGHEST, LEAST = 60.0, 1.0
 + HIGHEST, LEAST = 60.0, 1e-26
+softmax: the mean of g without its weights | softmax
+- return y * (g - _sum(g * y, dim))
++ return y * (g - _sum(g, dim))
+softmax: rows give what the ones before them have | kernels_elementwise
+- np.subtract(g[some], sums, out[some])
++ np.subtract(g[some], sums[::-1], out[some])
 few numbers may be as large as they like | kernels_elementwise
 - and input.item(input.argmax()) <= NEAR:
 + and True:
@@ -927,6 +942,9 @@ memory is handed out twice | kernels_memory
 - if b.references() == _ALONE]
 + ]
 # kernels/pooling.py
+planes are counted before images | kernels_pooling
+- found.reshape(last - first, c, *size)
++ found.reshape(c, last - first, *size).swapaxes(0, 1)
 each part of the images has the first one's maxima | kernels_pooling
 - _argmax(x[first:last], *geometry)
 + _argmax(x[: last - first], *geometry)

@@ -11,7 +11,7 @@ import numpy as np
 from minigen.backend import FLOAT32, Array
 from minigen.functional.arguments import axis, require_floating
 from minigen.functional.inplace import changed
-from minigen.functional.pointwise import clamp, converted, erf, exp, sigmoid, tanh, where
+from minigen.functional.pointwise import clamp, converted, exp, sigmoid, tanh, where
 from minigen.halves import in_float32
 from minigen.kernels import elementwise
 from minigen.kernels import softmax as kernel
@@ -55,29 +55,38 @@ def _elu(input: Array, *, alpha: float) -> Array:
     return elementwise.elu(input, alpha=alpha)
 
 
-def _silu_pullback(g: Tensor, input: Tensor) -> Tensor:
+def _silu_curvature(h: Tensor, g: Tensor, input: Tensor) -> Tensor:
+    """σ·(1 − σ)·(2 + x·(1 − 2σ))"""
     s = sigmoid(input)
-    return g * s * (1 + input * (1 - s))
+    return h * g * s * (1 - s) * (2 + input * (1 - 2 * s))
 
 
-@operation(elementwise=True, floating=True, input=_silu_pullback)
+@operation(elementwise=True, g=lambda h, input: _silu_slope(h, input), input=_silu_curvature)
+def _silu_slope(g: Array, input: Array) -> Array:
+    """g·σ·(1 + x·(1 − σ))"""
+    return elementwise.silu_slope(g, input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, input: _silu_slope(g, input))
 def _silu(input: Array) -> Array:
     return elementwise.silu(input)
 
 
-def _gelu_pullback(g: Tensor, input: Tensor) -> Tensor:
-    """Φ(x) + x·φ(x), for Φ the distribution function of N(0, 1) and φ its density."""
-    density = exp(input * input * -0.5) * (1 / math.sqrt(2 * math.pi))
-    return g * ((erf(input * math.sqrt(0.5)) + 1) * 0.5 + input * density)
+def _gelu_curvature(h: Tensor, g: Tensor, input: Tensor) -> Tensor:
+    """φ(x)·(2 − x²)"""
+    square = input * input
+    return h * g * (2 - square) * exp(square * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
-@operation(elementwise=True, floating=True, input=_gelu_pullback)
+@operation(elementwise=True, g=lambda h, input: _gelu_slope(h, input), input=_gelu_curvature)
+def _gelu_slope(g: Array, input: Array) -> Array:
+    """g·(Φ(x) + x·φ(x)), for Φ the distribution function of N(0, 1) and φ its density."""
+    return elementwise.gelu_slope(g, input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, input: _gelu_slope(g, input))
 def _gelu(input: Array) -> Array:
-    y = erf.operation.value(input * math.sqrt(0.5))
-    y += 1
-    y *= 0.5
-    y *= input
-    return y
+    return elementwise.gelu(input)
 
 
 @operation(
@@ -209,11 +218,19 @@ def hardtanh(
     return _hardtanh(input, low=float(min_val), high=float(max_val))
 
 
-def _softmax_pullback(g: Tensor, y: Tensor, dim: int) -> Tensor:
-    return y * (g - (g * y).sum(dim, keepdim=True))
+def _softmax_curvature(h: Tensor, g: Tensor, shares: Tensor, dim: int) -> Tensor:
+    mean, change = ((x * shares).sum(dim, keepdim=True) for x in (g, h))
+    return h * (g - mean) - g * change
 
 
-@operation(input=_softmax_pullback)
+# Linear in g, and its own transpose.
+@operation(g=lambda h, shares, dim: _softmax_slope(h, shares, dim=dim), shares=_softmax_curvature)
+def _softmax_slope(g: Array, shares: Array, *, dim: int) -> Array:
+    """y·(g − Σ g·y) along axis `dim`, for y the shares."""
+    return kernel.softmax_slope(g, shares, dim)
+
+
+@operation(input=lambda g, y, dim: _softmax_slope(g, y, dim=dim))
 def _softmax(input: Array, *, dim: int) -> Array:
     return kernel.softmax(input, dim)
 

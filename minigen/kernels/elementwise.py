@@ -136,6 +136,21 @@ def silu(x: Array, y: Array) -> None:
     _logistic(x, x, y)
 
 
+@formula(12)
+@np.errstate(over="ignore", under="ignore")
+def silu_slope(g: Array, x: Array, y: Array) -> None:
+    """y = g·s·(1 + x·(1 − s)), for s = 1 / (1 + e^−x)"""
+    s = np.negative(x, out=np.empty_like(x))
+    np.exp(s, out=s)
+    s += 1
+    np.reciprocal(s, out=s)
+    np.subtract(1, s, out=y)
+    y *= x
+    y += 1
+    y *= s
+    y *= g
+
+
 @np.errstate(over="ignore", under="ignore")
 def _logistic(height: Array | float, x: Array, y: Array) -> None:
     """y = height / (1 + e^−x)"""
@@ -171,8 +186,12 @@ def elu(x: Array, y: Array, alpha: float) -> None:
 
 def erf(x: Array) -> Array:
     """The error function."""
+    return _erf(x) if _by_polynomials(x) else special(x).erf(x)
+
+
+def _by_polynomials(x: Array) -> bool:
     large = isinstance(x, np.ndarray | StandIn) and x.size >= limits.now.by_polynomials
-    return _erf(x) if large and x.dtype == FLOAT32 else special(x).erf(x)
+    return large and x.dtype == FLOAT32
 
 
 # erf x = tanh(x + x·P(x²) / Q(x²)) for |x| ≤ 4, from where on it is rounded to ±1, as tanh is. The
@@ -183,8 +202,12 @@ _Q = 1.0, 0.13125927, 0.0195359333
 
 
 @formula(26)
-@np.errstate(under="ignore")
 def _erf(x: Array, y: Array) -> None:
+    _erf_into(x, y)
+
+
+@np.errstate(under="ignore")
+def _erf_into(x: Array, y: Array) -> None:
     t = np.clip(x, -4.5, 4.5)
     square = np.multiply(t, t, out=y)
     u = _polynomial(_P, square)
@@ -192,6 +215,38 @@ def _erf(x: Array, y: Array) -> None:
     u *= t
     u += t
     np.tanh(u, out=y)
+
+
+def _distribution(x: Array, y: Array) -> None:
+    """y = Φ(x), the share of N(0, 1) below x"""
+    t = x * math.sqrt(0.5)
+    if _by_polynomials(x):
+        _erf_into(t, y)
+    else:
+        special(x).erf(t, out=y)
+    y += 1
+    y *= 0.5
+
+
+@formula(32)
+def gelu(x: Array, y: Array) -> None:
+    """y = x·Φ(x)"""
+    _distribution(x, y)
+    y *= x
+
+
+@formula(40)
+@np.errstate(over="ignore", under="ignore")
+def gelu_slope(g: Array, x: Array, y: Array) -> None:
+    """y = g·(Φ(x) + x·φ(x)), for φ the density of N(0, 1)"""
+    _distribution(x, y)
+    density = np.square(x, out=np.empty_like(x))
+    density *= -0.5
+    np.exp(density, out=density)
+    density *= 1 / math.sqrt(2 * math.pi)
+    density *= x
+    y += density
+    y *= g
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:

@@ -54,6 +54,24 @@ def _of_rows(rows: Array, out: Array) -> None:
     out /= (out @ ones)[:, None]
 
 
+def softmax_slope(g: Array, y: Array, dim: int) -> Array:
+    """y·(g − Σ g·y) along axis `dim`"""
+    if not _has_rows(y, dim) or not y.size:
+        return y * (g - _sum(g * y, dim))
+    d = memory.empty_like(y)
+    g, rows, out = (np.ascontiguousarray(a).reshape(-1, y.shape[dim]) for a in (g, y, d))
+
+    def work(first: int, last: int) -> None:
+        some = slice(first, last)
+        with threads.single_threaded_blas():
+            sums = _sums(np.multiply(g[some], rows[some], out[some]))
+        np.subtract(g[some], sums, out[some])
+        out[some] *= rows[some]
+
+    threads.in_pieces(work, *rows.shape, limits.now.of_a_pass * y.size)
+    return d
+
+
 def log_softmax(input: Array, dim: int) -> Array:
     """input − log Σ e^input along axis `dim`"""
     few = _has_rows(input, dim) and 0 < input.size <= limits.now.unshared

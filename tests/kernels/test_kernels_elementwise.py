@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import minigen
 from minigen import Tensor, functional
-from minigen.kernels import elementwise, limits, pieces, product, rows
+from minigen.kernels import elementwise, limits, pieces, product, rows, softmax
 from minigen.testing import arrays, shapes
 
 
@@ -202,6 +202,16 @@ def test_softmax_of_few_numbers(shape, scale, shift, unshared, seed):
         found = [f(Tensor(x), -1).numpy() for f in (functional.softmax, functional.log_softmax)]
     np.testing.assert_allclose(found[0], np.exp(expected), rtol=1e-12, atol=1e-300)
     np.testing.assert_allclose(found[1], expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.usefixtures("in_small_pieces")
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_the_slope_of_softmax_in_pieces(dim):
+    g, x = np.random.default_rng(dim).standard_normal((2, 4, 5, 6))
+    y = softmax.softmax(x, dim)
+    expected = y * (g - (g * y).sum(dim, keepdims=True))
+    for other in (g, g.copy("F")):
+        np.testing.assert_allclose(softmax.softmax_slope(other, y, dim), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("count", [5, 700, 40_000])
