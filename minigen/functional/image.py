@@ -247,8 +247,10 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     r, (*lead, c, h, w) = upscale_factor, input.shape
     if r < 1 or c % (r * r):
         raise ValueError(f"pixel_shuffle: {c} channels do not divide by {r}² (shape {input.shape})")
-    x = input.reshape(math.prod(lead), c // (r * r), r, r, h, w).permute(0, 1, 4, 2, 5, 3)
-    return moves.in_rows(x).reshape(*lead, c // (r * r), h * r, w * r)
+    n, c = math.prod(lead), c // (r * r)
+    # As pixels with their channels, which lie side by side.
+    x = moves.in_rows(input.reshape(n, c, r, r, h, w).permute(0, 4, 2, 5, 3, 1))
+    return x.reshape(n, h * r, w * r, c).permute(0, 3, 1, 2).reshape(*lead, c, h * r, w * r)
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:

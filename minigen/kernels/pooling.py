@@ -26,7 +26,11 @@ def argmax_of_windows(
     places = memory.empty((n, *size, c), np.int64).transpose(0, 3, 1, 2)
 
     def some(first: int, last: int) -> None:
-        places[first:last] = _argmax(x[first:last], *geometry)
+        images = x[first:last]
+        if c <= limits.now.planar:  # each plane an image: NumPy's inner loop goes along its rows
+            images = np.ascontiguousarray(images).reshape(-1, 1, *x.shape[2:])
+        found = _argmax(images, *geometry)
+        places[first:last] = found.reshape(last - first, c, *size)
 
     taps = math.prod(window)
     width = max(math.prod(x.shape[1:]), math.prod(places.shape[1:]))
