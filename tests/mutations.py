@@ -928,6 +928,12 @@ few numbers may be as large as they like | kernels_elementwise
 blocks with different means: the spread between them is forgotten | kernels_normalization
 - (squares + counts * np.square(means - mean[:, None])).sum(1)
 + squares.sum(1)
+a sum is taken about 0 however far the mean | kernels_normalization
+- NEAR = 100.0
++ NEAR = 1e9
+the mean has no part in a sum about 0 | kernels_normalization
+- of_x - mean * of_g
++ of_x
 the slope forgets the variance | kernels_normalization
 - slope = -rstd_ * of_x
 + slope = 0 * rstd_
@@ -946,8 +952,8 @@ planes are counted before images | kernels_pooling
 - found.reshape(last - first, c, *size)
 + found.reshape(c, last - first, *size).swapaxes(0, 1)
 each part of the images has the first one's maxima | kernels_pooling
-- _argmax(x[first:last], *geometry)
-+ _argmax(x[: last - first], *geometry)
+- images = x[first:last]
++ images = x[: last - first]
 the last of equals is the largest | kernels_pooling
 - better = value > best
 + better = value >= best

@@ -67,7 +67,7 @@ class Limits:
     by_ones: int = of(1 << 16, "elements", "from there on a product with ones beats a sum")
     together: int = of(64, "pixels", "chosen: a row of NumPy's inner loop")
     by_blocks: int = of(1 << 13, "elements", "from there on blocks beat the plain formula")
-    row: int = of(512, "numbers", "chosen: from there on the start of an inner loop is cheap")
+    row: int = of(1024, "numbers", "chosen: from there on the start of an inner loop is cheap")
     # blas.py: products that OpenBLAS's AVX-512 kernels take uncopied, and what they take at a time
     # (its source); of what is shorter, deeper or turned a piece does not pay.
     piece_products: int = of(10**6, "multiply-adds", "chosen: from OpenBLAS's source")

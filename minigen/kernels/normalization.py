@@ -25,6 +25,9 @@ from minigen.kernels.elementwise import number
 from minigen.kernels.pixels import ones, sum_of
 from minigen.kernels.threads import in_pieces, scratch, single_threaded_blas
 
+# So many standard deviations a mean may be off 0 where a sum is not taken about it.
+NEAR = 100.0
+
 
 class Moments(NamedTuple):
     """Those of each group, (N, G), or (1, G) of a batch."""
@@ -88,12 +91,13 @@ def gradients(
     if x.size < limits.now.by_blocks:
         return gradients_by_formula(g, x, weight, moments)
     units, m = _Units(x, batch), x.size // mean.size
+    near = not units.planes and bool(np.abs(mean * rstd).max() <= NEAR)
     g, mean, rstd = units.like(g), _repeated(mean, k), _repeated(rstd, k)
     y = memory.empty(units.shape, x.dtype)
 
     def some(units: _Units, examples: slice) -> Array:
         g_, mean_, rstd_ = g[units.place], mean[examples], rstd[examples]
-        d_bias, d_weight = found = units.sums(g_, mean_)
+        d_bias, d_weight = found = units.sums(g_, mean_, near)
         d_weight *= rstd_
         scale = rstd_ if weight is None else rstd_ * weight
         of_g, of_x = (_repeated(_sum_in_groups(scale * d, k) / m, k) for d in found)
@@ -258,10 +262,21 @@ class _Units:
 
         self._over_blocks(block)
 
-    def sums(self, g: Array, mean: Array) -> Array:
-        """Σ g and Σ g·(x − mean) of each channel: (2, N, C), or (2, 1, C) of a batch."""
+    def sums(self, g: Array, mean: Array, near: bool) -> Array:
+        """Σ g and Σ g·(x − mean) of each channel: (2, N, C), or (2, 1, C) of a batch. Where the
+        mean is `near` 0, the latter is Σ g·x − mean·Σ g, which needs no centred block."""
         channels = 1 if self.planes else self.channels
         found = np.empty((2, self.shape[0], self.blocks, channels), self.x.dtype)
+        if near:
+
+            def products(i: tuple, j: tuple) -> None:
+                row = np.einsum("urc,urc->uc", g[i], self.x[i])
+                found[(0, *j)] = self._sum(g[i])
+                found[(1, *j)] = np.add.reduce(row.reshape(len(row), -1, channels), axis=1)
+
+            self._over_blocks(products)
+            of_g, of_x = np.add.reduce(found, axis=2)
+            return np.stack([of_g, of_x - mean * of_g])
         mean = self._wide(mean)
 
         def block(i: tuple, j: tuple) -> None:

@@ -41,6 +41,20 @@ def test_the_kernels_are_the_formulas(problem, piece, row):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
+def test_sums_far_from_zero_are_taken_about_the_mean():
+    rng = np.random.default_rng(0)
+    g, x = rng.standard_normal((2, 16, 32, 32, 8, 1), np.float32).transpose(0, 1, 4, 5, 2, 3)
+    ones = np.ones(8, np.float32)
+
+    def d_weight(g, x):
+        return normalization.gradients(
+            g, x, ones, normalization.normalized(x, ones, ones, 1e-5, False)[1]
+        )[1]
+
+    x += np.float32(1e4)  # which has two digits behind the point
+    np.testing.assert_allclose(d_weight(g, x), d_weight(g.astype(float), x.astype(float)), 0, 0.3)
+
+
 @pytest.mark.parametrize("batch", [True, False])
 def test_float32_keeps_its_digits_far_from_zero_and_images_their_layout(batch):
     rng = np.random.default_rng(0)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from operations import both, pooled
 
 from minigen.kernels import limits
@@ -11,8 +12,8 @@ from minigen.kernels.pooling import argmax_of_windows
 
 @pytest.mark.parametrize("kind", ["different", "equals", "not a number", "-inf"])
 @settings(max_examples=50)
-@given(call=pooled())
-def test_the_place_of_each_windows_maximum(kind, call):
+@given(pooled(), st.sampled_from([1, 4]), st.sampled_from([1, 1 << 18]))
+def test_the_place_of_each_windows_maximum(kind, call, planar, piece):
     (x, kernel, stride), how = call.args, call.options
     kernel, stride = both(kernel), both(kernel if stride is None else stride)
     padding, dilation = how["padding"], both(how["dilation"])
@@ -24,7 +25,7 @@ def test_the_place_of_each_windows_maximum(kind, call):
         x[x < 1] = -np.inf
     spans = zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
     size = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in spans)
-    with limits.use(piece=1, alone=0):
+    with limits.use(piece=piece, alone=0, planar=planar):
         places = argmax_of_windows(x, kernel, size, stride, padding, dilation)
     assert places.shape == (*x.shape[:2], *size)
     for n, c, i, j in np.ndindex(places.shape):
