@@ -49,7 +49,7 @@ def _of_rows(rows: Array, out: Array) -> None:
         if sums.min() >= LEAST:
             out /= sums[:, None]
             return
-    np.subtract(rows, rows.max(axis=1, keepdims=True), out=out)
+    np.subtract(rows, highest(rows, 1), out=out)
     np.exp(out, out=out)
     out /= (out @ ones)[:, None]
 
@@ -77,11 +77,11 @@ def log_softmax(input: Array, dim: int) -> Array:
     few = _has_rows(input, dim) and 0 < input.size <= limits.now.unshared
     y = input - (input[input.argmax()] if few and input.ndim == 1 else highest(input, dim))
     if few and y.item(y.argmin()) >= -NEAR:
-        y -= np.log(_sums(np.exp(y)))
+        sums = _sums(np.exp(y))
     else:
         with np.errstate(under="ignore"):
-            e = np.exp(y)
-        y -= np.log(_sum(e, dim))
+            sums = _sum(np.exp(y), dim)
+    y -= np.log(sums)
     return y
 
 
@@ -93,18 +93,29 @@ def _has_rows(x: Array, dim: int) -> bool:
 def _sums(e: Array) -> Array:
     """Along the last axis, of few numbers: `dot` takes a third of the time of a reduction. That of
     a single axis is a number, by which NumPy divides in half the time."""
-    sums = e.dot(pixels.ones(e.shape[-1], e.dtype))
-    return sums if e.ndim == 1 else sums[..., None]
+    length = e.shape[-1]
+    if e.ndim == 1:
+        return e.dot(pixels.ones(length, e.dtype))
+    sums = e.reshape(-1, length).dot(pixels.ones(length, e.dtype))
+    return sums.reshape(*e.shape[:-1], 1)
 
 
 def highest(input: Array, dim: int) -> Array:
     """The largest element along `dim`, 0 if there is none."""
+    if input.size > limits.now.unshared and _has_rows(input, dim):
+        rows = input.reshape(-1, input.shape[-1])
+        # NumPy finds the place of a row's maximum in less than half the time of the maximum.
+        return rows[np.arange(len(rows)), rows.argmax(1)].reshape(*input.shape[:-1], 1)
     return elementwise.over(np.maximum if input.size else np.add, input, dim, True)
 
 
 def _sum(x: Array, dim: int) -> Array:
     """Along the axis, which stays."""
-    if isinstance(x, np.ndarray) and x.ndim and x.shape[dim] > limits.now.by_pieces:
+    long = x.ndim and x.shape[dim] > limits.now.by_pieces
+    if not long and x.size and _has_rows(x, dim):
+        with threads.single_threaded_blas():
+            return _sums(x)
+    if long and isinstance(x, np.ndarray):
         sums = pixels.sum_along(x, (dim % x.ndim,))
         if sums is not None:
             return np.expand_dims(sums, dim)
