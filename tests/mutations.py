@@ -460,6 +460,9 @@ softmax forgets the dtype | functional_values
 the derivative of a gate is not a gate | leaky_relu
 - _gate(h, like, slope=slope)
 + h
+log softmax: its logarithms are constants in the second derivative | log_softmax
+- -h * logs.exp() * g.sum(dim, keepdim=True)
++ -h * 0 * logs.exp() * g.sum(dim, keepdim=True)
 softmax: its shares are constants in the second derivative | softmax
 - return h * (g - mean) - g * change
 + return h * (g - mean)

@@ -253,7 +253,16 @@ def softmax(
     return _softmax(input, dim=axis("softmax", dim, input.ndim))
 
 
-@operation(input=lambda g, y, dim: g - y.exp() * g.sum(dim, keepdim=True))
+@operation(
+    g=lambda h, logs, dim: h - (h * logs.exp()).sum(dim, keepdim=True),
+    logs=lambda h, g, logs, dim: -h * logs.exp() * g.sum(dim, keepdim=True),
+)
+def _log_softmax_slope(g: Array, logs: Array, *, dim: int) -> Array:
+    """g − e^y·Σ g along axis `dim`, for y the logarithms."""
+    return kernel.log_softmax_slope(g, logs, dim)
+
+
+@operation(input=lambda g, y, dim: _log_softmax_slope(g, y, dim=dim))
 def _log_softmax(input: Array, *, dim: int) -> Array:
     return kernel.log_softmax(input, dim)
 

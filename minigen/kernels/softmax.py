@@ -72,6 +72,14 @@ def softmax_slope(g: Array, y: Array, dim: int) -> Array:
     return d
 
 
+def log_softmax_slope(g: Array, y: Array, dim: int) -> Array:
+    """g − e^y·Σ g along axis `dim`"""
+    with np.errstate(under="ignore"):
+        e = np.exp(y)
+        e *= _sum(g, dim)
+    return g - e
+
+
 def log_softmax(input: Array, dim: int) -> Array:
     """input − log Σ e^input along axis `dim`"""
     few = _has_rows(input, dim) and 0 < input.size <= limits.now.unshared

@@ -25,7 +25,7 @@ def test_the_place_of_each_windows_maximum(kind, call, planar, piece):
         x[x < 1] = -np.inf
     spans = zip(x.shape[2:], kernel, stride, padding, dilation, strict=True)
     size = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in spans)
-    with limits.use(piece=piece, alone=0, planar=planar):
+    with limits.use(piece=piece, alone=piece, planar=planar):
         places = argmax_of_windows(x, kernel, size, stride, padding, dilation)
     assert places.shape == (*x.shape[:2], *size)
     for n, c, i, j in np.ndindex(places.shape):
