@@ -552,7 +552,7 @@ no image is not flattened | kernels_sweep
 - reshape(n, size[0] * size[1], c)
 + reshape(n, -1, c)
 # functional/image.py
-rows and columns of shuffled pixels are exchanged | pixel_shuffle
+rows and columns of shuffled pixels are exchanged | functional_values
 - permute(0, 4, 2, 5, 3, 1)
 + permute(0, 4, 3, 5, 2, 1)
 margins are cropped from the wrong ends | pad

@@ -466,3 +466,14 @@ def test_an_embedding_of_no_numbers_has_a_gradient():
     table = Tensor(np.zeros((4, 0)), requires_grad=True)
     minigen.embedding(Tensor([1, 2]), table).sum().backward()
     assert table.grad.shape == (4, 0)
+
+
+@pytest.mark.parametrize("lead", [(), (2,), (2, 3)])
+def test_channels_become_pixels_row_by_row(lead):
+    x = np.arange(math.prod(lead) * 18 * 20.0).reshape(*lead, 18, 4, 5)
+    y = minigen.pixel_shuffle(Tensor(x), 3)
+    assert y.shape == (*lead, 2, 12, 15)
+    for c, i, j in np.ndindex(2, 3, 3):
+        found = y.numpy()[..., c, i::3, j::3]
+        np.testing.assert_array_equal(found, x[..., 9 * c + 3 * i + j, :, :])
+    np.testing.assert_array_equal(minigen.pixel_unshuffle(y, 3).numpy(), x)
