@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -143,15 +144,15 @@ class Optimizer:
     def _step(self) -> None:
         given = [(p, g) for g in self.param_groups for p in g["params"] if p.grad is not None]
         for p, _ in given:
-            grad = p.grad
-            device = device_of(grad.values) if isinstance(grad, SparseRows) else grad.device
-            if (grad.shape, grad.dtype, device) != (p.shape, p.dtype, p.device):
+            grad, data = p._grad, p._array
+            device = device_of(grad.values if isinstance(grad, SparseRows) else grad._array)
+            if (grad.shape, grad.dtype, device) != (data.shape, data.dtype, device_of(data)):
                 raise ValueError(
                     f"{type(self).__name__}: the gradient {grad.dtype} {grad.shape} on "
                     f"{device} does not fit its parameter {p.dtype} {p.shape} on {p.device}; "
                     "call zero_grad() after converting or moving a parameter"
                 )
-            require_writable(f"{type(self).__name__}: a parameter", p.array)
+            require_writable(f"{type(self).__name__}: a parameter", data)
         updates: list[Update] = []
         waiting: set[Tensor] = set()
         for p, group in given:
@@ -160,11 +161,11 @@ class Optimizer:
                 updates, waiting = [], set()
             waiting.add(p)
             state = self.state.setdefault(p, {})
-            if isinstance(p.grad, SparseRows):
-                self._update_rows(p.array, p.grad, group, state)
+            # Not its `array`: nobody else comes to hold it, and there is none to look for.
+            if isinstance(p._grad, SparseRows):
+                self._update_rows(p._array, p._grad, group, state)
             else:
-                # Not its `array`: nobody else comes to hold it, and there is none to look for.
-                updates += self._update(p.array, p.grad._array, group, state)
+                updates += self._update(p._array, p._grad._array, group, state)
         run(updates)
         for p, _ in given:
             increment_version(p)
@@ -312,19 +313,19 @@ class Optimizer:
     def _remembered(self, data: Array, group: dict[str, Any], state: dict[str, Any]) -> list[Array]:
         """The arrays that these options call for, made of zeros where new, and brought along
         where the parameter was moved or converted."""
-        arrays = []
+        arrays, dtype, device = [], exact(data.dtype), device_of(data)
         for name, needed in self._memory(group).items():
             if not needed or name == "step":
                 continue
             array = state.get(name)
             if array is None:
                 try:
-                    array = state[name] = np.zeros_like(data, exact(data.dtype))
+                    array = state[name] = np.zeros_like(data, dtype)
                 except MemoryError as error:
                     what = f"{type(self).__name__}: {name} of a parameter {data.dtype} {data.shape}"
                     raise out_of_memory(what, error) from error
-            elif array.dtype != exact(data.dtype) or device_of(array) != device_of(data):
-                array = state[name] = like(data, array, exact(data.dtype))
+            elif array.dtype != dtype or device_of(array) != device:
+                array = state[name] = like(data, array, dtype)
             arrays.append(array)
         return arrays
 
@@ -369,8 +370,7 @@ def run(updates: Iterable[Update]) -> None:
             continue
         flat = [x.ravel(order="K") for x in arrays]
         # If the first one is a view of its array, so are those with the same strides.
-        alike = all(x.strides == first.strides for x in arrays)
-        if alike and np.may_share_memory(flat[0], first):
+        if len({x.strides for x in arrays}) == 1 and not flat[0].flags.owndata:
             row.append((formula, flat, length))
             length += first.size
             continue
@@ -384,21 +384,24 @@ def run(updates: Iterable[Update]) -> None:
         for formula, flat, before in row:
             start, end = max(first - before, 0), min(last - before, flat[0].size)
             parts = -((start - end) // limits.now.piece)  # equal: a small one costs as many calls
-            for i in range(parts):
-                piece = slice(*(start + (end - start) * j // parts for j in (i, i + 1)))
-                _apply(formula, [x[piece] for x in flat])
+            cuts = (start + (end - start) * i // parts for i in range(parts + 1) if parts)
+            for i, j in pairwise(cuts):
+                _apply(formula, [x[i:j] for x in flat])
 
     if length:
         over_images(work, length, 100.0 * length)
 
 
 def _apply(formula: Callable[..., None], pieces: Sequence[Array]) -> None:
-    dtype = exact(pieces[0].dtype)
-    wide = [x.astype(dtype, copy=False) for x in pieces]
+    first = pieces[0]
+    dtype, wide = exact(first.dtype), pieces
+    if dtype is not first.dtype:
+        wide = [x.astype(dtype, copy=False) for x in pieces]
     formula(*wide, np.empty_like(wide[0]), np.empty_like(wide[0]))
-    for x, y in zip(pieces[:-1], wide[:-1], strict=True):
-        if x is not y:
-            x[...] = y
+    if wide is not pieces:
+        for x, y in zip(pieces[:-1], wide[:-1], strict=True):
+            if x is not y:
+                x[...] = y
 
 
 def exact(dtype: np.dtype) -> np.dtype:
