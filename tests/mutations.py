@@ -182,6 +182,9 @@ dtypes that differ are not brought together | engine_written
 float16 is computed as it comes | engine_written
 -         if not op.exact:
 +         if False:
+an array of any dtype is taken as it comes | engine_written
+- {name}.dtype in _INDICES and
++ True and
 an input is kept though no pullback needs it | tensor
 -     users = [i for i in recorded if name in op.needed([op.inputs[i]])]
 +     users = recorded

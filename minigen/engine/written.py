@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import FLOAT16, FLOAT32, FLOAT64, cuda_in_use, is_array
+from minigen.backend import BOOL, FLOAT16, FLOAT32, FLOAT64, INT64, cuda_in_use, is_array
 from minigen.engine.calls import onlookers, told
 from minigen.engine.versions import share_count, version_of
 from minigen.kernels import limits
@@ -31,7 +31,7 @@ SHARED = {
     "_Tensor": Tensor, "_Node": Node, "_mode": mode.get, "_new": Tensor.__new__,
     "_ndarray": np.ndarray, "_generic": np.generic, "_is_array": is_array,
     "_as_result": as_result, "_version_of": version_of,
-    "_FLOAT16": FLOAT16, "_FLOAT32": FLOAT32, "_FLOAT64": FLOAT64,
+    "_INDICES": {INT64, BOOL}, "_FLOAT16": FLOAT16, "_FLOAT32": FLOAT32, "_FLOAT64": FLOAT64,
     "_share_count": share_count, "_save": save, "_explained": explained, "_told": told,
     "_onlookers": onlookers, "_cuda_in_use": cuda_in_use, "_limits": limits,
 }  # fmt: skip
@@ -161,7 +161,10 @@ def _taking(op: Operation, i: int) -> list[str]:
     else:
         if not op.exact:
             lines += [f"    if _a{i}.dtype is _FLOAT16:", f"        {_otherwise(op)}"]
+        usual = f"type({name}) is _ndarray and {name}.dtype in _INDICES and {name}.flags.aligned"
         lines += [
+            f"elif {name} is None or ({usual}):",
+            f"    _a{i}, _n{i} = {name}, None",
             f"elif isinstance({name}, _generic) or _is_array({name}):",
             f"    {_otherwise(op)}",
             "else:",

@@ -44,7 +44,8 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
         self.array, self.dtype, self.size, self.errors = array, array.dtype, array.size, errors
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        plain = all(isinstance(x, StandIn | float | int | np.generic) for x in inputs)
+        numbers = float | int | np.generic
+        plain = all(isinstance(x, StandIn | numbers) or x.ndim == 0 for x in inputs)
         if not plain or method != "__call__" or options or np.geterr() != self.errors:
             return NotImplemented
         return _Call(ufunc, inputs, {}, 1)

@@ -52,7 +52,21 @@ def outcome(f, arguments, options):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    "name", ["add", "mul", "div", "pow", "maximum", "where", "eq", "matmul", "linear", "exp", "cat"]
+    "name",
+    [
+        "add",
+        "mul",
+        "div",
+        "pow",
+        "maximum",
+        "where",
+        "eq",
+        "matmul",
+        "linear",
+        "exp",
+        "cat",
+        "gather",
+    ],
 )
 @given(operands(), st.booleans())
 def test_a_written_operation_does_what_the_operation_does(name, arguments, recorded):
@@ -61,6 +75,8 @@ def test_a_written_operation_does_what_the_operation_does(name, arguments, recor
         options = {"dim": 0, "lengths": [3] * len(arguments)}
     elif name == "where":
         arguments[0] = Tensor(np.array([True, False, True]))
+    elif name == "gather":
+        arguments[1], options = np.array([[2, 0, 1]]), {"dim": 0}
     arguments = arguments[: 3 if op.variadic else len(op.inputs)]
     with minigen.enable_grad() if recorded else minigen.no_grad():
         expected = outcome(op, arguments, options)
