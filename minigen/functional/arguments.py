@@ -158,6 +158,9 @@ def pair(name: str, argument: str, value: Any, least: int) -> tuple[int, int]:
     Raises:
         TypeError, ValueError: neither, or less than `least`.
     """
+    usual = (value, value) if type(value) is int else value
+    if type(usual) is tuple and [*map(type, usual)] == [int, int] and min(usual) >= least:
+        return usual
     if isinstance(value, str):
         raise NotImplementedError(f"{name}: {argument}={value!r} is not supported")
     values = tuple(value) if isinstance(value, Sequence) else (value,)

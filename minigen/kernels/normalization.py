@@ -129,6 +129,7 @@ class _Units:
 
     def __init__(self, x: Array, batch: bool):
         self.parts, self.batch = x.shape, batch
+        self._channels_last = 0, *range(3, x.ndim), 1, 2
         (n, g, self.k), pixels = x.shape[:3], math.prod(x.shape[3:])
         last = x.transpose(self._channels_last)
         self.planes = x.flags.c_contiguous and not last.flags.c_contiguous
@@ -164,10 +165,6 @@ class _Units:
         threads = backend.threads() if self.cost >= limits.now.alone else 1
         blocks = threads * -(-self.x.size // (threads * limits.now.piece))
         return min(self.shape[1], -(-blocks // self.shape[0]))
-
-    @property
-    def _channels_last(self) -> tuple[int, ...]:
-        return 0, *range(3, len(self.parts)), 1, 2
 
     def like(self, x: Array) -> Array:
         """Another array in the same parts, as units."""

@@ -6,8 +6,8 @@ margin.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -96,6 +96,7 @@ def scatter_pixels(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
     return y
 
 
+@functools.lru_cache(maxsize=1024)
 def _frame(what: Map) -> tuple[Pair, Pair, list[slice]]:
     """The margin before the output, and the size with margins, of all that pixels are added to;
     where in it the output is."""
@@ -105,8 +106,10 @@ def _frame(what: Map) -> tuple[Pair, Pair, list[slice]]:
     return low, frame, [slice(a, a + n) for a, n in zip(low, what.size, strict=True)]
 
 
-def _places(what: Map, low: Pair) -> Iterator[tuple[int, int, slice, slice]]:
+@functools.lru_cache(maxsize=1024)
+def _places(what: Map, low: Pair) -> list[tuple[int, int, slice, slice]]:
     """For each tap, where in the frame the pixels of an image are added."""
+    places = []
     for r, oy in enumerate(what.offsets[0]):
         for s, ox in enumerate(what.offsets[1]):
             axes = zip(low, (oy, ox), what.source, what.problem.stride, strict=True)
@@ -114,4 +117,5 @@ def _places(what: Map, low: Pair) -> Iterator[tuple[int, int, slice, slice]]:
                 slice(lo + o, lo + o + (length - 1) * step + 1, step)
                 for lo, o, length, step in axes
             )
-            yield r, s, rows, columns
+            places.append((r, s, rows, columns))
+    return places
