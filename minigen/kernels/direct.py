@@ -70,7 +70,8 @@ class Windows:
         at_a_time = max(now.windows_at_a_time, filters)
         self.images = max(1, round(at_a_time / (self.per_image * itemsize)))
         # With fewer pixels than outputs each thread takes some of the filters and all images:
-        # otherwise each of them would copy all filters.
+        # otherwise each of them would copy all filters. And windows, which are smaller, are copied
+        # in the order of the filters: these need no copy then.
         self.by_filters = self.groups == 1 and self.pixels < what.outputs
         # Few images are cut into bands of rows, so that each thread has some; large ones, so that
         # windows stay in cache, and are not several times as large as all images.
@@ -149,6 +150,11 @@ class Windows:
         pixels, depth = n * height * width, math.prod(depth)
         if groups == shape[4] == shape[5] == 1 and windows[0, :, :, :, 0, 0].flags.c_contiguous:
             return windows.reshape(1, pixels, depth)  # a 1×1 filter: pixels are the windows
+        if self.by_filters:  # (1, images, count, count, C, taps, taps)
+            copied = np.ndarray((*shape[:4], *shape[6:], *shape[4:6]), padded.dtype, buffer)
+            for r, s in np.ndindex(shape[4:6]):
+                copied[..., r, s] = windows[..., r, s, :]  # NumPy's inner loop goes along channels
+            return copied.reshape(1, pixels, depth)
         if self.planar:  # (G, taps, taps, C/G, images, count, count)
             copied = np.ndarray((groups, *shape[4:], *shape[1:4]), padded.dtype, buffer)
             np.copyto(copied, windows.transpose(0, 4, 5, 6, 1, 2, 3))
@@ -206,7 +212,7 @@ def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
 
     def some_filters(_: int, first: int, last: int) -> None:
         part = slice(first, last)
-        matrices = _matrices(windows, w[:, part])
+        matrices = _filters_as_they_are(windows, w[:, part])
         work(matrices, y[..., part], None if bias is None else bias[part], 0, n)
 
     cost = n * windows.per_image * len(windows.phases) * w.shape[1]
@@ -258,6 +264,16 @@ def _matrices(windows: Windows, w: Array) -> list[Array]:
     return matrices
 
 
+def _filters_as_they_are(windows: Windows, w: Array) -> list[Array]:
+    """Filters w (1, O, R, S, I) of each pair of phases, (1, I·taps·taps, O): without a copy if w
+    lies as O, I, R, S in memory, and all taps are met in their order."""
+    matrices = []
+    for rows, columns in windows.filters:
+        taps = w[:, :, rows, columns].transpose(0, 1, 4, 2, 3)
+        matrices.append(taps.reshape(1, w.shape[1], math.prod(taps.shape[2:])).swapaxes(1, 2))
+    return matrices
+
+
 def correlate(what: Map, image: Array, other: Array) -> Array:
     """(N, H, W, C), (N, H', W', O) -> (G, O/G, R, S, C/G): windows of `image` times the pixels of
     `other`, over all images; `what` is a map from the one's shape to the other's, of a single
@@ -272,40 +288,38 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
     depth = math.prod(shape[2:])
     tall = windows.planar and o > limits.now.few
     wide = depth >= o and not tall and not in_pieces_pays(depth, windows.pixels, o, turned=False)
+    wide = wide or windows.by_filters  # as the result lies
 
-    def work(other: Array, first: int, last: int) -> Array:
-        """(G, O/G, taps·C/G) of some images."""
+    def work(other: Array, first: int, last: int, total: Array | None = None) -> Array:
+        """(G, O/G, taps·C/G) of some images, in `total` if it is there."""
         frame, buffer = windows.buffers(last - first, image.dtype)
-        total = None
-        for lo, hi, (place,), padded in windows.shares(image, first, last, frame):
+        if total is None:
+            sides = (o, depth) if wide else (depth, o)
+            total = memory.empty((groups, *sides), image.dtype)
+        for i, (lo, hi, (place,), padded) in enumerate(windows.shares(image, first, last, frame)):
             matrix = windows.matrix(padded, place, buffer)
             pixels = other[lo:hi, place.rows]
             pixels = pixels.reshape(matrix.shape[1], groups, pixels.shape[3] // groups)
             pixels = pixels.transpose(1, 2, 0)
             a, b = (pixels, matrix) if wide else (matrix.swapaxes(1, 2), pixels.swapaxes(1, 2))
             # (G, O/G, pixels) @ (G, pixels, taps·C/G), or its mirror image
-            if total is None:
-                total = np.empty((*a.shape[:2], b.shape[2]), image.dtype)
-                multiply(a, b, total)
-                share = np.empty_like(total)
-            else:
-                multiply(a, b, share)
-                total += share
+            out = total if i == 0 else scratch("product", total.shape, total.dtype)
+            multiply(a, b, out)
+            if i:
+                total += out
         return total if wide else total.swapaxes(1, 2)
 
     cost = n * windows.per_image * o
     if not windows.by_filters:
         some_images = lambda first, last: work(other, first, last)
         return sum_over_images(some_images, n * windows.bands, cost).reshape(shape)
-    # In the order of the weight, which is as large as all the rest.
-    w = np.empty((groups, o, c, *shape[2:4]), image.dtype).transpose(0, 1, 3, 4, 2)
+    w = memory.empty((groups, o, c, *shape[2:4]), image.dtype)
 
     def some_filters(_: int, first: int, last: int) -> None:
-        some = work(other[..., first:last], 0, n)
-        w[:, first:last] = some.reshape(1, last - first, *shape[2:])
+        work(other[..., first:last], 0, n, w[:, first:last].reshape(1, last - first, depth))
 
     over_images(some_filters, o, cost)
-    return w
+    return w.transpose(0, 1, 3, 4, 2)
 
 
 def windows_of_x(what: Problem, x: Array, g: Array) -> Array:
