@@ -749,12 +749,15 @@ windows are cut by the limits of the first call | kernels_convolution
 windows of the next pixel along a row are those of the next row | kernels_convolution
 - hops = a.hop * sy, b.hop * sx,
 + hops = a.hop * sy, b.hop * sy,
+windows in the order of filters have their taps turned | kernels_convolution
+- copied[..., r, s] = windows[..., r, s, :]
++ copied[..., r, s] = windows[..., s, r, :]
 pixels that meet no tap get no bias | kernels_convolution
 - y[...] = 0 if bias is None else bias
 + y[...] = 0
 the last chunk of images is the whole weight gradient | kernels_convolution
--                 total += share
-+                 total = share
+-                 total += out
++                 total[...] = out
 the margin multiplies a filter that is not finite | kernels_convolution
 - y if is_finite(min(y, w, key=np.size)) or is_finite(w) else None
 + y
@@ -786,11 +789,14 @@ taps of a phase lie a stride apart, whatever the dilation | cuda_convolution
 +     return stride if transposed else 1
 # kernels/depthwise.py
 the filter of a channel has its rows for columns | kernels_convolution
-- "cnyxrs,rsc->nyxc"
-+ "cnyxrs,src->nyxc"
+- of_columns].transpose(1, 2, 0)
++ of_columns].transpose(2, 1, 0)
 of a channel's gradient only the last images count | kernels_convolution
-- total += np.einsum("cnyxrs,nyxc->rsc"
-+ total[:] = np.einsum("cnyxrs,nyxc->rsc"
+- of_taps[r, s] += np.einsum(
++ of_taps[r, s] = np.einsum(
+columns that windows jump over are met by the first taps | kernels_convolution
+- left + first * column.skip ::
++ left ::
 # kernels/places.py
 places of the first axis are those of the first part | kernels_places
 - begin = first if i == 0 else 0
@@ -810,14 +816,20 @@ a sum is taken for a difference | kernels_convolution
 - b=((1, 0, -1, 0), (0, 1, 1, 0)
 + b=((1, 0, 1, 0), (0, 1, 1, 0)
 the bias is added to one output of a tile | kernels_convolution
-- product[1, 1] += bias
-+ product[0, 0] += bias
+- add_to_pixels(product[tiles.places[1] + 1], bias)
++ add_to_pixels(product[0], bias)
 strands of a strided filter begin at one pixel | kernels_convolution
-- Strand(phase.start + first * phase.skip,
-+ Strand(phase.start,
+- skip * sy, near * sx, sc)
++ 0, near * sx, sc)
 half-empty tiles keep what was there before | kernels_convolution
-- whole[:, size[0] :] = 0
+- outputs[...] = 0  # half-empty tiles
 + pass
+rows of tiles that a band does not have are taken for its first | kernels_convolution
+- top, left = self.starts[0] + 2 * share[0] * hop, self.starts[1]
++ top, left = self.starts[0], self.starts[1]
+a turned sum keeps the sign of its first term | kernels_convolution
+- np.positive if coefficients[first] > 0 else np.negative
++ np.positive
 an infinite pixel spoils its tile | kernels_convolution
 - if share[1] == tiles.count[0] and not is_finite(y[images]):
 + if False:

@@ -54,7 +54,7 @@ def _cost_of_gather(what: Map) -> float:
 
 def _scattering(what: Map) -> float:
     """A number of a product is written, and added where it belongs."""
-    return what.scattered * (1 + 1.5 * limits.now.addition / max(1, what.inputs))
+    return what.scattered * (1 + limits.now.placed / max(1, what.inputs))
 
 
 def _cost_of_planes(what: Map) -> float:

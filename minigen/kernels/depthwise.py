@@ -1,18 +1,25 @@
 """Convolutions of each channel for itself: filters of one channel, one for each.
 
 There is no product to speak of, since no number is used for several outputs of a pixel. So each
-output is summed up where it is, by `einsum`, whose inner loop goes along the channels, and no
-window is copied.
+output is summed up where it is, by `einsum`, and no window is copied. Its inner loop wants to be
+long: all channels of all pixels that a tap meets in a row lie side by side, and their weights are
+repeated for each pixel.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from minigen.backend import Array
 from minigen.kernels import limits, memory
 from minigen.kernels.blas import is_finite
-from minigen.kernels.direct import windows_of
+from minigen.kernels.direct import Place, windows_of
+from minigen.kernels.phases import Phase
+from minigen.kernels.pixels import repeated
 from minigen.kernels.problem import Map, Problem
 from minigen.kernels.threads import over_images, sum_over_images
 
@@ -29,6 +36,25 @@ def cost(what: Map) -> float:
     return limits.now.of_a_sum * what.collected
 
 
+def seen(padded: Array, place: Place, column: Phase) -> Iterator[tuple[slice, Array]]:
+    """Some columns of taps, and what they meet in images with their margin: (images, count, taps,
+    those taps, count·C), a view. Where windows jump, the columns that a tap meets are copied."""
+    count, wide, deep, _ = place.shape
+    hop, skip = (place.strides[i] // padded.strides[1] for i in (2, 4))
+    top, left = divmod(place.offset, padded.strides[1])
+    padded, left = padded[:, top:], left // padded.strides[2]
+    many = column.hop // math.gcd(column.hop, column.skip)  # neighbouring taps meet other columns
+    for first in range(min(many, len(column.taps))):
+        some = slice(first, None, many)
+        pixels = padded[:, :, left + first * column.skip :: column.hop]
+        if column.hop > 1:
+            pixels = np.ascontiguousarray(pixels)
+        sn, sy, sx, sc = pixels.strides
+        shape = (len(pixels), count, deep, len(column.taps[some]), wide * pixels.shape[3])
+        strides = (sn, hop * sy, skip * sy, many * column.skip // column.hop * sx, sc)
+        yield some, as_strided(pixels, shape, strides)
+
+
 def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     """x (N, H, W, C), w (C, 1, R, S) -> (N, *size, C).
 
@@ -38,17 +64,25 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     if not what.covered:
         y[...] = 0 if bias is None else bias
     windows = windows_of(what, x, w.nbytes)
-    # (R, S, C) of each phase
-    filters = [np.ascontiguousarray(w[:, 0, a, b].transpose(1, 2, 0)) for a, b in windows.filters]
+    filters = []  # (R, S, count·C) of each phase
+    for (_, column), (of_rows, of_columns) in zip(windows.phases, windows.filters, strict=True):
+        filters.append(np.tile(w[:, 0, of_rows, of_columns].transpose(1, 2, 0), column.count))
 
     def work(_: int, first: int, last: int) -> None:
         frame = windows.frame(last - first, x.dtype)
         for lo, hi, places, padded in windows.shares(x, first, last, frame):
-            for place, taps in zip(places, filters, strict=True):
-                seen, at = windows.of(padded, place)[..., 0], y[lo:hi, place.rows, place.columns]
-                np.einsum("cnyxrs,rsc->nyxc", seen, taps, out=at)
-                if bias is not None:
-                    at += bias
+            for place, (_, column), taps in zip(places, windows.phases, filters, strict=True):
+                sums = memory.empty((2, hi - lo, place.shape[0], taps.shape[2]), x.dtype)
+                for i, (some, met) in enumerate(seen(padded, place, column)):
+                    np.einsum("nyrsj,rsj->nyj", met, taps[:, some], out=sums[min(i, 1)])
+                    if i:
+                        sums[0] += sums[1]
+                at = y[lo:hi, place.rows, place.columns]
+                if bias is None:
+                    at[...] = sums[0].reshape(at.shape)
+                else:
+                    total = sums[0] + repeated(bias, taps.shape[2])
+                    at[...] = total.reshape(at.shape)
 
     over_images(work, len(x) * windows.bands, cost(what))
     if what.transposed:
@@ -59,16 +93,21 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
 
 def correlate(what: Problem, x: Array, g: Array) -> Array:
     """(N, H, W, C), (N, H', W', C) -> (C, 1, R, S)"""
-    windows = windows_of(what.forward, x, 0)
+    (column,) = what.forward.columns
+    windows, (rows, columns) = windows_of(what.forward, x, 0), what.taps
 
     def work(first: int, last: int) -> Array:
-        """(R, S, C) of some images."""
+        """(R, S, W'·C) of some images."""
         frame = windows.frame(last - first, x.dtype)
-        total = np.zeros((*what.taps, what.inputs), x.dtype)
+        total = np.zeros((rows, columns, column.count * what.inputs), x.dtype)
         for lo, hi, (place,), padded in windows.shares(x, first, last, frame):
-            seen = windows.of(padded, place)[..., 0]
-            total += np.einsum("cnyxrs,nyxc->rsc", seen, g[lo:hi, place.rows])
+            pixels = g[lo:hi, place.rows].reshape(hi - lo, place.shape[0], -1)
+            for taps, met in seen(padded, place, column):
+                of_taps = total[:, taps]
+                for r, s in np.ndindex(of_taps.shape[:2]):
+                    of_taps[r, s] += np.einsum("nyj,nyj->j", met[:, :, r, s], pixels)
         return total
 
     total = sum_over_images(work, len(x) * windows.bands, cost(what.forward))
-    return np.ascontiguousarray(total.transpose(2, 0, 1))[:, None]
+    by_channel = total.reshape(rows, columns, column.count, what.inputs).sum(2)
+    return np.ascontiguousarray(by_channel.transpose(2, 0, 1))[:, None]

@@ -70,26 +70,14 @@ SCHEMES = {
 }
 
 
-@dataclass(frozen=True)
-class Strand:
-    """Along one axis, taps that meet each input of a sequence: output i meets input
-    `origin + (i + q)·hop` at tap `taps[q]`."""
-
-    origin: int
-    hop: int
-    taps: tuple[int, ...]
-
-
 @functools.lru_cache(maxsize=4096)
-def strands(phase: Phase) -> tuple[Strand, ...]:
-    """Those of a phase; none where they do not have two or three taps each."""
+def strands(phase: Phase) -> tuple[tuple[int, ...], ...]:
+    """The taps of each strand: output i meets input `start + strand·skip + (i + q)·hop` at tap q of
+    those. None where they do not have two or three each."""
     many = phase.hop // phase.skip  # taps j and j + many meet inputs that are one hop apart
     if phase.hop % phase.skip or len(phase.taps) % many or len(phase.taps) // many not in SCHEMES:
         return ()
-    return tuple(
-        Strand(phase.start + first * phase.skip, phase.hop, tuple(phase.taps[first::many]))
-        for first in range(many)
-    )
+    return tuple(tuple(phase.taps[first::many]) for first in range(many))
 
 
 def fits(what: Map) -> bool:
@@ -98,7 +86,7 @@ def fits(what: Map) -> bool:
     if not (what.plain and what.covered):
         return False
     for axis in (what.rows, what.columns):
-        kinds = {(len(s), len(s[0].taps) if s else 0) for s in map(strands, axis)}
+        kinds = {(len(s), len(s[0]) if s else 0) for s in map(strands, axis)}
         if len(kinds) != 1 or kinds == {(0, 0)}:
             return False
     return True
@@ -107,7 +95,7 @@ def fits(what: Map) -> bool:
 def cost(what: Map) -> float:
     """Of a map that fits, and of its weight gradient."""
     strands_of = [strands(axis[0]) for axis in (what.rows, what.columns)]
-    taps = [len(s[0].taps) for s in strands_of]
+    taps = [len(s[0]) for s in strands_of]
     y, x = (len(SCHEMES[t].b) for t in taps)
     inputs = math.prod(map(len, strands_of)) * what.inputs
     tiles = what.problem.images * math.prod(
@@ -115,18 +103,18 @@ def cost(what: Map) -> float:
     )
     filters = y * x * inputs * what.outputs  # numbers, and multiply-adds of a tile
     # Additions, a tile: one for each of the 2·y numbers of B·d (other columns are the neighbours')
-    # and y·x of B·d·Bᵀ; one less than taps for each of 2·x of A·m and 4 of A·m·Aᵀ. G: once a phase.
-    sums = (2 * y + y * x) * inputs + (2 * x * (taps[0] - 1) + 4 * (taps[1] - 1)) * what.outputs
+    # and y·x of B·d·Bᵀ; one less than taps for each of 2·x of A·m and 4 of A·m·Aᵀ. What is copied
+    # there and back, 2·y numbers and 4, counts twice, since it is in pieces. G: once a phase.
+    sums = (6 * y + y * x) * inputs
+    sums += (2 * x * (taps[0] - 1) + 4 * (taps[1] - 1) + 8) * what.outputs
     sums = tiles * sums + len(what.rows) * len(what.columns) * filters
-    # Threads take whole images: where there are fewer, count as if one thread took them all.
-    busy = what.problem.images >= backend.threads()
-    return (tiles * filters + limits.now.addition * sums) * (1 if busy else backend.threads())
+    return tiles * filters + limits.now.addition * sums
 
 
 @functools.cache
 def _steps(coefficients: tuple[float, ...]) -> tuple[int, list[tuple[np.ufunc, int]]]:
-    """Of a sum of terms with coefficients 0, 1 and −1: which comes first, and what is done with
-    it and which others. There is one other or more, itself if need be."""
+    """Of a sum of terms with coefficients 0, 1 and −1: which comes first, and what is done with it
+    and which others, or with it alone."""
     first, *rest = sorted(
         (i for i, c in enumerate(coefficients) if c), key=lambda i: -coefficients[i]
     )
@@ -171,7 +159,7 @@ class Tiles:
         self.hop, self.skip = (
             [getattr(axis[0], name) for axis in axes] for name in ("hop", "skip")
         )
-        self.schemes = [SCHEMES[len(s[0].taps)] for s in first]
+        self.schemes = [SCHEMES[len(s[0])] for s in first]
         self.places = [len(scheme.b) for scheme in self.schemes]
         # Phases may differ by one output; then the last tile of some is half empty.
         self.count = [max((p.count + 1) // 2 for p in axis) for axis in axes]
@@ -246,9 +234,9 @@ class Tiles:
 
 def _seen(first: int, count: int, length: int) -> tuple[slice, slice]:
     """Of `count` pixels from `first` on: which of them there are, and where in an image."""
-    low, high = min(max(0, first), length), max(0, min(length, first + count))
-    low = min(low, high)
-    return slice(low - first, high - first) if high > low else slice(0, 0), slice(low, high)
+    low = min(max(0, first), length)
+    high = max(low, min(length, first + count))
+    return slice(low - first, high - first), slice(low, high)
 
 
 def _to_tiles(rows: Phase, columns: Phase, taps: Pair, dtype: np.dtype) -> Array:
@@ -257,9 +245,9 @@ def _to_tiles(rows: Phase, columns: Phase, taps: Pair, dtype: np.dtype) -> Array
     along = []
     for phase, count in (rows, taps[0]), (columns, taps[1]):
         some = strands(phase)
-        matrix = np.zeros((len(SCHEMES[len(some[0].taps)].g), len(some), count))
-        for i, strand in enumerate(some):
-            matrix[:, i, list(strand.taps)] = SCHEMES[len(strand.taps)].g
+        matrix = np.zeros((len(SCHEMES[len(some[0])].g), len(some), count))
+        for i, met in enumerate(some):
+            matrix[:, i, list(met)] = SCHEMES[len(met)].g
         along.append(matrix)
     # (places, strands, R) × (places, strands, S) -> (places, places, strands, strands, R, S)
     whole = np.einsum("pir,qjs->pqijrs", *along)
