@@ -831,7 +831,7 @@ a turned sum keeps the sign of its first term | kernels_convolution
 - np.positive if coefficients[first] > 0 else np.negative
 + np.positive
 an infinite pixel spoils its tile | kernels_convolution
-- if share[1] == tiles.count[0] and not is_finite(y[images]):
+- if not is_finite(some):
 + if False:
 a gradient that an infinite pixel spoils is taken | kernels_convolution
 - return w if is_finite(w) else None
