@@ -367,6 +367,9 @@ a moved axis stands at the end | functional_compositions
 -         order.insert(place, d)
 +         order.append(d)
 # functional/reduction.py
+few numbers are squared before they are added | sum
+- input.dot(pixels.ones(input.size, input.dtype))
++ input.dot(input)
 a running product forgets what is far behind | functional_pytorch_names
 -         input, step = cat([first, later * earlier], dim), 2 * step
 +         input, step = cat([first, later * earlier], dim), 3 * step

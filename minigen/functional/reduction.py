@@ -29,6 +29,10 @@ __all__ = [
 
 @operation(input=lambda g, shape, dims: _expand(_with_ones(g, shape, dims), shape=shape))
 def _sum(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
+    few = type(input) is np.ndarray and 0 < input.size <= limits.now.unshared
+    if few and input.ndim == len(dims) == 1 and input.dtype.kind == "f":
+        total = input.dot(pixels.ones(input.size, input.dtype))  # takes a third of the time
+        return total.reshape(1) if keepdim else total
     large = input.size >= limits.now.by_pieces and on_host(input)
     if large and input.dtype.kind == "f" and not keepdim:
         if dims == (0, 2, 3) and input.ndim == 4:  # the gradient of a bias
