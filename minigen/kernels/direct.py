@@ -23,7 +23,7 @@ from minigen.kernels.phases import margins
 from minigen.kernels.pixels import add as add_to_pixels
 from minigen.kernels.pixels import as_images, of_images
 from minigen.kernels.problem import Map, Problem
-from minigen.kernels.threads import over_images, scratch, single_threaded_blas, sum_over_images
+from minigen.kernels.threads import over_images, single_threaded_blas, sum_over_images
 
 
 class Place(NamedTuple):
@@ -117,13 +117,13 @@ class Windows:
     def buffers(self, images: int, dtype: np.dtype) -> tuple[Array | None, Array]:
         """What one thread works in: a frame of zeros around some images, and their windows."""
         count = min(images, self.images) * self.at_once
-        return self.frame(images, dtype), scratch("windows", (count,), dtype)
+        return self.frame(images, dtype), memory.empty((count,), dtype)
 
     def frame(self, images: int, dtype: np.dtype) -> Array | None:
         """Zeros where the margin of some images is; none where they have no margin."""
         if self.whole:
             return None
-        frame = scratch("frame", (min(images, self.images), *self.padded_shape), dtype)
+        frame = memory.empty((min(images, self.images), *self.padded_shape), dtype)
         _, rows, columns = self.inside
         frame[:, : rows.start] = frame[:, rows.stop :] = 0
         frame[:, :, : columns.start] = frame[:, :, columns.stop :] = 0
@@ -235,7 +235,7 @@ def _product(windows: Array, filters: Array, bias: Array | None, at: Array, whol
             add_to_pixels(out, bias)
         return
     # (G, images·pixels, O/G)
-    out = scratch("product", (*windows.shape[:2], filters.shape[2]), at.dtype)
+    out = memory.empty((*windows.shape[:2], filters.shape[2]), at.dtype)
     multiply(windows, filters, out)
     out = out.transpose(1, 0, 2).reshape(at.shape)
     if bias is None:
@@ -303,7 +303,7 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
             pixels = pixels.transpose(1, 2, 0)
             a, b = (pixels, matrix) if wide else (matrix.swapaxes(1, 2), pixels.swapaxes(1, 2))
             # (G, O/G, pixels) @ (G, pixels, taps·C/G), or its mirror image
-            out = total if i == 0 else scratch("product", total.shape, total.dtype)
+            out = total if i == 0 else memory.empty(total.shape, total.dtype)
             multiply(a, b, out)
             if i:
                 total += out

@@ -23,7 +23,7 @@ from minigen.kernels import limits, memory
 from minigen.kernels.cuda import normalization as cuda
 from minigen.kernels.elementwise import number
 from minigen.kernels.pixels import ones, sum_of
-from minigen.kernels.threads import in_pieces, scratch, single_threaded_blas
+from minigen.kernels.threads import in_pieces, single_threaded_blas
 
 # So many standard deviations a mean may be off 0 where a sum is not taken about it.
 NEAR = 100.0
@@ -229,7 +229,7 @@ class _Units:
             mean = _sum_in_groups(self._sum(x), k) / count
             wide = _repeated(mean, k)
             wide = wide[:, :, None] if self.planes else self._wide(wide)
-            centred = np.subtract(x, wide, out=scratch("block", x.shape, x.dtype))
+            centred = np.subtract(x, wide)
             squares = _sum_in_groups(self._sum(np.square(centred, out=centred)), k)
             found[(0, *j)], found[(1, *j)], found[(2, *j)] = count, mean, squares
 
@@ -277,7 +277,7 @@ class _Units:
         mean = self._wide(mean)
 
         def block(i: tuple, j: tuple) -> None:
-            centred = np.subtract(self.x[i], mean[i[0]], out=scratch("block", g[i].shape, g.dtype))
+            centred = np.subtract(self.x[i], mean[i[0]])
             found[(0, *j)] = self._sum(g[i])
             found[(1, *j)] = self._sum(np.multiply(centred, g[i], out=centred))
 
@@ -295,7 +295,7 @@ class _Units:
             out, unit = y[i], i[0]
             np.multiply(self.x[i], slope[unit], out=out)
             out += offset[unit]
-            out += np.multiply(g[i], scale[unit], out=scratch("block", out.shape, out.dtype))
+            out += np.multiply(g[i], scale[unit])
 
         self._over_blocks(block)
 
@@ -390,7 +390,7 @@ def _gradients_of_rows(
     def block(i: int, j: int) -> tuple[Array, Array]:
         rows = slice(i * groups, j * groups)
         out, of_g, r = y[rows], g[rows], rstd[rows]
-        normal = np.subtract(x[rows], mean[rows], out=scratch("block", out.shape, out.dtype))
+        normal = np.subtract(x[rows], mean[rows])
         normal *= r
         with single_threaded_blas():
             np.multiply(of_g, normal, out=out)

@@ -16,7 +16,7 @@ from minigen.kernels import limits, memory
 from minigen.kernels.blas import is_finite
 from minigen.kernels.phases import Pair, margins
 from minigen.kernels.problem import Map
-from minigen.kernels.threads import over_images, scratch, single_threaded_blas
+from minigen.kernels.threads import over_images, single_threaded_blas
 
 
 def scatter(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
@@ -42,8 +42,8 @@ def scatter(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     def work(_: int, first: int, last: int) -> None:
         for lo in range(first, last, together):
             hi = min(last, lo + together)
-            planes = scratch("windows", (taps_y, taps_x, outputs, hi - lo, height, width), x.dtype)
-            total = scratch("frame", (outputs, hi - lo, *frame), x.dtype)
+            planes = memory.empty((taps_y, taps_x, outputs, hi - lo, height, width), x.dtype)
+            total = memory.empty((outputs, hi - lo, *frame), x.dtype)
             # (R·S·O, I) @ (I, images·H·W)
             pixels = x[lo:hi].reshape((hi - lo) * height * width, channels)
             np.matmul(w2, pixels.T, out=planes.reshape(len(w2), len(pixels)))
@@ -70,14 +70,14 @@ def scatter_pixels(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
     @single_threaded_blas()
     def work(_: int, first: int, last: int) -> None:
         some = w[:, first:last].reshape(channels, (last - first) * math.prod(taps))
-        planes = scratch("windows", (n, height, width, last - first, *taps), x.dtype)
+        planes = memory.empty((n, height, width, last - first, *taps), x.dtype)
         # (pixels, I) @ (I, O·R·S); BLAS takes ten times as long as a product of I = 1 needs
         times = np.multiply if channels == 1 else np.matmul
         times(pixels, some, out=planes.reshape(len(pixels), some.shape[1]))
         inner = y[..., first:last]
         total = inner
         if frame != what.size:
-            total = scratch("frame", (n, *frame, last - first), x.dtype)
+            total = memory.empty((n, *frame, last - first), x.dtype)
         total[...] = 0 if bias is None else bias[first:last]
         if height == width == 1:  # each tap has an output of its own
             rows, columns = (

@@ -1,4 +1,4 @@
-"""Threads and their working memory.
+"""Threads.
 
 Images are spread over Python threads (NumPy gives up the interpreter lock inside its loops). BLAS
 is held at one thread for every product, whatever its size: so the bits of a product depend on its
@@ -25,7 +25,7 @@ import numpy as np
 from threadpoolctl import LibController, ThreadpoolController
 
 from minigen import backend
-from minigen.kernels import limits, memory
+from minigen.kernels import limits
 
 
 @functools.cache  # looking for them takes 200 µs
@@ -133,11 +133,6 @@ def _restore(found: list[tuple[_Switch, int]]) -> None:
 _own = threading.local()
 
 
-def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Working memory."""
-    return memory.empty(shape, dtype)
-
-
 def _forget_threads() -> None:
     """Threads do not survive a fork: the child makes its own when it needs them, and keeps no limit
     that one of them held."""
@@ -192,7 +187,7 @@ class Task:
         """Do it, or wait for whoever has begun. Only the first call gets the result.
 
         Args:
-            helping: take other tasks while waiting. They may use this thread's `scratch`.
+            helping: take other tasks while waiting.
 
         Raises:
             Exception: the one that the work ended with.

@@ -42,7 +42,7 @@ from minigen.kernels.blas import is_finite, multiply
 from minigen.kernels.phases import Pair, Phase
 from minigen.kernels.pixels import add as add_to_pixels
 from minigen.kernels.problem import Map, Problem
-from minigen.kernels.threads import over_images, scratch, single_threaded_blas, sum_over_images
+from minigen.kernels.threads import over_images, single_threaded_blas, sum_over_images
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -202,7 +202,7 @@ class Tiles:
         n = images.stop - images.start
         reach = (2 * tiles + self.span[0] - 3) * hop + (deep - 1) * skip + 1
         breadth = (2 * columns - 1) * wide + (across - 1) * near + 1
-        frame = scratch("frame", (n, reach, breadth, channels), self.image.dtype)
+        frame = memory.empty((n, reach, breadth, channels), self.image.dtype)
         (y, seen_y), (x, seen_x) = _seen(top, reach, height), _seen(left, breadth, width)
         frame[:, : y.start] = frame[:, y.stop :] = 0
         frame[:, y, : x.start] = frame[:, y, x.stop :] = 0
@@ -210,21 +210,21 @@ class Tiles:
         sn, sy, sx, sc = frame.strides
         shape = (self.span[0], 2, columns, tiles, n, deep, across, channels)
         steps = (hop * sy, wide * sx, 2 * wide * sx, 2 * hop * sy, sn, skip * sy, near * sx, sc)
-        copied = scratch("inputs", shape, frame.dtype)
+        copied = memory.empty(shape, frame.dtype)
         np.copyto(copied, as_strided(frame, shape, steps))
         return copied
 
     def rows(self, inputs: Array, phase: Phase) -> Array:
         """B·d along rows, (places, 2, columns, tiles, images, strands·C)."""
         first, places = phase.start - self.starts[0], self.places[0]
-        rows = scratch("rows", (places, *inputs.shape[1:]), inputs.dtype)
+        rows = memory.empty((places, *inputs.shape[1:]), inputs.dtype)
         combine_all(self.schemes[0].b, list(inputs[first : first + places]), rows)
         return rows.reshape(*rows.shape[:5], self.per_tile)
 
     def matrix(self, rows: Array, phase: Phase) -> Array:
         """B·d·Bᵀ of one phase, (places, tiles, strands·C)."""
         first, (width, places) = phase.start - self.starts[1], (self.count[1], self.places[1])
-        tiles = scratch("windows", (len(rows), places, width, *rows.shape[3:]), rows.dtype)
+        tiles = memory.empty((len(rows), places, width, *rows.shape[3:]), rows.dtype)
         at = [divmod(first + u, 2) for u in range(places)]
         for half, whole in zip(rows, tiles, strict=True):
             terms = [half[odd, begin : begin + width] for begin, odd in at]
@@ -300,7 +300,7 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
                 rows = tiles.rows(inputs, a)
                 for b in what.columns:
                     matrix = tiles.matrix(rows, b)
-                    product = scratch("product", (*matrix.shape[:2], outputs), y.dtype)
+                    product = memory.empty((*matrix.shape[:2], outputs), y.dtype)
                     # (places, tiles, strands·I) @ (places, strands·I, O)
                     multiply(matrix, next(which), product)
                     if bias is not None:  # all four outputs of a tile have this one as a term
@@ -340,8 +340,8 @@ def _added_up(product: Array, tiles: Tiles, share: Pair) -> Array:
     """A·m·Aᵀ of m (places, tiles, O): the outputs (2, 2, columns, rows, images, O)."""
     (y, x), shape = tiles.schemes, product.shape[1:]
     product = product.reshape(*tiles.places, *shape)
-    column = scratch("column", (2, *product.shape[1:]), product.dtype)
-    outputs = scratch("outputs", (2, 2, *shape), product.dtype)
+    column = memory.empty((2, *product.shape[1:]), product.dtype)
+    outputs = memory.empty((2, 2, *shape), product.dtype)
     combine_all(y.a, product, column)
     for half, outputs_of_row in zip(column, outputs, strict=True):
         combine_all(x.a, half, outputs_of_row)
@@ -352,13 +352,13 @@ def _taken_apart(g: Array, tiles: Tiles, phases: tuple[Phase, Phase], share: Pai
     """Aᵀ·g·A of pixels g (images, H, W, O): (places, tiles, O). The mirror image of
     `_added_up`."""
     (y, x), width, height = tiles.schemes, tiles.count[1], share[1] - share[0]
-    outputs = scratch("outputs", (2, 2, width, height, len(g), g.shape[3]), g.dtype)
+    outputs = memory.empty((2, 2, width, height, len(g), g.shape[3]), g.dtype)
     if any(p.count % 2 for p in phases):
         outputs[...] = 0  # half-empty tiles
     for some, at in _outputs(g, outputs, phases, share):
         at[...] = some
-    column = scratch("column", (2, len(y.b), *outputs.shape[2:]), g.dtype)
-    product = scratch("product", (len(y.b), len(x.b), *outputs.shape[2:]), g.dtype)
+    column = memory.empty((2, len(y.b), *outputs.shape[2:]), g.dtype)
+    product = memory.empty((len(y.b), len(x.b), *outputs.shape[2:]), g.dtype)
     for j in range(2):
         combine_all(tuple(zip(*y.a, strict=True)), outputs[:, j], column[j])
     for place, whole in enumerate(product):
