@@ -53,11 +53,11 @@ class Limits:
     of_a_sum: float = of(8.0, "multiply-adds an element", "time of a sum")
     of_a_pass: float = of(16.0, "multiply-adds an element", "time of a pass through memory")
     of_a_draw: float = of(32.0, "multiply-adds an element", "time of a random number")
-    # memory.py: smaller arrays are the C library's; a buffer that many requests have passed by
-    # goes back; what glibc keeps of freed memory (128 KB if nobody says), set at import.
+    # memory.py: smaller arrays are always the C library's; a buffer that many requests have passed
+    # by goes back; what glibc keeps of freed memory (128 KB if nobody says), set at import.
     recycled: int = of(1 << 20, "bytes", "chosen")
     patience: int = of(256, "requests", "chosen")
-    kept_freed: int = of(64 << 20, "bytes", "chosen")
+    kept_freed: int = of(1 << 30, "bytes", "chosen")
     # elementwise.py, pixels.py, normalization.py and functional/reduction.py: from where on the
     # other way is faster.
     clipped: int = of(2048, "elements", "from there on clip beats maximum")
@@ -90,7 +90,7 @@ class Limits:
     many_pixels: float = of(2.0, "times", "scattering of many pixels, by gathering")
     copied: float = of(12.0, "multiply-adds a number", "chosen: what windows cost, by layers")
     placed: float = of(90.0, "multiply-adds a number", "chosen: what a product is added with")
-    addition: float = of(20.0, "multiply-adds", "time of a sum in Winograd's tiles")
+    addition: float = of(60.0, "multiply-adds", "chosen by whole networks: a sum in tiles")
     # engine/gradients.py: gradients of leaves that another thread computes. Less is not worth
     # waking it, more is better shared out; each waiting one holds in memory what it is made of.
     late_from: float = of(4e6, "multiply-adds", "chosen: as `alone`")

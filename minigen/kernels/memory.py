@@ -34,7 +34,7 @@ def _kept_by_c() -> int:
     glibc is told to keep freed memory: otherwise the small arrays of a GAN's step cost 1,700 page
     faults, a sixth of its time. Where the user has decided, nothing is said."""
     trim_threshold, mmap_threshold = -1, -3  # of malloc.h
-    most = limits.now.kept_freed // 2  # the most that it takes
+    most = min(limits.now.kept_freed // 2, 32 << 20)  # the most that it takes
     if "MALLOC_TRIM_THRESHOLD_" in os.environ or "GLIBC_TUNABLES" in os.environ:
         return 0
     with contextlib.suppress(AttributeError, OSError, TypeError):
