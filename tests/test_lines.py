@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 270,
     "tape operation tensor differentiation": 500,
     "engine": 605,
-    "kernels": 3250,
+    "kernels": 3330,
     "functional": 4040,
     "nn": 2055,
     "optim": 1128,

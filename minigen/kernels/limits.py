@@ -90,7 +90,7 @@ class Limits:
     many_pixels: float = of(2.0, "times", "scattering of many pixels, by gathering")
     copied: float = of(12.0, "multiply-adds a number", "chosen: what windows cost, by layers")
     placed: float = of(90.0, "multiply-adds a number", "chosen: what a product is added with")
-    addition: float = of(60.0, "multiply-adds", "chosen by whole networks: a sum in tiles")
+    addition: float = of(60.0, "multiply-adds", "chosen: a sum in tiles, by whole networks")
     # engine/gradients.py: gradients of leaves that another thread computes. Less is not worth
     # waking it, more is better shared out; each waiting one holds in memory what it is made of.
     late_from: float = of(4e6, "multiply-adds", "chosen: as `alone`")

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from minigen import backend
 from minigen.backend import Array
 from minigen.files import written_whole
-from minigen.kernels import elementwise, limits, memory, pieces, pixels, random, threads, winograd
+from minigen.kernels import elementwise, limits, memory, pieces, pixels, random, threads
 from minigen.kernels.convolution import IMAGES
 from minigen.kernels.problem import Problem
 
@@ -108,9 +107,6 @@ def measured() -> dict[str, float]:
         lambda n: limited(lambda: pixels.sum_of(image[: n // 64], 64), by_ones=by_ones)
     )
     erf = lambda least: lambda n: limited(lambda: elementwise.erf(flat[:n]), by_polynomials=least)
-    cost = functools.partial(winograd.cost, of_layer(64, 64).forward)
-    products, sums = (limited(cost, addition=each)() for each in (0.0, 1.0))
-    tiled = seconds(layer("winograd", 64, 64)) * product * backend.threads()
     return {
         "alone": 2 * wake,
         "ahead": wake,
@@ -133,7 +129,6 @@ def measured() -> dict[str, float]:
         "narrow": times("gather", "few outputs", 32, 3),
         "many_planes": times("few outputs", "gather", 32, 64),
         "many_pixels": times("few pixels", "gather", 32, 64, True),
-        "addition": max(0.0, (tiled - products) / (sums - products)),
     }  # fmt: skip
 
 
