@@ -307,6 +307,9 @@ averages of float16 are kept in float16 | optim_average
 unit vectors are averaged | optim_average
 -         return {f"{path}.{n}".lstrip(".") for path, m in modules for n in m._unaveraged}
 +         return set()
+the average keeps to a decay for longer trainings | optim_average
+-             decay = min(decay, (1 + k) / (10 + k))
++             pass
 # sparse.py
 a row that is named twice counts once | functional_values
 -             add_at(total, places.reshape(-1), values)
@@ -1232,6 +1235,9 @@ a point counts as its own neighbour | metrics_neighbours
 points are assigned in the order they come | metrics_transport
 - cost[linear_sum_assignment(cost)].mean()
 + cost.diagonal().mean()
+distances count, not their squares | metrics_transport
+- points, others), "sqeuclidean")
++ points, others))
 # metrics/baselines.py
 a new colour does not move | metrics_baselines
 - shifts[nearest.query(colours)[1]][places]
@@ -1275,6 +1281,108 @@ a row named twice moves once | kernels_skipgram
 rows are damped in the batch after | word2vec
 -         self._steps[self._rows] = 0
 +         self._steps[:] = 1e9
+# models/denoiser.py
+labels are dropped for the whole batch | denoiser
+-     u = F.rand(len(labels), generator
++     u = F.rand(1, generator
+guidance goes towards what is so without the class | denoiser
+- mean = told[:, :channels] + guidance
++ mean = told[:, :channels] - guidance
+learnt variances are guided | denoiser
+-     return F.cat([mean, told[:, channels:]], 1) if
++     return told + guidance * (told - untold) if
+no class is a class | denoiser
+-         self.null = classes
++         self.null = 0
+the network does not hear the time | denoiser
+-         told = F.silu(self.with_class(self.time(sinusoids(time, self.width)), labels))
++         told = F.silu(self.with_class(self.time(sinusoids(time * 0, self.width)), labels))
+branches speak before they have learnt | denoiser
+-     nn.init.zeros_(layer.weight)
++     pass
+attention sees where a pixel is | denoiser
+- rows = self.norm(x).flatten(2)
++ rows = self.norm(x.cumsum(3)).flatten(2)
+# models/ode.py
+the second slope is at the first place | ode
+- v(z + h * first, t + h)
++ v(z, t + h)
+the divergence is a sum of whole rows | ode
+- retain_graph=True)[0][:, i]
++ retain_graph=True)[0].sum(1)
+the density forgets what the way has pressed together | ode
+-     return log_prior(state[:, :-1]) + state[:, -1]
++     return log_prior(state[:, :-1]) - state[:, -1]
+# models/diffusion.py
+the last step is blurred again | diffusion
+-             if t > 0:  # the last step
++             if t >= 0:  # the last step
+the first step is never trained | diffusion
+- t = F.randint(0, len(self.schedule)
++ t = F.randint(1, len(self.schedule)
+noise and image are exchanged | diffusion
+-     "noise": Prediction(lambda x0, eps, a, s: eps,
++     "noise": Prediction(lambda x0, eps, a, s: x0,
+a variance is taken for its logarithm | diffusion
+-         self.log_large = np.log(self.beta)
++         self.log_large = self.beta
+the bound's slope reaches the means | diffusion
+- self._term(data, x, t, said.detach(), more)
++ self._term(data, x, t, said, more)
+the schedule's tables are averaged, cast and saved | diffusion
+-         self.network, self.schedule, self.predicts = network, schedule, predicts
++         self.network, self.schedule, self.predicts = network, schedule, predicts
++         self.register_buffer("alpha_bar", Tensor(schedule.alpha_bar))
+few steps do not end in noise | diffusion
+-     beta = np.linspace(1e-4, 0.02, steps) * 1000 / steps
++     beta = np.linspace(1e-4, 0.02, steps)
+a shorter chain tells the network other times | diffusion
+- return Schedule(self.alpha_bar[chosen], self.times[chosen])
++ return Schedule(self.alpha_bar[chosen])
+the posterior weighs image and state the other way round | diffusion
+- self._at("of_data", t, x) * data + self._at("of_state", t, x) * x
++ self._at("of_state", t, x) * data + self._at("of_data", t, x) * x
+the noise of a guess is that of an unclipped one | diffusion
+-             noise = (x - s.signal[t] * data) / s.noise[t]  # ε of the guess, clipped or not
++             noise = (x - s.signal[t] * data / data.abs().clamp(1)) / s.noise[t]
+the outer grey levels are closed | diffusion
+-     above = F.where(open_above, 2.0, F.erfc(-high))
++     above = F.erfc(-high)
+grey levels far above have no probability | diffusion
+-     side = F.where(apart > 0, -1.0, 1.0)
++     side = F.where(apart > 99, -1.0, 1.0)
+a run of steps counts once | diffusion
+-             parts[min(low, 1)] += bits * (high - low)
++             parts[min(low, 1)] += bits
+noise comes in by η, not its share of the way | diffusion
+-             x = x + math.sqrt(max(0.0, 1 - s.before[t] - sigma**2)) * noise
++             x = x + math.sqrt(1 - s.before[t]) * noise
+images are encoded a step too far | diffusion
+-             x = s.signal[t] * (data if t else x) + s.noise[t] * noise
++             x = s.signal[t] * x + s.noise[t] * noise
+learnt variances lie the other way round | diffusion
+- share * large + (1 - share) * small
++ share * small + (1 - share) * large
+# models/flow_matching.py
+lines lead from data to noise | flow_matching
+- (self.velocity(x, t, labels) - (data - noise)) ** 2
++ (self.velocity(x, t, labels) - (noise - data)) ** 2
+noise of one class goes to another | flow_matching
+-     kinds = np.zeros(len(data), int) if labels is None else labels.numpy()
++     kinds = np.zeros(len(data), int)
+data is paired with the noise that it sent | flow_matching
+- order[own] = own[optimal_assignment(b[own], a[own])]
++ order[own] = own[optimal_assignment(a[own], b[own])]
+pairs are of other classes | flow_matching
+- told = None if labels is None else labels[i : i + rows]
++ told = None if labels is None else labels[:rows]
+straightness is measured at the ends | flow_matching
+-             float(((way - field(z, t)) ** 2).flatten(1).sum(1).mean())
++             float(((way - field(noise, t)) ** 2).flatten(1).sum(1).mean())
+# data/mixtures.py
+a board's columns are alike | data_mixtures
+- row = np.floor(x) % 2 + 2
++ row = 2
 # models/vae.py
 the KL is a mean over latents, not a sum | vae
 - (mean * mean + F.exp(log_var) - log_var - 1).sum(-1)

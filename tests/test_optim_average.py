@@ -97,3 +97,21 @@ def test_parameters_alone_and_the_tape_notices():
     np.testing.assert_array_equal(w.array, [0.5, 0.5])
     with pytest.raises(RuntimeError, match="changed in place"):
         loss.backward()
+
+
+@given(st.sampled_from([0.0, 0.3, 0.999]), st.integers(1, 40))
+def test_with_a_warm_up_the_decay_rises_to_what_it_is_to_be(decay, updates):
+    p = mg.Tensor(np.zeros(1))
+    average = optim.ExponentialMovingAverage([p], decay, warm_up=True)
+    expected = 0.0
+    for k in range(1, updates + 1):
+        p.data = mg.Tensor(np.array([float(k)]))
+        average.update()
+        now = min(decay, (1 + k) / (10 + k))
+        expected = now * expected + (1 - now) * k
+    saved = average.state_dict()
+    assert saved["averages"]["0"][0] == pytest.approx(expected) and saved["updates"] == updates
+    resumed = optim.ExponentialMovingAverage([mg.Tensor(np.zeros(1))], decay, warm_up=True)
+    resumed.load_state_dict(saved)
+    assert resumed.updates == updates
+    assert "updates" not in optim.ExponentialMovingAverage([p], decay).state_dict()

@@ -9,12 +9,13 @@ from minigen.data.glyphs import glyphs
 from minigen.data.images import DataError, Images
 from minigen.data.layouts import aligned, facades, unaligned
 from minigen.data.loader import DataLoader, Dataset, Subset, TensorDataset, random_split
-from minigen.data.mixtures import Mixture, Parabola, grid, ring
+from minigen.data.mixtures import Checkerboard, Mixture, Parabola, grid, moons, ring, swiss_roll
 from minigen.data.sets import load, resolved
 from minigen.data.variants import variants
 
 __all__ = [
     "Batches",
+    "Checkerboard",
     "DataError",
     "DataLoader",
     "Dataset",
@@ -33,9 +34,11 @@ __all__ = [
     "glyphs",
     "grid",
     "load",
+    "moons",
     "random_split",
     "resolved",
     "ring",
+    "swiss_roll",
     "unaligned",
     "variants",
 ]

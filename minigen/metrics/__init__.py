@@ -10,7 +10,14 @@ from minigen.metrics.frechet import frechet_distance, gaussian_frechet_distance
 from minigen.metrics.likelihood import ActiveUnits, active_units, log_likelihood
 from minigen.metrics.mixtures import Modes, Translated, mode_coverage, translated_modes
 from minigen.metrics.neighbours import PRDC, prdc
-from minigen.metrics.transport import Plan, Prices, optimal_plan, optimal_prices, wasserstein
+from minigen.metrics.transport import (
+    Plan,
+    Prices,
+    optimal_assignment,
+    optimal_plan,
+    optimal_prices,
+    wasserstein,
+)
 
 __all__ = [
     "PRDC",
@@ -28,6 +35,7 @@ __all__ = [
     "jensen_shannon",
     "log_likelihood",
     "mode_coverage",
+    "optimal_assignment",
     "optimal_plan",
     "optimal_prices",
     "prdc",

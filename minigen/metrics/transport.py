@@ -24,14 +24,29 @@ def wasserstein(real: Any, generated: Any) -> float:
     Raises:
         ValueError: sets of different size or width, empty, or not finite.
     """
+    cost = cdist(*_as_many("wasserstein", real, generated))
+    return float(cost[linear_sum_assignment(cost)].mean())
+
+
+def optimal_assignment(points: Any, others: Any) -> np.ndarray:
+    """Which of the others (N, d) each of as many points goes to, (N,), so that the squares of the
+    distances add up to least.
+
+    Raises:
+        ValueError: as `wasserstein`.
+    """
+    cost = cdist(*_as_many("optimal_assignment", points, others), "sqeuclidean")
+    return linear_sum_assignment(cost)[1]
+
+
+def _as_many(name: str, real: Any, generated: Any) -> tuple[np.ndarray, np.ndarray]:
     real, generated = as_pair(real, generated)
     if len(real) != len(generated):
         raise ValueError(
-            f"wasserstein: expected sets of one size, got {len(real)} and {len(generated)} points: "
+            f"{name}: expected sets of one size, got {len(real)} and {len(generated)} points: "
             "leave some out"
         )
-    cost = cdist(real, generated)
-    return float(cost[linear_sum_assignment(cost)].mean())
+    return real, generated
 
 
 class Plan(NamedTuple):

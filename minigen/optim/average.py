@@ -28,15 +28,18 @@ class ExponentialMovingAverage:
         use_buffers: average floating-point buffers too: the running statistics of batch norm, for
             a network that is evaluated with them. Still copied are integers, which count something,
             and the unit vectors of spectral norm.
+        warm_up: the k-th update's decay is (1 + k) / (10 + k) while that is less, for the decay of
+            a long training would keep a short one's network as it began.
 
     Raises:
         ValueError: decay is out of range.
     """
 
-    def __init__(self, source: Any, decay: float, use_buffers: bool = False):
+    def __init__(self, source: Any, decay: float, use_buffers: bool = False, warm_up: bool = False):
         if not 0 <= decay <= 1:
             raise ValueError(f"ExponentialMovingAverage: decay must be in [0, 1], not {decay}")
         self.decay, self.use_buffers = decay, use_buffers
+        self.updates = 0 if warm_up else None
         self._source = source if hasattr(source, "named_parameters") else list(source)
         self._averages = {
             n: like(t.array, t.array, exact(t.dtype)) for n, t in _tensors(self._source).items()
@@ -44,6 +47,8 @@ class ExponentialMovingAverage:
 
     def update(self) -> None:
         """Take the present values into the average."""
+        if self.updates is not None:
+            self.updates += 1
         updates: list[Update] = []
         copied = self._copied()
         for name, tensor, average in self._pairs(self._source):
@@ -67,8 +72,11 @@ class ExponentialMovingAverage:
         return {f"{path}.{n}".lstrip(".") for path, m in modules for n in m._unaveraged}
 
     def _move(self, average: Array, value: Array, share: Array, _: Array) -> None:
-        average *= self.decay
-        average += np.multiply(value, 1 - self.decay, out=share)
+        decay, k = self.decay, self.updates
+        if k is not None:
+            decay = min(decay, (1 + k) / (10 + k))
+        average *= decay
+        average += np.multiply(value, 1 - decay, out=share)
 
     def copy_to(self, module: Any = None) -> None:
         """Write the averages into a module of the same kind (or into parameters as many; default:
@@ -94,9 +102,10 @@ class ExponentialMovingAverage:
 
     def state_dict(self) -> dict[str, Any]:
         """`"decay"`, and the arrays `"averages"` by name, which share this object's memory where
-        they are on the CPU."""
+        they are on the CPU; with a warm-up, how many `"updates"` there were."""
         averages = {name: to_device(array, "cpu") for name, array in self._averages.items()}
-        return {"decay": self.decay, "averages": averages}
+        counted = {} if self.updates is None else {"updates": self.updates}
+        return {"decay": self.decay, "averages": averages, **counted}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on where `state_dict()` was taken; the arrays are copied.
@@ -108,6 +117,8 @@ class ExponentialMovingAverage:
         _require_same(self._averages, arrays)
         require_alike("ExponentialMovingAverage: decay", state_dict["decay"], self.decay)
         self.decay = state_dict["decay"]
+        if self.updates is not None:
+            self.updates = state_dict["updates"]
         self._averages = {n: like(own, arrays[n]) for n, own in self._averages.items()}
 
     def _pairs(self, source: Any) -> list[tuple[str, Tensor, Array]]:

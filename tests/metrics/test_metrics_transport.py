@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-from minigen.metrics import optimal_plan, optimal_prices, wasserstein
+from minigen.metrics import optimal_assignment, optimal_plan, optimal_prices, wasserstein
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -29,6 +29,12 @@ def test_no_assignment_is_cheaper(seed, count):
         for order in map(list, itertools.permutations(range(count)))
     )
     assert wasserstein(a, b) == pytest.approx(least)
+    squares = cost**2
+    order = optimal_assignment(a, b)
+    assert sorted(order) == list(range(count))
+    assert squares[range(count), order].sum() == pytest.approx(
+        min(squares[range(count), o].sum() for o in map(list, itertools.permutations(order)))
+    )
 
 
 def test_identical_sets_in_another_order_and_a_shift():
