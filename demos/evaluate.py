@@ -6,7 +6,8 @@ features of a classifier that is trained on the data set's training images once 
 then kept: Fréchet distance, precision, recall, density and coverage of 10,000 generated images
 against the test images, each beside its floor, which is what 10,000 training images get. A VAE is
 measured by its bound and by log p(x) too, which takes long (--likelihood-images) and goes on where
-it was interrupted; an autoencoder by its squared error. Definitions are in minigen/metrics; no
+it was interrupted; a diffusion model by its bound in bits a dimension, and by pictures of each
+--draw; an autoencoder by its squared error. Definitions are in minigen/metrics; no
 published figure is in these features, so none compares. Word vectors are compared with people's
 judgements of similarity, and asked analogies (see demos/word_scores.py). Pictures made from
 pictures are measured by the truth, beside what needs no network (see demos/translation_scores.py).
@@ -28,6 +29,8 @@ from typing import Any, NamedTuple
 import autoencoder
 import cyclegan
 import dcgan
+import diffusion
+import diffusion_2d
 import discogan_modes
 import gan
 import mixture_gan
@@ -45,6 +48,7 @@ from minigen import Generator, Tensor, data, metrics, nn, optim, training
 from minigen.backend import require_device
 from minigen.display import Bar
 from minigen.models.autoencoder import DiagonalGaussian
+from minigen.models.diffusion import bound
 from minigen.models.features import Judge, feature_classifier, read
 from minigen.models.vae import evaluate as evaluate_vae
 from minigen.training.adversarial import is_told
@@ -113,10 +117,15 @@ def real_features(train: data.Images, test: data.Images, count: int, device: str
 
 
 def in_features(
-    train: data.Images, test: data.Images, made: np.ndarray, device: str, scores: Scores
+    train: data.Images,
+    test: data.Images,
+    made: np.ndarray,
+    device: str,
+    scores: Scores,
+    by: str = "",
 ) -> np.ndarray:
     """Score generated images (N, C, H, W), from −1 to 1; gives the class of each, as the features'
-    classifier reads it.
+    classifier reads it. `by` says how they were drawn, where a run is scored several times.
 
     Raises:
         DataError: there is no such classifier, or it knows nothing.
@@ -124,7 +133,11 @@ def in_features(
     count = len(made)
     real = real_features(train, test, count, device)
     fake = read(real.judge.model, made.astype(np.float32))
-    scores.keep({
+
+    def keep(found: Mapping[str, float]) -> None:
+        scores.keep({by + name: value for name, value in found.items()})
+
+    keep({
         "accuracy of the classifier": real.judge.accuracy,
         "accuracy of the classifier, by chance": real.judge.chance,
         "images": count,
@@ -134,11 +147,11 @@ def in_features(
     if real.floor_prdc:
         near = metrics.prdc(real.test, fake.features)._asdict()
         for name, least in real.floor_prdc._asdict().items():
-            scores.keep({name: near[name], f"{name}, floor": least})
+            keep({name: near[name], f"{name}, floor": least})
     if len(train.classes) > 1:
         found = metrics.class_coverage(fake.labels, len(train.classes))
         of_data = metrics.class_coverage(train.labels, len(train.classes)).entropy
-        scores.keep({
+        keep({
             "classes covered": found.covered,
             "class entropy": found.entropy,
             "class entropy, of the data": of_data,
@@ -332,6 +345,57 @@ def of_vae(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> N
     in_features(train, test, 2 * made - 1, args.device, scores)
 
 
+def of_diffusion(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
+    """The bound of a diffusion model on test images, in bits a dimension; and of pictures that it
+    draws, by each --draw, their Fréchet distance, class and time."""
+    train, test = load(args), load(args, "test")
+    require_same(train, state, scores)
+    model = diffusion.build(args, *train.images.shape[1:3], len(train.classes))
+    restore(model, state, "model", scores)
+    average = optim.ExponentialMovingAverage(model, 0, warm_up=True)
+    restore(average, state, "average", scores)
+    average.copy_to()
+    flags = scores.flags
+    some = slice(flags.likelihood_images or 500)
+    x = Tensor(test.scaled()[some], device=args.device)
+    told = Tensor(test.labels[some], device=args.device) if args.conditional else None
+    found = bound(model, x, told, strata=60, generator=Generator(args.seed + 1))
+    total = found.total
+    scores.keep({
+        "images of the bound": len(x),
+        "bits a dimension, bound": total.mean(),
+        "bits a dimension, standard error": total.std() / math.sqrt(len(total)),
+        "bits a dimension, prior": found.prior.mean(),
+        "bits a dimension, steps": found.steps.mean(),
+        "bits a dimension, first step": found.first.mean(),
+    })  # fmt: skip
+    count = min(flags.images, len(train), len(test))
+    classes = list(range(len(train.classes))) if args.conditional else []
+    noise = diffusion.noise_of(args, args.seed + 2, (count, *x.shape[1:]))
+    labels = diffusion.rows_of(classes, count, args.device)
+    draws = flags.draw or [f"{args.sampler}:{args.steps_to_draw}"]
+    for how in draws:
+        sampler, steps = diffusion.drawn_by(how, args)
+        began = time.perf_counter()
+        made = diffusion.draw(args, model, noise, labels, sampler, steps)
+        by = f"{how}: " if len(draws) > 1 else ""
+        scores.keep({f"{by}seconds for a drawn image": (time.perf_counter() - began) / count})
+        read_as = in_features(train, test, made, args.device, scores, by)
+        if labels is not None:
+            right = float((read_as == labels.numpy()).mean())
+            scores.keep({f"{by}read as the class asked for": right})
+
+
+def of_plane(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
+    """How many nats a density in the plane is off, and how straight the ways to it are."""
+    model = diffusion_2d.build(args)
+    restore(model, state, "model", scores)
+    average = optim.ExponentialMovingAverage(model, 0, warm_up=True)
+    restore(average, state, "average", scores)
+    average.copy_to()
+    scores.keep(diffusion_2d.score(args, model))
+
+
 def log_likelihood(model: Any, images: Tensor, scores: Scores) -> np.ndarray:
     """log p(x) of each image, (N,). What is done is kept in the run folder, in log_likelihood.npz,
     also when Ctrl-C ends it, and needs not be done again."""
@@ -368,6 +432,8 @@ SCORES: dict[str, tuple[Any, Score]] = {
     "autoencoder": (autoencoder, of_autoencoder),
     "cyclegan": (cyclegan, translation(cyclegan, translation_scores.of_cycle)),
     "dcgan": (dcgan, images_of(dcgan)),
+    "diffusion": (diffusion, of_diffusion),
+    "diffusion_2d": (diffusion_2d, of_plane),
     "discogan_modes": (discogan_modes, modes),
     "gan": (gan, images_of(gan)),
     "mixture_gan": (mixture_gan, mixture),
@@ -379,7 +445,8 @@ SCORES: dict[str, tuple[Any, Score]] = {
 }
 # Those in which --images has no effect: of points, of words, and where all test pictures are made.
 ALL_OF_THEM = (
-    "cyclegan", "discogan_modes", "mixture_gan", "parabola_gan", "pix2pix", "stargan", "word2vec"
+    "cyclegan", "diffusion_2d", "discogan_modes", "mixture_gan", "parabola_gan", "pix2pix",
+    "stargan", "word2vec",
 )  # fmt: skip
 
 
@@ -430,7 +497,10 @@ def flags() -> training.Flags:
     add("--images", type=whole(2, 10**6), default=10_000, help="images to measure")
     add("--samples", type=whole(1, 10**6), default=5000, help="latents an image, for a VAE")
     add("--likelihood-images", type=whole(1, 10**6),
-        help="images for a VAE's log p(x), where fewer than --images shall do")  # fmt: skip
+        help="images for a VAE's log p(x), where fewer than --images shall do; for the bound of"
+        " diffusion (500)")  # fmt: skip
+    add("--draw", type=diffusion.sampler_and_steps, nargs="+", metavar="SAMPLER:STEPS",
+        help="how diffusion draws: ddim:50 heun:18 (as the run does)")  # fmt: skip
     add("--device", type=device, default="cpu", help="cpu, or cuda for an NVIDIA card")
     return parser
 
@@ -450,7 +520,8 @@ def main() -> None:
             )
     for name, with_effect in (
         ("samples", "vae" in demos),
-        ("likelihood_images", "vae" in demos),
+        ("likelihood_images", "vae" in demos or "diffusion" in demos),
+        ("draw", "diffusion" in demos),
         ("images", not set(demos) <= {*ALL_OF_THEM}),
     ):
         if name in given and not with_effect:

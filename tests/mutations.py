@@ -1364,6 +1364,9 @@ learnt variances lie the other way round | diffusion
 - share * large + (1 - share) * small
 + share * small + (1 - share) * large
 # models/flow_matching.py
+times to train at are as early as late | flow_matching
+- (1 - stratified(len(data), data)) ** self.late
++ (1 - stratified(len(data), data))
 lines lead from data to noise | flow_matching
 - (self.velocity(x, t, labels) - (data - noise)) ** 2
 + (self.velocity(x, t, labels) - (noise - data)) ** 2

@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2055,
     "optim": 1135,
     "models": 2350,
-    "training": 1815,
+    "training": 1820,
     "metrics": 525,
     "data": 1950,
     "torch_names": 390,

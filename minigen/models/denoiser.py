@@ -65,8 +65,8 @@ class PlaneDenoiser(Told):
         depth: hidden layers.
         classes: that it may be told; 0 for none.
         waves: numbers that stand for a coordinate, besides itself.
-        fastest: radians that the fastest wave turns in a unit of length; the slowest turns half a
-            radian.
+        fastest: radians that the fastest wave turns in a unit of length, and from t = 0 to 1000;
+            the slowest turns half a radian.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class PlaneDenoiser(Told):
         depth: int = 3,
         classes: int = 0,
         waves: int = 16,
-        fastest: float = 8.0,
+        fastest: float = 24.0,
     ):
         super().__init__(width, classes)
         self.waves, self.fastest = waves, fastest
@@ -88,8 +88,7 @@ class PlaneDenoiser(Told):
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
         """The shape of x stays."""
         seen = sinusoids(x, self.waves, self.fastest, 0.5).flatten(1)
-        # Slow waves alone: a flow is integrated over t, and should not tremble on the way.
-        told = self.time(sinusoids(time / 1000, self.waves, 10.0, 0.5))
+        told = self.time(sinusoids(time / 1000, self.waves, self.fastest, 0.5))
         h = self.point(F.cat([x, seen], 1)) + self.with_class(told, labels)
         return self.last(self.body(h))
 

@@ -82,6 +82,13 @@ class Schedule:
         small = np.concatenate([self.posterior_variance[1:2], self.posterior_variance[1:]])
         self.log_large = np.log(self.beta)
         self.log_small = np.log(small) if len(steps) > 1 else self.log_large
+        self._on: dict[tuple[str, str], Tensor] = {}
+
+    def on(self, device: str, name: str) -> Tensor:
+        """A table as a tensor on a device, taken there once."""
+        if (device, name) not in self._on:
+            self._on[device, name] = Tensor(getattr(self, name), device=device)
+        return self._on[device, name]
 
     def __len__(self) -> int:
         return len(self.alpha_bar)
@@ -177,7 +184,8 @@ class Diffusion(nn.Module):
 
     def respaced(self, steps: int) -> Diffusion:
         """The same network with a chain of fewer steps (Nichol and Dhariwal 2021, section 4)."""
-        options = {k: getattr(self, k) for k in ("predicts", "variance", "clip", "levels")}
+        kept = ("predicts", "variance", "clip", "levels", "weight")
+        options = {name: getattr(self, name) for name in kept}
         return Diffusion(self.network, self.schedule.respaced(steps), **options)
 
     def noised(self, data: Tensor, t: Tensor | int, noise: Tensor) -> Tensor:
@@ -193,8 +201,7 @@ class Diffusion(nn.Module):
         self, x: Tensor, t: Tensor | int, labels: Tensor | None = None, guidance: float = 0.0
     ) -> tuple[Tensor, Tensor]:
         """x̂_0 = E[x_0|x_t], and the channels of which variances are made."""
-        time = self._at("times", t, x).reshape(-1).expand(len(x))
-        said, more = self._parts(guided(self.network, x, time, labels, guidance), x)
+        said, more = self._said(x, t, labels, guidance)
         return self._data(said, x, t), more
 
     def reverse(
@@ -223,8 +230,7 @@ class Diffusion(nn.Module):
             t = F.randint(0, len(self.schedule), (len(data),), device=data.device)
         noise = F.randn_like(data) if noise is None else noise
         x = self.noised(data, t, noise)
-        time = self._at("times", t, x).reshape(-1)
-        said, more = self._parts(guided(self.network, x, time, labels), x)
+        said, more = self._said(x, t, labels)
         a, s = self._at("signal", t, x), self._at("noise", t, x)
         target = PREDICTIONS[self.predicts].target(data, noise, a, s)
         simple = ((said - target) ** 2).mean()
@@ -250,8 +256,7 @@ class Diffusion(nn.Module):
         in nats: KL(q(x_{t−1}|x_t, x_0) ‖ p(x_{t−1}|x_t)), but of the first step −log p(x_0|x_1)."""
         noise = F.randn_like(data) if noise is None else noise
         x = self.noised(data, t, noise)
-        time = self._at("times", t, x).reshape(-1)
-        return self._term(data, x, t, *self._parts(guided(self.network, x, time, labels), x))
+        return self._term(data, x, t, *self._said(x, t, labels))
 
     def score(self, x: Tensor, t: Tensor | int, labels: Tensor | None = None) -> Tensor:
         """∇log q(x_t) = (√ᾱ·x̂_0 − x_t) / (1 − ᾱ), (N, C, …)."""
@@ -267,7 +272,8 @@ class Diffusion(nn.Module):
         time = float(np.interp(math.log(sigma), log_sigma, self.schedule.times))
         a = 1 / math.sqrt(1 + sigma**2)
         x, s = a * z, sigma * a
-        said, _ = self._parts(guided(self.network, x, same_for_all(time, x), labels, guidance), x)
+        output = guided(self.network, x, same_for_all(time, x), labels, guidance)
+        said = output[:, : x.shape[1]]
         return self._clipped(PREDICTIONS[self.predicts].data(said, x, a, s))
 
     def slope(
@@ -282,11 +288,15 @@ class Diffusion(nn.Module):
 
     def _at(self, name: str, t: Tensor | int, like: Tensor) -> Tensor:
         """A table of the schedule at t, to be multiplied with `like`."""
-        table = Tensor(getattr(self.schedule, name), device=like.device)
-        values = table[t].to(like.dtype)
+        values = self.schedule.on(like.device, name)[t].to(like.dtype)
         return values.reshape(-1, *[1] * (like.ndim - 1))
 
-    def _parts(self, output: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _said(
+        self, x: Tensor, t: Tensor | int, labels: Tensor | None, guidance: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """What the network says, and its channels of which variances are made."""
+        time = self._at("times", t, x).reshape(-1).expand(len(x))
+        output = guided(self.network, x, time, labels, guidance)
         return output[:, : x.shape[1]], output[:, x.shape[1] :]
 
     def _clipped(self, data: Tensor) -> Tensor:

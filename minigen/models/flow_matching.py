@@ -44,11 +44,14 @@ class Flow(nn.Module):
 
     Args:
         network: x (N, …), times (N,) from 0, noise, to 1000, data, and maybe labels (N,) -> v.
+        late: times to train at are 1 − u^late, u ~ U(0, 1]: with more than 1 the more often, the
+            nearer to data, where v has the finest detail if data has edges. The least loss is at
+            the same v.
     """
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: nn.Module, late: float = 1.0):
         super().__init__()
-        self.network = network
+        self.network, self.late = network, late
 
     def velocity(
         self,
@@ -73,7 +76,7 @@ class Flow(nn.Module):
         Args:
             t: (N,), if not drawn here.
         """
-        t = stratified(len(data), data) if t is None else t
+        t = 1 - (1 - stratified(len(data), data)) ** self.late if t is None else t
         at = t.reshape(-1, *[1] * (data.ndim - 1))
         x = (1 - at) * noise + at * data
         return ((self.velocity(x, t, labels) - (data - noise)) ** 2).mean()
@@ -122,7 +125,7 @@ def coupled(noise: Tensor, data: Tensor, labels: Tensor | None = None) -> Tensor
 
 
 def made_pairs(
-    flow: Flow, noise: Tensor, labels: Tensor | None = None, steps: int = 50, rows: int = 1000
+    flow: Flow, noise: Tensor, labels: Tensor | None = None, steps: int = 50, rows: int = 5000
 ) -> Tensor:
     """What the flow makes of noise (N, …), row by row: the pairs to train anew on. Shuffle rows of
     both alike, or none."""

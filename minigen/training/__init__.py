@@ -1,6 +1,7 @@
 """What every demo shares: the loop with its checkpoints, the run folder, and figures."""
 
 from minigen.training.adversarial import (
+    add_classes,
     add_classes_and_packing,
     chosen_classes,
     fixed_noise,
@@ -41,6 +42,7 @@ __all__ = [
     "Parser",
     "Run",
     "RunError",
+    "add_classes",
     "add_classes_and_packing",
     "add_course",
     "add_domains",

@@ -96,13 +96,18 @@ def is_told(args: argparse.Namespace) -> bool:
     return getattr(args, "conditional", False) or getattr(args, "auxiliary", False)
 
 
-def add_classes_and_packing(parser: Flags) -> None:
-    """Add the flags --classes, which `chosen_classes` reads, and --packing."""
+def add_classes(parser: Flags) -> None:
+    """Add the flag --classes, which `chosen_classes` reads."""
     parser.add_argument(
         "--classes", type=whole(0, 10**6), nargs="+", metavar="CLASS",
         only=("without --conditional", is_told),
         help="which are drawn, a row each (all)",
     )  # fmt: skip
+
+
+def add_classes_and_packing(parser: Flags) -> None:
+    """Add the flags --classes and --packing."""
+    add_classes(parser)
     parser.add_argument(
         "--packing", type=units, default=1, help="images that are judged at a time (PacGAN)"
     )
@@ -130,7 +135,7 @@ def chosen_classes(args: argparse.Namespace, images: Images) -> list[int]:
     if not is_told(args):
         return []
     if len(images.classes) < 2:
-        raise DataError(f"{images.name} has one class, so there is none to tell a GAN")
+        raise DataError(f"{images.name} has one class, so there is none to tell")
     chosen, known = args.classes, range(len(images.classes))
     if wrong := [c for c in chosen or () if c not in known]:
         raise DataError(f"--classes: {images.name} has the classes 0 to {known[-1]}, not {wrong}")

@@ -13,7 +13,8 @@ import minigen
 from minigen import Tensor, data, nn, optim, training
 from minigen.kernels import simple
 from minigen.kernels.cuda import convolution as kernels
-from minigen.models import classifier
+from minigen.models import classifier, diffusion, flow_matching
+from minigen.models.denoiser import Denoiser
 from minigen.models.gan import GAN, LOSSES, AuxiliaryGAN, discriminator_loss
 from minigen.models.networks import (
     Conditional,
@@ -38,6 +39,22 @@ class Classifying:
 
     def step(self, batch):
         return classifier.step(self.model, self.optimiser, *batch)
+
+
+class Denoising:
+    """A denoiser and its optimiser, with a step of diffusion or of a flow."""
+
+    def __init__(self, kind):
+        network = Denoiser(1, 2, 4, (1, 2), attention=(1,), classes=3, groups=2)
+        if kind is diffusion:
+            self.model = diffusion.Diffusion(network, diffusion.cosine(9), variance="learnt")
+        else:
+            network.last = nn.Conv2d(4, 1, 3, padding=1)
+            self.model = flow_matching.Flow(network)
+        self.optimiser, self.kind = optim.Adam(self.model.parameters()), kind
+
+    def step(self, batch):
+        return self.kind.step(self.model, self.optimiser, *batch)
 
 
 def batch_normed():
@@ -77,6 +94,7 @@ SMOOTHED = LOSSES["non-saturating"]._replace(
 )
 # A model, how many batches a step takes, and how many draws of normal or uniform numbers it makes:
 # those are made on the host, since NumPy's ways cannot be followed in parallel, and go to the GPU.
+# None where layers bring indices of their own along.
 MODELS = {
     "classifier": (Classifying, 1, 0),
     "perceptrons": (lambda: GAN(*perceptrons(), prior="uniform"), 1, 1),
@@ -86,8 +104,10 @@ MODELS = {
     "auxiliary": (lambda: AuxiliaryGAN(*auxiliary(), noise=10), 1, 1),
     "clipped": (lambda: WGAN(*convolutional(), clip=0.01), 2, 4),
     "penalty": (lambda: WGAN(*convolutional(), penalty=10.0), 2, 5),
+    "diffusion": (functools.partial(Denoising, diffusion), 1, None),
+    "flow": (functools.partial(Denoising, flow_matching), 1, None),
 }
-LABELLED = {"classifier", "conditional", "auxiliary"}
+LABELLED = {"classifier", "conditional", "auxiliary", "diffusion", "flow"}
 every = pytest.mark.parametrize("name", MODELS)
 
 
@@ -154,7 +174,7 @@ def test_a_step_copies_nothing_but_the_noise(name, cards):
     metrics = model.step(*given)
     assert standin.transfers.to_host == []
     draws = MODELS[name][2]
-    assert len(standin.transfers.to_device) == draws
+    assert draws is None or len(standin.transfers.to_device) == draws
     for value in metrics.values():
         float(value)
     assert standin.transfers.to_host == [4] * len(metrics)

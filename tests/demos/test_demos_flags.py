@@ -13,12 +13,18 @@ ABSURD = ("0", "-1", "nan", "inf", "-inf", "1e400", "", "x", str(10**30), "1e300
 # Where 0 is no nonsense: a beginning, a weight, a share, a class.
 MAY_BE_0 = {
     "--seed", "--classes", "--smoothing", "--decay", "--beta", "--warm-up", "--capacity", "--fall",
-    "--random",
+    "--random", "--guidance",
     "--average", "--sample", "--reconstruction", "--classification",
     "--matching", "--dropout", "--l1", "--adversarial", "--layers", "--cycle",
     "--identity", "--pool",
 }  # fmt: skip
-WORDS = {"--out": "", "--json": "", "--resume": "", "--similarity": None}  # and what is none
+WORDS = {
+    "--out": "",
+    "--json": "",
+    "--resume": "",
+    "--reflow": "",
+    "--similarity": None,
+}  # and what is none
 NAMES = sorted(
     path.stem for path in DEMOS.glob("*.py") if "\ndef flags()" in path.read_text(encoding="utf-8")
 )
@@ -82,6 +88,11 @@ def test_no_flag_accepts_nonsense(parsers, name, capsys):
     ("stargan --data mnist --disjoint", "--disjoint has no effect without emoji"),
     ("stargan --data mnist --domains white pink", "the data set has others"),
     ("stargan --size 16", "--size has no effect without a folder"),
+    ("diffusion --guidance 1", "--guidance has no effect without --conditional"),
+    ("diffusion --chain 20", "--steps-to-draw 50: the --chain has 20 alone"),
+    ("diffusion_2d --model diffusion --transport", "--transport has no effect without --model f"),
+    ("diffusion_2d --predicts data", "--predicts has no effect without --model diffusion"),
+    ("diffusion_2d --transport --reflow x", "leave one of them out"),
     ("vae --network conv --hidden 9", "--hidden has no effect with --network conv"),
     ("vae --width 9", "--width has no effect without --network conv"),
     ("vae --samples 5 --beta 2", "--beta has no effect with --samples above 1"),

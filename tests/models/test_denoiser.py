@@ -58,6 +58,8 @@ def test_networks_begin_as_0_and_see_all_that_they_are_told(make, shape):
     shaken(network)
     other = Tensor(np.array([1, 0, 2]))
     assert told_apart(network, x, (time, labels), (time.flip(0), labels), (time, other), (time,))
+    for label in range(3):
+        assert told_apart(network, x[:1], (time[:1],), (time[:1], Tensor(np.array([label]))))
     none = Tensor(np.full(3, network.null))
     np.testing.assert_array_equal(network(x, time).array, network(x, time, none).array)
     alone = network(x[1:2], time[1:2], labels[1:2]).array  # no row depends on another

@@ -120,6 +120,15 @@ def test_classes_keep_their_noise(seed, count):
         np.testing.assert_array_equal(paired[own], best.array)
 
 
+@pytest.mark.parametrize("late", [1.0, 2.0])
+def test_times_to_train_at_are_those_asked_for(late):
+    seen = []
+    flow = FM.Flow(Exact(), late)
+    flow.velocity = lambda x, t, labels: (seen.append(t.array), x)[1]
+    flow.loss(*pairs(10_000))
+    np.testing.assert_allclose(np.quantile(1 - seen[0], 0.3), 0.3**late, atol=0.01)
+
+
 @given(seeds, st.integers(1, 50))
 def test_times_are_spread_evenly(seed, count):
     t = FM.stratified(count, Tensor(np.zeros(1)), Generator(seed)).array

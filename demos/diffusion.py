@@ -1,0 +1,295 @@
+"""Train a diffusion model on handwritten digits, clothes, emoji, CIFAR-10, or your own pictures.
+
+A U-Net learns to say what is noise in a noisy picture (Ho et al. 2020). Pictures are then drawn
+from noise alone, in --steps-to-draw steps of --sampler: ddpm, ddim (Song et al. 2021), heun or
+euler along the probability-flow equation (Karras et al. 2022). With --conditional it is told the
+class, too: each row of the pictures is one, or only those of --classes are drawn, and --guidance
+makes them plainer. A finished run is drawn anew, by another sampler for example, with --resume.
+
+The run folder gets samples from the same noise as training goes on (samples/ and samples.gif), and
+at the end chain.png, x_t and the guess of x_0 on the way; samplers.png, the same noise by each
+sampler; interpolation.png between two noises; inpainting.png, test images of which the left half is
+known; and of coloured ones colours.png, of which the grey is. demos/evaluate.py measures the bound
+of the likelihood in bits a dimension, for which --variance learnt is made, and Fréchet distances.
+"""
+
+from __future__ import annotations
+
+import ctrl_c  # noqa: F401 - first
+
+import argparse
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import minigen
+from minigen import Generator, Tensor, data, optim, training
+from minigen.models import diffusion as D
+from minigen.models.denoiser import Denoiser
+from minigen.training.adversarial import is_told
+from minigen.training.flags import cut, decay, number, rate, refuse_odd_sides, share, units, whole
+
+COLUMNS = 8  # of the grids
+FRAMES = 30  # of the animation
+SAMPLERS: dict[str, Callable[..., Tensor]] = {
+    "ddpm": lambda model, steps, x, *told, **how: D.ddpm(model.respaced(steps), x, *told, **how),
+    "ddim": lambda model, steps, x, *told, **how: D.ddim(model.respaced(steps), x, *told, **how),
+    "heun": lambda model, steps, x, *told, guidance=0.0, generator=None: D.probability_flow(
+        model, x, *told, steps=steps, guidance=guidance
+    ),
+    "euler": lambda model, steps, x, *told, guidance=0.0, generator=None: D.probability_flow(
+        model, x, *told, steps=steps, method="euler", guidance=guidance
+    ),
+}
+
+
+def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> D.Diffusion:
+    """The model of these flags, for images (channels, size, size) of so many classes."""
+    network = Denoiser(
+        channels,
+        2 * channels if args.variance == "learnt" else channels,
+        args.width,
+        classes=classes if args.conditional else 0,
+        dropout=args.dropout,
+    )
+    schedule = D.SCHEDULES[args.schedule](args.chain)
+    how = {"predicts": args.predicts, "variance": args.variance}
+    return D.Diffusion(network, schedule, **how).to(args.device)
+
+
+def draw(
+    args: argparse.Namespace,
+    model: D.Diffusion,
+    x: Tensor,
+    labels: Tensor | None,
+    sampler: str | None = None,
+    steps: int | None = None,
+) -> np.ndarray:
+    """Pictures (N, C, H, W) of noise, by the flags' sampler and steps if not by others."""
+    by = SAMPLERS[sampler or args.sampler]
+    stream = Generator(args.seed + 7)  # not that of the training
+
+    def some(rows: Tensor) -> Tensor:
+        told = [] if labels is None else [labels[rows]]
+        how = {"guidance": args.guidance, "generator": stream}
+        return by(model, steps or args.steps_to_draw, x[rows], *told, **how)
+
+    return training.by_parts(some, Tensor(np.arange(len(x)), device=args.device), rows=200)
+
+
+def sampler_and_steps(text: str) -> str:
+    """A flag's kind: a sampler and its steps, "ddim:50"."""
+    name, _, steps = text.partition(":")
+    if name not in SAMPLERS or not steps.isdecimal() or not 2 <= int(steps) <= 10**5:
+        raise argparse.ArgumentTypeError(f"expected a sampler and its steps, got {cut(text)}")
+    return text
+
+
+def drawn_by(how: str, args: argparse.Namespace) -> tuple[str, int]:
+    """A sampler and its steps; of a chain no more than there are."""
+    name, _, steps = how.partition(":")
+    return name, min(int(steps), args.chain) if name in ("ddpm", "ddim") else int(steps)
+
+
+def noise_of(args: argparse.Namespace, seed: int, shape: tuple[int, ...]) -> Tensor:
+    """N(0, I) that does not draw from the stream of the training."""
+    return minigen.randn(*shape, generator=Generator(seed), device=args.device)
+
+
+def rows_of(classes: list[int], count: int, device: str) -> Tensor | None:
+    """So many labels of each class in a row, (count,), or None without classes."""
+    if not classes:
+        return None
+    rows = np.repeat(np.asarray(classes, np.int64), -(-count // len(classes)))
+    return Tensor(rows[:count], device=device)
+
+
+def draw_chain(run: training.Run, args: argparse.Namespace, model: D.Diffusion, some: Any) -> None:
+    """chain.png: x_t and x̂_0 of three pictures, from noise on."""
+    x, labels = some(3)
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    few = model.respaced(min(40, len(model.schedule)))
+
+    def look(t: int, x: Tensor, guess: Tensor) -> Tensor:
+        seen.append((x.numpy(), guess.numpy()))
+        return x
+
+    D.ddpm(few, x, labels, guidance=args.guidance, generator=Generator(args.seed), each=look)
+    chosen = np.linspace(0, len(seen) - 1, COLUMNS).round().astype(int)
+    rows = {
+        f"{name} {i + 1}": np.stack([seen[c][kind][i] for c in chosen])
+        for i in range(3)
+        for kind, name in enumerate(("x_t", "guess"))
+    }
+    training.save_image(run.path("chain.png"), training.named_rows(rows), scale=2)
+
+
+def draw_samplers(
+    run: training.Run, args: argparse.Namespace, model: D.Diffusion, some: Any
+) -> None:
+    """samplers.png: the same noise by each sampler, in few steps and in more."""
+    x, labels = some(COLUMNS)
+    rows = {
+        f"{name}, {steps}": draw(args, model, x, labels, name, steps)
+        for name in SAMPLERS
+        for steps in sorted({min(s, len(model.schedule)) for s in (5, 20, 100)})
+    }
+    training.save_image(run.path("samplers.png"), training.named_rows(rows), scale=2)
+
+
+def draw_conditioned(
+    run: training.Run,
+    args: argparse.Namespace,
+    model: D.Diffusion,
+    name: str,
+    known: Callable[[Tensor], Tensor],
+    images: Tensor,
+    labels: Tensor | None,
+) -> None:
+    """NAME.png: what a chain makes of test images of which a part is known: after each step the
+    known part is put in, as noisy as the rest is then (Lugmayr et al. 2022, arXiv:2201.09865).
+
+    Args:
+        known: takes the part of images (N, C, H, W), a linear map that leaves what it made.
+    """
+    few = model.respaced(min(100, len(model.schedule)))
+    rows = {"test images": images.numpy(), "what is known": known(images).numpy()}
+    for i in range(3):
+        stream = Generator(args.seed + i)
+
+        def put_in(t: int, x: Tensor, guess: Tensor, stream: Generator = stream) -> Tensor:
+            true = images
+            if t > 0:
+                noise = minigen.randn(*x.shape, generator=stream, device=x.device)
+                true = few.noised(images, t - 1, noise)
+            return x + known(true) - known(x)
+
+        x = noise_of(args, args.seed + 10 + i, tuple(images.shape))
+        how = {"guidance": args.guidance, "generator": stream, "each": put_in}
+        rows[f"drawn {i + 1}"] = D.ddpm(few, x, labels, **how).numpy()
+    training.save_image(run.path(f"{name}.png"), training.named_rows(rows), scale=2)
+
+
+def draw_interpolation(
+    run: training.Run, args: argparse.Namespace, model: D.Diffusion, some: Any
+) -> None:
+    """interpolation.png: from noise to noise on an arc, along which all are as long as noise is;
+    each picture by DDIM, a function of its noise."""
+    x, labels = some(10)
+    angle = np.linspace(0, np.pi / 2, COLUMNS, dtype=np.float32)[:, None, None, None]
+    x = x.numpy()
+    arcs = [np.cos(angle) * x[i] + np.sin(angle) * x[i + 1] for i in range(0, len(x), 2)]
+    between = Tensor(np.concatenate(arcs), device=args.device)
+    if labels is not None:
+        labels = labels[Tensor(np.repeat(np.arange(0, len(x), 2), COLUMNS), device=args.device)]
+    made = draw(args, model, between, labels, "ddim", min(50, len(model.schedule)))
+    grid = training.image_grid(made, COLUMNS)
+    training.save_image(run.path("interpolation.png"), grid, scale=2)
+
+
+def draw_all(
+    run: training.Run, args: argparse.Namespace, model: D.Diffusion, classes: list[int]
+) -> None:
+    """The pictures of a trained model."""
+    test = training.load_images(args, "test")
+    images = Tensor(test.scaled()[:COLUMNS], device=args.device)
+
+    def some(count: int) -> tuple[Tensor, Tensor | None]:
+        x = noise_of(args, args.seed + 1, (count, *images.shape[1:]))
+        return x, rows_of(classes, count, args.device)
+
+    draw_chain(run, args, model, some)
+    draw_samplers(run, args, model, some)
+    draw_interpolation(run, args, model, some)
+    left = np.arange(images.shape[3]) < images.shape[3] // 2
+    left = Tensor(left.astype(np.float32), device=args.device)
+    shown = Tensor(test.labels[:COLUMNS], device=args.device) if classes else None
+    draw_conditioned(run, args, model, "inpainting", lambda x: x * left, images, shown)
+    if images.shape[1] == 3:
+
+        def grey(x: Tensor) -> Tensor:
+            return x.mean(1, keepdim=True).expand(*x.shape)
+
+        draw_conditioned(run, args, model, "colours", grey, images, shown)
+
+
+def flags() -> training.Parser:
+    """The command line."""
+    shown = ("sampler", "steps_to_draw", "guidance")
+    parser = training.Parser(
+        __doc__,
+        name="diffusion",
+        quick={"steps": 30, "width": 4, "batch_size": 16, "steps_to_draw": 5, "chain": 40},
+        may_change=("steps", *shown),
+    )
+    add = parser.add_argument
+    add("--steps", type=whole(), default=10_000, help="training steps in all")
+    parser.add_images()
+    add("--conditional", action="store_true", help="the network is told the class")
+    training.add_classes(parser)
+    add("--guidance", type=number(least=0, most=100), default=0.0,
+        only=("without --conditional", is_told),
+        help="w, how much plainer the class is than the network says")  # fmt: skip
+    add("--sampler", choices=tuple(SAMPLERS), default="ddim", help="how pictures are drawn")
+    add("--steps-to-draw", type=whole(2, 10**5), default=50, help="in how many steps")
+    add("--chain", type=whole(2, 10**5), default=1000, help="steps of the chain, T")
+    add("--schedule", choices=tuple(D.SCHEDULES), default="cosine", help="how noise comes in")
+    add("--predicts", choices=tuple(D.PREDICTIONS), default="velocity", help="what it says")
+    add("--variance", choices=D.VARIANCES, default="small", help="of a step back")
+    add("--width", type=units, default=16, help="channels of the first level")
+    add("--dropout", type=share, default=0.0, help="in each block")
+    add("--lr", type=rate, default=2e-3, help="learning rate of Adam")
+    add("--fall", type=share, default=1.0, help="share of the steps in which --lr falls to 0")
+    add("--decay", type=decay, default=0.999, help="of the weights' average that is drawn with")
+    parser.refuse(
+        lambda args: args.steps_to_draw > args.chain,
+        "--steps-to-draw {steps_to_draw}: the --chain has {chain} alone",
+    )
+    refuse_odd_sides(parser)
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
+
+    minigen.manual_seed(args.seed)
+    images = training.train_images(run, args)
+    classes = training.chosen_classes(args, images)
+    told = [images.labels] if args.conditional else []
+    batches = data.Batches(images.scaled(), *told, batch_size=args.batch_size, seed=args.seed)
+    model = build(args, *images.images.shape[1:3], len(images.classes))
+    optimiser = optim.Adam(model.parameters(), lr=args.lr)
+    average = optim.ExponentialMovingAverage(model, args.decay, warm_up=True)
+    state = {"model": model, "optimiser": optimiser, "average": average, "batches": batches}
+    state["random"] = minigen.default_generator
+    loop = training.Loop(run, steps=args.steps, state=state, log_every=10)
+    training.begin(run, f"{len(images):,} images of {images.name}")
+    loop.at_save(
+        functools.partial(training.draw_course, run, {"loss": ["loss"]}, seconds_per_frame=0.25)
+    )
+
+    count = COLUMNS * (len(classes) or COLUMNS)
+    noise = noise_of(args, args.seed + 1, (count, *images.images.shape[1:]))
+    labels = rows_of(classes, count, args.device)
+    schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
+    stream = batches.forever()
+    for step in loop:
+        loop.log(D.step(model, optimiser, *(Tensor(x, device=args.device) for x in next(stream))))
+        schedule.step()
+        average.update()
+        if loop.every(max(50, args.steps // FRAMES)):
+            with average.average_parameters():
+                grid = training.image_grid(draw(args, model, noise, labels), COLUMNS)
+            training.save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
+
+    if not loop.interrupted:
+        average.copy_to()
+        draw_all(run, args, model, classes)
+    training.finish(loop, "samples.gif")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,303 @@
+"""Points in the plane walk from noise to data: flow matching and diffusion, where all can be seen.
+
+8 Gaussians, a checkerboard, moons or a swiss roll, by --data; --model flow (straight paths) or
+diffusion. The density of the first two is known, and that of a model too, by the divergence of the
+field that its points follow: at the end it is printed how many nats it is off, the mean over fresh
+points of log p_true − log p_model, which is 0 for a perfect model and else above. Pictures in the
+run folder: samples.gif as training goes on, walk.gif from noise to data, paths.png (the ways, by
+Euler's steps: one, two, five, many), scores.png (∇log p at five times).
+
+    python demos/diffusion_2d.py --data checkerboard
+    python demos/diffusion_2d.py --transport           pairs noise and data within each batch
+    python demos/diffusion_2d.py --reflow runs/RUN     trains anew on the pairs that a run made
+
+Both make ways straighter, so that fewer steps do.
+"""
+
+from __future__ import annotations
+
+import ctrl_c  # noqa: F401 - first
+
+import argparse
+import functools
+import math
+import os
+from typing import Any
+
+import numpy as np
+
+import minigen
+from minigen import Generator, Tensor, data, optim, training
+from minigen.metrics import wasserstein
+from minigen.models import diffusion as D
+from minigen.models import flow_matching as FM
+from minigen.models import ode
+from minigen.models.denoiser import PlaneDenoiser
+from minigen.models.networks import evaluating
+from minigen.training.flags import decay, number, path, rate, share, units, whole
+from minigen.training.plane import draw_points, frame
+from minigen.training.run import CHECKPOINT
+
+DATA = {
+    # That of FFJORD (Grathwohl et al. 2019) at half its size: σ is an eighth of the radius.
+    "gaussians": data.ring(8, math.sqrt(2), math.sqrt(2) / 8),
+    "checkerboard": data.Checkerboard(),
+    "moons": data.moons(),
+    "swiss-roll": data.swiss_roll(),
+}
+EDGE = 2.4  # of the pictures
+EXTENT = (-EDGE, EDGE, -EDGE, EDGE)
+FRAMES = 30  # of an animation
+MANY = 100  # steps of Euler's or Heun's
+FINE = 40  # of Runge and Kutta's, for densities
+POINTS = 10_000  # of which the density is measured
+ASSIGNED = 2000  # of which the Wasserstein distance is
+Model = FM.Flow | D.Diffusion
+
+
+def build(args: argparse.Namespace) -> Model:
+    """The model of these flags."""
+    network = PlaneDenoiser(args.width, args.depth)
+    if args.model == "flow":
+        model: Model = FM.Flow(network, args.late)
+    else:
+        schedule = D.SCHEDULES[args.schedule](args.chain)
+        options = {"predicts": args.predicts, "clip": False, "levels": None}
+        model = D.Diffusion(network, schedule, **options)
+    return model.to(args.device)
+
+
+def noise_of(args: argparse.Namespace, seed: int, count: int) -> Tensor:
+    """N(0, I), (count, 2), that does not draw from the stream of the training."""
+    return minigen.randn(count, 2, generator=Generator(seed), device=args.device)
+
+
+def walk(model: Model, noise: Tensor, steps: int, method: str = "heun") -> np.ndarray:
+    """Where points are on their way from noise to data, (steps + 1, N, 2)."""
+    with evaluating(model.network):
+        if isinstance(model, FM.Flow):
+            times = np.linspace(0, 1, steps + 1)
+            return np.stack([z.numpy() for z in ode.path(model.velocity, noise, times, method)])
+        levels = D.noise_levels(model, steps)
+        wide = np.sqrt(1 + levels**2)
+        ways = list(ode.path(model.slope, noise * float(wide[0]), levels, method))
+        places = [z.numpy() / w for z, w in zip(ways, wide, strict=True)]
+        return np.stack([*places, model.denoised(ways[-1], float(levels[-1])).numpy()])
+
+
+def score_at(model: Model, x: Tensor, done: float) -> Tensor:
+    """∇log p of the points after that share of the way, (N, 2)."""
+    if isinstance(
+        model, FM.Flow
+    ):  # x_t − t·v is E[x_0|x_t], and −x_0 / (1 − t) the score of a line
+        return (done * model.velocity(x, done) - x) / (1 - done)
+    return model.score(x, round((1 - done) * (len(model.schedule) - 1)))
+
+
+def off(args: argparse.Namespace, model: Model, count: int, steps: int) -> np.ndarray:
+    """log p_true − log p_model of fresh points (count,), in nats; the model is in float64 then.
+
+    Euler's error is out of the question: ways are those of Runge and Kutta, the trace is exact.
+    """
+    true = DATA[args.data]
+    points = true.sample(count, Generator(args.seed + 1000)).numpy().astype(np.float64)
+    model.to("float64")
+    density = model.log_density if isinstance(model, FM.Flow) else functools.partial(
+        D.log_density, model
+    )  # fmt: skip
+    x = Tensor(points, device=args.device)
+    found = [density(x[i : i + 1000], steps=steps).numpy() for i in range(0, count, 1000)]
+    return true.log_density(points) - np.concatenate(found)
+
+
+def score(args: argparse.Namespace, model: Model) -> dict[str, float]:
+    """How far the density is off, how straight ways are, and how near points come in few steps."""
+    found: dict[str, float] = {}
+    true = DATA[args.data]
+    noise = noise_of(args, args.seed + 2, ASSIGNED)
+    places = walk(model, noise, MANY)
+    found["squared way, E ‖z₁ − z₀‖²"] = float(((places[-1] - places[0]) ** 2).sum(1).mean())
+    if isinstance(model, FM.Flow):
+        found["straightness, E ‖(z₁ − z₀) − ż‖²"] = FM.straightness(model, noise)
+    real = [true.sample(ASSIGNED, Generator(args.seed + 3 + i)).numpy() for i in range(2)]
+    found["W1 between true points"] = wasserstein(*real)
+    for steps in 1, 2, 5, 10, MANY:
+        made = walk(model, noise, steps, "euler")[-1]
+        found[f"W1 to true points, Euler {steps}"] = wasserstein(real[0], made)
+    if hasattr(true, "log_density"):
+        rough, nats = (off(args, model, POINTS, steps) for steps in (FINE // 2, FINE))
+        found |= {
+            "points": len(nats),
+            "log p true − log p model, mean": float(nats.mean()),
+            "log p true − log p model, standard error": float(nats.std() / math.sqrt(len(nats))),
+            "log p true − log p model, median": float(np.median(nats)),
+            "log p true − log p model, 99th percentile": float(np.percentile(nats, 99)),
+            "the mean with steps twice as long": float(rough.mean()),
+        }
+    return found
+
+
+def draw_ways(args: argparse.Namespace, model: Model, axes: Any) -> None:
+    """Ways of the same noise by one, two, five and many steps of Euler's."""
+    noise = noise_of(args, args.seed + 1, 300)
+    real = DATA[args.data].sample(1500, Generator(args.seed + 4)).numpy()
+    for panel, steps in zip(axes, (1, 2, 5, MANY), strict=True):
+        places = walk(model, noise, steps, "euler")
+        panel.plot(*places[:, :100].transpose(2, 0, 1), color="#888888", linewidth=0.4, alpha=0.7)
+        draw_points(panel, real, places[-1], EXTENT, f"{steps} step{'s' * (steps > 1)} of Euler's")
+
+
+def draw_scores(args: argparse.Namespace, model: Model, axes: Any) -> None:
+    """∇log p on a grid at five times, each arrow of its own length, the longest cut."""
+    line = np.linspace(-EDGE, EDGE, 19)[1:-1]
+    grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2).astype(np.float32)
+    noise = noise_of(args, args.seed + 1, 600)
+    places = walk(model, noise, MANY)
+    for panel, done in zip(axes, (0.05, 0.4, 0.7, 0.85, 0.95), strict=True):
+        with evaluating(model.network):
+            slopes = score_at(model, Tensor(grid, device=args.device), done).numpy()
+        length = np.linalg.norm(slopes, axis=1, keepdims=True)
+        slopes = slopes / length * np.minimum(length, np.median(length) * 2)
+        draw_points(
+            panel, places[round(done * MANY)], noise.numpy()[:0], EXTENT, f"{done:.0%} of the way"
+        )
+        panel.get_legend().remove()
+        panel.quiver(*grid.T, *slopes.T, color="#555555", width=0.004)
+
+
+def draw_walk(run: training.Run, args: argparse.Namespace, model: Model) -> None:
+    """walk.gif: where the points are, from noise to data."""
+    places = walk(model, noise_of(args, args.seed + 1, 1500), MANY)
+    real = DATA[args.data].sample(1500, Generator(args.seed + 4)).numpy()
+    frames, count = [], min(FRAMES, 1 + args.steps // 20)  # few of a quick run
+    for i in np.linspace(0, len(places) - 1, count).round().astype(int):
+        title = f"{i / (len(places) - 1):.0%} of the way"
+        panel = lambda axes, i=i, t=title: draw_points(axes[0], real, places[i], EXTENT, t)  # noqa: E731
+        frames.append(run.path("walk", f"{i:04d}.png"))
+        training.save_image(frames[-1], frame(panel, size=3.0))
+    training.save_gif(run.path("walk.gif"), frames, seconds_per_frame=0.1)
+
+
+def teacher(args: argparse.Namespace) -> FM.Flow:
+    """The flow of the run that --reflow names, with its averaged weights.
+
+    Raises:
+        RunError: it is no finished run of a flow of the same data and sizes.
+    """
+    run = training.Run.read(args.reflow)
+    of = flags().settings_of(run)
+    for name in ("data", "model", "width", "depth"):
+        if (theirs := getattr(of, name)) != (own := getattr(args, name)):
+            raise training.RunError(f"{run.folder} has --{name} {theirs}, and this run {own}")
+    model = build(args)
+    average = optim.ExponentialMovingAverage(model, args.decay, warm_up=True)
+    average.load_state_dict(training.load_checkpoint(run.folder / CHECKPOINT)["state"]["average"])
+    average.copy_to()
+    return model
+
+
+def flags() -> training.Parser:
+    """The command line."""
+    parser = training.Parser(
+        __doc__, name="diffusion_2d", quick={"steps": 60, "width": 32, "pairs": 1000}
+    )
+    add = parser.add_argument
+    add("--steps", type=whole(), default=12_000, help="training steps in all")
+    add("--data", choices=tuple(DATA), default="gaussians", help="8 Gaussians, or another")
+    add("--model", choices=("flow", "diffusion"), default="flow", help="which")
+    flow = "without --model flow", lambda args: args.model == "flow"
+    add("--transport", action="store_true", only=flow,
+        help="pair noise and data by optimal transport within each batch")  # fmt: skip
+    add("--reflow", type=path, metavar="RUN", only=flow,
+        help="begin with the flow of this run, and train on the pairs that it makes")  # fmt: skip
+    add("--pairs", type=whole(1, 10**8), default=100_000, help="that it makes",
+        only=("without --reflow", lambda args: args.reflow is not None))  # fmt: skip
+    add("--late", type=number(least=1, most=100), default=2.0, only=flow,
+        help="times to train at are 1 − u^LATE: the more often, the nearer to data")  # fmt: skip
+    chain = "without --model diffusion", lambda args: args.model == "diffusion"
+    add("--predicts", choices=tuple(D.PREDICTIONS), default="velocity", only=chain,
+        help="what the network says")  # fmt: skip
+    add("--schedule", choices=tuple(D.SCHEDULES), default="cosine", only=chain,
+        help="how noise comes in")  # fmt: skip
+    add("--chain", type=whole(2, 10**5), default=1000, only=chain, help="steps of the chain")
+    add("--batch-size", type=units, default=1024, help="points a step")
+    add("--width", type=units, default=256, help="units in each hidden layer")
+    add("--depth", type=whole(1, 100), default=3, help="hidden layers")
+    add("--lr", type=rate, default=2e-3, help="learning rate of Adam")
+    add("--fall", type=share, default=0.8, help="share of the steps in which --lr falls to 0")
+    add("--decay", type=decay, default=0.999, help="of the weights' average that is drawn with")
+    parser.refuse(
+        lambda args: args.transport and args.reflow,
+        "--transport pairs anew what --reflow has paired: leave one of them out",
+    )
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
+    if args.reflow:
+        run.config["reflow"] = args.reflow = os.path.abspath(args.reflow)
+
+    minigen.manual_seed(args.seed)
+    true, pairs = DATA[args.data], None
+    model = teacher(args) if args.reflow else build(args)
+    if args.reflow:
+        noise = noise_of(args, args.seed + 5, args.pairs)
+        pairs = noise, FM.made_pairs(model, noise)
+    optimiser = optim.Adam(model.parameters(), lr=args.lr)
+    average = optim.ExponentialMovingAverage(model, args.decay, warm_up=True)
+    loop = training.Loop(
+        run,
+        steps=args.steps,
+        state={
+            "model": model,
+            "optimiser": optimiser,
+            "average": average,
+            "random": minigen.default_generator,
+        },
+        save_every=max(500, args.steps // 10),
+    )
+    training.begin(run, f"points of {args.data}")
+    course = functools.partial(training.draw_course, run, {"loss": ["loss"]}, seconds_per_frame=0.1)
+    loop.at_save(course)
+
+    def draw(title: str, axes: Any) -> None:
+        made = walk(model, noise_of(args, args.seed + 1, 1500), 20)[-1]
+        real = true.sample(1500, Generator(args.seed + 4)).numpy()
+        draw_points(axes[0], real, made, EXTENT, title)
+
+    schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
+    for step in loop:
+        if pairs:
+            rows = minigen.randint(0, args.pairs, (args.batch_size,), device=args.device)
+            metrics = FM.step(model, optimiser, pairs[1][rows], noise=pairs[0][rows])
+        elif args.model == "flow":
+            x = true.sample(args.batch_size).to(args.device)
+            metrics = FM.step(model, optimiser, x, transport=args.transport)
+        else:
+            metrics = D.step(model, optimiser, true.sample(args.batch_size).to(args.device))
+        loop.log(metrics)
+        schedule.step()
+        average.update()
+        if loop.every(max(10, args.steps // FRAMES)):
+            with average.average_parameters():
+                picture = frame(functools.partial(draw, f"step {step:,}"), size=3.0)
+            training.save_image(run.path("samples", f"{step:06d}.png"), picture)
+
+    if loop.interrupted:
+        return training.finish(loop, "samples.gif")
+    average.copy_to()
+    for name, panels, drawn in ("paths", 4, draw_ways), ("scores", 5, draw_scores):
+        picture = frame(functools.partial(drawn, args, model), panels, 3.0)
+        training.save_image(run.path(f"{name}.png"), picture)
+    draw_walk(run, args, model)
+    said = ""
+    if hasattr(true, "log_density"):
+        nats = off(args, model, POINTS // 10, FINE // 2)
+        said = f"{nats.mean():.3f} nats off, median {np.median(nats):.3f}, of {len(nats):,} points"
+    return training.finish(loop, "walk.gif", said)
+
+
+if __name__ == "__main__":
+    main()

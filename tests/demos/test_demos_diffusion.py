@@ -1,0 +1,86 @@
+"""Diffusion and flows run, resume bit for bit, go on from another run, and are measured."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+from in_process import DEMOS, run
+from PIL import Image
+
+from minigen.training import load_checkpoint
+
+
+def scores_of(folder):
+    return json.loads((folder / "scores.json").read_text())
+
+
+def same_end(whole, parts):
+    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
+    np.testing.assert_equal(a, b)  # bit for bit, whatever is nested inside
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """60 small coloured pictures of two classes."""
+    rng = np.random.default_rng(0)
+    for i in range(60):
+        kind = tmp_path / "pictures" / ("bright", "dark")[i % 2]
+        kind.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 100, (8, 8, 3), dtype=np.uint8) + 150 * (i % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(kind / f"{i}.png")
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Scores of so small models as here need few points."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DEMOS)
+        module = importlib.import_module("diffusion_2d")
+    monkeypatch.setattr(module, "MANY", 10)
+    monkeypatch.setattr(module, "FINE", 8)
+    monkeypatch.setattr(module, "POINTS", 200)
+    monkeypatch.setattr(module, "ASSIGNED", 100)
+
+
+def test_points_walk_resume_flow_anew_and_are_measured(tmp_path, few):
+    whole, parts, again = (tmp_path / name for name in ("whole", "parts", "again"))
+    small = ("--quick", "--width", 8, "--depth", 2)
+    chain = (*small, "--fall", 0, "--model", "diffusion", "--chain", 20, "--data", "moons")
+    run("diffusion_2d.py", *chain, "--steps", 4, "--out", whole)
+    run("diffusion_2d.py", *chain, "--steps", 2, "--out", parts)
+    run("diffusion_2d.py", "--resume", parts, "--steps", 4)
+    same_end(whole, parts)
+    for name in "walk.gif", "samples.gif", "paths.png", "scores.png", "curves.png":
+        assert (parts / name).stat().st_size > 1000
+    said = run("diffusion_2d.py", "--quick", "--reflow", parts, "--out", again, status=1)
+    assert "has --data moons, and this run gaussians" in said
+    flow = tmp_path / "flow"
+    assert "nats off" in run("diffusion_2d.py", *small, "--steps", 3, "--out", flow, "--transport")
+    run("diffusion_2d.py", *small, "--steps", 2, "--reflow", flow, "--out", again)
+    run("evaluate.py", flow, parts)
+    nats, other = scores_of(flow), scores_of(parts)
+    assert nats["log p true − log p model, mean"] > 0
+    assert nats["straightness, E ‖(z₁ − z₀) − ż‖²"] >= 0 and "points" not in other
+    assert other["W1 to true points, Euler 1"] > other["W1 between true points"]
+
+
+def test_pictures_are_drawn_resumed_and_measured(tmp_path, pictures, monkeypatch):
+    monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path / "cache"))
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    small = ("--data", pictures, "--size", 8, "--quick", "--chain", 3, "--steps-to-draw", 2)
+    told = (*small, "--conditional", "--guidance", 1, "--variance", "learnt", "--fall", 0)
+    run("diffusion.py", *told, "--steps", 4, "--out", whole)
+    run("diffusion.py", *told, "--steps", 2, "--out", parts)
+    run("diffusion.py", "--resume", parts, "--steps", 4, "--sampler", "heun")
+    same_end(whole, parts)
+    for name in "chain", "samplers", "interpolation", "inpainting", "colours":
+        assert (parts / f"{name}.png").stat().st_size > 1000
+    run("evaluate.py", parts, "--images", 5, "--draw", "ddpm:50", "euler:2")
+    found = scores_of(parts)
+    assert found["bits a dimension, bound"] > found["bits a dimension, first step"] > 0
+    assert 0 <= found["euler:2: read as the class asked for"] <= 1
+    run("gan.py", "--data", pictures, "--size", 8, "--quick", "--steps", 1, "--out", whole / "gan")
+    said = run("evaluate.py", whole / "gan", "--draw", "ddim:5", status=2)
+    assert "--draw has no effect on runs of gan" in said
