@@ -134,7 +134,7 @@ def draw_samplers(
     rows = {
         f"{name}, {steps}": draw(args, model, x, labels, name, steps)
         for name in SAMPLERS
-        for steps in sorted({min(s, len(model.schedule)) for s in (5, 20, 100)})
+        for steps in sorted({min(s, len(model.schedule)) for s in (5, 10, 50)})
     }
     training.save_image(run.path("samplers.png"), training.named_rows(rows), scale=2)
 
@@ -154,7 +154,7 @@ def draw_conditioned(
     Args:
         known: takes the part of images (N, C, H, W), a linear map that leaves what it made.
     """
-    few = model.respaced(min(100, len(model.schedule)))
+    few = model.respaced(min(50, len(model.schedule)))
     rows = {"test images": images.numpy(), "what is known": known(images).numpy()}
     for i in range(3):
         stream = Generator(args.seed + i)

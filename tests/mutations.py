@@ -1357,6 +1357,9 @@ a run of steps counts once | diffusion
 noise comes in by η, not its share of the way | diffusion
 -             x = x + math.sqrt(max(0.0, 1 - s.before[t] - sigma**2)) * noise
 +             x = x + math.sqrt(1 - s.before[t]) * noise
+ways begin where nothing is seen | diffusion
+- model.sigmas().clip(None, WIDEST) ** (1 / rho)
++ model.sigmas() ** (1 / rho)
 images are encoded a step too far | diffusion
 -             x = s.signal[t] * (data if t else x) + s.noise[t] * noise
 +             x = s.signal[t] * x + s.noise[t] * noise

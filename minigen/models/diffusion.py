@@ -57,6 +57,7 @@ from minigen.models.networks import evaluating
 
 MOST = 0.999  # of a β
 LEAST = 1e-12  # probability of a grey level, as Ho et al. have it
+WIDEST = 80.0  # σ that a way begins at, as Karras et al. have it
 
 
 class Schedule:
@@ -494,9 +495,10 @@ def ddim_encode(model: Diffusion, x: Tensor, labels: Tensor | None = None) -> Te
 
 
 def noise_levels(model: Diffusion, steps: int, rho: float = 7.0) -> np.ndarray:
-    """σ from that of the last step to that of the first, dense where it is small (Karras et al.
-    2022, equation 5): (steps,)."""
-    sigmas = model.sigmas() ** (1 / rho)
+    """σ from that of the last step, or 80, to that of the first, dense where it is small (Karras et
+    al. 2022, equation 5): (steps,). Beyond 80 nothing is seen of data of size 1, but cosine's last
+    steps would take most of the way there."""
+    sigmas = model.sigmas().clip(None, WIDEST) ** (1 / rho)
     return np.linspace(sigmas[-1], sigmas[0], steps) ** rho
 
 

@@ -360,6 +360,17 @@ def test_the_error_of_heun_falls_with_the_square_of_the_step():
             assert math.log2(a / b) == pytest.approx(order, abs=0.35)
 
 
+@pytest.mark.parametrize("name", D.SCHEDULES)
+def test_few_steps_along_the_flow_do_and_all_of_them_count(name):
+    """Of cosine's σ up to 30,000 most steps would be spent where there is nothing to see."""
+    model = exact(1000, spread=0.25, schedule=name)
+    levels = D.noise_levels(model, 10)
+    assert levels[0] == pytest.approx(80) and levels[-1] == pytest.approx(model.sigmas()[0])
+    x = minigen.randn(2000, 1, generator=Generator(0), dtype="float64")
+    made = D.probability_flow(model, x).array  # 18 steps, as in the paper
+    np.testing.assert_allclose(made, 0.5 * x.array, rtol=0.06)
+
+
 def test_densities_along_the_flow_are_those_of_the_data():
     v = 0.25
     table = D.linear(1000)
