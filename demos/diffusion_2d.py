@@ -22,6 +22,7 @@ import argparse
 import functools
 import math
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ FRAMES = 30  # of an animation
 MANY = 100  # steps of Euler's or Heun's
 FINE = 40  # of Runge and Kutta's, for densities
 POINTS = 10_000  # of which the density is measured
-ASSIGNED = 2000  # of which the Wasserstein distance is
+ASSIGNED = 1000  # of which the Wasserstein distance is
 Model = FM.Flow | D.Diffusion
 
 
@@ -110,23 +111,23 @@ def off(args: argparse.Namespace, model: Model, count: int, steps: int) -> np.nd
     return true.log_density(points) - np.concatenate(found)
 
 
-def score(args: argparse.Namespace, model: Model) -> dict[str, float]:
-    """How far the density is off, how straight ways are, and how near points come in few steps."""
-    found: dict[str, float] = {}
+def score(args: argparse.Namespace, model: Model) -> Iterator[dict[str, float]]:
+    """How straight ways are, how near points come in few steps, and how far the density is off, as
+    it is found."""
     true = DATA[args.data]
     noise = noise_of(args, args.seed + 2, ASSIGNED)
     places = walk(model, noise, MANY)
-    found["squared way, E ‖z₁ − z₀‖²"] = float(((places[-1] - places[0]) ** 2).sum(1).mean())
+    yield {"squared way, E ‖z₁ − z₀‖²": float(((places[-1] - places[0]) ** 2).sum(1).mean())}
     if isinstance(model, FM.Flow):
-        found["straightness, E ‖(z₁ − z₀) − ż‖²"] = FM.straightness(model, noise)
+        yield {"straightness, E ‖(z₁ − z₀) − ż‖²": FM.straightness(model, noise)}
     real = [true.sample(ASSIGNED, Generator(args.seed + 3 + i)).numpy() for i in range(2)]
-    found["W1 between true points"] = wasserstein(*real)
+    yield {"W1 between true points": wasserstein(*real)}
     for steps in 1, 2, 5, 10, MANY:
         made = walk(model, noise, steps, "euler")[-1]
-        found[f"W1 to true points, Euler {steps}"] = wasserstein(real[0], made)
+        yield {f"W1 to true points, Euler {steps}": wasserstein(real[0], made)}
     if hasattr(true, "log_density"):
         rough, nats = (off(args, model, POINTS, steps) for steps in (FINE // 2, FINE))
-        found |= {
+        yield {
             "points": len(nats),
             "log p true − log p model, mean": float(nats.mean()),
             "log p true − log p model, standard error": float(nats.std() / math.sqrt(len(nats))),
@@ -134,7 +135,6 @@ def score(args: argparse.Namespace, model: Model) -> dict[str, float]:
             "log p true − log p model, 99th percentile": float(np.percentile(nats, 99)),
             "the mean with steps twice as long": float(rough.mean()),
         }
-    return found
 
 
 def draw_ways(args: argparse.Namespace, model: Model, axes: Any) -> None:
@@ -147,34 +147,36 @@ def draw_ways(args: argparse.Namespace, model: Model, axes: Any) -> None:
         draw_points(panel, real, places[-1], EXTENT, f"{steps} step{'s' * (steps > 1)} of Euler's")
 
 
-def draw_scores(args: argparse.Namespace, model: Model, axes: Any) -> None:
-    """∇log p on a grid at five times, each arrow of its own length, the longest cut."""
+def draw_scores(model: Model, places: np.ndarray, axes: Any) -> None:
+    """∇log p on a grid at five times, and the points there; the longest arrows are cut."""
     line = np.linspace(-EDGE, EDGE, 19)[1:-1]
     grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2).astype(np.float32)
-    noise = noise_of(args, args.seed + 1, 600)
-    places = walk(model, noise, MANY)
+    like = next(iter(model.parameters()))
     for panel, done in zip(axes, (0.05, 0.4, 0.7, 0.85, 0.95), strict=True):
         with evaluating(model.network):
-            slopes = score_at(model, Tensor(grid, device=args.device), done).numpy()
-        length = np.linalg.norm(slopes, axis=1, keepdims=True)
+            slopes = score_at(model, Tensor(grid, device=like.device), done).numpy()
+        length = np.linalg.norm(slopes, axis=1, keepdims=True) + 1e-12
         slopes = slopes / length * np.minimum(length, np.median(length) * 2)
-        draw_points(
-            panel, places[round(done * MANY)], noise.numpy()[:0], EXTENT, f"{done:.0%} of the way"
-        )
+        points = places[round(done * MANY), :600]
+        draw_points(panel, points, points[:0], EXTENT, f"{done:.0%} of the way")
         panel.get_legend().remove()
         panel.quiver(*grid.T, *slopes.T, color="#555555", width=0.004)
 
 
-def draw_walk(run: training.Run, args: argparse.Namespace, model: Model) -> None:
+def draw_walk(run: training.Run, args: argparse.Namespace, places: np.ndarray) -> None:
     """walk.gif: where the points are, from noise to data."""
-    places = walk(model, noise_of(args, args.seed + 1, 1500), MANY)
     real = DATA[args.data].sample(1500, Generator(args.seed + 4)).numpy()
     frames, count = [], min(FRAMES, 1 + args.steps // 20)  # few of a quick run
-    for i in np.linspace(0, len(places) - 1, count).round().astype(int):
-        title = f"{i / (len(places) - 1):.0%} of the way"
-        panel = lambda axes, i=i, t=title: draw_points(axes[0], real, places[i], EXTENT, t)  # noqa: E731
+    for i in np.linspace(0, MANY, count).round().astype(int):
+        draw = functools.partial(
+            draw_points,
+            real=real,
+            made=places[i],
+            extent=EXTENT,
+            title=f"{i / MANY:.0%} of the way",
+        )
         frames.append(run.path("walk", f"{i:04d}.png"))
-        training.save_image(frames[-1], frame(panel, size=3.0))
+        training.save_image(frames[-1], frame(lambda axes, draw=draw: draw(axes[0]), size=3.0))
     training.save_gif(run.path("walk.gif"), frames, seconds_per_frame=0.1)
 
 
@@ -288,10 +290,13 @@ def main() -> None:
     if loop.interrupted:
         return training.finish(loop, "samples.gif")
     average.copy_to()
-    for name, panels, drawn in ("paths", 4, draw_ways), ("scores", 5, draw_scores):
-        picture = frame(functools.partial(drawn, args, model), panels, 3.0)
-        training.save_image(run.path(f"{name}.png"), picture)
-    draw_walk(run, args, model)
+    places = walk(model, noise_of(args, args.seed + 1, 1500), MANY)
+    for name, panels, drawn in (
+        ("paths", 4, functools.partial(draw_ways, args, model)),
+        ("scores", 5, functools.partial(draw_scores, model, places)),
+    ):
+        training.save_image(run.path(f"{name}.png"), frame(drawn, panels, 3.0))
+    draw_walk(run, args, places)
     said = ""
     if hasattr(true, "log_density"):
         nats = off(args, model, POINTS // 10, FINE // 2)

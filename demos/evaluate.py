@@ -393,7 +393,8 @@ def of_plane(args: argparse.Namespace, state: dict[str, Any], scores: Scores) ->
     average = optim.ExponentialMovingAverage(model, 0, warm_up=True)
     restore(average, state, "average", scores)
     average.copy_to()
-    scores.keep(diffusion_2d.score(args, model))
+    for found in diffusion_2d.score(args, model):
+        scores.keep(found)
 
 
 def log_likelihood(model: Any, images: Tensor, scores: Scores) -> np.ndarray:
