@@ -92,7 +92,9 @@ def score_at(model: Model, x: Tensor, done: float) -> Tensor:
         model, FM.Flow
     ):  # x_t − t·v is E[x_0|x_t], and −x_0 / (1 − t) the score of a line
         return (done * model.velocity(x, done) - x) / (1 - done)
-    return model.score(x, round((1 - done) * (len(model.schedule) - 1)))
+    sigma = float(D.noise_levels(model, MANY)[round(done * MANY)])  # where `walk` is then
+    wide = math.sqrt(1 + sigma**2)
+    return wide * (model.denoised(wide * x, sigma) - wide * x) / sigma**2
 
 
 def off(args: argparse.Namespace, model: Model, count: int, steps: int) -> np.ndarray:
