@@ -31,14 +31,18 @@ from minigen.metrics.pictures import absolute_error
 from minigen.models.cyclegan import CycleGAN
 from minigen.models.discogan import FORMS, DiscoGAN
 from minigen.models.gan import LOSSES
-from minigen.models.translators import PatchJudge, ResNetTranslator
+from minigen.models.translators import Changed, PatchJudge, ResNetTranslator
 from minigen.training.flags import share, units, weight, whole
 from minigen.training.translation import CHECKED, SHOWN, has_folder
 
 
 def networks(args: argparse.Namespace, channels: int, size: int) -> list[nn.Module]:
     """Two generators, and the judges of what they make."""
-    generators = [ResNetTranslator(channels, channels, args.width, args.blocks) for _ in range(2)]
+    generators: list[nn.Module] = [
+        ResNetTranslator(channels, channels, args.width, args.blocks) for _ in range(2)
+    ]
+    if args.start == "copy":
+        generators = [Changed(network) for network in generators]
     judges = [PatchJudge(channels, 2 * args.width, args.layers, size=size) for _ in range(2)]
     return [network.to(args.device) for network in (*generators, *judges)]
 
@@ -121,6 +125,10 @@ def flags() -> training.Parser:
     add("--blocks", type=units, default=3, help="residual ones")
     add("--layers", type=whole(0, 6), default=2,
         help="of the judges, of stride 2: for 1, 2, 3 they see patches of 16, 34, 70")  # fmt: skip
+    add("--start", choices=("copy", "noise"),
+        default=lambda args: "copy" if (args.model, args.data) == ("cyclegan", "emoji") else "noise",
+        help="generators that draw what changes alone, and so start as copies, or all, as in the"
+        " paper (copy for emoji, without --model discogan)")  # fmt: skip
     is_cycle = "with --model discogan", lambda args: args.model == "cyclegan"
     is_disco = "without --model discogan", lambda args: args.model == "discogan"
     add("--objective", choices=tuple(LOSSES),

@@ -35,7 +35,7 @@ from minigen.data.tasks import TASKS, planes
 from minigen.metrics.pictures import absolute_error
 from minigen.models.gan import LOSSES
 from minigen.models.pix2pix import Pix2Pix
-from minigen.models.translators import PatchJudge, UNet
+from minigen.models.translators import PatchJudge, UNet, halvings
 from minigen.training.flags import share, units, weight, whole
 from minigen.training.translation import CHECKED, SHOWN
 
@@ -43,9 +43,9 @@ from minigen.training.translation import CHECKED, SHOWN
 def build(args: argparse.Namespace, channels: int, size: int) -> Pix2Pix:
     """The model of these flags, for pictures (channels, size, size)."""
     given = planes(args.task, channels)
-    generator = UNet(given, channels, args.width, size, norm=args.norm, dropout=args.dropout).to(
-        args.device
-    )
+    depth = min(args.depth, max(halvings(size), 1)) or None
+    generator = UNet(given, channels, args.width, size, depth, args.norm, args.dropout)
+    generator = generator.to(args.device)
     judge = None
     if args.adversarial:
         judge = PatchJudge(given + channels, args.width, args.layers, size=size).to(args.device)
@@ -111,6 +111,9 @@ def flags() -> training.Parser:
     training.add_course(parser, steps=5000, lr=1e-3)
     training.add_domains(parser)
     add("--width", type=units, default=32, help="channels after the first convolutions")
+    add("--depth", type=whole(0, 8), default=4,
+        help="halvings at most; 0 for down to one pixel, as in the paper: then the two lowest"
+        " convolutions have most of the weights")  # fmt: skip
     add("--norm", choices=("batch", "running", "instance"), default="batch",
         help="of the generator: of the batch, when drawing too; or running statistics then; or of"
         " each picture")  # fmt: skip

@@ -5,6 +5,7 @@ and StarGAN share them.
                         arXiv:1611.07004, section 6.1.1); or without, an encoder and decoder
     ResNetTranslator    residual blocks at a quarter of the size (Johnson et al. 2016,
                         arXiv:1603.08155; Zhu et al. 2017, arXiv:1703.10593, section 7.2)
+    Changed             x + f(x), which starts as a copy
     PatchJudge          a score for each patch of a picture: "PatchGAN" (Isola et al., section
                         3.2.2)
     ImagePool           earlier made pictures (Shrivastava et al. 2017, arXiv:1612.07828)
@@ -168,6 +169,28 @@ class Residual(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """The shape stays."""
         return input + self.f(input)
+
+
+class Changed(nn.Module):
+    """x + f(x): a network f draws what changes alone, (N, C, H, W) -> the same, cut to [−1, 1] when
+    it is drawn with; in training a cut would have no slope.
+
+    The last convolution starts at 0, so the first pictures are the inputs themselves. What both
+    domains have in common need not be learnt, which is most of the work where there are no pairs;
+    where white becomes black, the inputs are in the way.
+    """
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+        convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+        for parameter in convolutions[-1].parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The shape stays."""
+        made = input + self.network(input)
+        return made if self.training else F.clamp(made, -1, 1)
 
 
 class PatchJudge(nn.Module):

@@ -99,9 +99,10 @@ def add_domains(parser: Parser, *, batch_size: int = 16) -> None:
               lambda args: has_folder(args) or args.data == "facades"))  # fmt: skip
     add("--limit", type=whole(2, 10**7), help="train with so many contents only")
     add("--batch-size", type=units, default=batch_size, help="pictures a step, of each domain")
-    add("--augment", choices=("none", "shift", "flip"),
-        default=lambda args: "flip" if has_folder(args) or args.data in MIRRORED else "shift",
-        help="shift by up to 2 pixels, or flip too (flip; letters, images: shift)")  # fmt: skip
+    add("--augment", choices=("none", "shift", "mirror", "flip"),
+        default=lambda args: "mirror" if has_folder(args) or args.data in MIRRORED else "shift",
+        help="shift by up to 2 pixels, mirror at random, or both, flip (mirror; letters, images:"
+        " shift)")  # fmt: skip
     parser.refuse(
         lambda args: args.domains is not None and len({*args.domains}) != 2,
         "--domains: expected two of them, from which to which",
@@ -234,13 +235,14 @@ def augmented(args: Settings, pictures: np.ndarray) -> np.ndarray:
     `args.augment` says. What comes in at the border is what was there."""
     if args.augment == "none":
         return pictures
-    chance = F.rand(len(pictures), 3).numpy()
-    border = [(0, 0)] * (pictures.ndim - 2) + [(SHIFT, SHIFT)] * 2
-    wide, moved = np.pad(pictures, border, mode="edge"), np.empty_like(pictures)
-    h, w = pictures.shape[-2:]
-    for i, (down, right) in enumerate((chance[:, :2] * (2 * SHIFT + 1)).astype(int)):
-        moved[i] = wide[i, ..., down : down + h, right : right + w]
-    if args.augment == "flip":
+    chance, moved = F.rand(len(pictures), 3).numpy(), pictures.copy()
+    if args.augment != "mirror":
+        border = [(0, 0)] * (pictures.ndim - 2) + [(SHIFT, SHIFT)] * 2
+        wide = np.pad(pictures, border, mode="edge")
+        h, w = pictures.shape[-2:]
+        for i, (down, right) in enumerate((chance[:, :2] * (2 * SHIFT + 1)).astype(int)):
+            moved[i] = wide[i, ..., down : down + h, right : right + w]
+    if args.augment != "shift":
         mirrored = chance[:, 2] < 0.5
         moved[mirrored] = moved[mirrored][..., ::-1]
     return moved

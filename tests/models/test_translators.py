@@ -48,6 +48,20 @@ def test_the_unet_goes_down_to_one_pixel_and_has_skips():
         assert np.allclose(y[0], y[1]) != skips
 
 
+def test_a_network_that_draws_changes_starts_as_a_copy_and_learns():
+    minigen.manual_seed(0)
+    x = minigen.rand(2, 3, 8, 8) * 2 - 1
+    network = T.Changed(T.ResNetTranslator(3, 3, 2, 1))
+    assert np.array_equal(network(x).numpy(), x.numpy())
+    last = [p for p in network.parameters() if p.ndim == 4][-1]
+    network(x).sum().backward()
+    assert abs(last.grad.numpy()).min() > 0
+    last.grad = None
+    minigen.nn.init.normal_(last)
+    assert np.array_equal(T.drawn(network, x).numpy(), network(x).numpy().clip(-1, 1))
+    assert abs(network(x).numpy()).max() > 1  # no cut while it learns
+
+
 def test_what_cannot_be_is_refused():
     for bad in ({"size": 30, "depth": 2}, {"size": 15}, {"size": 32, "depth": 6}):
         with pytest.raises(DataError, match="pixels cannot be halved"):
