@@ -125,11 +125,11 @@ def flags() -> training.Parser:
     add("--blocks", type=units, default=3, help="residual ones")
     add("--layers", type=whole(0, 6), default=2,
         help="of the judges, of stride 2: for 1, 2, 3 they see patches of 16, 34, 70")  # fmt: skip
+    is_cycle = "with --model discogan", lambda args: args.model == "cyclegan"
     add("--start", choices=("copy", "noise"),
-        default=lambda args: "copy" if (args.model, args.data) == ("cyclegan", "emoji") else "noise",
+        default=lambda args: "copy" if args.data == "emoji" and is_cycle[1](args) else "noise",
         help="generators that draw what changes alone, and so start as copies, or all, as in the"
         " paper (copy for emoji, without --model discogan)")  # fmt: skip
-    is_cycle = "with --model discogan", lambda args: args.model == "cyclegan"
     is_disco = "without --model discogan", lambda args: args.model == "discogan"
     add("--objective", choices=tuple(LOSSES),
         default=lambda args: "least-squares" if args.model == "cyclegan" else "non-saturating",

@@ -108,7 +108,7 @@ def flags() -> training.Parser:
     )
     add = parser.add_argument
     add("--task", choices=TASKS, default="style", help="what is given; see above")
-    training.add_course(parser, steps=5000, lr=1e-3)
+    training.add_course(parser, steps=1500, lr=2e-3)
     training.add_domains(parser)
     add("--width", type=units, default=32, help="channels after the first convolutions")
     add("--depth", type=whole(0, 8), default=4,
@@ -117,7 +117,8 @@ def flags() -> training.Parser:
     add("--norm", choices=("batch", "running", "instance"), default="batch",
         help="of the generator: of the batch, when drawing too; or running statistics then; or of"
         " each picture")  # fmt: skip
-    add("--dropout", type=share, default=0.5, help="in the lowest blocks up: the only noise")
+    add("--dropout", type=share, default=0.0,
+        help="in the lowest blocks up: the only noise, ½ in the paper")  # fmt: skip
     add("--quiet", action="store_true", help="draw without dropout")
     add("--l1", type=weight, default=100.0, help="λ, the weight of L1")
     add("--adversarial", type=weight, default=1.0, help="the weight of the GAN's loss")

@@ -10,9 +10,10 @@ was trained on training pictures. The kernel distance and the distances of histo
 and of each colour channel in CIE L*a*b*, compare made pictures with true ones, whatever belongs to
 what: the histograms all of them, the kernel distance one of each family, so that none depend on one
 another, in features divided by their root mean square. Its floor is validation pictures beside test
-pictures. "Nearest" is the truth of the training input that is nearest to the input; "gain over
-copy" the mean gain of a family over the input itself, in its own standard errors, of a bootstrap
-over families.
+pictures. "Nearest" is the truth of the training input that is nearest to the input; a copy is
+"placed" where all are zoomed and moved alike, as fits training pairs best, which a table of colours
+is fitted on, too; "gain over copy" is the mean gain of a family over the input itself, in its own
+standard errors, of a bootstrap over families.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from minigen import Generator, Tensor, data, training
 from minigen.data import Domains, Images
 from minigen.data.tasks import FACTOR, from_levels, hole_masks, small
 from minigen.metrics import pictures as P
-from minigen.metrics.baselines import colour_table
+from minigen.metrics.baselines import best_place, colour_table
 from minigen.models.cyclegan import cycle_error, noisy, rounded
 from minigen.models.features import Judge, Reading, feature_classifier, read
 from minigen.training.translation import DOMAINS, has_folder
@@ -40,6 +41,8 @@ STEEPEST = 0.7  # of the histogram of steepness; steeper ones are counted there
 ROUNDS = 400  # of diffusion into a hole
 DEVIATIONS = (0.01, 0.02, 0.05)  # of the noise on pictures that are to come back
 TESTED, LEARNT = 2000, 5000  # contents at most: to test with, and to look for the nearest in
+PLACED = 500  # pairs by which copies are zoomed and moved
+COPIES = ("copy", "copy, placed")
 EPOCHS = 20  # of the classifiers of families and of domains, which are many
 
 
@@ -159,8 +162,8 @@ def scored(
     in pixels first."""
     for way, made in ways.items():
         keep({_named(k, way): v for k, v in in_pixels(made, truth).items()})
-    if "copy" in ways:
-        keep(gains(ways[""], ways["copy"], truth))
+    for way in [way for way in COPIES if way in ways]:
+        keep(gains(ways[""], ways[way], truth, way))
     found = known()
     for way, made in ways.items():
         keep({_named(k, way): v for k, v in in_features(made, truth, found).items()})
@@ -171,16 +174,26 @@ def _named(score: str, way: str) -> str:
     return f"{score}: {way}" if way else score
 
 
-def gains(made: np.ndarray, copy: np.ndarray, truth: Truth) -> dict[str, float]:
+def gains(made: np.ndarray, copy: np.ndarray, truth: Truth, way: str) -> dict[str, float]:
     """By how many paired standard errors, of a bootstrap over families, pictures are better than
-    the input itself."""
+    copies of a way."""
     one = truth.one_of_each
     errors = [truth.domains.by_family(P.absolute_error(x, truth.pictures)) for x in (copy, made)]
     found = [P.is_nearest(x[one], truth.pictures[one]).astype(float) for x in (made, copy)]
     better = {"error": errors, "partner first": found}
     return {
-        f"{name}, gain over copy / its s.e.": P.paired_gain(a, b) for name, (a, b) in better.items()
+        f"{name}, gain over {way} / its s.e.": P.paired_gain(a, b)
+        for name, (a, b) in better.items()
     }
+
+
+def copies(inputs: np.ndarray, known: np.ndarray, truths: np.ndarray) -> dict[str, np.ndarray]:
+    """What needs no network, of inputs that are pictures themselves, levels (N, C, H, W): as they
+    are, all at the best place, with other colours; the latter as `known` and `truths` fit best."""
+    some = np.random.default_rng(0).permutation(len(known))[:PLACED]
+    place = best_place(known[some] / 255, truths[some] / 255)
+    ways = inputs / 255, place(inputs / 255), colour_table(known, truths)(inputs)
+    return dict(zip((*COPIES, "table of colours"), ways, strict=True))
 
 
 def nearest(inputs: np.ndarray, known: np.ndarray, truths: np.ndarray) -> np.ndarray:
@@ -242,7 +255,7 @@ def of_pairs(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
         ) / 2
     known, _ = kind.held_out(args, some.images)
     if args.task == "style":
-        ways["copy"] = (x + 1) / 2
+        ways |= copies(test.images[:, 0], some.images[:, 0], levels)
     if args.task == "colour":
         ways["grey, mean chroma"] = with_mean_chroma(x, levels)
     if args.task == "enlarge":
@@ -294,7 +307,7 @@ def of_cycle(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
         truth = Truth(real, domains, P.ink(real, seen), "over ink", False)
         ways = {
             "": by(there, 2 * seen - 1) / 2 + 0.5,
-            "copy": seen,
+            **copies(test.images[:, 1 - side], *(train.images[:, i] for i in columns)),
             "mean picture": np.broadcast_to(train.images[:, side].mean(0) / 255, real.shape),
         }
         held = Domains(floor.name, floor.images[:TESTED, columns], names, floor.families[:TESTED])
