@@ -108,7 +108,7 @@ def flags() -> training.Parser:
     )
     add = parser.add_argument
     add("--task", choices=TASKS, default="style", help="what is given; see above")
-    training.add_course(parser, steps=1500, lr=2e-3)
+    training.add_course(parser, steps=1000, lr=2e-3)
     training.add_domains(parser)
     add("--width", type=units, default=32, help="channels after the first convolutions")
     add("--depth", type=whole(0, 8), default=4,
