@@ -42,7 +42,7 @@ def networks(args: argparse.Namespace, channels: int, size: int) -> list[nn.Modu
         ResNetTranslator(channels, channels, args.width, args.blocks) for _ in range(2)
     ]
     if args.start == "copy":
-        generators = [Changed(network) for network in generators]
+        generators = [Changed(network, channels) for network in generators]
     judges = [PatchJudge(channels, 2 * args.width, args.layers, size=size) for _ in range(2)]
     return [network.to(args.device) for network in (*generators, *judges)]
 

@@ -35,16 +35,20 @@ from minigen.data.tasks import TASKS, planes
 from minigen.metrics.pictures import absolute_error
 from minigen.models.gan import LOSSES
 from minigen.models.pix2pix import Pix2Pix
-from minigen.models.translators import PatchJudge, UNet, halvings
+from minigen.models.translators import Changed, PatchJudge, UNet, halvings
 from minigen.training.flags import share, units, weight, whole
 from minigen.training.translation import CHECKED, SHOWN
+
+
+MENDED = ("colour", "enlarge", "inpaint")  # tasks whose inputs are pictures that lack something
 
 
 def build(args: argparse.Namespace, channels: int, size: int) -> Pix2Pix:
     """The model of these flags, for pictures (channels, size, size)."""
     given = planes(args.task, channels)
     depth = min(args.depth, max(halvings(size), 1)) or None
-    generator = UNet(given, channels, args.width, size, depth, args.norm, args.dropout)
+    network = UNet(given, channels, args.width, size, depth, args.norm, args.dropout)
+    generator = Changed(network, channels) if args.start == "copy" else network
     generator = generator.to(args.device)
     judge = None
     if args.adversarial:
@@ -110,6 +114,10 @@ def flags() -> training.Parser:
     add("--task", choices=TASKS, default="style", help="what is given; see above")
     training.add_course(parser, steps=1000, lr=2e-3)
     training.add_domains(parser)
+    add("--start", choices=("copy", "noise"),
+        default=lambda args: "copy" if args.task in MENDED else "noise",
+        help="a generator that draws what changes alone, and so starts as a copy, or all, as in the"
+        " paper (copy for colour, enlarge, inpaint)")  # fmt: skip
     add("--width", type=units, default=32, help="channels after the first convolutions")
     add("--depth", type=whole(0, 8), default=4,
         help="halvings at most; 0 for down to one pixel, as in the paper: then the two lowest"

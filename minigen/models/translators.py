@@ -172,24 +172,29 @@ class Residual(nn.Module):
 
 
 class Changed(nn.Module):
-    """x + f(x): a network f draws what changes alone, (N, C, H, W) -> the same, cut to [−1, 1] when
-    it is drawn with; in training a cut would have no slope.
+    """x + f(x): a network f draws what changes alone; cut to [−1, 1] when it is drawn with, for in
+    training a cut would have no slope.
 
     The last convolution starts at 0, so the first pictures are the inputs themselves. What both
-    domains have in common need not be learnt, which is most of the work where there are no pairs;
-    where white becomes black, the inputs are in the way.
+    have in common need not be learnt, which is most of the work where pictures are mended, or
+    where there are no pairs; where white becomes black, the inputs are in the way.
+
+    Args:
+        network: (N, C, H, W) -> (N, channels, H, W).
+        channels: the first of the input's are its picture; if there is but one, it is grey.
     """
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: nn.Module, channels: int = 3):
         super().__init__()
-        self.network = network
-        convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
-        for parameter in convolutions[-1].parameters():
+        self.network, self.channels = network, channels
+        kinds = nn.Conv2d | nn.ConvTranspose2d
+        *_, last = (module for module in network.modules() if isinstance(module, kinds))
+        for parameter in last.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, input: Tensor) -> Tensor:
-        """The shape stays."""
-        made = input + self.network(input)
+        """(N, channels, H, W)."""
+        made = input[:, : self.channels] + self.network(input)
         return made if self.training else F.clamp(made, -1, 1)
 
 

@@ -51,6 +51,8 @@ def test_the_unet_goes_down_to_one_pixel_and_has_skips():
 def test_a_network_that_draws_changes_starts_as_a_copy_and_learns():
     minigen.manual_seed(0)
     x = minigen.rand(2, 3, 8, 8) * 2 - 1
+    mending = T.Changed(T.UNet(4, 3, 2, 8), 3)  # beside the picture, where it has a hole
+    assert np.array_equal(mending(minigen.cat([x, x[:, :1]], 1)).numpy(), x.numpy())
     network = T.Changed(T.ResNetTranslator(3, 3, 2, 1))
     assert np.array_equal(network(x).numpy(), x.numpy())
     last = [p for p in network.parameters() if p.ndim == 4][-1]
