@@ -39,7 +39,6 @@ from minigen.models.translators import Changed, PatchJudge, UNet, halvings
 from minigen.training.flags import share, units, weight, whole
 from minigen.training.translation import CHECKED, SHOWN
 
-
 MENDED = ("colour", "enlarge", "inpaint")  # tasks whose inputs are pictures that lack something
 
 
