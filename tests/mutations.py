@@ -1088,6 +1088,12 @@ noise is half as loud as it says | cyclegan
 - 2 * deviation * noise
 + deviation * noise
 # models/translators.py
+what is learnt is cut like what is drawn | translators
+-         return made if self.training else F.clamp(made, -1, 1)
++         return F.clamp(made, -1, 1)
+what is drawn is no change but all | translators
+-         made = input[:, : self.channels] + self.network(input)
++         made = self.network(input)
 a pool that returns only new pictures | translators
 -                 image, self.kept[i] = self.kept[i].to(images.device), image.clone()
 +                 self.kept[i] = image.clone()
@@ -1150,9 +1156,12 @@ the two domains of a pair are exchanged | training_translation
 -     columns = [found.domains.index(name) for name in names]
 +     columns = [found.domains.index(name) for name in sorted(names)]
 partners are moved each on their own | training_translation
--         moved[i] = wide[i, ..., down : down + h, right : right + w]
-+         moved[i] = wide[i, ..., down : down + h, right : right + w]
-+         moved[i, :1] = pictures[i, :1]
+-             moved[i] = wide[i, ..., down : down + h, right : right + w]
++             moved[i] = wide[i, ..., down : down + h, right : right + w]
++             moved[i, :1] = pictures[i, :1]
+what is mirrored alone is shifted too | training_translation
+-     if args.augment != "mirror":
++     if args.augment:
 a limit takes pictures out of families | training_translation
 - np.argsort(place, kind="stable")[: args.limit]
 + np.random.default_rng(0).permutation(len(place))[: args.limit]
@@ -1239,6 +1248,9 @@ distances count, not their squares | metrics_transport
 - points, others), "sqeuclidean")
 + points, others))
 # metrics/baselines.py
+pictures are zoomed about their corner | metrics_baselines
+-     at = ((new - middle - way) * np.exp(-zoom) + middle).clip(0, side - 1)
++     at = ((new - way) * np.exp(-zoom)).clip(0, side - 1)
 a new colour does not move | metrics_baselines
 - shifts[nearest.query(colours)[1]][places]
 + (shifts[nearest.query(colours)[1]] * (nearest.query(colours)[0] == 0)[:, None])[places]
