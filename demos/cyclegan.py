@@ -128,7 +128,7 @@ def flags() -> training.Parser:
     is_cycle = "with --model discogan", lambda args: args.model == "cyclegan"
     add("--start", choices=("copy", "noise"),
         default=lambda args: "copy" if args.data == "emoji" and is_cycle[1](args) else "noise",
-        help="generators that draw what changes alone, and so start as copies, or all, as in the"
+        help="generators that draw what changes alone, and so start near copies, or all, as in the"
         " paper (copy for emoji, without --model discogan)")  # fmt: skip
     is_disco = "without --model discogan", lambda args: args.model == "discogan"
     add("--objective", choices=tuple(LOSSES),

@@ -115,8 +115,8 @@ def flags() -> training.Parser:
     training.add_domains(parser)
     add("--start", choices=("copy", "noise"),
         default=lambda args: "copy" if args.task in MENDED else "noise",
-        help="a generator that draws what changes alone, and so starts as a copy, or all, as in the"
-        " paper (copy for colour, enlarge, inpaint)")  # fmt: skip
+        help="a generator that draws what changes alone, and so starts near a copy, or all, as in"
+        " the paper (copy for colour, enlarge, inpaint)")  # fmt: skip
     add("--width", type=units, default=32, help="channels after the first convolutions")
     add("--depth", type=whole(0, 8), default=4,
         help="halvings at most; 0 for down to one pixel, as in the paper: then the two lowest"

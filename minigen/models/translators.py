@@ -5,7 +5,7 @@ and StarGAN share them.
                         arXiv:1611.07004, section 6.1.1); or without, an encoder and decoder
     ResNetTranslator    residual blocks at a quarter of the size (Johnson et al. 2016,
                         arXiv:1603.08155; Zhu et al. 2017, arXiv:1703.10593, section 7.2)
-    Changed             x + f(x), which starts as a copy
+    Changed             x + f(x), which starts near a copy
     PatchJudge          a score for each patch of a picture: "PatchGAN" (Isola et al., section
                         3.2.2)
     ImagePool           earlier made pictures (Shrivastava et al. 2017, arXiv:1612.07828)
@@ -175,9 +175,10 @@ class Changed(nn.Module):
     """x + f(x): a network f draws what changes alone; cut to [−1, 1] when it is drawn with, for in
     training a cut would have no slope.
 
-    The last convolution starts at 0, so the first pictures are the inputs themselves. What both
-    have in common need not be learnt, which is most of the work where pictures are mended, or
-    where there are no pairs; where white becomes black, the inputs are in the way.
+    So the first pictures resemble the inputs. What both have in common need not be learnt, which is
+    most of the work where pictures are mended, or where there are no pairs; where white becomes
+    black, the inputs are in the way. They are not equal: where nothing is changed, no cycle has an
+    error, and a CycleGAN whose last convolutions began at 0 stayed there.
 
     Args:
         network: (N, C, H, W) -> (N, channels, H, W).
@@ -187,10 +188,6 @@ class Changed(nn.Module):
     def __init__(self, network: nn.Module, channels: int = 3):
         super().__init__()
         self.network, self.channels = network, channels
-        kinds = nn.Conv2d | nn.ConvTranspose2d
-        *_, last = (module for module in network.modules() if isinstance(module, kinds))
-        for parameter in last.parameters():
-            nn.init.zeros_(parameter)
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, channels, H, W)."""
