@@ -1252,8 +1252,8 @@ pictures are zoomed about their corner | metrics_baselines
 -     at = ((new - middle - way) * np.exp(-zoom) + middle).clip(0, side - 1)
 +     at = ((new - way) * np.exp(-zoom)).clip(0, side - 1)
 a new colour does not move | metrics_baselines
-- shifts[nearest.query(colours)[1]][places]
-+ (shifts[nearest.query(colours)[1]] * (nearest.query(colours)[0] == 0)[:, None])[places]
+- shifts[nearest.query(channels_of(colours))[1]][which]
++ (shifts[(near := nearest.query(channels_of(colours)))[1]] * (near[0] == 0)[:, None])[which]
 like colours are added, not averaged | metrics_baselines
 - axis=1) / counts[:, None]
 + axis=1)

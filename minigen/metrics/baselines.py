@@ -25,20 +25,26 @@ def colour_table(
         is shifted as the nearest one is that it has.
     """
     channels = given.shape[1]
+    places = levels ** np.arange(channels)  # a colour's channels are digits of one number
 
     def cells(pictures: np.ndarray) -> np.ndarray:
-        """Each pixel's colour, (N·H·W, C), from 0 to levels - 1."""
-        return np.moveaxis(pictures, 1, -1).reshape(-1, channels).astype(np.int64) * levels // 256
+        """Each pixel's colour, (N·H·W,)."""
+        colours = np.moveaxis(pictures, 1, -1).reshape(-1, channels).astype(np.int64)
+        return colours * levels // 256 @ places
+
+    def channels_of(cells: np.ndarray) -> np.ndarray:
+        """Colours as (…, C), from 0 to levels - 1."""
+        return cells[:, None] // places % levels
 
     shift = np.moveaxis(truth.astype(np.float64) - given, 1, -1).reshape(-1, channels)
-    seen, which = np.unique(cells(given), axis=0, return_inverse=True)
+    seen, which = np.unique(cells(given), return_inverse=True)
     counts = np.bincount(which)
     sums = [np.bincount(which, shift[:, c]) for c in range(channels)]
-    shifts, nearest = np.stack(sums, axis=1) / counts[:, None], cKDTree(seen)
+    shifts, nearest = np.stack(sums, axis=1) / counts[:, None], cKDTree(channels_of(seen))
 
     def translated(pictures: np.ndarray) -> np.ndarray:
-        colours, places = np.unique(cells(pictures), axis=0, return_inverse=True)
-        change = shifts[nearest.query(colours)[1]][places]
+        colours, which = np.unique(cells(pictures), return_inverse=True)
+        change = shifts[nearest.query(channels_of(colours))[1]][which]
         n, c, h, w = pictures.shape
         moved = pictures + np.moveaxis(change.reshape(n, h, w, c), -1, 1)
         return (moved / 255).clip(0, 1)
