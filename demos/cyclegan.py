@@ -119,7 +119,7 @@ def flags() -> training.Parser:
     )  # fmt: skip
     add = parser.add_argument
     add("--model", choices=tuple(MODELS), default="cyclegan", help="what is trained")
-    training.add_course(parser, steps=1000, lr=1e-3)
+    training.add_course(parser, steps=2000, lr=1e-3)
     training.add_domains(parser, batch_size=4)
     add("--width", type=units, default=16, help="channels after the first convolution")
     add("--blocks", type=units, default=3, help="residual ones")
