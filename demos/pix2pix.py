@@ -45,7 +45,7 @@ MENDED = ("colour", "enlarge", "inpaint")  # tasks whose inputs are pictures tha
 def build(args: argparse.Namespace, channels: int, size: int) -> Pix2Pix:
     """The model of these flags, for pictures (channels, size, size)."""
     given = planes(args.task, channels)
-    depth = min(args.depth, max(halvings(size), 1)) or None
+    depth = min(args.depth, max(halvings(size), 1))
     network = UNet(given, channels, args.width, size, depth, args.norm, args.dropout)
     generator = Changed(network, channels) if args.start == "copy" else network
     generator = generator.to(args.device)
@@ -118,8 +118,8 @@ def flags() -> training.Parser:
         help="a generator that draws what changes alone, and so starts near a copy, or all, as in"
         " the paper (copy for colour, enlarge, inpaint)")  # fmt: skip
     add("--width", type=units, default=32, help="channels after the first convolutions")
-    add("--depth", type=whole(0, 8), default=4,
-        help="halvings at most; 0 for down to one pixel, as in the paper: then the two lowest"
+    add("--depth", type=whole(1, 8), default=4,
+        help="halvings at most; 8 for down to one pixel, as in the paper: then the two lowest"
         " convolutions have most of the weights")  # fmt: skip
     add("--norm", choices=("batch", "running", "instance"), default="batch",
         help="of the generator: of the batch, when drawing too; or running statistics then; or of"
