@@ -132,13 +132,14 @@ def pictures(args: argparse.Namespace, found: Domains | Images) -> Images:
 def build(args: argparse.Namespace, channels: int, size: int) -> StarGAN:
     """The model of these flags, for pictures (channels, size, size)."""
     domains = len(args.domains)
-    how = {"blend": not args.plain, "depth": args.depth, "ends": args.ends}
+    how = {"added": not args.plain, "depth": args.depth, "ends": args.ends}
     generator = translator(channels, domains, args.width, args.blocks, **how)
     judge = StarJudge(channels, domains, args.judge_width, size, min(halvings(size), 3))
     return StarGAN(
         generator.to(args.device),
         judge.to(args.device),
         penalty=args.penalty,
+        adversarial=args.adversarial,
         classification=args.classification,
         reconstruction=args.reconstruction,
         optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
@@ -194,7 +195,7 @@ def flags() -> training.Parser:
                "limit": 40, "critic_steps": 1},
     )  # fmt: skip
     add = parser.add_argument
-    training.add_course(parser, steps=3000, lr=1e-3)
+    training.add_course(parser, steps=2000, lr=1e-3)
     add("--data", type=data_set("emoji"), default=lambda args: at_hand_or_digits(),
         help="emoji, a set of grey images, or your own folder with a folder for each domain (emoji"
         " if at hand, else mnist or digits)")  # fmt: skip
@@ -213,13 +214,14 @@ def flags() -> training.Parser:
     add("--augment", choices=("none", "shift", "flip"),
         default=lambda args: "flip" if has_folder(args) or args.data == "emoji" else "shift",
         help="shift by up to 2 pixels, or flip too (flip; shift of images)")  # fmt: skip
-    add("--batch-size", type=units, default=8, help="pictures in a step of each network")
-    add("--critic-steps", type=whole(1, 1000), default=2, help="of the judge, for each of G's")
+    add("--batch-size", type=units, default=16, help="pictures in a step of each network")
+    add("--critic-steps", type=whole(1, 1000), default=1,
+        help="of the judge, for each of G's: 5 in the paper")  # fmt: skip
     add("--width", type=units, default=16, help="channels after G's first convolution")
-    add("--blocks", type=units, default=3, help="residual blocks of G")
+    add("--blocks", type=units, default=1, help="residual blocks of G: 6 there")
     add("--depth", type=whole(1, 6), default=1, help="halvings of the picture in G: 2 in the paper")
     add("--ends", type=units, default=3, help="side of G's first and last convolution: 7 there")
-    add("--plain", action="store_true", help="G draws all anew, as there, and blends nothing")
+    add("--plain", action="store_true", help="G draws all anew, with norms, as there")
     add("--judge-width", type=units, default=32, help="channels after the judge's first one")
     add(
         "--penalty",
@@ -227,8 +229,9 @@ def flags() -> training.Parser:
         default=10.0,
         help="λ_gp, of the gradient penalty",
     )
+    add("--adversarial", type=weight, default=4.0, help="λ_adv, the weight of the judge's value")
     add("--classification", type=weight, default=1.0, help="λ_cls, the weight of the domain")
-    add("--reconstruction", type=weight, default=10.0, help="λ_rec, the weight of the way back")
+    add("--reconstruction", type=weight, default=3.0, help="λ_rec, the weight of the way back")
     parser.refuse(
         lambda args: (
             args.domains is not None

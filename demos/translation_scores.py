@@ -30,6 +30,7 @@ from scipy.optimize import linear_sum_assignment
 from minigen import Generator, Tensor, data, training
 from minigen.data import Domains, Images
 from minigen.data.tasks import FACTOR, from_levels, hole_masks, small
+from minigen.data.variants import COLOURS, VARIANTS
 from minigen.metrics import pictures as P
 from minigen.metrics.baselines import best_place, colour_table
 from minigen.models.cyclegan import cycle_error, noisy, rounded
@@ -69,6 +70,7 @@ class Known(NamedTuple):
     """What a classifier makes of pictures."""
 
     judge: Judge
+    domain: str  # the pictures', for `as_white`
     size: float  # the root mean square of the true ones' features
     truth: np.ndarray  # these
     floor: np.ndarray  # those of validation pictures, one of each family
@@ -76,7 +78,7 @@ class Known(NamedTuple):
 
     def seen(self, made: np.ndarray) -> Reading:
         """Features and classes of pictures from 0 to 1."""
-        found = read(self.judge.model, np.asarray(made, np.float32) * 2 - 1)
+        found = read(self.judge.model, as_white(self.domain, np.asarray(made, np.float32) * 2 - 1))
         return found._replace(features=found.features / self.size)
 
 
@@ -136,15 +138,11 @@ def known_of(args: argparse.Namespace, truth: Truth, floor: Domains) -> Known:
         told = f"{train.name} families", train.pictures().images, labels, tuple(map(str, names))
         judge, labels = feature_classifier(Images(*told), args.device, EPOCHS), None
     else:
-        domain = truth.domains.domains[-1]
         images, test = data.load(args.data, "train"), data.load(args.data, "test")
-        if domain != "B":  # its own pictures are called so
-            drawn = data.variants(images, tuple(args.domains)).images[:, args.domains.index(domain)]
-            images = Images(f"{args.data} {domain}", drawn, images.labels, images.classes)
         judge = feature_classifier(images, args.device)
         labels = test.labels[: len(truth.pictures)]
     print(f"features: those of {judge}", flush=True)
-    known = Known(judge, 1.0, np.empty(0), np.empty(0), labels)
+    known = Known(judge, truth.domains.domains[-1], 1.0, np.empty(0), np.empty(0), labels)
     real = known.seen(truth.pictures).features
     known = known._replace(size=float(np.sqrt((real**2).mean(dtype=np.float64))) or 1.0)
     held = floor.images[first_of_each(floor), -1] / np.float32(255)
@@ -326,8 +324,11 @@ def changes(source: str, target: str) -> str:
 
 
 def as_white(domain: str, images: np.ndarray) -> np.ndarray:
-    """Images (N, C, H, W), −1 to 1, of a domain of `variants` as white on black, (N, 1, H, W)."""
-    if domain in ("red", "green", "blue"):
+    """Images (N, C, H, W), −1 to 1, of a domain of `variants` as white on black, (N, 1, H, W), for
+    a classifier of these; of another domain as they are."""
+    if domain not in VARIANTS:
+        return images
+    if domain in COLOURS and domain != "white":
         return images.max(1, keepdims=True)
     grey = images.mean(1, keepdims=True)
     if domain == "turned":

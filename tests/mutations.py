@@ -1206,9 +1206,12 @@ constant planes meet reflected borders and instance norm | stargan
 the weight of reconstruction is on the domain | stargan
 -         g_loss = g_loss + self.reconstruction * again
 +         g_loss = g_loss + again + (self.reconstruction - 1) * domain_made
-the mask keeps what it should draw | stargan
-- mask * out[:, : self.channels] + (1 - mask) * x
-+ (1 - mask) * out[:, : self.channels] + mask * x
+what is drawn is not added to the image | stargan
+- input[:, : self.channels] + 2 * self.network(input)
++ 2 * self.network(input)
+the weight of the judge's value is on the judge alone | stargan
+- self.adversarial * generator_loss(values)
++ generator_loss(values)
 the way back goes to the domain again | stargan
 - self.generator(made, of)
 + self.generator(made, to)
