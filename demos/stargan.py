@@ -1,9 +1,10 @@
 """Train StarGAN: one generator that draws a picture in any of several domains (Choi et al. 2018).
 
-Emoji in six skin tones and two hands, twelve domains, or grey images in colours, inverted and
-turned (--data mnist), or your own folder, whose subfolders are the domains. Nothing tells which
-pictures belong together. Of emoji each content is there in all domains, for they are few; with
---disjoint, and always of images, each content is in one domain alone.
+Emoji in six skin tones (of two hands, in twelve domains: --domains 'noto yellow' 'twemoji dark' …),
+grey images in colours, inverted and turned (--data mnist), or your own folder, whose subfolders are
+the domains. Nothing tells which pictures belong together. Of emoji each content is there in all
+domains, for they are few; with --disjoint, and always of images, each content is in one domain
+alone.
 
 The run folder gets held-out pictures as training goes on (samples/ and samples.gif): a row of
 inputs, then for each domain a row of what was made and, where it is known, one of the truth; the
@@ -33,7 +34,7 @@ from minigen.data.local import at_hand
 from minigen.data.tasks import from_levels
 from minigen.data.variants import VARIANTS
 from minigen.metrics.pictures import absolute_error
-from minigen.models.stargan import StarGAN, StarJudge, translator
+from minigen.models.stargan import KINDS, StarGAN, StarJudge, translator
 from minigen.models.translators import halvings
 from minigen.training.flags import data_set, is_folder, number, path, units, weight, whole
 from minigen.training.translation import CHECKED, SHOWN
@@ -56,6 +57,17 @@ def known_domains(args: argparse.Namespace) -> tuple[str, ...] | None:
     """The domains of the data set; None of a folder, whose subfolders name them."""
     name = args.data or at_hand_or_digits()
     return None if os.path.isabs(name) else IN_EMOJI if name == "emoji" else VARIANTS
+
+
+def default_domains(args: argparse.Namespace) -> tuple[str, ...] | None:
+    """Those of them that are taken if none are named: of emoji one hand's."""
+    return IN_EMOJI[: len(TONES)] if args.data == "emoji" else known_domains(args)
+
+
+def changes_shapes(args: argparse.Namespace) -> bool:
+    """Whether domains may differ in more than colours: hands, own pictures, turned ones."""
+    hands = {name.split(" ")[0] for name in args.domains} & {*HANDS}
+    return len(hands) > 1 or "turned" in args.domains or has_folder(args)
 
 
 def has_folder(args: argparse.Namespace) -> bool:
@@ -132,7 +144,7 @@ def pictures(args: argparse.Namespace, found: Domains | Images) -> Images:
 def build(args: argparse.Namespace, channels: int, size: int) -> StarGAN:
     """The model of these flags, for pictures (channels, size, size)."""
     domains = len(args.domains)
-    how = {"added": not args.plain, "depth": args.depth, "ends": args.ends}
+    how = {"kind": args.generator, "depth": args.depth, "ends": args.ends}
     generator = translator(channels, domains, args.width, args.blocks, **how)
     judge = StarJudge(channels, domains, args.judge_width, size, min(halvings(size), 3))
     return StarGAN(
@@ -191,8 +203,7 @@ def flags() -> training.Parser:
     """The command line."""
     parser = training.Parser(
         __doc__, name="stargan",
-        quick={"steps": 10, "width": 4, "judge_width": 4, "blocks": 1, "batch_size": 4,
-               "limit": 40, "critic_steps": 1},
+        quick={"steps": 10, "width": 4, "judge_width": 4, "batch_size": 4, "limit": 40},
     )  # fmt: skip
     add = parser.add_argument
     training.add_course(parser, steps=2000, lr=1e-3)
@@ -200,9 +211,9 @@ def flags() -> training.Parser:
         help="emoji, a set of grey images, or your own folder with a folder for each domain (emoji"
         " if at hand, else mnist or digits)")  # fmt: skip
     add("--domains", type=path, nargs="+", metavar="DOMAIN",
-        default=lambda args: [*(known_domains(args) or own_domains(args.data))],
+        default=lambda args: [*(default_domains(args) or own_domains(args.data))],
         help="which: 'noto dark', 'twemoji light' …; white, red, green, blue, inverted, turned; or"
-        " names of folders (all)")  # fmt: skip
+        " names of folders (all; of emoji the tones of Noto)")  # fmt: skip
     add("--size", type=whole(4, 4096), default=32, help="side of the pictures, in pixels",
         only=("without a folder of pictures", has_folder))  # fmt: skip
     add("--limit", type=whole(3, 10**7),
@@ -217,11 +228,18 @@ def flags() -> training.Parser:
     add("--batch-size", type=units, default=16, help="pictures in a step of each network")
     add("--critic-steps", type=whole(1, 1000), default=1,
         help="of the judge, for each of G's: 5 in the paper")  # fmt: skip
-    add("--width", type=units, default=16, help="channels after G's first convolution")
-    add("--blocks", type=units, default=1, help="residual blocks of G: 6 there")
-    add("--depth", type=whole(1, 6), default=1, help="halvings of the picture in G: 2 in the paper")
-    add("--ends", type=units, default=3, help="side of G's first and last convolution: 7 there")
-    add("--plain", action="store_true", help="G draws all anew, with norms, as there")
+    add("--generator", choices=KINDS,
+        default=lambda args: "added" if changes_shapes(args) else "colours",
+        help="plain, as in the paper, draws all anew; added adds to the picture; colours too, by"
+        " each pixel's colour alone (added; colours where domains differ in these)")  # fmt: skip
+    add("--width", type=units, default=lambda args: 32 if args.generator == "colours" else 16,
+        help="channels after G's first convolution (16; 32 of colours)")  # fmt: skip
+    shaped = "with --generator colours", lambda args: args.generator != "colours"
+    add("--blocks", type=units, default=1, only=shaped, help="residual blocks of G: 6 in the paper")
+    add("--depth", type=whole(1, 6), default=1, only=shaped,
+        help="halvings of the picture in G: 2 there")  # fmt: skip
+    add("--ends", type=units, default=3, only=shaped,
+        help="side of G's first convolution and of its last: 7 there")  # fmt: skip
     add("--judge-width", type=units, default=32, help="channels after the judge's first one")
     add(
         "--penalty",

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import minigen
@@ -35,6 +36,7 @@ from minigen.models.networks import Conditional
 from minigen.models.translators import MOST, ResNetTranslator, drawn
 from minigen.models.wgan import critic_loss, generator_loss, gradient_penalty, mixed, slopes
 
+KINDS = ("colours", "added", "plain")  # of generators
 ADAM = functools.partial(optim.Adam, lr=1e-4, betas=(0.5, 0.999))  # as in the paper
 SMALL = 0.0015  # deviation of the last weights of what is added to an image
 
@@ -94,6 +96,7 @@ class Added(nn.Module):
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight)  # without norms the layers must keep a scale
+                nn.init.zeros_(module.bias)
         nn.init.normal_(network[-2].weight, 0.0, SMALL)
         self.network, self.channels = network, channels
 
@@ -103,18 +106,40 @@ class Added(nn.Module):
         return input[:, : self.channels] + 2 * self.network(input)
 
 
+def by_pixels(inputs: int, outputs: int, width: int = 32, layers: int = 3) -> nn.Sequential:
+    """(N, inputs, H, W) -> (N, outputs, H, W) in [−1, 1], each pixel by itself, through hidden
+    layers.
+
+    Where domains differ in colours alone it is all that is needed, and no more can go wrong: a
+    generator that sees neighbours finds patterns which the classifier takes for a domain.
+    """
+    widths = [inputs, *[width] * layers]
+    hidden = [m for a, b in pairwise(widths) for m in (nn.Conv2d(a, b, 1), nn.ReLU())]
+    return nn.Sequential(*hidden, nn.Conv2d(width, outputs, 1), nn.Tanh())
+
+
 def translator(
-    channels: int, domains: int, width: int = 32, blocks: int = 3, added: bool = False, **how: int
+    channels: int,
+    domains: int,
+    width: int = 32,
+    blocks: int = 3,
+    kind: str = "plain",
+    **how: int,
 ) -> Conditional:
-    """The generator of the paper: images (N, channels, H, W) and domains (N,) -> images in [−1, 1].
+    """The generator: images (N, channels, H, W) and domains (N,) -> images in [−1, 1].
 
     Args:
-        added: what it draws is added to the image; see `Added`.
-        how: `depth` and `ends` of `ResNetTranslator`, which has the other arguments, too.
+        kind: "plain", the paper's, which draws all anew; "added", where what it draws is added to
+            the image, see `Added`; or "colours", where that is drawn `by_pixels`.
+        blocks: residual ones; none of "colours".
+        how: `depth` and `ends` of `ResNetTranslator`, likewise.
     """
-    options = {"norm": "none" if added else "affine", "padding": "zeros", "kernel": 4}
-    network = ResNetTranslator(channels + domains, channels, width, blocks, **options, **how)
-    return Conditional(Added(network, channels) if added else network, domains)
+    inputs, options = channels + domains, {"padding": "zeros", "kernel": 4}
+    if kind == "colours":
+        return Conditional(Added(by_pixels(inputs, channels, width), channels), domains)
+    options["norm"] = "affine" if kind == "plain" else "none"
+    network = ResNetTranslator(inputs, channels, width, blocks, **options, **how)
+    return Conditional(network if kind == "plain" else Added(network, channels), domains)
 
 
 def domain_loss(logits: Tensor, domains: Tensor) -> Tensor:

@@ -122,10 +122,11 @@ def test_the_domain_reaches_the_image_by_borders_of_zeros_alone():
     assert largest_change(reflecting) < 1e-9 < 1e-3 < largest_change(with_zeros)
 
 
-def test_what_is_drawn_is_added_to_the_image_and_is_little_at_first():
+@pytest.mark.parametrize("kind", ["added", "colours"])
+def test_what_is_drawn_is_added_to_the_image_and_is_little_at_first(kind):
     minigen.manual_seed(0)
     x, of = minigen.rand(2, 3, 8, 8), Tensor([0, 1])
-    generator = S.translator(3, 2, 8, 1, added=True, depth=1, ends=3)
+    generator = S.translator(3, 2, 8, 1, kind, depth=1, ends=3)
     with minigen.no_grad():
         assert 0 < abs(generator(x, of) - x).max().item() < 0.1
         last = generator.network.network[-2]
@@ -133,6 +134,16 @@ def test_what_is_drawn_is_added_to_the_image_and_is_little_at_first():
         np.testing.assert_allclose(generator(x, of).numpy(), (x + 0.5).numpy(), atol=1e-6)
     gan = S.StarGAN(generator, S.StarJudge(3, 2, 2, 8, 2))
     np.testing.assert_allclose(gan.draw(x, of).numpy(), (x + 0.5).numpy().clip(-1, 1), atol=1e-6)
+
+
+def test_colours_are_told_by_a_pixel_alone():
+    minigen.manual_seed(0)
+    network = S.by_pixels(3, 2, 8)
+    x = minigen.rand(1, 3, 8, 8)
+    with minigen.no_grad():
+        one = network(x[:, :, 2:3, 5:6])
+        np.testing.assert_allclose(one.numpy(), network(x).numpy()[:, :, 2:3, 5:6], atol=1e-6)
+    assert one.shape == (1, 2, 1, 1)
 
 
 class Told(Conditional):
