@@ -206,7 +206,7 @@ def flags() -> training.Parser:
         quick={"steps": 10, "width": 4, "judge_width": 4, "batch_size": 4, "limit": 40},
     )  # fmt: skip
     add = parser.add_argument
-    training.add_course(parser, steps=2000, lr=1e-3)
+    training.add_course(parser, steps=2000, lr=2e-3)
     add("--data", type=data_set("emoji"), default=lambda args: at_hand_or_digits(),
         help="emoji, a set of grey images, or your own folder with a folder for each domain (emoji"
         " if at hand, else mnist or digits)")  # fmt: skip
@@ -232,8 +232,8 @@ def flags() -> training.Parser:
         default=lambda args: "added" if changes_shapes(args) else "colours",
         help="plain, as in the paper, draws all anew; added adds to the picture; colours too, by"
         " each pixel's colour alone (added; colours where domains differ in these)")  # fmt: skip
-    add("--width", type=units, default=lambda args: 32 if args.generator == "colours" else 16,
-        help="channels after G's first convolution (16; 32 of colours)")  # fmt: skip
+    add("--width", type=units, default=lambda args: 64 if args.generator == "colours" else 16,
+        help="channels after G's first convolution (16; 64 of colours)")  # fmt: skip
     shaped = "with --generator colours", lambda args: args.generator != "colours"
     add("--blocks", type=units, default=1, only=shaped, help="residual blocks of G: 6 in the paper")
     add("--depth", type=whole(1, 6), default=1, only=shaped,
@@ -249,7 +249,7 @@ def flags() -> training.Parser:
     )
     add("--adversarial", type=weight, default=4.0, help="λ_adv, the weight of the judge's value")
     add("--classification", type=weight, default=1.0, help="λ_cls, the weight of the domain")
-    add("--reconstruction", type=weight, default=3.0, help="λ_rec, the weight of the way back")
+    add("--reconstruction", type=weight, default=6.0, help="λ_rec, the weight of the way back")
     parser.refuse(
         lambda args: (
             args.domains is not None

@@ -1260,6 +1260,9 @@ a new colour does not move | metrics_baselines
 like colours are added, not averaged | metrics_baselines
 - axis=1) / counts[:, None]
 + axis=1)
+colours as bright as one another are one | metrics_baselines
+- @ levels ** np.arange(channels)
++ @ np.ones(channels, int)
 # metrics/mixtures.py
 one mode of a mode's own is shared | metrics_counts
 - contested = reached.sum(0) > 1

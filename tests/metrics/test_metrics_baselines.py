@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigen.metrics.baselines import best_place, colour_table
+from minigen.metrics.baselines import best_place, colour_reader, colour_table
 
 
 def test_a_table_of_colours_is_exact_where_colours_decide():
@@ -45,3 +45,14 @@ def test_the_place_is_found_at_which_pictures_are_drawn():
     made = best_place(given, truth)(given)
     assert abs(made - truth).mean() < 0.05 * abs(given - truth).mean()
     np.testing.assert_allclose(best_place(given, given)(given), given, atol=1e-3)
+
+
+def test_a_class_is_read_by_a_few_pixels_of_its_colour():
+    """All are white but for one pixel, whose colour alone tells; its like is in the same cell."""
+    pictures = np.full((6, 3, 4, 4), 255, np.uint8)
+    labels = np.arange(6) % 3
+    pictures[np.arange(6), labels, 1, 2] = 40
+    read = colour_reader(pictures, labels)
+    assert read(pictures).tolist() == labels.tolist()
+    alike = np.where(pictures == 40, 39, 255).astype(np.uint8)[::-1, :, ::-1]
+    assert read(alike).tolist() == (2 - labels).tolist()
