@@ -384,10 +384,12 @@ def of_domains(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> No
             made, truth = to(x[:, s], t), x[:, t]
             found_in = is_read(made, t)
             table = colour_table(train.images[:, s], train.images[:, t])
+            tabled = 2 * table(test.images[:, s]) - 1
             mean = from_levels(train.images[:, t].mean(0))
             row = {
                 "domain read": float(found_in.mean()),
                 "domain read, of those whose truth is": float(found_in[real[t]].mean()),
+                "domain read: table of colours": float(is_read(tabled, t).mean()),
                 "partner first": P.retrieval(made[one], truth[one]),
                 "partner first: copy": P.retrieval(x[one, s], truth[one]),
             }
@@ -395,7 +397,7 @@ def of_domains(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> No
                 ("error", made),
                 ("error: copy", x[:, s]),
                 ("error: mean of the domain", np.broadcast_to(mean, truth.shape)),
-                ("error: table of colours", 2 * table(test.images[:, s]) - 1),
+                ("error: table of colours", tabled),
             ):
                 row[way] = test.family_mean(P.absolute_error(pictures / 2, truth / 2))
             if reader:
