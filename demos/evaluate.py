@@ -537,7 +537,7 @@ def main() -> None:
         if len(all_scores) > 1:
             print(f"mean ± standard deviation over {len(all_scores)} runs of {kind}")
             for name, text in over_runs(all_scores).items():
-                print(f"  {name:44}{text}")
+                print(f"  {name:43} {text}")
 
 
 if __name__ == "__main__":

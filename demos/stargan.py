@@ -206,7 +206,7 @@ def flags() -> training.Parser:
         quick={"steps": 10, "width": 4, "judge_width": 4, "batch_size": 4, "limit": 40},
     )  # fmt: skip
     add = parser.add_argument
-    training.add_course(parser, steps=2000, lr=2e-3)
+    training.add_course(parser, steps=3000, lr=2e-3)
     add("--data", type=data_set("emoji"), default=lambda args: at_hand_or_digits(),
         help="emoji, a set of grey images, or your own folder with a folder for each domain (emoji"
         " if at hand, else mnist or digits)")  # fmt: skip
