@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2055,
     "optim": 1135,
     "models": 2350,
-    "training": 1820,
+    "training": 1825,
     "metrics": 535,
     "data": 1950,
     "torch_names": 390,
