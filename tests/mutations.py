@@ -151,9 +151,8 @@ a number of another library is watched by nobody | engine_versions
 +         return x, False, None, 0
 # engine/gradients.py
 the last of several paths counts alone, in the engine | tensor
--             before = self.get(node)
--             self[node] = gradient if before is None else _plus(before, gradient)
-+             self[node] = gradient
+-             gradient = _plus(before, gradient, alone)
++             pass
 shares of a leaf overtake a late one | engine_gradients
 -         if type(gradient) is Task or (self._line and node in [n for n, _ in self._line]):
 +         if type(gradient) is Task:
@@ -167,7 +166,18 @@ a late gradient keeps the shape of its output | engine_gradients
 -         return op.fitted(pullback(g, *arguments), leaf)
 +         return pullback(g, *arguments)
 a gradient that others hold becomes a tensor's own | tensor
--         and _holders(gradient) == _SOLE
+-     elif _holders(gradient) == _SOLE and
++     elif
+a sum is written where a gradient lies that others hold | engine_gradients
+-             alone = _holders(before) == _HELD_ONCE
++             alone = True
+a sum is written into a `grad` that the user holds | engine_gradients
+-         alone = _holders(before) == _HELD_ONCE
+-         tensor._grad
++         alone = True
++         tensor._grad
+a sum is written where only a part of an array is held | tensor
+-         and held_alone(x)
 +         and True
 a kept output is a constant in the second derivative, in the engine | exp, softmax
 -                 x._node = node if name == "y" else node.inputs[op.inputs.index(name)]
@@ -854,8 +864,8 @@ a limit may be no number at all | kernels_limits
 +             if not (True and
 # kernels/blas.py
 products are cut by the limits of the first call | kernels_convolution
-- _cuts(m, k, n, turned, limits.now)
-+ _cuts(m, k, n, turned, Limits())
+- _cuts(out.size // (m * n or 1), m, k, n, turned, limits.now)
++ _cuts(out.size // (m * n or 1), m, k, n, turned, Limits())
 the rows that fill no piece are left out | kernels_convolution
 - if whole < length:
 + if False:
@@ -971,6 +981,12 @@ the slope of a row forgets the variance | kernels_normalization
 memory is handed out twice | kernels_memory
 - if b.references() == _ALONE]
 + ]
+a part of an array is alone whoever holds the whole | kernels_memory
+-     return _views(array) == (
++     return _views(array) >= (
+what the C library gives back is left to it | kernels_memory
+-     if size < _KEPT or size < limits.now.recycled:
++     if size <= _KEPT or size < limits.now.recycled:
 # kernels/pooling.py
 planes are counted before images | kernels_pooling
 - found.reshape(last - first, c, *size)
@@ -1261,8 +1277,8 @@ like colours are added, not averaged | metrics_baselines
 - axis=1) / counts[:, None]
 + axis=1)
 colours as bright as one another are one | metrics_baselines
-- @ levels ** np.arange(channels)
-+ @ np.ones(channels, int)
+-     places = levels ** np.arange(pictures.shape[1])
++     places = np.ones(pictures.shape[1], int)
 # metrics/mixtures.py
 one mode of a mode's own is shared | metrics_counts
 - contested = reached.sum(0) > 1
