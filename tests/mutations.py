@@ -1267,9 +1267,9 @@ distances count, not their squares | metrics_transport
 - points, others), "sqeuclidean")
 + points, others))
 # metrics/baselines.py
-pictures are zoomed about their corner | metrics_baselines
--     at = ((new - middle - way) * np.exp(-zoom) + middle).clip(0, side - 1)
-+     at = ((new - way) * np.exp(-zoom)).clip(0, side - 1)
+pictures are moved by whole pixels | metrics_baselines
+-     return np.maximum(1 - abs(at[:, None] - new), 0)
++     return (abs(at[:, None] - new) <= 0.5) * 1.0
 a new colour does not move | metrics_baselines
 - shifts[nearest.query(channels_of(colours))[1]][which]
 + (shifts[(near := nearest.query(channels_of(colours)))[1]] * (near[0] == 0)[:, None])[which]
