@@ -16,7 +16,7 @@ ROOMS = {
     "optim": 1135,
     "models": 2350,
     "training": 1825,
-    "metrics": 535,
+    "metrics": 565,
     "data": 1950,
     "torch_names": 390,
     "torchvision_names": 306,
