@@ -33,15 +33,25 @@ from minigen.training.flags import cut, decay, number, rate, refuse_odd_sides, s
 
 COLUMNS = 8  # of the grids
 FRAMES = 30  # of the animation
-SAMPLERS: dict[str, Callable[..., Tensor]] = {
-    "ddpm": lambda model, steps, x, *told, **how: D.ddpm(model.respaced(steps), x, *told, **how),
-    "ddim": lambda model, steps, x, *told, **how: D.ddim(model.respaced(steps), x, *told, **how),
-    "heun": lambda model, steps, x, *told, guidance=0.0, generator=None: D.probability_flow(
-        model, x, *told, steps=steps, guidance=guidance
-    ),
-    "euler": lambda model, steps, x, *told, guidance=0.0, generator=None: D.probability_flow(
-        model, x, *told, steps=steps, method="euler", guidance=guidance
-    ),
+
+
+def by_chain(sampler: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Pictures by a chain of so many steps."""
+    return lambda model, steps, *given, **how: sampler(model.respaced(steps), *given, **how)
+
+
+def by_flow(method: str) -> Callable[..., Tensor]:
+    """Pictures by so many steps along the equation, which draws no noise."""
+    return lambda model, steps, *given, guidance, generator: D.probability_flow(
+        model, *given, steps=steps, method=method, guidance=guidance
+    )
+
+
+SAMPLERS = {
+    "ddpm": by_chain(D.ddpm),
+    "ddim": by_chain(D.ddim),
+    "heun": by_flow("heun"),
+    "euler": by_flow("euler"),
 }
 
 
@@ -96,14 +106,6 @@ def drawn_by(how: str, args: argparse.Namespace) -> tuple[str, int]:
 def noise_of(args: argparse.Namespace, seed: int, shape: tuple[int, ...]) -> Tensor:
     """N(0, I) that does not draw from the stream of the training."""
     return minigen.randn(*shape, generator=Generator(seed), device=args.device)
-
-
-def rows_of(classes: list[int], count: int, device: str) -> Tensor | None:
-    """So many labels of each class in a row, (count,), or None without classes."""
-    if not classes:
-        return None
-    rows = np.repeat(np.asarray(classes, np.int64), -(-count // len(classes)))
-    return Tensor(rows[:count], device=device)
 
 
 def draw_chain(run: training.Run, args: argparse.Namespace, model: D.Diffusion, some: Any) -> None:
@@ -198,7 +200,7 @@ def draw_all(
 
     def some(count: int) -> tuple[Tensor, Tensor | None]:
         x = noise_of(args, args.seed + 1, (count, *images.shape[1:]))
-        return x, rows_of(classes, count, args.device)
+        return x, training.rows_of(classes, count, args.device)
 
     draw_chain(run, args, model, some)
     draw_samplers(run, args, model, some)
@@ -273,7 +275,7 @@ def main() -> None:
 
     count = COLUMNS * (len(classes) or COLUMNS)
     noise = noise_of(args, args.seed + 1, (count, *images.images.shape[1:]))
-    labels = rows_of(classes, count, args.device)
+    labels = training.rows_of(classes, count, args.device)
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
     stream = batches.forever()
     for step in loop:

@@ -88,9 +88,8 @@ def walk(model: Model, noise: Tensor, steps: int, method: str = "heun") -> np.nd
 
 def score_at(model: Model, x: Tensor, done: float) -> Tensor:
     """∇log p of the points after that share of the way, (N, 2)."""
-    if isinstance(
-        model, FM.Flow
-    ):  # x_t − t·v is E[x_0|x_t], and −x_0 / (1 − t) the score of a line
+    if isinstance(model, FM.Flow):
+        # x_t − t·v is E[x_0|x_t], and −x_0 / (1 − t) the score of a line.
         return (done * model.velocity(x, done) - x) / (1 - done)
     sigma = float(D.noise_levels(model, MANY)[round(done * MANY)])  # where `walk` is then
     wide = math.sqrt(1 + sigma**2)

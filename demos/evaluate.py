@@ -116,6 +116,18 @@ def real_features(train: data.Images, test: data.Images, count: int, device: str
     return RealFeatures(judge, real, floor, found)
 
 
+def take_averages(
+    average: optim.ExponentialMovingAverage, state: dict[str, Any], scores: Scores
+) -> None:
+    """Give a model the averaged weights of its run, with which it is drawn.
+
+    Raises:
+        CheckpointError: as `restore`.
+    """
+    restore(average, state, "average", scores)
+    average.copy_to()
+
+
 def in_features(
     train: data.Images,
     test: data.Images,
@@ -211,9 +223,7 @@ def images_of(kind: Any) -> Score:
         count = min(scores.flags.images, len(train), len(test))
         model = kind.build(args, *train.images.shape[1:3], len(train.classes))
         restore(model, state, "gan", scores)
-        average = optim.ExponentialMovingAverage(model.generator, 0)
-        restore(average, state, "average", scores)
-        average.copy_to()
+        take_averages(optim.ExponentialMovingAverage(model.generator, 0), state, scores)
 
         classes = range(len(train.classes)) if is_told(args) else ()
         noise, labels = training.fixed_noise(model, args.seed + 2, count, classes)
@@ -250,9 +260,11 @@ def translation(
         channels, size, _ = scores.run.config["image_shape"]
         model = kind.build(args, channels, size)
         restore(model, state, "model", scores)
-        average = optim.ExponentialMovingAverage(nn.ModuleList(kind.drawn_with(model)), 0, True)
-        restore(average, state, "average", scores)
-        average.copy_to()
+        take_averages(
+            optim.ExponentialMovingAverage(nn.ModuleList(kind.drawn_with(model)), 0, True),
+            state,
+            scores,
+        )
         score(kind, args, model, scores.keep)
 
     return of_run
@@ -309,9 +321,7 @@ def of_vae(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> N
     model = vae.build(args, *train.images.shape[1:3])
     restore(model, state, "model", scores)
     if "average" in state:
-        average = optim.ExponentialMovingAverage(model, 0)
-        restore(average, state, "average", scores)
-        average.copy_to()
+        take_averages(optim.ExponentialMovingAverage(model, 0), state, scores)
     test, x = vae.test_images(args)
     x = x[: scores.flags.images]
     found = evaluate_vae(model, x, generator=Generator(1))
@@ -352,9 +362,7 @@ def of_diffusion(args: argparse.Namespace, state: dict[str, Any], scores: Scores
     require_same(train, state, scores)
     model = diffusion.build(args, *train.images.shape[1:3], len(train.classes))
     restore(model, state, "model", scores)
-    average = optim.ExponentialMovingAverage(model, 0, warm_up=True)
-    restore(average, state, "average", scores)
-    average.copy_to()
+    take_averages(optim.ExponentialMovingAverage(model, 0, warm_up=True), state, scores)
     flags = scores.flags
     some = slice(flags.likelihood_images or 500)
     x = Tensor(test.scaled()[some], device=args.device)
@@ -372,7 +380,7 @@ def of_diffusion(args: argparse.Namespace, state: dict[str, Any], scores: Scores
     count = min(flags.images, len(train), len(test))
     classes = list(range(len(train.classes))) if args.conditional else []
     noise = diffusion.noise_of(args, args.seed + 2, (count, *x.shape[1:]))
-    labels = diffusion.rows_of(classes, count, args.device)
+    labels = training.rows_of(classes, count, args.device)
     draws = flags.draw or [f"{args.sampler}:{args.steps_to_draw}"]
     for how in draws:
         sampler, steps = diffusion.drawn_by(how, args)
@@ -390,9 +398,7 @@ def of_plane(args: argparse.Namespace, state: dict[str, Any], scores: Scores) ->
     """How many nats a density in the plane is off, and how straight the ways to it are."""
     model = diffusion_2d.build(args)
     restore(model, state, "model", scores)
-    average = optim.ExponentialMovingAverage(model, 0, warm_up=True)
-    restore(average, state, "average", scores)
-    average.copy_to()
+    take_averages(optim.ExponentialMovingAverage(model, 0, warm_up=True), state, scores)
     for found in diffusion_2d.score(args, model):
         scores.keep(found)
 

@@ -774,9 +774,6 @@ pixels that meet no tap get no bias | kernels_convolution
 the last chunk of images is the whole weight gradient | kernels_convolution
 -                 total += out
 +                 total[...] = out
-the margin multiplies a filter that is not finite | kernels_convolution
-- y if is_finite(min(y, w, key=np.size)) or is_finite(w) else None
-+ y
 # kernels/cuda/geometry.cuh
 a transposed convolution counts its taps upward | cuda_convolution
 -           tap, -a.tap_step, (tap + a.tap_step) / a.tap_step,
@@ -863,6 +860,9 @@ a limit may be no number at all | kernels_limits
 -             if not (good and
 +             if not (True and
 # kernels/blas.py
+the margin multiplies a filter that is not finite | kernels_convolution
+- y if is_finite(min(y, w, key=np.size)) or is_finite(w) else None
++ y
 products are cut by the limits of the first call | kernels_convolution
 - _cuts(out.size // (m * n or 1), m, k, n, turned, limits.now)
 + _cuts(out.size // (m * n or 1), m, k, n, turned, Limits())
@@ -934,8 +934,8 @@ repeated rows begin anew at each piece | kernels_elementwise
 + np.broadcast_to(a[0][::-1], (together, width))
 # kernels/pixels.py
 the last of many rows of pixels is left out | kernels_elementwise
-- np.ones(block.shape[-2], block.dtype) @ block
-+ np.ones(block.shape[-2] - 1, block.dtype) @ block[..., :-1, :]
+-             row = ones(block.shape[-2], block.dtype) @ block
++             row = ones(block.shape[-2] - 1, block.dtype) @ block[..., :-1, :]
 each row has the channels backwards | kernels_convolution
 - (row // len(values), len(values))).ravel()
 + (row // len(values), len(values)))[:, ::-1].ravel()
@@ -1108,7 +1108,7 @@ what is learnt is cut like what is drawn | translators
 -         return made if self.training else F.clamp(made, -1, 1)
 +         return F.clamp(made, -1, 1)
 what is drawn is no change but all | translators
--         made = input[:, : self.channels] + self.network(input)
+-         made = F.add(input[:, : self.channels], self.network(input), alpha=self.scale)
 +         made = self.network(input)
 a pool that returns only new pictures | translators
 -                 image, self.kept[i] = self.kept[i].to(images.device), image.clone()
@@ -1222,9 +1222,9 @@ constant planes meet reflected borders and instance norm | stargan
 the weight of reconstruction is on the domain | stargan
 -         g_loss = g_loss + self.reconstruction * again
 +         g_loss = g_loss + again + (self.reconstruction - 1) * domain_made
-what is drawn is not added to the image | stargan
-- input[:, : self.channels] + 2 * self.network(input)
-+ 2 * self.network(input)
+what is added to the image cannot turn black into white | stargan
+- channels, scale=2.0)
++ channels, scale=1.0)
 the weight of the judge's value is on the judge alone | stargan
 - self.adversarial * generator_loss(values)
 + generator_loss(values)

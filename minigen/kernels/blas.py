@@ -100,6 +100,13 @@ def is_finite(x: Array) -> bool:
         return math.isfinite(flat.dot(flat))
 
 
+def unless_spoiled(y: Array, w: Array) -> Array | None:
+    """y, or None where a transposed filter that is not finite may have met zeros of the margin,
+    which are no pixels."""
+    w = np.ascontiguousarray(w)
+    return y if is_finite(min(y, w, key=np.size)) or is_finite(w) else None
+
+
 @functools.lru_cache(maxsize=4096)
 def _cuts(count: int, m: int, k: int, n: int, turned: bool, now: Limits) -> tuple[int, tuple]:
     """How much of k the pieces of `count` products (m, k) @ (k, n) have, and where they lie: (rows,

@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from minigen.backend import Array
 from minigen.kernels import limits, memory
-from minigen.kernels.blas import is_finite
+from minigen.kernels.blas import unless_spoiled
 from minigen.kernels.direct import Place, windows_of
 from minigen.kernels.phases import Phase
 from minigen.kernels.pixels import repeated
@@ -36,11 +36,10 @@ def cost(what: Map) -> float:
     return limits.now.of_a_sum * what.collected
 
 
-def seen(padded: Array, place: Place, column: Phase) -> Iterator[tuple[slice, Array]]:
+def seen(padded: Array, place: Place, row: Phase, column: Phase) -> Iterator[tuple[slice, Array]]:
     """Some columns of taps, and what they meet in images with their margin: (images, count, taps,
     those taps, count·C), a view. Where windows jump, the columns that a tap meets are copied."""
     count, wide, deep, _ = place.shape
-    hop, skip = (place.strides[i] // padded.strides[1] for i in (2, 4))
     top, left = divmod(place.offset, padded.strides[1])
     padded, left = padded[:, top:], left // padded.strides[2]
     many = column.hop // math.gcd(column.hop, column.skip)  # neighbouring taps meet other columns
@@ -51,7 +50,7 @@ def seen(padded: Array, place: Place, column: Phase) -> Iterator[tuple[slice, Ar
             pixels = np.ascontiguousarray(pixels)
         sn, sy, sx, sc = pixels.strides
         shape = (len(pixels), count, deep, len(column.taps[some]), wide * pixels.shape[3])
-        strides = (sn, hop * sy, skip * sy, many * column.skip // column.hop * sx, sc)
+        strides = (sn, row.hop * sy, row.skip * sy, many * column.skip // column.hop * sx, sc)
         yield some, as_strided(pixels, shape, strides)
 
 
@@ -71,9 +70,9 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     def work(_: int, first: int, last: int) -> None:
         frame = windows.frame(last - first, x.dtype)
         for lo, hi, places, padded in windows.shares(x, first, last, frame):
-            for place, (_, column), taps in zip(places, windows.phases, filters, strict=True):
+            for place, phases, taps in zip(places, windows.phases, filters, strict=True):
                 sums = memory.empty((2, hi - lo, place.shape[0], taps.shape[2]), x.dtype)
-                for i, (some, met) in enumerate(seen(padded, place, column)):
+                for i, (some, met) in enumerate(seen(padded, place, *phases)):
                     np.einsum("nyrsj,rsj->nyj", met, taps[:, some], out=sums[min(i, 1)])
                     if i:
                         sums[0] += sums[1]
@@ -85,15 +84,12 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
                     at[...] = total.reshape(at.shape)
 
     over_images(work, len(x) * windows.bands, cost(what))
-    if what.transposed:
-        w = np.ascontiguousarray(w)
-        return y if is_finite(min(y, w, key=np.size)) or is_finite(w) else None
-    return y
+    return unless_spoiled(y, w) if what.transposed else y
 
 
 def correlate(what: Problem, x: Array, g: Array) -> Array:
     """(N, H, W, C), (N, H', W', C) -> (C, 1, R, S)"""
-    (column,) = what.forward.columns
+    (row,), (column,) = what.forward.rows, what.forward.columns
     windows, (rows, columns) = windows_of(what.forward, x, 0), what.taps
 
     def work(first: int, last: int) -> Array:
@@ -102,7 +98,7 @@ def correlate(what: Problem, x: Array, g: Array) -> Array:
         total = np.zeros((rows, columns, column.count * what.inputs), x.dtype)
         for lo, hi, (place,), padded in windows.shares(x, first, last, frame):
             pixels = g[lo:hi, place.rows].reshape(hi - lo, place.shape[0], -1)
-            for taps, met in seen(padded, place, column):
+            for taps, met in seen(padded, place, row, column):
                 of_taps = total[:, taps]
                 for r, s in np.ndindex(of_taps.shape[:2]):
                     of_taps[r, s] += np.einsum("nyj,nyj->j", met[:, :, r, s], pixels)

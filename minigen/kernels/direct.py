@@ -17,7 +17,7 @@ import numpy as np
 from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import limits, memory, simple
-from minigen.kernels.blas import in_pieces_pays, is_finite, multiply
+from minigen.kernels.blas import in_pieces_pays, is_finite, multiply, unless_spoiled
 from minigen.kernels.limits import Limits
 from minigen.kernels.phases import margins
 from minigen.kernels.pixels import add as add_to_pixels
@@ -185,10 +185,7 @@ def gather(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     # (G, O/G, I/G, R, S), or (G, I/G, O/G, R, S) -> (G, O/G, R, S, I/G)
     order = (0, 2, 3, 4, 1) if what.transposed else (0, 1, 3, 4, 2)
     y = collect(what, x, grouped.transpose(order), bias)
-    if what.transposed:
-        w = np.ascontiguousarray(w)
-        return y if is_finite(min(y, w, key=np.size)) or is_finite(w) else None
-    return y
+    return unless_spoiled(y, w) if what.transposed else y
 
 
 def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:

@@ -54,7 +54,7 @@ def sum_of(block: Array, channels: int) -> Array:
         row = np.add.reduce(block, axis=-2)
     else:
         with single_threaded_blas():
-            row = np.ones(block.shape[-2], block.dtype) @ block
+            row = ones(block.shape[-2], block.dtype) @ block
     return np.add.reduce(row.reshape(*row.shape[:-1], -1, channels), axis=-2)
 
 

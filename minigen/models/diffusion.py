@@ -42,6 +42,7 @@ The code counts steps from 0, as tables do: its t is the paper's t − 1.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -405,9 +406,7 @@ def bound(
         for low, high in zip(edges[:-1].astype(int), edges[1:].astype(int), strict=True):
             u = F.rand(len(images), generator=generator, dtype="float64").numpy()
             t = low + (u * (high - low)).astype(int)
-            noise = F.randn(
-                *images.shape, generator=generator, dtype=images.dtype, device=images.device
-            )
+            noise = _noise(images, generator)
             term = model.term(images, Tensor(t, device=images.device), noise, labels)
             bits = in_bits(term, images).numpy().astype(np.float64)
             parts[min(low, 1)] += bits * (high - low)
@@ -517,12 +516,8 @@ def probability_flow(
     which leads to x̂_0. See `ddpm` for the arguments."""
     levels = noise_levels(model, steps, rho)
     with evaluating(model.network):
-        z = x * math.sqrt(1 + levels[0] ** 2)
-
-        def slope(z: Tensor, sigma: float) -> Tensor:
-            return model.slope(z, sigma, labels, guidance)
-
-        z = ode.end(slope, z, levels, method)
+        slope = functools.partial(model.slope, labels=labels, guidance=guidance)
+        z = ode.end(slope, x * math.sqrt(1 + levels[0] ** 2), levels, method)
         return model.denoised(z, float(levels[-1]), labels, guidance)
 
 
@@ -532,13 +527,8 @@ def log_density(
     """log p of points (N, d) by the divergence of dz/dσ, (N,), in nats; see `ode.log_density`. It
     is that of points with the noise of the first step."""
     levels = noise_levels(model, steps)[::-1]
-
-    def slope(z: Tensor, sigma: float) -> Tensor:
-        return model.slope(z, sigma, labels)
-
-    def log_prior(z: Tensor) -> Tensor:
-        return ode.log_normal(z, math.sqrt(1 + levels[-1] ** 2))
-
+    slope = functools.partial(model.slope, labels=labels)
+    log_prior = functools.partial(ode.log_normal, sigma=math.sqrt(1 + levels[-1] ** 2))
     return ode.log_density(slope, points, levels, log_prior)
 
 

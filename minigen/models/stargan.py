@@ -33,7 +33,7 @@ from minigen import functional as F
 from minigen.data import DataError
 from minigen.models.adversaries import Parts, descend
 from minigen.models.networks import Conditional
-from minigen.models.translators import MOST, ResNetTranslator, drawn
+from minigen.models.translators import MOST, Changed, ResNetTranslator, drawn
 from minigen.models.wgan import critic_loss, generator_loss, gradient_penalty, mixed, slopes
 
 KINDS = ("colours", "added", "plain")  # of generators
@@ -78,10 +78,10 @@ class StarJudge(nn.Module):
         return self.source(h), self.domain(h).flatten(1)
 
 
-class Added(nn.Module):
+class Added(Changed):
     """G(x, c) = x + 2·f(x, c), of a network's f in [−1, 1], nearly 0 at first: what need not change
     is there from the start, and is not drawn anew, for which it would take thousands of steps to
-    learn. The paper has f alone.
+    learn; and what leaves [−1, 1] in training the judge can refuse. The paper has f alone.
 
     f has no norms. A norm of each picture takes out how dark it is in the whole, which is what
     tones differ in, and the planes that say c.
@@ -92,18 +92,12 @@ class Added(nn.Module):
     """
 
     def __init__(self, network: nn.Sequential, channels: int):
-        super().__init__()
+        super().__init__(network, channels, scale=2.0)
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight)  # without norms the layers must keep a scale
                 nn.init.zeros_(module.bias)
         nn.init.normal_(network[-2].weight, 0.0, SMALL)
-        self.network, self.channels = network, channels
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, channels, H, W); what leaves [−1, 1] is cut where it is drawn, so that it has a
-        gradient and the judge can refuse it."""
-        return input[:, : self.channels] + 2 * self.network(input)
 
 
 def by_pixels(inputs: int, outputs: int, width: int = 32, layers: int = 3) -> nn.Sequential:
@@ -234,4 +228,4 @@ class StarGAN(Parts):
 
     def draw(self, images: Tensor, domains: Tensor) -> Tensor:
         """G(x, c), to look at."""
-        return drawn(self.generator, images, domains).clamp(-1, 1)
+        return drawn(self.generator, images, domains)

@@ -172,8 +172,8 @@ class Residual(nn.Module):
 
 
 class Changed(nn.Module):
-    """x + f(x): a network f draws what changes alone; cut to [−1, 1] when it is drawn with, for in
-    training a cut would have no slope.
+    """x + scale·f(x): a network f draws what changes alone; cut to [−1, 1] when it is drawn with,
+    for in training a cut would have no slope.
 
     So the first pictures resemble the inputs. What both have in common need not be learnt, which is
     most of the work where pictures are mended, or where there are no pairs; where white becomes
@@ -183,15 +183,16 @@ class Changed(nn.Module):
     Args:
         network: (N, C, H, W) -> (N, channels, H, W).
         channels: the first of the input's are its picture; if there is but one, it is grey.
+        scale: 2 where f lies in [−1, 1], so that it can turn black into white.
     """
 
-    def __init__(self, network: nn.Module, channels: int = 3):
+    def __init__(self, network: nn.Module, channels: int = 3, scale: float = 1.0):
         super().__init__()
-        self.network, self.channels = network, channels
+        self.network, self.channels, self.scale = network, channels, scale
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, channels, H, W)."""
-        made = input[:, : self.channels] + self.network(input)
+        made = F.add(input[:, : self.channels], self.network(input), alpha=self.scale)
         return made if self.training else F.clamp(made, -1, 1)
 
 

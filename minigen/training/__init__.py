@@ -6,6 +6,7 @@ from minigen.training.adversarial import (
     chosen_classes,
     fixed_noise,
     refuse_broken_packs,
+    rows_of,
     train_gan,
 )
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
@@ -68,6 +69,7 @@ __all__ = [
     "refuse_broken_packs",
     "refuse_small",
     "resume_command",
+    "rows_of",
     "save_checkpoint",
     "save_gif",
     "save_image",

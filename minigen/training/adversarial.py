@@ -85,10 +85,15 @@ def fixed_noise(
     """Noise, (count, noise), that does not draw from the stream of the training, and labels: so
     many of each class in a row, or None without classes."""
     z = gan.sample_noise(count, Generator(seed))
+    return z, rows_of(classes, count, z.device)
+
+
+def rows_of(classes: Sequence[int], count: int, device: str) -> Tensor | None:
+    """Labels (count,), so many of each class in a row, or None without classes."""
     if not classes:
-        return z, None
+        return None
     rows = np.repeat(np.asarray(classes, np.int64), -(-count // len(classes)))[:count]
-    return z, Tensor(rows, device=z.device)
+    return Tensor(rows, device=device)
 
 
 def is_told(args: argparse.Namespace) -> bool:
