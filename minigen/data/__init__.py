@@ -11,7 +11,7 @@ from minigen.data.layouts import aligned, facades, unaligned
 from minigen.data.loader import DataLoader, Dataset, Subset, TensorDataset, random_split
 from minigen.data.mixtures import Checkerboard, Mixture, Parabola, grid, moons, ring, swiss_roll
 from minigen.data.sets import load, resolved
-from minigen.data.variants import variants
+from minigen.data.variants import coloured, variants
 
 __all__ = [
     "Batches",
@@ -26,6 +26,7 @@ __all__ = [
     "Subset",
     "TensorDataset",
     "aligned",
+    "coloured",
     "dealt",
     "digits",
     "emoji",

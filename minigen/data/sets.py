@@ -9,6 +9,7 @@ from minigen.data.folder import folder
 from minigen.data.idx import read_pair
 from minigen.data.images import DataError, Images
 from minigen.data.local import binarized_mnist, cifar10, quickdraw
+from minigen.data.variants import coloured
 
 LOCAL = {
     "binarized-mnist": binarized_mnist,
@@ -16,8 +17,11 @@ LOCAL = {
     "quickdraw": quickdraw,
     "emoji-noto": lambda split: emoji(split, hands=("noto",)).pictures(),
     "emoji-twemoji": lambda split: emoji(split, hands=("twemoji",)).pictures(),
+    "emoji-faces": lambda split: emoji(split, "faces", hands=("noto",)).pictures(),
 }
-NAMES = ("mnist", "fashion-mnist", "digits", "auto", *LOCAL)
+DRAWN = ("digits", "coloured-digits")
+COLOURED = {f"coloured-{name}": name for name in ("mnist", "digits")}
+NAMES = ("mnist", "fashion-mnist", "digits", "auto", *COLOURED, *LOCAL)
 SPLITS = ("train", "test")
 DIGITS_SIZE = {"train": 60_000, "test": 10_000}  # as MNIST's
 CLASSES = {
@@ -49,7 +53,8 @@ def load(
     """Load the training or test images of "mnist", "fashion-mnist", "digits" or "auto", or of the
     user's own folder of pictures by its path (see `folder`), every tenth of which is a test image;
     or of what is read where it is at hand: "binarized-mnist", "cifar-10", "quickdraw", and the
-    families of `emoji` in one hand, "emoji-noto" or "emoji-twemoji".
+    families of `emoji` in one hand, "emoji-noto" or "emoji-twemoji", and "emoji-faces", of Noto.
+    "coloured-mnist" and "coloured-digits" are `coloured`.
 
     `size` takes the first so many images, by default all: 60,000 to train and 10,000 to test, or
     what the folder has, which may be fewer. Pictures of a folder become `side` × `side` pixels.
@@ -75,6 +80,9 @@ def load(
         return folder(name, side, split=split, size=size)
     if name == "auto":
         name = resolved(name, download)
+    if name in COLOURED:
+        grey = load(COLOURED[name], split, size=size, seed=seed, download=download)
+        return coloured(grey, 2 * seed + SPLITS.index(split))
     if name == "digits":
         return digits(size or DIGITS_SIZE[split], 2 * seed + SPLITS.index(split))
     if name in LOCAL:

@@ -1,4 +1,5 @@
-"""Grey images in colours, inverted and turned: translations whose right answer is known."""
+"""Grey images in colours, inverted and turned: translations whose right answer is known; and images
+of two factors, each in a colour of its own."""
 
 import numpy as np
 
@@ -7,6 +8,10 @@ from minigen.data.images import Images
 
 COLOURS = {"white": (1, 1, 1), "red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
 VARIANTS = (*COLOURS, "inverted", "turned")
+HUES = {
+    "red": (1, 0, 0), "yellow": (1, 1, 0), "green": (0, 1, 0),
+    "cyan": (0, 1, 1), "blue": (0, 0, 1), "magenta": (1, 0, 1),
+}  # fmt: skip
 
 
 def variants(images: Images, domains: tuple[str, ...] = VARIANTS) -> Domains:
@@ -38,3 +43,22 @@ def variants(images: Images, domains: tuple[str, ...] = VARIANTS) -> Domains:
             colour = np.array(COLOURS[domain][:channels], np.uint8)
             drawn[:, d] = grey * colour[:, None, None]
     return Domains(images.name, drawn, tuple(domains), np.arange(len(grey)))
+
+
+def coloured(images: Images, seed: int = 0) -> Images:
+    """Return grey images (N, 1, H, W) each in one of six HUES on black, (N, 3, H, W): two factors
+    that have nothing to do with each other.
+
+    A class is one of the image and a hue: label = 6 * label of the image + hue. The hue of image i
+    depends on `seed` and i alone.
+
+    Raises:
+        ValueError: images of several channels.
+    """
+    if images.images.shape[1] != 1:
+        raise ValueError(f"coloured: expected grey images (N, 1, H, W), got {images.images.shape}")
+    hue = np.random.default_rng(seed).integers(len(HUES), size=len(images))
+    ink = np.array([*HUES.values()], np.uint8)[hue]  # (N, 3)
+    classes = tuple(f"{name} {colour}" for name in images.classes for colour in HUES)
+    labels = len(HUES) * images.labels + hue
+    return Images(f"coloured-{images.name}", images.images * ink[:, :, None, None], labels, classes)

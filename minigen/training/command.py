@@ -78,8 +78,8 @@ class Parser(Flags):
         """
         for name, kind, default, help in (
             ("data", data_set(), "auto", "mnist, fashion-mnist, digits (drawn on the spot),"
-             " binarized-mnist, cifar-10, quickdraw, emoji-noto, emoji-twemoji, a folder of"
-             " pictures, or auto: mnist if at hand"),
+             " coloured-mnist, coloured-digits, binarized-mnist, cifar-10, quickdraw, emoji-noto,"
+             " emoji-twemoji, emoji-faces, a folder of pictures, or auto: mnist if at hand"),
             ("size", whole(4, 4096), 32, "side of the pictures of a folder, in pixels"),
             ("limit", whole(2, 10**7), None, "train and test with the first so many images only"),
             ("batch-size", units, 64, "real images a step"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minigen import data
-from minigen.data.sets import DIGITS_SIZE
+from minigen.data.sets import DIGITS_SIZE, DRAWN
 from minigen.training.flags import Settings
 from minigen.training.run import Run
 
@@ -34,7 +34,7 @@ def load_images(args: Settings, split: str = "train") -> data.Images:
     """
     limit, side = getattr(args, "limit", None), getattr(args, "size", 32)
     # Digits are drawn here, so that few take less time; of the other sets the first are taken.
-    drawn = min(limit, DIGITS_SIZE[split]) if limit and args.data == "digits" else None
+    drawn = min(limit, DIGITS_SIZE[split]) if limit and args.data in DRAWN else None
     found = data.load(args.data, split, side=side, size=drawn)
     some = slice(limit)
     return data.Images(found.name, found.images[some], found.labels[some], found.classes)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigen.data import DataError, Domains, Images, dealt, glyphs, variants
+from minigen.data import DataError, Domains, Images, coloured, dealt, glyphs, load, variants
 from minigen.data.glyphs import FAMILIES, FONTS
 
 PARTS = st.integers(3, 12)
@@ -152,3 +152,19 @@ def test_fewer_glyphs_are_the_beginning_of_more():
         with pytest.raises(ValueError, match=message):
             glyphs(**arguments)
     assert glyphs(2, side=1).images.shape == (2, 2, 1, 1, 1)
+
+
+def test_coloured_images_have_two_factors():
+    grey = load("digits", size=240)
+    got = load("coloured-digits", size=240)
+    digit, hue = np.divmod(got.labels, 6)
+    assert np.array_equal(digit, grey.labels) and got.classes[6 * 7 + 2] == "7 green"
+    assert np.array_equal(got.images.max(1), grey.images[:, 0])
+    assert not got.images[hue == 2][:, [0, 2]].any()  # green has neither red nor blue
+    assert (np.bincount(hue, minlength=6) > 20).all()
+    few = coloured(Images("few", grey.images[:50], grey.labels[:50], grey.classes))
+    assert np.array_equal(few.labels, got.labels[:50])  # whatever comes after
+    other = load("coloured-digits", "test", size=240)
+    assert not np.array_equal(other.labels % 6, hue)
+    with pytest.raises(ValueError, match="coloured: expected grey images"):
+        coloured(got)
