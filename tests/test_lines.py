@@ -17,7 +17,7 @@ ROOMS = {
     "models": 2350,
     "training": 1825,
     "metrics": 565,
-    "data": 1950,
+    "data": 1975,
     "torch_names": 390,
     "torchvision_names": 306,
 }
