@@ -10,6 +10,7 @@ from minigen.metrics.frechet import frechet_distance, gaussian_frechet_distance
 from minigen.metrics.likelihood import ActiveUnits, active_units, log_likelihood
 from minigen.metrics.mixtures import Modes, Translated, mode_coverage, translated_modes
 from minigen.metrics.neighbours import PRDC, prdc
+from minigen.metrics.paths import path_length, slerp
 from minigen.metrics.transport import (
     Plan,
     Prices,
@@ -38,7 +39,9 @@ __all__ = [
     "optimal_assignment",
     "optimal_plan",
     "optimal_prices",
+    "path_length",
     "prdc",
+    "slerp",
     "translated_modes",
     "wasserstein",
 ]

@@ -90,7 +90,7 @@ def _blur(size: int, padding: int, stride: int) -> np.ndarray:
 
 
 def blurred(x: Tensor, padding: int = 1, stride: int = 1) -> Tensor:
-    """The filter [1, 3, 3, 1] ⊗ [1, 3, 3, 1] / 64 over square planes (N, C, H, H), zeros around them:
+    """The filter [1, 3, 3, 1] ⊗ [1, 3, 3, 1] / 64 over square planes (N, C, H, H), zeros around:
     a convolution of each channel by itself, as two products B·x·Bᵀ. Before every `stride`-th
     pixel is taken it removes what these could not tell from something coarser (Zhang 2019,
     arXiv:1904.11486)."""

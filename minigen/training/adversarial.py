@@ -31,8 +31,10 @@ def train_gan(
     *,
     batches_a_step: Callable[[int], int] = lambda step: 1,
     decay: float = 0.995,
+    warm_up: bool = False,
     low: float = -1.0,
     sample_every: int = 50,
+    draw_all: Callable[..., object] | None = None,
 ) -> None:
     """Train a GAN of images, and fill its run folder: samples from the same noise as training goes
     on (samples/ and samples.gif), drawn with G's weights averaged over some steps, the curves of
@@ -44,9 +46,11 @@ def train_gan(
         args: the flags.
         panels: for `plot_metrics`.
         batches_a_step: how many batches a step takes, by its number.
-        decay: of G's weight average.
+        decay, warm_up: of G's weight average.
         low: what is black in the generator's images; 1 is white.
         sample_every: steps between two grids.
+        draw_all: draws whatever a finished run has besides: called with run, flags, the GAN, whose
+            G then has the averaged weights, and the classes to be drawn.
     """
     minigen.manual_seed(args.seed)
     images = train_images(run, args)
@@ -55,7 +59,7 @@ def train_gan(
     batches = Batches(images.scaled(low=low), *told, batch_size=args.batch_size, seed=args.seed)
     channels, *sides = images.images.shape[1:]
     gan = build(args, channels, sides[0], len(images.classes))
-    average = optim.ExponentialMovingAverage(gan.generator, decay=decay, use_buffers=True)
+    average = optim.ExponentialMovingAverage(gan.generator, decay, True, warm_up)
     noise, labels = fixed_noise(gan, args.seed + 1, COLUMNS * (len(classes) or 8), classes)
     state = {"gan": gan, "average": average, "batches": batches}
     state["random"] = minigen.default_generator
@@ -76,6 +80,9 @@ def train_gan(
                 samples = gan.draw(noise, labels)
             grid = image_grid(samples, columns=COLUMNS, low=low)
             save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
+    if draw_all and not loop.interrupted:
+        with average.average_parameters():
+            draw_all(run, args, gan, classes)
     finish(loop, "samples.gif")
 
 

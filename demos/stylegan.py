@@ -1,0 +1,195 @@
+"""Train a StyleGAN on digits in colours, clothes, drawings, emoji, CIFAR-10, or your own pictures.
+
+Each layer of the generator is told a style of its own (Karras et al. 2019, 2020): the first layers
+decide what is coarse, the last what is fine. By default the digits of MNIST are each in one of six
+colours, so that there are two factors to be told apart. With --conditional both networks are told
+the class; where pictures are few, --augment makes more of them without showing in those drawn.
+
+The run folder gets pictures of the same codes as training goes on (samples/ and samples.gif), and
+at the end mixing.png, coarse styles of the row and fine ones of the column, from layer --border on;
+truncation.png, from the opposite of a style over the mean of all to the style itself; noise.png,
+the same styles with other noise, and where it changes the picture; walk.gif, the way between codes
+in w and, below, in z. demos/evaluate.py measures what these pictures show.
+"""
+
+from __future__ import annotations
+
+import ctrl_c  # noqa: F401 - first
+
+import argparse
+import itertools
+
+import numpy as np
+
+import minigen
+from minigen import Generator, Tensor, data, training
+from minigen.metrics import slerp
+from minigen.models import stylegan as S
+from minigen.models.networks import evaluating
+from minigen.training.flags import decay, is_folder, rate, share, units, weight, whole
+
+COLUMNS = 8  # of the pictures
+FRAMES = 12  # of the walk from one code to the next
+
+
+def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> S.StyleGAN:
+    """The StyleGAN of these flags, for images (channels, size, size) of so many classes."""
+    told = classes if args.conditional else 0
+    sizes = {"size": size, "width": args.width, "classes": told}
+    generator = S.Generator(channels, **sizes, noise=args.code, style=args.code, depth=args.depth)
+    return S.StyleGAN(
+        generator.to(args.device),
+        S.Judge(channels, **sizes).to(args.device),
+        noise=args.code,
+        lr=args.lr,
+        gamma=args.gamma,
+        path_weight=args.path_weight,
+        mixing=args.mixing,
+    )
+
+
+def codes(
+    args: argparse.Namespace, gan: S.StyleGAN, count: int, seed: int, classes: list[int]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """z that does not draw from the stream of the training, and labels if there are classes, of
+    which each comes in turn."""
+    z = gan.sample_noise(count, Generator(seed))
+    if not classes:
+        return z, ()
+    return z, (Tensor(np.resize(np.asarray(classes, np.int64), count), device=args.device),)
+
+
+def mixed(coarse: Tensor, fine: Tensor, border: int) -> Tensor:
+    """Styles (N, layers, style), from layer `border` on the fine ones."""
+    return minigen.cat([coarse[:, :border], fine[:, border:]], 1)
+
+
+def draw_mixing(
+    run: training.Run, args: argparse.Namespace, gan: S.StyleGAN, classes: list[int]
+) -> None:
+    """mixing.png: to the left and above, pictures of codes; inside, coarse layers have the styles
+    of the row, fine ones those of the column."""
+    generator, n = gan.generator, COLUMNS
+    z, labels = codes(args, gan, 2 * n, args.seed + 3, classes)
+    styles = generator.styles(generator.mapping(z, *labels))
+    rows = minigen.repeat_interleave(styles[:n], n, 0)
+    columns = minigen.cat([styles[n:]] * n)
+    pure = generator.synthesis(styles).numpy()
+    inside = generator.synthesis(mixed(rows, columns, args.border)).numpy()
+    white = np.ones_like(pure[:1])
+    grid = [white, pure[n:]]
+    for i in range(n):
+        grid += [pure[i : i + 1], inside[n * i : n * (i + 1)]]
+    grid = training.image_grid(np.concatenate(grid), columns=n + 1)
+    training.save_image(run.path("mixing.png"), grid, scale=2)
+
+
+def draw_truncation(
+    run: training.Run, args: argparse.Namespace, gan: S.StyleGAN, classes: list[int]
+) -> None:
+    """truncation.png: w̄ + ψ·(w − w̄) for ψ from −1 to 1."""
+    generator = gan.generator
+    z, labels = codes(args, gan, COLUMNS, args.seed + 4, classes)
+    w = generator.mapping(z, *labels)
+    rows = {
+        f"psi = {psi:g}": generator.synthesis(generator.styles(w, psi)).numpy()
+        for psi in (-1, -0.7, -0.35, 0, 0.35, 0.7, 1)
+    }
+    training.save_image(run.path("truncation.png"), training.named_rows(rows), scale=2)
+
+
+def draw_noise(
+    run: training.Run, args: argparse.Namespace, gan: S.StyleGAN, classes: list[int]
+) -> None:
+    """noise.png: three pictures with seven drawings of noise, and the standard deviation over a
+    hundred, white where it is 0.2 of all grey levels or more."""
+    generator = gan.generator
+    z, labels = codes(args, gan, 3, args.seed + 5, classes)
+    styles = generator.styles(generator.mapping(z, *labels))
+    noise = generator.draw_noise(100, Generator(args.seed + 6))
+    rows = {}
+    for i in range(len(z)):
+        same = styles[i : i + 1].expand(len(noise[0]), -1, -1)
+        made = generator.synthesis(same, noise).numpy()
+        deviation = 5 * made.std(0) - 1  # pictures go from −1 to 1
+        rows[f"picture {i + 1}"] = np.concatenate([made[: COLUMNS - 1], deviation[None]])
+    training.save_image(run.path("noise.png"), training.named_rows(rows), scale=2)
+
+
+def draw_walk(
+    run: training.Run, args: argparse.Namespace, gan: S.StyleGAN, classes: list[int]
+) -> None:
+    """walk.gif: four codes' way in w, straight, and in z, on an arc, past the same three places."""
+    generator = gan.generator
+    places = [codes(args, gan, 4, args.seed + 7 + i, classes) for i in range(3)]
+    frames = []
+    for (a, labels), (b, _) in itertools.pairwise([*places, places[0]]):
+        ends = generator.mapping(a, *labels), generator.mapping(b, *labels)
+        for t in np.arange(FRAMES, dtype=np.float32) / FRAMES:
+            arc = Tensor(slerp(a.numpy(), b.numpy(), t), device=args.device)
+            ways = {"in w": minigen.lerp(*ends, float(t)), "in z": generator.mapping(arc, *labels)}
+            frames.append(
+                training.named_rows({
+                    name: generator.synthesis(generator.styles(w)).numpy()
+                    for name, w in ways.items()
+                })
+            )  # fmt: skip
+    training.save_gif(run.path("walk.gif"), frames, 0.1, hold_last=0.1, scale=2)
+
+
+def draw_all(
+    run: training.Run, args: argparse.Namespace, gan: S.StyleGAN, classes: list[int]
+) -> None:
+    """The pictures of a trained model."""
+    with evaluating(gan.generator):
+        for draw in draw_mixing, draw_truncation, draw_noise, draw_walk:
+            draw(run, args, gan, classes)
+
+
+def flags() -> training.Parser:
+    """The command line."""
+    parser = training.Parser(
+        __doc__, name="stylegan", quick={"steps": 20, "width": 2, "batch_size": 8, "code": 8},
+        may_change=("steps", "border"),
+    )  # fmt: skip
+    add = parser.add_argument
+    add("--steps", type=whole(), default=4000, help="training steps in all")
+    parser.add_images(
+        data={"default": lambda args: f"coloured-{data.resolved('auto')}",
+              "help": "mnist, fashion-mnist, digits (drawn on the spot), coloured-mnist,"
+              " coloured-digits, cifar-10, quickdraw, emoji-noto, emoji-twemoji, emoji-faces, or a"
+              " folder of pictures (coloured-mnist if at hand, else coloured-digits)"},
+        batch_size={"default": 16},
+    )  # fmt: skip
+    add("--conditional", action="store_true", help="G and D are told the class")
+    training.add_classes(parser)
+    add("--width", type=units, default=16, help="channels at the full size")
+    add("--code", type=units, default=64, help="length of z and of w")
+    add("--depth", type=whole(1, 16), default=2, help="layers of the mapping: 8 in the papers")
+    add("--lr", type=rate, default=2e-3, help="learning rate of G and D")
+    add("--gamma", type=weight, default=0.1, help="γ, the weight of R1")
+    add("--path-weight", type=weight, default=0.0, help="of the path length: 2 in the paper")
+    add("--mixing", type=share, default=0.9, help="share of pictures of two codes")
+    add("--border", type=whole(1, 30), default=3, help="the first fine layer, in mixing.png")
+    add("--decay", type=decay, default=0.998, help="of the average of G's weights that is drawn")
+    parser.refuse(
+        lambda args: args.data is not None and is_folder(args) and (args.size % 2 or args.size < 8),
+        "--size: expected an even one, 8 or more, not {size}",
+    )
+    return parser
+
+
+@training.script
+def main() -> None:
+    args, run = flags().open_run()
+    panels = {"losses": ["loss_d", "loss_g"], "D's outputs": ["d_real", "d_fake"], "R1": ["r1"]}
+    if args.path_weight:
+        panels["path length"] = ["path length"]
+    training.train_gan(
+        build, run, args, panels, decay=args.decay, warm_up=True,
+        sample_every=max(50, args.steps // 60), draw_all=draw_all,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
