@@ -25,6 +25,7 @@ import minigen
 from minigen import Generator, Tensor, data, training
 from minigen.metrics import slerp
 from minigen.models import stylegan as S
+from minigen.models.augment import POLICIES, Augmentation
 from minigen.models.networks import evaluating
 from minigen.training.flags import decay, is_folder, rate, share, units, weight, whole
 
@@ -45,6 +46,7 @@ def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> S
         gamma=args.gamma,
         path_weight=args.path_weight,
         mixing=args.mixing,
+        augmentation=Augmentation(*args.augment or ()),
     )
 
 
@@ -170,6 +172,8 @@ def flags() -> training.Parser:
     add("--gamma", type=weight, default=0.1, help="γ, the weight of R1")
     add("--path-weight", type=weight, default=0.0, help="of the path length: 2 in the paper")
     add("--mixing", type=share, default=0.9, help="share of pictures of two codes")
+    add("--augment", choices=tuple(POLICIES), nargs="+",
+        help="colour, translation, cutout: what D sees is changed so (none)")  # fmt: skip
     add("--border", type=whole(1, 30), default=3, help="the first fine layer, in mixing.png")
     add("--decay", type=decay, default=0.998, help="of the average of G's weights that is drawn")
     parser.refuse(

@@ -1256,6 +1256,67 @@ the slope in the penalty is a constant | stargan
 the penalty is on real images alone | stargan
 - mixed(x, made)
 + mixed(x, x)
+# models/stylegan.py
+demodulation is over the outputs | stylegan
+- s.square() @ squares.T + 1e-8
++ s.square() @ squares + 1e-8
+styles begin at 0 | stylegan
+- EqualLinear(style, inputs, bias=1.0)
++ EqualLinear(style, inputs)
+colours are demodulated, too | stylegan ModulatedConv2d
+-         if self.demodulate:
++         if True:
+the mean of lengths is differentiated | stylegan
+-         mean = lengths.detach().mean()
+-         self.mean_length += 0.01 * (mean.item() - self.mean_length)
+-         return (lengths - self.mean_length)
++         mean = lengths.mean()
++         self.mean_length += 0.01 * (mean - self.mean_length)
++         return (lengths - self.mean_length)
+a lazy R1 has no factor | stylegan
+- self.judge_every * self.gamma / 2 * penalty
++ self.gamma / 2 * penalty
+a lazy path length has no factor | stylegan
+- self.path_every * self.path_weight * penalty
++ self.path_weight * penalty
+Adam's rates are not those of lazy penalties | stylegan
+-     c = every / (every + 1)
++     c = 1.0
+zeros between pixels take brightness away | stylegan
+-     b = Tensor(2 * _blur(
++     b = Tensor(_blur(
+a deviation is over channels | stylegan
+-     deviation = (variance + 1e-8).sqrt().mean((1, 2, 3))
++     deviation = (members.var(2) + 1e-8).sqrt().mean((0, 2, 3))
+the mean of styles moves when drawing | stylegan
+-         if self.training:
+-             with minigen.no_grad():
+-                 self.mean
++         if True:
++             with minigen.no_grad():
++                 self.mean
+truncation is towards 0 | stylegan
+-             w = self.mapping.mean + psi * (w - self.mapping.mean)
++             w = psi * w
+styles are mixed pixel by pixel of a code | stylegan
+- F.rand(2, count, 1, 1, dtype
++ F.rand(2, count, 1, first.shape[2], dtype
+each picture is drawn with new noise | stylegan
+-         if noise is None and self.training:
++         if noise is None:
+a slow layer begins small | stylegan
+-         nn.init.normal_(self.weight, std=1 / rate)
++         nn.init.normal_(self.weight)
+y is of all pixels' length | stylegan
+- device=images.device) / math.sqrt(area)
++ device=images.device)
+# metrics/paths.py
+a path's length is divided by a step once | metrics_paths
+- .sum(1) / epsilon**2
++ .sum(1) / epsilon
+the way of z is a chord | metrics_paths
+-     turned = a * np.cos(t * angle) + across * np.sin(t * angle)
++     turned = a + t * (b - a)
 # data/images.py
 a row of which one number is NaN is taken | training_figures
 - np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
@@ -1652,6 +1713,9 @@ each domain has a place of its own | data_domains
 - .text((x, y), LETTERS[k]
 + .text((x + d, y), LETTERS[k]
 # data/variants.py
+the hue follows the class | data_domains
+-     hue = np.random.default_rng(seed).integers(len(HUES), size=len(images))
++     hue = images.labels % len(HUES)
 pictures are turned with the clock | data_domains
 - np.rot90(grey, axes=(2, 3))
 + np.rot90(grey, axes=(3, 2))

@@ -22,6 +22,7 @@ from hypothesis.extra.numpy import valid_tuple_axes
 import minigen
 from minigen import Generator, Tensor
 from minigen.gradcheck import gradient_errors
+from minigen.models import stylegan as S
 from minigen.models.augment import POLICIES
 from minigen.testing import arrays, broadcastable, shapes
 
@@ -1045,8 +1046,49 @@ def augmented(name: str) -> Entry:
     return Entry(name, of((2, 3, 8, 9)), lambda x: POLICIES[name](x, Generator(0)))
 
 
+def of_module(name: str, build: Callable[[], Any], *shapes_: tuple) -> Entry:
+    """A layer as a function of its inputs and of all its parameters, at random ones."""
+    paths, weights = zip(*build().named_parameters(), strict=True)
+
+    def drawn(seed: int) -> Call:
+        rng = np.random.default_rng(seed)
+        shapes = [*shapes_, *(tuple(w.shape) for w in weights)]
+        return Call(tuple(rng.standard_normal(shape) for shape in shapes), {})
+
+    def call(*tensors: Tensor) -> Tensor:
+        layer = build().to("float64")
+        for path, value in zip(paths, tensors[len(shapes_) :], strict=True):
+            owner, _, parameter = path.rpartition(".")
+            vars(layer.get_submodule(owner))[parameter] = value
+        return layer(*tensors[: len(shapes_)])
+
+    return Entry(name, st.integers(0, 9).map(drawn), call)
+
+
+def of_normal(name: str, function: Callable, *shape: int) -> Entry:
+    """A function of a tensor of N(0, 1)."""
+
+    def drawn(seed: int) -> Call:
+        return Call((np.random.default_rng(seed).standard_normal(shape),), {})
+
+    return Entry(name, st.integers(0, 9).map(drawn), function)
+
+
 # Of models: gradients of both orders, as of the operations.
 LAYERS = [augmented(name) for name in POLICIES]
+LAYERS += [
+    of_module("EqualLinear", lambda: S.EqualLinear(3, 2, rate=0.5), (4, 3)),
+    of_module("EqualConv2d", lambda: S.EqualConv2d(2, 3, 3, padding=1), (2, 2, 4, 4)),
+    of_module("ModulatedConv2d", lambda: S.ModulatedConv2d(2, 3, 3, 4), (2, 2, 4, 4), (2, 4)),
+    of_module("ModulatedConv2d up", lambda: S.ModulatedConv2d(2, 2, 3, 3, up=True),
+              (2, 2, 4, 4), (2, 3)),
+    of_module("ModulatedConv2d of colours", lambda: S.ModulatedConv2d(2, 3, 1, 4, demodulate=False),
+              (2, 2, 3, 3), (2, 4)),
+    of_normal("blurred", lambda x: S.blurred(x, padding=2), 2, 2, 5, 5),
+    of_normal("doubled", S.doubled, 2, 2, 4, 4),
+    of_normal("with_deviation", S.with_deviation, 4, 2, 3, 3),
+    of_normal("second_moment", S.second_moment, 3, 4),
+]  # fmt: skip
 
 TRUTH = [each(name, ANY, ANY) for name in ("eq", "ne", "lt", "le", "gt", "ge")]
 TRUTH += [each(name, NONZERO, ANY) for name in ("logical_and", "logical_or", "logical_xor")]

@@ -13,13 +13,14 @@ def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray | float) -> np.ndarray:
     """From rows a (N, d), t = 0, to rows b, t = 1 (t a number, or (N, 1)), by equal angles on the
     sphere, where z ~ N(0, I) lies (Shoemake 1985): what is midway on the chord is too short for a
     z. Gives unit vectors times the length that lies between those of a and b."""
+    dtype, a, b = a.dtype, a.astype(np.float64), b.astype(np.float64)
     lengths = [np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b)]
     a, b = a / lengths[0], b / lengths[1]
     angle = np.arccos(np.clip((a * b).sum(1, keepdims=True), -1, 1))
     across = b - a * np.cos(angle)
     across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
     turned = a * np.cos(t * angle) + across * np.sin(t * angle)
-    return (turned * (lengths[0] + t * (lengths[1] - lengths[0]))).astype(a.dtype)
+    return (turned * (lengths[0] + t * (lengths[1] - lengths[0]))).astype(dtype)
 
 
 def path_length(first: Any, second: Any, epsilon: float) -> float:

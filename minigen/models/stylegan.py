@@ -414,8 +414,7 @@ class StyleGAN(GAN):
         path_weight: of the path length; 0 leaves it out.
         path_every: turns from one to the next.
         mixing: the share of pictures that have styles of two codes.
-        augment: what is done to all pictures that the judge sees, real or made, where data are few;
-            differentiable, (N, C, H, W) -> the same.
+        options: `augmentation`, `noise` and `prior`, see `GAN`.
     """
 
     def __init__(
@@ -429,7 +428,6 @@ class StyleGAN(GAN):
         path_weight: float = 0.0,
         path_every: int = 8,
         mixing: float = 0.9,
-        augment: Callable[[Tensor], Tensor] | None = None,
         **options: Any,
     ):
         super().__init__(
@@ -441,7 +439,6 @@ class StyleGAN(GAN):
         )
         self.gamma, self.judge_every = gamma, judge_every
         self.path_weight, self.path_every, self.mixing = path_weight, path_every, mixing
-        self.augment = augment
         self.turns, self.mean_length = 0, 0.0
 
     def step(self, *real: Batch) -> dict[str, Tensor]:
@@ -476,9 +473,6 @@ class StyleGAN(GAN):
         mean = lengths.detach().mean()
         self.mean_length += 0.01 * (mean.item() - self.mean_length)
         return (lengths - self.mean_length).square().mean(), mean
-
-    def judged(self, images: Tensor, *labels: Tensor) -> Tensor:
-        return super().judged(self.augment(images) if self.augment else images, *labels)
 
     def generated(self, count: int, *labels: Tensor) -> Tensor:
         return self.generator.synthesis(self.mixed_styles(count, *labels))

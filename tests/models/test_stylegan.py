@@ -1,0 +1,295 @@
+"""StyleGAN's layers, penalties and training step."""
+
+import math
+
+import numpy as np
+import pytest
+
+import minigen
+from minigen import Generator, Tensor, gradcheck, nn
+from minigen import functional as F
+from minigen.data import DataError
+from minigen.models import stylegan as S
+
+WIDE = "float64"
+
+
+def small(classes=0, size=8, **options):
+    """A pair of networks of two channels, four where pictures are 4 × 4, in float64."""
+    minigen.manual_seed(0)
+    generator = S.Generator(2, size, 2, noise=3, style=4, classes=classes).to(WIDE)
+    judge = S.Judge(2, size, 2, hidden=4, classes=classes).to(WIDE)
+    return S.StyleGAN(generator, judge, noise=3, **options)
+
+
+def images(count, channels=2, size=8):
+    return minigen.randn(count, channels, size, size, dtype=WIDE)
+
+
+def test_demodulated_outputs_have_variance_1():
+    """Whatever the style: of N(0, 1) at each place, by the linearity of variances."""
+    minigen.manual_seed(0)
+    layer = S.ModulatedConv2d(5, 6, 3, 4).to(WIDE)
+    w = 3 * minigen.randn(2, 4, dtype=WIDE)
+    x = minigen.randn(2, 5, 128, 128, dtype=WIDE)
+    inside = layer(x, w).detach().numpy()[:, :, 1:-1, 1:-1]
+    # Places two apart share no input, so there are more than 126² / 9 independent ones.
+    error = 4 * math.sqrt(2 / (126**2 / 9))
+    np.testing.assert_allclose(inside.var((2, 3)), 1, atol=error)
+    layer.demodulate = False
+    assert not np.allclose(layer(x, w).detach().numpy().var((2, 3)), 1, atol=10 * error)
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_scale_convolve_rescale_is_a_convolution_of_modulated_weights(up):
+    """Equations 1 to 3 as they are written, with weights of its own for each picture."""
+    minigen.manual_seed(0)
+    layer = S.ModulatedConv2d(3, 4, 3, 5, up=up).to(WIDE)
+    x, w = minigen.randn(2, 3, 6, 6, dtype=WIDE), minigen.randn(2, 5, dtype=WIDE)
+    s = w.numpy() @ layer.affine.weight.detach().numpy().T / math.sqrt(5) + 1
+    for n in range(2):
+        weight = layer.weight.detach().numpy() / math.sqrt(3 * 9) * s[n][None, :, None, None]
+        weight /= np.sqrt((weight**2).sum((1, 2, 3), keepdims=True) + 1e-8)
+        picture = x[n : n + 1]
+        if up:
+            whole = F.conv_transpose2d(picture, Tensor(weight).transpose(0, 1), stride=2)
+            expected = 4 * S.blurred(whole)
+        else:
+            expected = F.conv2d(picture, Tensor(weight), padding=1)
+        got = layer(x, w)[n : n + 1].detach().numpy()
+        np.testing.assert_allclose(got, expected.numpy(), rtol=1e-6, atol=1e-9)  # ε
+
+
+@pytest.mark.parametrize("padding, stride", [(1, 1), (2, 1), (1, 2)])
+def test_blur_is_the_filter_and_keeps_a_constant_away_from_the_border(padding, stride):
+    x = minigen.randn(2, 3, 9, 9, dtype=WIDE, generator=Generator(0))
+    taps = np.array([1, 3, 3, 1]) / 8
+    kernel = Tensor(np.outer(taps, taps)[None, None].repeat(3, 0))
+    expected = F.conv2d(x, kernel, stride=stride, padding=padding, groups=3)
+    np.testing.assert_allclose(S.blurred(x, padding, stride).numpy(), expected.numpy(), atol=1e-12)
+    flat = S.blurred(F.ones(1, 1, 9, 9), padding, stride).numpy()[0, 0]
+    assert np.allclose(flat[2:-2, 2:-2], 1) and (flat[0] < 1).all()
+
+
+def test_doubling_is_the_transpose_of_halving():
+    x, y = images(1, 1, 8), images(1, 1, 4)
+    assert (S.doubled(y) * x).sum().item() == pytest.approx(
+        4 * (S.blurred(x, stride=2) * y).sum().item()
+    )
+    flat = S.doubled(F.ones(1, 1, 8, 8)).numpy()[0, 0]
+    assert flat.shape == (16, 16) and np.allclose(flat[1:-1, 1:-1], 1)
+
+
+def test_weights_learn_at_one_speed():
+    """He's factor stands in the formula; a slow layer computes the same, with a smaller slope."""
+    minigen.manual_seed(0)
+    slow, x = S.EqualLinear(4, 3, rate=0.01, bias=1.0), minigen.randn(5, 4)
+    assert slow.weight.numpy().std() > 50 and np.allclose(slow.bias.numpy(), 100)
+    expected = x.numpy() @ slow.weight.numpy().T * 0.01 / 2 + 1
+    np.testing.assert_allclose(slow(x).numpy(), expected, rtol=1e-4)
+    convolution = S.EqualConv2d(2, 8, 3, bias=False)
+    y = minigen.randn(1, 2, 5, 5)
+    expected = F.conv2d(y, convolution.weight).numpy() / math.sqrt(18)
+    np.testing.assert_allclose(convolution(y).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 8])
+def test_equal_images_deviate_by_the_root_of_epsilon(count):
+    x = images(1).expand(count, -1, -1, -1)
+    seen = S.with_deviation(x).numpy()
+    assert seen.shape == (count, 3, 8, 8) and np.allclose(seen[:, 2], 1e-4, rtol=1e-6)
+
+
+def test_the_deviation_is_that_of_each_group():
+    x = images(8).numpy()
+    seen = S.with_deviation(Tensor(x)).numpy()[:, 2]
+    for first in (0, 1):  # members of a group are as far apart as there are groups
+        members = x[first::2]
+        assert np.allclose(seen[first::2], members.std(0).mean(), rtol=1e-6)
+
+
+def test_truncated_to_nothing_all_styles_draw_one_picture():
+    gan = small()
+    generator = gan.generator
+    for _ in range(3):
+        generator.mapping(gan.sample_noise(8))  # moves the mean
+    z = gan.sample_noise(4)
+    generator.eval()
+    one = generator(z, psi=0).detach().numpy()
+    assert np.array_equal(one, one[:1].repeat(4, 0))
+    assert np.ptp(generator(z).detach().numpy(), 0).max() > 0.01
+    w = generator.mapping(z).detach().numpy()
+    mean = generator.mapping.mean.numpy()
+    assert abs(mean).max() > 0
+    opposite = generator.styles(generator.mapping(z), -1).detach().numpy()
+    np.testing.assert_allclose(opposite, (2 * mean - w)[:, None].repeat(4, 1))
+
+
+def test_the_mean_of_styles_follows_them_in_training_alone():
+    minigen.manual_seed(0)
+    mapping = S.Mapping(3, 4)
+    z = minigen.randn(16, 3)
+    w = mapping(z).detach().numpy()
+    np.testing.assert_allclose(mapping.mean.numpy(), 0.005 * w.mean(0), rtol=1e-5)
+    mapping.eval()
+    before = mapping.mean.numpy().copy()
+    mapping(z)
+    assert np.array_equal(mapping.mean.numpy(), before)
+    np.testing.assert_allclose(mapping(7 * z).numpy(), mapping(z).numpy(), atol=1e-6)
+
+
+def test_noise_is_drawn_anew_in_training_and_constant_when_drawing():
+    gan = small()
+    z = gan.sample_noise(2)
+    for layer in gan.generator.layers:
+        assert layer.strength.item() == 0
+        nn.init.constant_(layer.strength, 0.5)
+    a, b = (gan.generator(z).detach().numpy() for _ in range(2))
+    assert not np.allclose(a, b)
+    stream = minigen.default_generator.state_dict()
+    assert np.array_equal(gan.draw(z).numpy(), gan.draw(z).numpy())
+    assert minigen.default_generator.state_dict() == stream
+    noise = gan.generator.draw_noise(2, Generator(1))
+    a, b = (gan.generator(z, noise=noise).detach().numpy() for _ in range(2))
+    assert np.array_equal(a, b)
+
+
+def test_styles_are_mixed_from_a_random_layer_on():
+    gan = small(mixing=0.5)
+    styles = gan.mixed_styles(400).detach().numpy()
+    same = (styles == styles[:, :1]).all(2)  # (N, layers), as the first layer
+    assert same[:, 0].all() and (np.diff(same.astype(int), axis=1) <= 0).all()
+    borders = np.bincount(same.sum(1), minlength=5)
+    assert borders[0] == 0 and 150 < borders[4] < 250 and (borders[1:4] > 40).all()
+    gan.mixing = 0.0
+    styles = gan.mixed_styles(8).detach().numpy()
+    assert (styles == styles[:, :1]).all()
+
+
+def test_r1_is_the_squared_slope_at_real_pictures():
+    gan = small()
+    gan.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(2 * 64, 1)).to(WIDE)
+    weight = gan.discriminator[1].weight.detach().numpy()
+    assert gan.r1(images(3)).item() == pytest.approx((weight**2).sum())
+
+
+@pytest.mark.parametrize("often", [1, 4, 16])
+def test_lazy_penalties_are_in_expectation_those_of_every_turn(often, monkeypatch):
+    """What is descended in 16 turns adds up to 16 times the penalties."""
+    found, of_judge, length = [], Tensor(np.array(2.0)), Tensor(np.array(7.0))
+    monkeypatch.setattr(S, "descend", lambda optimiser, loss: found.append(loss.item()))
+    monkeypatch.setattr(S.GAN, "step", lambda self, *real: {})
+    monkeypatch.setattr(S.StyleGAN, "r1", lambda *given: of_judge)
+    monkeypatch.setattr(S.StyleGAN, "path_penalty", lambda *given: (length, length))
+    every = {"judge_every": often, "path_every": often}
+    gan = small(gamma=0.5, path_weight=3.0, **every)
+    for _ in range(16):
+        gan.step(images(4))
+    assert len(found) == 2 * 16 / often
+    assert sum(found) == pytest.approx(16 * (0.5 / 2 * 2 + 3 * 7))
+
+
+def test_lazy_adam_goes_as_far_and_forgets_as_much():
+    (group,) = S.lazy_adam(1e-2, 4)([nn.Parameter(F.zeros(1))]).param_groups
+    assert group["lr"] * 5 == pytest.approx(4 * 1e-2)
+    assert group["betas"][0] == 0 and group["betas"][1] ** 5 == pytest.approx(0.99**4)
+
+
+def test_path_lengths_are_those_of_the_jacobian():
+    """E ‖Jᵀ·y‖² = ‖J‖² / (H·W), of each picture by itself."""
+    gan = small()
+    generator = gan.generator
+    styles = generator.styles(generator.mapping(gan.sample_noise(1))).detach().requires_grad_()
+    noise = generator.draw_noise(1)
+    picture = generator.synthesis(styles, noise)
+    rows = [
+        minigen.grad(one, styles, retain_graph=True)[0].numpy().ravel()
+        for one in picture.reshape(-1)
+    ]
+    exact = (np.array(rows) ** 2).sum() / 64 / generator.styles_count
+    many = styles.expand(2000, -1, -1).detach().requires_grad_()
+    planes = [plane.expand(2000, -1, -1, -1) for plane in noise]
+    found = S.path_lengths(generator, many, planes).detach().numpy() ** 2
+    assert found.mean() == pytest.approx(exact, rel=5 * found.std() / exact / math.sqrt(2000))
+
+
+def test_the_mean_length_is_a_constant():
+    """The slope of (l − a)² is 2·(l − a)·l′: a, which l has a share in, is not differentiated."""
+    gan = small(mixing=0.0)
+    minigen.manual_seed(1)
+    penalty, mean = gan.path_penalty(4)
+    a = 0.01 * mean.item()
+    assert gan.mean_length == pytest.approx(a)
+    (got,) = minigen.grad(penalty, gan.generator.constant)
+    minigen.manual_seed(1)
+    styles = gan.mixed_styles(4)
+    lengths = S.path_lengths(gan.generator, styles, gan.generator.draw_noise(4))
+    (expected,) = minigen.grad((lengths - a).square().mean(), gan.generator.constant)
+    np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-9, atol=1e-15)
+
+
+def test_the_path_length_penalty_has_the_right_slope_through_the_whole_generator():
+    """By all weights, mapping and styles included: a gradient of a gradient, in float64."""
+    gan = small()
+    generator = gan.generator
+    generator.mapping.eval()  # its running mean would move
+    for layer in generator.layers:
+        nn.init.constant_(layer.strength, 0.3)
+    z, noise = gan.sample_noise(2), generator.draw_noise(2, Generator(3))
+    paths, weights = zip(*generator.named_parameters(), strict=True)
+
+    def penalty(*values):
+        for path, value in zip(paths, values, strict=True):
+            owner, _, name = path.rpartition(".")
+            vars(generator.get_submodule(owner))[name] = value
+        styles = generator.styles(generator.mapping(z))
+        return (S.path_lengths(generator, styles, noise) - 0.1).square().mean()
+
+    assert gradcheck(penalty, [w.detach().numpy() for w in weights], rtol=1e-5)
+
+
+def test_a_step_trains_both_and_goes_on_bit_for_bit():
+    def train(gan, steps):
+        for _ in range(steps):
+            metrics = gan.step((images(4), Tensor([0, 1, 2, 1])))
+        return metrics
+
+    how = {"classes": 3, "judge_every": 2, "path_every": 3, "path_weight": 2.0}
+    whole = small(**how)
+    metrics = train(whole, 6)
+    assert {"loss_d", "loss_g", "r1", "path length"} <= metrics.keys()
+    half = small(**how)
+    train(half, 3)
+    random, state = minigen.default_generator.state_dict(), half.state_dict()
+    resumed = small(**how)
+    resumed.load_state_dict(state)
+    minigen.default_generator.load_state_dict(random)
+    train(resumed, 3)
+    np.testing.assert_equal(arrays_of(whole), arrays_of(resumed))
+
+
+def arrays_of(gan):
+    networks = (gan.generator, gan.discriminator)
+    return [{k: v.array for k, v in n.state_dict().items()} for n in networks]
+
+
+def test_the_judge_is_told_the_class_by_a_product():
+    gan = small(classes=3)
+    judge, x = gan.discriminator, images(4)
+    scores = np.stack([judge(x, Tensor([c] * 4)).detach().numpy() for c in range(3)])
+    assert scores.shape == (3, 4, 1) and np.ptp(scores, 0).min() > 0
+    z = gan.sample_noise(4)
+    a, b = (gan.draw(z, Tensor([c] * 4)).numpy() for c in (0, 1))
+    assert not np.allclose(a, b)
+
+
+def test_sizes_are_doubled():
+    assert S.sizes_to(32) == [4, 8, 16, 32] and S.sizes_to(28) == [7, 14, 28]
+    assert S.sizes_to(8) == [4, 8] and S.sizes_to(64)[0] == 4
+    for size in 7, 6, 9:
+        with pytest.raises(DataError, match="8 or more"):
+            S.Generator(size=size)
+    for size in 8, 28:
+        generator, judge = S.Generator(1, size, 2), S.Judge(1, size, 2)
+        made = generator(minigen.randn(3, 64))
+        assert made.shape == (3, 1, size, size) and judge(made).shape == (3, 1)
