@@ -35,7 +35,7 @@ from minigen.models.adversaries import Batch, descend
 from minigen.models.gan import GAN
 from minigen.models.wgan import slopes
 
-MOST = 4  # times the width are the channels at most
+MOST = 8  # times the width are the channels at most
 
 
 def activated(x: Tensor) -> Tensor:
@@ -246,7 +246,7 @@ class Generator(nn.Module):
     ):
         super().__init__()
         sizes = sizes_to(size)
-        widths = [width * min(size // s, MOST) for s in sizes]
+        widths = [width * min((size // s) ** 2, MOST) for s in sizes]
         self.mapping = Mapping(noise, style, depth, classes)
         self.constant = nn.Parameter(F.randn(1, widths[0], sizes[0], sizes[0]))
         self.layers = nn.ModuleList([StyledLayer(widths[0], widths[0], sizes[0], style)])
@@ -334,7 +334,7 @@ class Judge(nn.Module):
     ):
         super().__init__()
         sizes = sizes_to(size)[::-1]
-        widths = [width * min(size // s, MOST) for s in sizes]
+        widths = [width * min((size // s) ** 2, MOST) for s in sizes]
         self.classes, self.group = classes, group
         self.colours = EqualConv2d(channels, width, 1)
         pairs = zip(widths, widths[1:], strict=False)
