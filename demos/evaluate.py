@@ -7,11 +7,12 @@ then kept: Fréchet distance, precision, recall, density and coverage of 10,000 
 against the test images, each beside its floor, which is what 10,000 training images get. A VAE is
 measured by its bound and by log p(x) too, which takes long (--likelihood-images) and goes on where
 it was interrupted; a diffusion model by its bound in bits a dimension, and by pictures of each
---draw; an autoencoder by its squared error. Definitions are in minigen/metrics; no
-published figure is in these features, so none compares. Word vectors are compared with people's
-judgements of similarity, and asked analogies (see demos/word_scores.py). Pictures made from
-pictures are measured by the truth, beside what needs no network (see demos/translation_scores.py).
-Of errors and distances less is better, of shares more.
+--draw; an autoencoder by its squared error; a StyleGAN also by what its styles do (see
+demos/style_scores.py). Definitions are in minigen/metrics; no published figure is in these
+features, so none compares. Word vectors are compared with people's judgements of similarity, and
+asked analogies (see demos/word_scores.py). Pictures made from pictures are measured by the truth,
+beside what needs no network (see demos/translation_scores.py). Of errors and distances less is
+better, of shares more.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ import numpy as np
 import parabola_gan
 import pix2pix
 import stargan
+import style_scores
+import stylegan
 import translation_scores
 import vae
 import wgan
@@ -214,17 +217,29 @@ def require_same(train: data.Images, state: Mapping[str, Any], scores: Scores) -
         )
 
 
+def trained_gan(
+    kind: Any, args: argparse.Namespace, state: dict[str, Any], scores: Scores, **average: Any
+) -> tuple[Any, data.Images, data.Images, int]:
+    """The GAN of a run with G's averaged weights, the images that it is measured by, and of how
+    many; `average` is how they were averaged.
+
+    Raises:
+        RunError, CheckpointError: as `require_same` and `restore`.
+    """
+    train, test = load(args), load(args, "test")
+    require_same(train, state, scores)
+    model = kind.build(args, *train.images.shape[1:3], len(train.classes))
+    restore(model, state, "gan", scores)
+    averages = optim.ExponentialMovingAverage(model.generator, 0, **average)
+    take_averages(averages, state, scores)
+    return model, train, test, min(scores.flags.images, len(train), len(test))
+
+
 def images_of(kind: Any) -> Score:
     """The scores of a GAN of images, which the demo `kind` builds."""
 
     def score(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
-        train, test = load(args), load(args, "test")
-        require_same(train, state, scores)
-        count = min(scores.flags.images, len(train), len(test))
-        model = kind.build(args, *train.images.shape[1:3], len(train.classes))
-        restore(model, state, "gan", scores)
-        take_averages(optim.ExponentialMovingAverage(model.generator, 0), state, scores)
-
+        model, train, test, count = trained_gan(kind, args, state, scores)
         classes = range(len(train.classes)) if is_told(args) else ()
         noise, labels = training.fixed_noise(model, args.seed + 2, count, classes)
         low = kind.black(args) if hasattr(kind, "black") else -1.0
@@ -241,6 +256,23 @@ def images_of(kind: Any) -> Score:
             scores.keep({"read as the class asked for": right})
 
     return score
+
+
+def of_stylegan(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
+    """The scores of a StyleGAN: of pictures drawn in each way, then what its styles do."""
+    how = {"use_buffers": True, "warm_up": True}
+    model, train, test, count = trained_gan(stylegan, args, state, scores, **how)
+    classes = range(len(train.classes)) if is_told(args) else ()
+    labels = training.rows_of(classes, count, args.device)
+    drawing = style_scores.Drawing(model, labels, args.seed + 2)
+    for name, draws in style_scores.DRAWS.items():
+        made = drawing.pictures(drawing.styles(count, **draws), noise=True)
+        read_as = in_features(train, test, made, args.device, scores, name)
+        if labels is not None:
+            right = float((read_as == labels.numpy()).mean())
+            scores.keep({f"{name}read as the class asked for": right})
+    judge = real_features(train, test, count, args.device).judge
+    style_scores.of_styles(drawing, judge.model, train.classes, count, scores.keep)
 
 
 def translation(
@@ -447,6 +479,7 @@ SCORES: dict[str, tuple[Any, Score]] = {
     "parabola_gan": (parabola_gan, parabola),
     "pix2pix": (pix2pix, translation(pix2pix, translation_scores.of_pairs)),
     "stargan": (stargan, translation(stargan, translation_scores.of_domains)),
+    "stylegan": (stylegan, of_stylegan),
     "vae": (vae, of_vae),
     "wgan": (wgan, images_of(wgan)),
 }

@@ -1,0 +1,69 @@
+"""StyleGAN runs, resumes bit for bit, draws what its styles do, and is measured."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+from in_process import DEMOS, run
+from PIL import Image
+
+from minigen.training import load_checkpoint
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """60 small coloured pictures of two classes."""
+    rng = np.random.default_rng(0)
+    for i in range(60):
+        kind = tmp_path / "pictures" / ("bright", "dark")[i % 2]
+        kind.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 100, (8, 8, 3), dtype=np.uint8) + 150 * (i % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(kind / f"{i}.png")
+    return tmp_path / "pictures"
+
+
+def test_a_run_is_resumed_drawn_and_measured(tmp_path, pictures, monkeypatch):
+    monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(importlib.import_module("minigen.training.figures"), "save_gif", _no_gif)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    small = ("--data", pictures, "--size", 8, "--quick")
+    told = (*small, "--conditional", "--path-weight", 2, "--augment", "translation", "colour")
+    run("stylegan.py", *told, "--steps", 18, "--out", whole)
+    run("stylegan.py", *told, "--steps", 9, "--out", parts)
+    run("stylegan.py", "--resume", parts, "--steps", 18, "--border", 2)
+    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
+    np.testing.assert_equal(a, b)  # bit for bit, whatever is nested inside
+    for name in "mixing.png", "truncation.png", "noise.png", "walk.gif", "samples.gif":
+        assert (whole / name).stat().st_size > 500
+    run("evaluate.py", whole, "--images", 40)
+    scores = json.loads((whole / "scores.json").read_text())
+    for name in "", "psi 0.5: ", "3 codes: ":
+        assert scores[f"{name}Fréchet distance"] > 0
+        assert 0 <= scores[f"{name}read as the class asked for"] <= 1
+    apart = scores["squared distance of two random pictures"]
+    for name in "z, full", "z, end", "w, full", "w, end":
+        share = scores[f"path length in {name}, of random pairs'"]
+        assert share * apart == pytest.approx(scores[f"path length in {name}"]) and share > 0
+    assert "path length in w, full, epsilon 0.001" in scores
+    shares = [v for k, v in scores.items() if "decides class" in k or "of the fine" in k]
+    assert len(shares) == 4 + 3 and all(0 <= share <= 1 for share in shares)
+    said = run("stylegan.py", "--data", pictures, "--size", 9, "--quick", status=1)
+    assert "8 or more, not 9" in said
+
+
+def _no_gif(path, frames, *_, **options):
+    path.write_bytes(bytes(1000))
+
+
+def test_slant_and_thickness_are_those_of_bars(monkeypatch):
+    monkeypatch.syspath_prepend(DEMOS)
+    scores = importlib.import_module("style_scores")
+    y, x = np.indices((40, 40))
+    for lean in -0.4, 0.0, 0.6:
+        bar = (abs((x - 20) + lean * (y - 20)) < 2.5) & (abs(y - 20) < 10)
+        assert scores.slant(bar[None].astype(float))[0] == pytest.approx(lean, abs=0.05)
+    for width in 2, 4, 6:
+        bar = (x >= 10) & (x < 10 + width) & (y > 2) & (y < 38)
+        assert scores.thickness(bar[None].astype(float))[0] == pytest.approx(width, abs=0.3)
+    assert scores.thickness(np.zeros((1, 9, 9)))[0] == 0
