@@ -262,8 +262,10 @@ def of_stylegan(args: argparse.Namespace, state: dict[str, Any], scores: Scores)
     """The scores of a StyleGAN: of pictures drawn in each way, then what its styles do."""
     how = {"use_buffers": True, "warm_up": True}
     model, train, test, count = trained_gan(stylegan, args, state, scores, **how)
-    classes = range(len(train.classes)) if is_told(args) else ()
-    labels = training.rows_of(classes, count, args.device)
+    labels = None
+    if is_told(args):  # as many of each class, in a random order
+        order = np.random.default_rng(0).permutation(count)
+        labels = Tensor(order % len(train.classes), device=args.device)
     drawing = style_scores.Drawing(model, labels, args.seed + 2)
     for name, draws in style_scores.DRAWS.items():
         made = drawing.pictures(drawing.styles(count, **draws), noise=True)

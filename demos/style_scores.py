@@ -47,21 +47,22 @@ class Drawing:
         self.gan, self.generator, self.stream = gan, gan.generator, Generator(seed)
         self.labels, self.device = labels, next(gan.generator.parameters()).device
 
-    def told(self, count: int) -> list[Tensor]:
-        """The first so many labels, if there are any."""
-        if self.labels is None:
-            return []
-        rows = np.resize(self.labels.numpy(), count)
-        return [Tensor(rows, device=self.labels.device)]
+    def codes(self, count: int, others: int = 0) -> Tensor:
+        """Random w, (count, style); of the labels `others` places on."""
+        return self.w(self.gan.sample_noise(count, self.stream), others)
 
-    def codes(self, count: int) -> Tensor:
-        """Random w, (count, style)."""
-        return self.w(self.gan.sample_noise(count, self.stream))
-
-    def w(self, z: Tensor) -> Tensor:
+    def w(self, z: Tensor, others: int = 0) -> Tensor:
         """Of z: (N, style)."""
+        told = []
+        if self.labels is not None:
+            rows = np.resize(np.roll(self.labels.numpy(), -others), len(z))
+            told = [Tensor(rows, device=self.device)]
         with evaluating(self.generator):
-            return self.generator.mapping(z, *self.told(len(z)))
+            return self.generator.mapping(z, *told)
+
+    def of(self, w: np.ndarray) -> Tensor:
+        """Styles of w (N, style), the same in all layers."""
+        return self.generator.styles(Tensor(w, device=self.device))
 
     def styles(self, count: int, psi: float = 1.0, codes: int = 1) -> Tensor:
         """Styles of so many pictures, each of `codes` codes, which take turns at random layers."""
@@ -107,10 +108,10 @@ def path_lengths(drawing: Drawing, model: Classifier, count: int) -> dict[str, f
                 for place in t, t + np.float32(epsilon):
                     if space == "z":
                         arc = slerp(a.numpy(), b.numpy(), place)
-                        w = drawing.w(Tensor(arc, device=drawing.device))
+                        w = drawing.w(Tensor(arc, device=drawing.device)).numpy()
                     else:
-                        w = Tensor(ends[0] + place * (ends[1] - ends[0]), device=drawing.device)
-                    seen.append(features(drawing.generator.styles(w)))
+                        w = ends[0] + place * (ends[1] - ends[0])
+                    seen.append(features(drawing.of(w)))
                 name = f"path length in {space}, {part}"
                 length = path_length(*seen, epsilon)
                 if epsilon == EPSILONS[1]:
@@ -161,7 +162,7 @@ def attribution(
     Of classes it is the share of pairs, that differ in it, which then show the other's; of numbers,
     how far they go from the one to the other: Σ (made − a)·(b − a) / Σ (b − a)².
     """
-    a, b = (drawing.generator.styles(drawing.codes(count)).numpy() for _ in range(2))
+    a, b = (drawing.generator.styles(drawing.codes(count, i)).numpy() for i in range(2))
 
     def seen(styles: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         return factors(model, drawing.pictures(Tensor(styles, device=drawing.device)), classes)
@@ -172,12 +173,12 @@ def attribution(
         kinds, numbers = seen(np.where(layer == i, b, a))
         for name, made in kinds.items():
             differ = kinds_a[name] != kinds_b[name]
-            found[f"layer {i} decides {name}"] = (made == kinds_b[name])[differ].mean()
+            exchanged = (made == kinds_b[name]) & differ
+            found[f"layer {i} decides {name}"] = exchanged.sum() / max(differ.sum(), 1)
         for name, made in numbers.items():
             way = numbers_b[name] - numbers_a[name]
-            found[f"layer {i} decides {name}"] = ((made - numbers_a[name]) * way).sum() / (
-                way**2
-            ).sum()
+            gone = ((made - numbers_a[name]) * way).sum()
+            found[f"layer {i} decides {name}"] = gone / max((way**2).sum(), 1e-9)
     for i in range(1, a.shape[1]):  # the mixing grid
         kinds, _ = seen(np.where(layer < i, a, b))
         for name, made in kinds.items():
