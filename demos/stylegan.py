@@ -27,7 +27,7 @@ from minigen.metrics import slerp
 from minigen.models import stylegan as S
 from minigen.models.augment import POLICIES, Augmentation
 from minigen.models.networks import evaluating
-from minigen.training.flags import decay, is_folder, rate, share, units, weight, whole
+from minigen.training.flags import decay, is_folder, number, rate, share, units, weight, whole
 
 COLUMNS = 8  # of the pictures
 FRAMES = 12  # of the walk from one code to the next
@@ -43,6 +43,7 @@ def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> S
         S.Judge(channels, **sizes).to(args.device),
         noise=args.code,
         lr=args.lr,
+        judge_lr=args.lr_ratio * args.lr,
         gamma=args.gamma,
         path_weight=args.path_weight,
         mixing=args.mixing,
@@ -168,7 +169,9 @@ def flags() -> training.Parser:
     add("--width", type=units, default=16, help="channels at the full size")
     add("--code", type=units, default=64, help="length of z and of w")
     add("--depth", type=whole(1, 16), default=2, help="layers of the mapping: 8 in the papers")
-    add("--lr", type=rate, default=2e-3, help="learning rate of G and D")
+    add("--lr", type=rate, default=1.5e-2, help="learning rate of G: 2e-3 in the paper")
+    add("--lr-ratio", type=number(above=0, most=1000), default=0.33,
+        help="D's learning rate, in G's: 1 there")  # fmt: skip
     add("--gamma", type=weight, default=0.1, help="γ, the weight of R1")
     add("--path-weight", type=weight, default=0.0, help="of the path length: 2 in the paper")
     add("--mixing", type=share, default=0.9, help="share of pictures of two codes")

@@ -1280,7 +1280,7 @@ a lazy path length has no factor | stylegan
 - self.path_every * self.path_weight * penalty
 + self.path_weight * penalty
 Adam's rates are not those of lazy penalties | stylegan
--     c = every / (every + 1)
+-     c = every / (every + 1) if every else 1.0
 +     c = 1.0
 zeros between pixels take brightness away | stylegan
 -     b = Tensor(2 * _blur(

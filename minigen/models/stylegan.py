@@ -380,11 +380,11 @@ def sizes_to(size: int) -> list[int]:
     return sizes
 
 
-def lazy_adam(lr: float, every: int) -> Callable[..., optim.Adam]:
-    """Adam for a loss to which every `every`-th turn adds a step down a penalty: with c = k/(k + 1)
-    its rate is c·lr and its β₂ 0.99^c, so that k + 1 steps go as far, and forget as much, as k
-    would (StyleGAN2, appendix B)."""
-    c = every / (every + 1)
+def lazy_adam(lr: float, every: int | None) -> Callable[..., optim.Adam]:
+    """Adam for a loss to which every k-th turn adds a step down a penalty: with c = k/(k + 1) its
+    rate is c·lr and its β₂ 0.99^c, so that k + 1 steps go as far, and forget as much, as k would
+    (StyleGAN2, appendix B). None for k: there is no penalty."""
+    c = every / (every + 1) if every else 1.0
     return functools.partial(optim.Adam, lr=c * lr, betas=(0.0, 0.99**c), eps=1e-8)
 
 
@@ -408,7 +408,8 @@ class StyleGAN(GAN):
     Args:
         generator: a `Generator`, told as many classes as the judge is.
         judge: a `Judge`.
-        lr: Adam's rate of both.
+        lr: Adam's rate of the generator.
+        judge_lr: the judge's, if another.
         gamma: γ, the weight of R1.
         judge_every: turns from one R1 to the next.
         path_weight: of the path length; 0 leaves it out.
@@ -423,6 +424,7 @@ class StyleGAN(GAN):
         judge: Judge,
         *,
         lr: float = 2e-3,
+        judge_lr: float | None = None,
         gamma: float = 0.1,
         judge_every: int = 16,
         path_weight: float = 0.0,
@@ -433,8 +435,8 @@ class StyleGAN(GAN):
         super().__init__(
             generator,
             judge,
-            optimiser=lazy_adam(lr, path_every) if path_weight else lazy_adam(lr, 10**9),
-            discriminator_optimiser=lazy_adam(lr, judge_every),
+            optimiser=lazy_adam(lr, path_every if path_weight else None),
+            discriminator_optimiser=lazy_adam(judge_lr or lr, judge_every),
             **options,
         )
         self.gamma, self.judge_every = gamma, judge_every
