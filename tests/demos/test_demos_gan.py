@@ -65,7 +65,8 @@ def test_a_loss_of_ones_own_is_an_objective_of_the_demo(tmp_path, pictures, monk
     ("parabola_gan.py", 16, ("--steps", 8)),
     ("discogan_modes.py", 16, ("--steps", 8)),
     ("critic_vs_discriminator.py", 10, ("--steps", 3)),
-    ("gan.py", 8, ()), ("wgan.py", 9, ()), ("stargan.py", 8, ()), ("vae.py", 3, ()),
+    ("gan.py", 8, ()), ("wgan.py", 9, ()), ("stargan.py", 8, ()), ("stylegan.py", 8, ()),
+    ("vae.py", 3, ()),
     ("autoencoder.py", 3, ()),
     ("latents.py", 12, ()), ("classifier.py", 3, ()),
 ])  # fmt: skip
