@@ -148,7 +148,10 @@ class ModulatedConv2d(nn.Module):
         weight = self.weight / math.sqrt(self.weight[0].numel())
         y = x * s[:, :, None, None]
         if self.up:
-            y = 4 * blurred(F.conv_transpose2d(y, weight.transpose(0, 1), stride=2))
+            y = F.conv_transpose2d(
+                y, weight.transpose(0, 1), stride=2
+            )  # (N, outputs, 2H + 1, 2H + 1)
+            y = 4 * blurred(y)  # and 4 as in `doubled`
         else:
             y = F.conv2d(y, weight, padding=weight.shape[-1] // 2)
         if self.demodulate:
@@ -161,9 +164,9 @@ class StyledLayer(nn.Module):
     """A convolution in a style, noise, LeakyReLU: (N, inputs, H, H), w and noise (N, 1, size, size)
     -> (N, outputs, size, size).
 
-    One plane of noise serves all channels, each of which takes as much as it wants of what no style
-    should have to say: where exactly a stroke frays. Without noise given, training draws it anew
-    and evaluation takes one plane for all pictures.
+    One plane of noise, of a strength that is learnt, serves all channels: for what no style should
+    have to say, where exactly a stroke frays. Without noise given, training draws it anew and
+    evaluation takes one plane for all pictures.
     """
 
     def __init__(self, inputs: int, outputs: int, size: int, style: int, up: bool = False):
