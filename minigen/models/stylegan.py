@@ -148,9 +148,7 @@ class ModulatedConv2d(nn.Module):
         weight = self.weight / math.sqrt(self.weight[0].numel())
         y = x * s[:, :, None, None]
         if self.up:
-            y = F.conv_transpose2d(
-                y, weight.transpose(0, 1), stride=2
-            )  # (N, outputs, 2H + 1, 2H + 1)
+            y = F.conv_transpose2d(y, weight.transpose(0, 1), stride=2)  # 2H + 1 pixels
             y = 4 * blurred(y)  # and 4 as in `doubled`
         else:
             y = F.conv2d(y, weight, padding=weight.shape[-1] // 2)
