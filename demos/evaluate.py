@@ -48,7 +48,7 @@ from minigen import Generator, Tensor, data, metrics, nn, optim, training
 from minigen.backend import require_device
 from minigen.display import Bar
 from minigen.models.autoencoder import DiagonalGaussian
-from minigen.models.diffusion import bound
+from minigen.models.diffusion import Diffusion, bound, ddim, ddim_encode
 from minigen.models.features import Judge, feature_classifier, read
 from minigen.models.vae import evaluate as evaluate_vae
 from minigen.training.adversarial import is_told
@@ -366,6 +366,7 @@ def of_diffusion(args: argparse.Namespace, state: dict[str, Any], scores: Scores
     flags = scores.flags
     some = slice(flags.likelihood_images or 500)
     x = Tensor(test.scaled()[some], device=args.device)
+    x = diffusion.seen(args, x, Generator(args.seed + 3))
     told = Tensor(test.labels[some], device=args.device) if args.conditional else None
     found = bound(model, x, told, strata=60, generator=Generator(args.seed + 1))
     total = found.total
@@ -377,6 +378,12 @@ def of_diffusion(args: argparse.Namespace, state: dict[str, Any], scores: Scores
         "bits a dimension, steps": found.steps.mean(),
         "bits a dimension, first step": found.first.mean(),
     })  # fmt: skip
+    if model.levels == 2:
+        nats = math.log(2) * math.prod(x.shape[1:])
+        scores.keep({
+            "nats, bound": nats * total.mean(),
+            "nats, standard error": nats * total.std() / math.sqrt(len(total)),
+        })  # fmt: skip
     count = min(flags.images, len(train), len(test))
     classes = list(range(len(train.classes))) if args.conditional else []
     noise = diffusion.noise_of(args, args.seed + 2, (count, *x.shape[1:]))
@@ -388,10 +395,26 @@ def of_diffusion(args: argparse.Namespace, state: dict[str, Any], scores: Scores
         made = diffusion.draw(args, model, noise, labels, sampler, steps)
         by = f"{how}: " if len(draws) > 1 else ""
         scores.keep({f"{by}seconds for a drawn image": (time.perf_counter() - began) / count})
+        if sampler == "ddim":
+            off = round_trip_error(model.respaced(steps), x, told)
+            scores.keep({f"{by}encoded and decoded, squared error of a pixel, 0 to 1": off})
         read_as = in_features(train, test, made, args.device, scores, by)
         if labels is not None:
             right = float((read_as == labels.numpy()).mean())
             scores.keep({f"{by}read as the class asked for": right})
+
+
+def round_trip_error(model: Diffusion, images: Tensor, labels: Tensor | None) -> float:
+    """Mean squared error of images (N, C, H, W) that were encoded by DDIM and decoded, a dimension,
+    of black as 0 and white as 1; no guess is clipped, or the way back would be another."""
+    model.clip = False
+
+    def back(rows: Tensor) -> Tensor:
+        told = None if labels is None else labels[rows]
+        return ddim(model, ddim_encode(model, images[rows], told), told)
+
+    again = training.by_parts(back, Tensor(np.arange(len(images)), device=images.device))
+    return float(((again - images.numpy()) ** 2).mean() / 4)
 
 
 def of_plane(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
