@@ -1263,7 +1263,7 @@ demodulation is over the outputs | stylegan
 styles begin at 0 | stylegan
 - EqualLinear(style, inputs, bias=1.0)
 + EqualLinear(style, inputs)
-colours are demodulated, too | stylegan ModulatedConv2d
+colours are demodulated, too | stylegan
 -         if self.demodulate:
 +         if True:
 the mean of lengths is differentiated | stylegan
