@@ -38,47 +38,54 @@ from minigen.models.wgan import slopes
 MOST = 8  # times the width are the channels at most
 
 
-def activated(x: Tensor) -> Tensor:
-    """LeakyReLU, and √2 so that the second moment stays."""
-    return F.leaky_relu(x, 0.2) * math.sqrt(2)
+# What LeakyReLU takes from the second moment. It may be multiplied before, c·max(x, 0.2·x) being
+# max(c·x, 0.2·c·x): where there are weights, these are the fewest numbers.
+GAIN = math.sqrt(2)
+activated = functools.partial(F.leaky_relu, negative_slope=0.2)
 
 
 class EqualLinear(nn.Linear):
-    """x·(λ·W/√inputs)ᵀ + λ·b: (…, inputs) -> (…, outputs), an equalised learning rate (Karras et
-    al. 2018, arXiv:1710.10196, section 4.1).
+    """c·x·(λ·W/√inputs)ᵀ + c·λ·b: (…, inputs) -> (…, outputs), an equalised learning rate (Karras
+    et al. 2018, arXiv:1710.10196, section 4.1).
 
     W is drawn from N(0, 1/λ²), and He's factor 1/√inputs stands in the formula, not in the initial
     value: Adam moves every weight by about its rate, which so is the same share of each.
 
     Args:
         inputs, outputs: numbers.
+        gain: c, GAIN before an activation.
         rate: λ, by which this layer learns slower or faster than the others.
         bias: what b adds at first.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, rate: float = 1.0, bias: float = 0.0):
+    def __init__(
+        self, inputs: int, outputs: int, *, gain: float = 1.0, rate: float = 1.0, bias: float = 0.0
+    ):
         super().__init__(inputs, outputs)
-        self.rate = rate
+        self.gain, self.rate = gain, rate
         nn.init.normal_(self.weight, std=1 / rate)
         nn.init.constant_(self.bias, bias / rate)
 
     def forward(self, input: Tensor) -> Tensor:
-        weight = self.weight * (self.rate / math.sqrt(self.in_features))
-        return F.linear(input, weight, self.bias * self.rate)
+        factor = self.gain * self.rate
+        weight = self.weight * (factor / math.sqrt(self.in_features))
+        return F.linear(input, weight, self.bias * factor)
 
 
 class EqualConv2d(nn.Conv2d):
     """The same of a convolution: `nn.Conv2d` with W ~ N(0, 1), divided by √(inputs·k²)."""
 
-    def __init__(self, *sizes: int, **options: Any):
+    def __init__(self, *sizes: int, gain: float = 1.0, **options: Any):
         super().__init__(*sizes, **options)
+        self.gain = gain
         nn.init.normal_(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        weight = self.weight / math.sqrt(self.weight[0].numel())
-        return F.conv2d(input, weight, self.bias, self.stride, self.padding)
+        weight = self.weight * (self.gain / math.sqrt(self.weight[0].numel()))
+        bias = None if self.bias is None else self.bias * self.gain
+        return F.conv2d(input, weight, bias, self.stride, self.padding)
 
 
 @functools.cache
@@ -178,7 +185,7 @@ class StyledLayer(nn.Module):
         if noise is None and self.training:
             noise = F.randn(len(w), *plane.shape[1:], dtype=plane.dtype, device=plane.device)
         noise = plane if noise is None else noise
-        return activated(self.convolution(x, w) + self.strength * noise)
+        return activated(GAIN * (self.convolution(x, w) + self.strength * noise))
 
 
 class Mapping(nn.Module):
@@ -194,7 +201,10 @@ class Mapping(nn.Module):
         self.embedding = EqualLinear(classes, noise) if classes else None
         sizes = [noise * (2 if classes else 1), *[style] * depth]
         self.layers = nn.ModuleList(
-            [EqualLinear(a, b, rate=0.01) for a, b in zip(sizes, sizes[1:], strict=False)]
+            [
+                EqualLinear(a, b, gain=GAIN, rate=0.01)
+                for a, b in zip(sizes, sizes[1:], strict=False)
+            ]
         )
         self.register_buffer("mean", F.zeros(style))
 
@@ -304,8 +314,8 @@ class JudgeBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.first = EqualConv2d(inputs, inputs, 3, padding=1)
-        self.second = EqualConv2d(inputs, outputs, 3, stride=2)
+        self.first = EqualConv2d(inputs, inputs, 3, padding=1, gain=GAIN)
+        self.second = EqualConv2d(inputs, outputs, 3, stride=2, gain=GAIN)
         self.around = EqualConv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -337,11 +347,11 @@ class Judge(nn.Module):
         sizes = sizes_to(size)[::-1]
         widths = [width * min((size // s) ** 2, MOST) for s in sizes]
         self.classes, self.group = classes, group
-        self.colours = EqualConv2d(channels, width, 1)
+        self.colours = EqualConv2d(channels, width, 1, gain=GAIN)
         pairs = zip(widths, widths[1:], strict=False)
         self.blocks = nn.Sequential(*[JudgeBlock(a, b) for a, b in pairs])
-        self.convolution = EqualConv2d(widths[-1] + 1, widths[-1], 3, padding=1)
-        self.hidden = EqualLinear(widths[-1] * sizes[-1] ** 2, hidden)
+        self.convolution = EqualConv2d(widths[-1] + 1, widths[-1], 3, padding=1, gain=GAIN)
+        self.hidden = EqualLinear(widths[-1] * sizes[-1] ** 2, hidden, gain=GAIN)
         self.out = EqualLinear(hidden, hidden if classes else 1)
         self.embedding = EqualLinear(classes, hidden) if classes else None
 
