@@ -166,13 +166,14 @@ def flags() -> training.Parser:
     )  # fmt: skip
     add("--conditional", action="store_true", help="G and D are told the class")
     training.add_classes(parser)
-    add("--width", type=units, default=16, help="channels at the full size")
+    add("--width", type=units, default=8,
+        help="channels at the full size, up to 8 times as many at others")  # fmt: skip
     add("--code", type=units, default=64, help="length of z and of w")
     add("--depth", type=whole(1, 16), default=2, help="layers of the mapping: 8 in the papers")
-    add("--lr", type=rate, default=1.5e-2, help="learning rate of G: 2e-3 in the paper")
-    add("--lr-ratio", type=number(above=0, most=1000), default=0.33,
-        help="D's learning rate, in G's: 1 there")  # fmt: skip
-    add("--gamma", type=weight, default=0.1, help="γ, the weight of R1")
+    add("--lr", type=rate, default=5e-3, help="learning rate of G: 2e-3 in the paper")
+    add("--lr-ratio", type=number(above=0, most=1000), default=1.0,
+        help="D's learning rate, in G's")  # fmt: skip
+    add("--gamma", type=weight, default=0.5, help="γ, the weight of R1")
     add("--path-weight", type=weight, default=0.0, help="of the path length: 2 in the paper")
     add("--mixing", type=share, default=0.9, help="share of pictures of two codes")
     add("--augment", choices=tuple(POLICIES), nargs="+",
