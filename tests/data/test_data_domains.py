@@ -162,6 +162,7 @@ def test_coloured_images_have_two_factors():
     assert np.array_equal(got.images.max(1), grey.images[:, 0])
     assert not got.images[hue == 2][:, [0, 2]].any()  # green has neither red nor blue
     assert (np.bincount(hue, minlength=6) > 20).all()
+    assert len(set(hue[digit == 7])) > 3  # of 24 sevens, in colours of their own
     few = coloured(Images("few", grey.images[:50], grey.labels[:50], grey.classes))
     assert np.array_equal(few.labels, got.labels[:50])  # whatever comes after
     other = load("coloured-digits", "test", size=240)
