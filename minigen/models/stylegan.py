@@ -170,9 +170,8 @@ class StyledLayer(nn.Module):
     -> (N, outputs, size, size).
 
     One plane of noise, of a strength that is learnt, serves all channels: for what no style should
-    have to say, where exactly a stroke frays. The strength starts at 0 and learns a tenth as fast
-    as weights that start at 1: else noise is the first that a young G finds to differ by. Without
-    noise given, training draws it anew and evaluation takes one plane for all pictures.
+    have to say, where exactly a stroke frays. Without noise given, training draws it anew and
+    evaluation takes one plane for all pictures.
     """
 
     def __init__(self, inputs: int, outputs: int, size: int, style: int, up: bool = False):
@@ -185,8 +184,8 @@ class StyledLayer(nn.Module):
         plane = self.constant_noise
         if noise is None and self.training:
             noise = F.randn(len(w), *plane.shape[1:], dtype=plane.dtype, device=plane.device)
-        noise = self.strength * 0.1 * (plane if noise is None else noise)
-        return activated(GAIN * (self.convolution(x, w) + noise))
+        noise = plane if noise is None else noise
+        return activated(GAIN * (self.convolution(x, w) + self.strength * noise))
 
 
 class Mapping(nn.Module):
