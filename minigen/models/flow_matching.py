@@ -26,6 +26,7 @@ says, or x̂_1 = x_t + (1 − t)·v.
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 
@@ -117,7 +118,8 @@ def coupled(noise: Tensor, data: Tensor, labels: Tensor | None = None) -> Tensor
     """
     rows, order = np.arange(len(data)), np.empty(len(data), np.int64)
     kinds = np.zeros(len(data), int) if labels is None else labels.numpy()
-    a, b = (x.detach().numpy().reshape(len(x), -1) for x in (noise, data))
+    flat = len(data), math.prod(data.shape[1:])
+    a, b = (x.detach().numpy().reshape(flat) for x in (noise, data))
     for kind in np.unique(kinds):
         own = rows[kinds == kind]
         order[own] = own[optimal_assignment(b[own], a[own])]
@@ -130,7 +132,7 @@ def made_pairs(
     """What the flow makes of noise (N, …), row by row: the pairs to train anew on. Shuffle rows of
     both alike, or none."""
     parts = []
-    for i in range(0, len(noise), rows):
+    for i in range(0, max(1, len(noise)), rows):  # of no noise, no data of its shape
         told = None if labels is None else labels[i : i + rows]
         parts.append(flow.sample(noise[i : i + rows], told, steps=steps))
     return F.cat(parts)
