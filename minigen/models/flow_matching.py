@@ -105,9 +105,13 @@ class Flow(nn.Module):
 
 def stratified(count: int, like: Tensor, generator: Generator | None = None) -> Tensor:
     """Times (count,) of U[0, 1), one in each of as many equal parts, so that their mean loss varies
-    less than that of independent ones (Kingma et al. 2021, arXiv:2107.00630, appendix I)."""
-    u = F.rand(count, generator=generator, dtype=like.dtype, device=like.device)
-    return (F.arange(count, dtype=like.dtype, device=like.device) + u) / count
+    less than that of independent ones (Kingma et al. 2021, arXiv:2107.00630, appendix I). Which
+    part is the first row's is drawn, or rows that come in some order would each be shown at their
+    own times alone."""
+    how = {"generator": generator, "dtype": like.dtype, "device": like.device}
+    u, first = F.rand(count, **how), (count * F.rand(1, **how)).floor()
+    part = F.arange(count, dtype=like.dtype, device=like.device) + first
+    return (F.where(part < count, part, part - count) + u) / count
 
 
 def coupled(noise: Tensor, data: Tensor, labels: Tensor | None = None) -> Tensor:
