@@ -73,14 +73,16 @@ def test_heat_flows_in_from_the_border_until_each_pixel_is_the_mean_of_its_neigh
     assert T.diffused(pictures[:0], HOLES[:0]).shape == (0, 2, side, side)
 
 
-@pytest.mark.parametrize("axes", T.MIRRORS)
+@pytest.mark.parametrize("axes", [(3,), (2,), (2, 3)])
 def test_a_hole_in_a_symmetric_picture_is_filled_from_across(axes):
-    some, hole = rng.uniform(-9, 9, (40, 3, 8, 8)), T.hole_masks(8, HOLES)[:, None]
+    some, heat = rng.uniform(-9, 9, (2, 40, 3, 8, 8))
+    hole = T.hole_masks(8, HOLES)[:, None]
     across = hole & ~np.flip(hole, axes)
     whole = some + np.flip(some, axes)
-    filled = T.mirrored_into(np.where(hole, 5, whole), HOLES)
+    filled = T.mirrored_into(np.where(hole, heat, whole), HOLES)
     assert across.any() and np.allclose(np.where(across, filled, whole), whole)
-    assert (np.where(hole & ~across, filled, 5) == 5).all()  # nothing is known on the other side
+    unknown = np.broadcast_to(hole & ~across, some.shape)  # there, too
+    assert np.array_equal(filled[unknown], heat[unknown])
     # Of one that is not symmetric, nothing comes from there.
-    unlike = T.mirrored_into(np.where(hole, 5, some), HOLES)
-    assert np.array_equal(np.where(hole, 5, some), unlike)
+    unlike = T.mirrored_into(np.where(hole, heat, some), HOLES)
+    assert np.array_equal(np.where(hole, heat, some), unlike)
