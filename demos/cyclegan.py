@@ -3,9 +3,10 @@ from pictures, learnt without pairs.
 
 Two generators lead from one domain to the other and back; what comes back has to be what went. By
 default emoji of Noto become those of Twemoji, and the other way; the two are shown disjoint halves
-of the families, so there is not one pair. Letters in two fonts (--data glyphs), digits and their
-negatives (--data mnist --domains white inverted), or your own folder of trainA, trainB, testA and
-testB.
+of the families, so there is not one pair; generators start from pictures that are zoomed and moved,
+all alike, so that the mean picture fits the other domain's. Letters in two fonts (--data glyphs),
+digits and their negatives (--data mnist --domains white inverted), or your own folder of trainA,
+trainB, testA and testB.
 
 The run folder gets held-out pictures as training goes on (samples/ and samples.gif): a row of what
 was given, of what was made of it, of the truth where it is known, and of what came back. The loss
