@@ -3,9 +3,10 @@ from pictures, learnt without pairs.
 
 Two generators lead from one domain to the other and back; what comes back has to be what went. By
 default emoji of Noto become those of Twemoji, and the other way; the two are shown disjoint halves
-of the families, so there is not one pair. Letters in two fonts (--data glyphs), digits and their
-negatives (--data mnist --domains white inverted), or your own folder of trainA, trainB, testA and
-testB.
+of the families, so there is not one pair; generators start from pictures that are zoomed and moved,
+all alike, so that the mean picture fits the other domain's. Letters in two fonts (--data glyphs),
+digits and their negatives (--data mnist --domains white inverted), or your own folder of trainA,
+trainB, testA and testB.
 
 The run folder gets held-out pictures as training goes on (samples/ and samples.gif): a row of what
 was given, of what was made of it, of the truth where it is known, and of what came back. The loss
@@ -27,11 +28,12 @@ import numpy as np
 import minigen
 from minigen import Tensor, data, nn, optim, training
 from minigen.data.tasks import from_levels
+from minigen.metrics.baselines import best_place
 from minigen.metrics.pictures import absolute_error
 from minigen.models.cyclegan import CycleGAN
 from minigen.models.discogan import FORMS, DiscoGAN
 from minigen.models.gan import LOSSES
-from minigen.models.translators import Changed, PatchJudge, ResNetTranslator
+from minigen.models.translators import Changed, PatchJudge, Placed, ResNetTranslator
 from minigen.training.flags import share, units, weight, whole
 from minigen.training.translation import CHECKED, SHOWN, has_folder
 
@@ -41,8 +43,10 @@ def networks(args: argparse.Namespace, channels: int, size: int) -> list[nn.Modu
     generators: list[nn.Module] = [
         ResNetTranslator(channels, channels, args.width, args.blocks) for _ in range(2)
     ]
-    if args.start == "copy":
+    if args.start != "noise":
         generators = [Changed(network, channels) for network in generators]
+    if args.start == "placed":
+        generators = [nn.Sequential(Placed(size), network) for network in generators]
     judges = [PatchJudge(channels, 2 * args.width, args.layers, size=size) for _ in range(2)]
     return [network.to(args.device) for network in (*generators, *judges)]
 
@@ -126,10 +130,11 @@ def flags() -> training.Parser:
     add("--layers", type=whole(0, 6), default=2,
         help="of the judges, of stride 2: for 1, 2, 3 they see patches of 16, 34, 70")  # fmt: skip
     is_cycle = "with --model discogan", lambda args: args.model == "cyclegan"
-    add("--start", choices=("copy", "noise"),
-        default=lambda args: "copy" if args.data == "emoji" and is_cycle[1](args) else "noise",
-        help="generators that draw what changes alone, and so start near copies, or all, as in the"
-        " paper (copy for emoji, without --model discogan)")  # fmt: skip
+    add("--start", choices=("placed", "copy", "noise"),
+        default=lambda args: "placed" if args.data == "emoji" and is_cycle[1](args) else "noise",
+        help="generators that draw what changes alone: of pictures zoomed and moved, all alike, so"
+        " that their mean fits the other domain's, or of copies; or that draw all, as in the paper"
+        " (placed for emoji, without --model discogan)")  # fmt: skip
     is_disco = "without --model discogan", lambda args: args.model == "discogan"
     add("--objective", choices=tuple(LOSSES),
         default=lambda args: "least-squares" if args.model == "cyclegan" else "non-saturating",
@@ -162,6 +167,11 @@ def main() -> None:
         for i, (name, images) in enumerate(sides.items())
     }
     model = build(args, channels, size)
+    if args.start == "placed":
+        x_mean, y_mean = (from_levels(s.mean(0, keepdims=True)) for s in sides.values())
+        there, back = drawn_with(model)
+        there[0].place(*best_place(x_mean, y_mean))  # without pairs
+        back[0].place(*best_place(y_mean, x_mean))
     streams = [each.forever() for each in batches.values()]
 
     def tensor(pictures: np.ndarray) -> Tensor:

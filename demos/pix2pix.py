@@ -7,16 +7,21 @@ The --task says what is given:
     edges      where colours jump: pictures from sketches
     colour     how light it is: old photographs coloured
     enlarge    8 × 8 pixels of 32 × 32
-    inpaint    all but a hole of half its sides
+    inpaint    all but a hole of half its sides, which colours of its border fill, and what stands
+               across, as far as the picture is symmetric
+
+For the last three the generator adds to what is given: to grey what leaves it as light as it was,
+to broken pictures in their holes alone. With both squares are learnt in place of L1, for such
+pictures are measured by squares.
 
 Your own folder is of pairs for style: pictures that hold both side by side, or folders A and B of
 the same names (each in train, val and test if you like); for the other tasks it is any folder of
 pictures. The run folder gets held-out pictures as training goes on (samples/ and samples.gif): what
 was given, what was made, what is true; the curves, config.json and checkpoint.npz.
 
-With --adversarial 0 there is no judge, and L1 alone; with --l1 0 no L1. demos/evaluate.py measures
-the run on test pictures, beside copies, the nearest training picture, and other ways without a
-network.
+With --adversarial 0 there is no judge, and L1, or squares, alone; with --l1 0 neither.
+demos/evaluate.py measures the run on test pictures, beside copies, the nearest training picture,
+and other ways without a network.
 """
 
 from __future__ import annotations
@@ -25,16 +30,16 @@ import ctrl_c  # noqa: F401 - first
 
 import argparse
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 import minigen
 from minigen import Generator, Tensor, data, nn, optim, training
-from minigen.data.tasks import TASKS, planes
+from minigen.data.tasks import LUMA, TASKS, planes
 from minigen.metrics.pictures import absolute_error
 from minigen.models.gan import LOSSES
-from minigen.models.pix2pix import Pix2Pix
+from minigen.models.pix2pix import DISTANCES, Pix2Pix
 from minigen.models.translators import Changed, PatchJudge, UNet, halvings
 from minigen.training.flags import share, units, weight, whole
 from minigen.training.translation import CHECKED, SHOWN
@@ -42,13 +47,48 @@ from minigen.training.translation import CHECKED, SHOWN
 MENDED = ("colour", "enlarge", "inpaint")  # tasks whose inputs are pictures that lack something
 
 
+def as_light(change: Tensor, light: Tensor) -> Tensor:
+    """What of a change of colours (N, 3, H, W) leaves a picture as light as it was."""
+    weights = Tensor(LUMA, dtype=change.dtype, device=change.device).reshape(3, 1, 1)
+    return change - (change * weights).sum(1, keepdim=True)
+
+
+def in_the_hole(change: Tensor, broken: Tensor) -> Tensor:
+    """What of it lies where the last channel of a broken picture is 1, not −1."""
+    return change * (broken[:, -1:] + 1) / 2
+
+
+# What of a change inputs leave open that tell the rest of a picture exactly.
+OPEN: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"colour": as_light, "inpaint": in_the_hole}
+
+
+class Within(nn.Module):
+    """What of f(x) the input x leaves open.
+
+    Args:
+        network: f.
+        left: of OPEN.
+    """
+
+    def __init__(self, network: nn.Module, left: Callable[[Tensor, Tensor], Tensor]):
+        super().__init__()
+        self.network, self.left = network, left
+
+    def forward(self, input: Tensor) -> Tensor:
+        """As f's."""
+        return self.left(self.network(input), input)
+
+
 def build(args: argparse.Namespace, channels: int, size: int) -> Pix2Pix:
     """The model of these flags, for pictures (channels, size, size)."""
     given = planes(args.task, channels)
     depth = min(args.depth, max(halvings(size), 1))
     network = UNet(given, channels, args.width, size, depth, args.norm, args.dropout)
-    generator = Changed(network, channels) if args.start == "copy" else network
-    generator = generator.to(args.device)
+    if args.start == "copy":
+        within = args.task in OPEN
+        network = Within(network, OPEN[args.task]) if within else network
+        network = Changed(network, channels, scale=2.0 if within else 1.0)
+    generator = network.to(args.device)
     judge = None
     if args.adversarial:
         judge = PatchJudge(given + channels, args.width, args.layers, size=size).to(args.device)
@@ -58,6 +98,7 @@ def build(args: argparse.Namespace, channels: int, size: int) -> Pix2Pix:
         loss=args.objective,
         weight=args.l1,
         adversarial=args.adversarial,
+        distance=args.distance,
         optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
     )
 
@@ -127,7 +168,11 @@ def flags() -> training.Parser:
     add("--dropout", type=share, default=0.0,
         help="in the lowest blocks up: the only noise, ½ in the paper")  # fmt: skip
     add("--quiet", action="store_true", help="draw without dropout")
-    add("--l1", type=weight, default=100.0, help="λ, the weight of L1")
+    add("--l1", type=weight, default=100.0, help="λ, the weight of L1, or of --distance mse")
+    add("--distance", choices=tuple(DISTANCES),
+        default=lambda args: "mse" if args.task in OPEN else "l1",
+        help="l1, as in the paper, or mean squared error (l1; mse for colour, inpaint)",
+    )  # fmt: skip
     add("--adversarial", type=weight, default=1.0, help="the weight of the GAN's loss")
     judged = "with --adversarial 0", lambda args: args.adversarial > 0
     add("--objective", choices=tuple(LOSSES), default="non-saturating", only=judged,
@@ -174,7 +219,7 @@ def main() -> None:
     what = f"{len(train):,} pictures of {train.name}, {args.task}"
     if args.task == "style":
         what = f"{len(train):,} pairs of {train.name}, {args.domains[0]} to {args.domains[1]}"
-    panels = {"L1": ["l1"], "held-out error": ["held-out error"]}
+    panels = {"apart": [args.distance], "held-out error": ["held-out error"]}
     networks = [(model.generator, x.shape[1:])]
     if args.adversarial:
         panels |= {"losses": ["loss_d", "loss_g"], "the judge's outputs": ["d_real", "d_fake"]}

@@ -12,8 +12,9 @@ what: the histograms all of them, the kernel distance one of each family, so tha
 another, in features divided by their root mean square. Its floor is validation pictures beside test
 pictures. "Nearest" is the truth of the training input that is nearest to the input; a copy is
 "placed" where all are zoomed and moved alike, as fits training pairs best, which a table of colours
-is fitted on, too; "gain over copy" is the mean gain of a family over the input itself, in its own
-standard errors, of a bootstrap over families.
+is fitted on, too, or, without pairs, the mean pictures of both domains; "gain over copy" is the
+mean gain of a family over the input itself, in its own standard errors, of a bootstrap over
+families.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from scipy.optimize import linear_sum_assignment
 
 from minigen import Generator, Tensor, data, training
 from minigen.data import Domains, Images
-from minigen.data.tasks import FACTOR, from_levels, hole_masks, small
+from minigen.data.tasks import FACTOR, diffused, from_levels, hole_masks, small
 from minigen.data.variants import COLOURS, VARIANTS
 from minigen.metrics import pictures as P
 from minigen.metrics.baselines import best_place, colour_reader, colour_table
@@ -38,7 +39,6 @@ from minigen.models.features import Judge, Reading, feature_classifier, read
 from minigen.training.translation import DOMAINS, has_folder
 
 STEEPEST = 0.7  # of the histogram of steepness; steeper ones are counted there
-ROUNDS = 400  # of diffusion into a hole
 DEVIATIONS = (0.01, 0.02, 0.05)  # of the noise on pictures that are to come back
 TESTED, LEARNT = 2000, 5000  # contents at most: to test with, and to look for the nearest in
 PLACED = 500  # pairs by which copies are zoomed and moved
@@ -159,7 +159,7 @@ def scored(
     in pixels first."""
     for way, made in ways.items():
         keep({_named(k, way): v for k, v in in_pixels(made, truth).items()})
-    for way in [way for way in COPIES if way in ways]:
+    for way in [way for way in ways if way.startswith("copy")]:
         keep(gains(ways[""], ways[way], truth, way))
     found = known()
     for way, made in ways.items():
@@ -188,8 +188,9 @@ def copies(inputs: np.ndarray, known: np.ndarray, truths: np.ndarray) -> dict[st
     """What needs no network, of inputs that are pictures themselves, levels (N, C, H, W): as they
     are, all at the best place, with other colours; the latter as `known` and `truths` fit best."""
     some = np.random.default_rng(0).permutation(len(known))[:PLACED]
-    place = best_place(known[some] / 255, truths[some] / 255)
-    ways = inputs / 255, place(inputs / 255), colour_table(known, truths)(inputs)
+    rows, columns = best_place(known[some] / 255, truths[some] / 255)
+    placed = rows @ (inputs / 255) @ columns.T
+    ways = inputs / 255, placed, colour_table(known, truths)(inputs)
     return dict(zip((*COPIES, "table of colours"), ways, strict=True))
 
 
@@ -199,18 +200,6 @@ def nearest(inputs: np.ndarray, known: np.ndarray, truths: np.ndarray) -> np.nda
     # |x − k|², less |x|², which does not depend on k.
     apart = np.square(flat).sum(1) - 2 * seen @ flat.T
     return truths[apart.argmin(1)]
-
-
-def diffused(pictures: np.ndarray, holes: np.ndarray) -> np.ndarray:
-    """Pictures whose holes, bool (N, H, W), are filled as heat would flow in from their borders."""
-    inside, x = holes[:, None], np.where(holes[:, None], 0.5, pictures)
-    for _ in range(ROUNDS):
-        wide = np.pad(x, [(0, 0)] * 2 + [(1, 1)] * 2, mode="edge")
-        around = (
-            wide[..., 2:, 1:-1] + wide[..., :-2, 1:-1] + wide[..., 1:-1, 2:] + wide[..., 1:-1, :-2]
-        )
-        x = np.where(inside, around / 4, x)
-    return x
 
 
 def bicubic(pictures: np.ndarray) -> np.ndarray:
@@ -235,11 +224,11 @@ def of_pairs(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
     train, test = kind.load(args), kind.load(args, "test").taken(slice(TESTED))
     x, y = kind.held_out(args, test.images)
     domains = Domains(test.name, test.images[:, -1:], test.domains[-1:], test.families)
-    holes = hole_masks(y.shape[-1], np.random.default_rng(0).random((len(y), 2)))
+    places = np.random.default_rng(0).random((len(y), 2))
     some = train.taken(np.random.default_rng(0).permutation(len(train))[:LEARNT])
     real, levels = (y + 1) / 2, some.images[:, -1]
     if args.task == "inpaint":
-        truth = Truth(real, domains, holes, "in the hole", True)
+        truth = Truth(real, domains, hole_masks(y.shape[-1], places), "in the hole", True)
     else:
         pair = [real, (x + 1) / 2] if args.task == "style" else [real]
         truth = Truth(real, domains, P.ink(*pair), "over ink", args.task != "style")
@@ -256,7 +245,7 @@ def of_pairs(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
     if args.task == "enlarge":
         ways["bicubic"] = bicubic(test.images[:, -1])
     if args.task == "inpaint":
-        ways["diffused border"] = diffused(real, holes)
+        ways |= {"diffused border": diffused(real, places), "filled": (x[:, :-1] + 1) / 2}
     ways["mean picture"] = np.broadcast_to(levels.mean(0) / 255, y.shape)
     ways["nearest"] = nearest(x, known, levels) / 255
     keep({"test pictures": len(y), "test families": len(truth.one_of_each)})
@@ -305,6 +294,9 @@ def of_cycle(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
             **copies(test.images[:, 1 - side], *(train.images[:, i] for i in columns)),
             "mean picture": np.broadcast_to(train.images[:, side].mean(0) / 255, real.shape),
         }
+        if args.start == "placed":  # where G begins
+            place = kind.drawn_with(model)[1 - side][0]
+            ways["copy, placed without pairs"] = by(place, 2 * seen - 1) / 2 + 0.5
         held = Domains(floor.name, floor.images[:TESTED, columns], names, floor.families[:TESTED])
         arrow = f"to {names[1]}: "
         scored(

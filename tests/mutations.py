@@ -1080,6 +1080,9 @@ the judge's step moves the made pictures | pix2pix
 λ weighs the wrong term | pix2pix
 - self.adversarial * g_loss + self.weight * apart
 + self.weight * g_loss + self.adversarial * apart
+squares are asked for and L1 is learnt | pix2pix
+- DISTANCES[self.distance](y, made)
++ l1(y, made)
 the judge takes made pictures for real | pix2pix
 - loss.discriminator(real, fake)  # equation 1, as D sees it
 + loss.discriminator(fake, real)
@@ -1120,6 +1123,9 @@ noise is half as loud as it says | cyclegan
 what is learnt is cut like what is drawn | translators
 -         return made if self.training else F.clamp(made, -1, 1)
 +         return F.clamp(made, -1, 1)
+pictures are placed by their columns twice | translators
+- self.rows @ input @
++ self.columns @ input @
 what is drawn is no change but all | translators
 -         made = F.add(input[:, : self.channels], self.network(input), alpha=self.scale)
 +         made = self.network(input)
@@ -1162,8 +1168,23 @@ unsigned levels wrap around at an edge | data_tasks
 - pictures.astype(np.int16), np
 + pictures, np
 the hole is shown to the network | data_tasks
-- np.where(hole, np.float32(0), from_levels(pictures))
+- mirrored_into(diffused(from_levels(pictures), holes), holes)
 + from_levels(pictures)
+heat flows out where the picture ends | data_tasks
+-     matrices[..., :1, :1] -= first == 0
++     pass
+the heat of rows is mixed with that of columns | data_tasks
+- @ x @ across / (
++ @ x @ down / (
+what is missing across is taken from there | data_tasks
+- (hole & ~missing)
++ hole
+pictures are mirrored in one way alone | data_tasks
+- MIRRORS = (3,), (2,), (2, 3)
++ MIRRORS = (3,), (3,), (3,)
+a picture is taken for symmetric whatever it is | data_tasks
+- np.exp(-apart / ASYMMETRIC)
++ np.exp(-0 * apart / ASYMMETRIC)
 no hole touches the last row | data_tasks
 - holes * (side - side // 2 + 1)
 + holes * (side - side // 2)

@@ -4,7 +4,8 @@ style      nothing is left out: the input is a picture of another domain
 edges      where colours jump
 colour     how light it is
 enlarge    a quarter of its sides, in pixels of 4 × 4
-inpaint    all but a square hole of half its sides, somewhere
+inpaint    all but a square hole of half its sides, somewhere, filled from its border, and from
+           across as far as the picture is symmetric
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from minigen.data.images import DataError
 TASKS = ("style", "edges", "colour", "enlarge", "inpaint")
 JUMP = 40  # levels of 256 between neighbours, in any colour, from which on there is an edge
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
+MIRRORS = (3,), (2,), (2, 3)  # axes that are turned round: across, up and down, both
+ASYMMETRIC = 0.05  # mean square of a picture less its mirror image, from −1 to 1, that is much
 FACTOR = 4  # by which pictures are enlarged
 
 
@@ -43,10 +46,53 @@ def task_input(task: str, pictures: np.ndarray, holes: np.ndarray) -> np.ndarray
 
 def hole_masks(side: int, holes: np.ndarray) -> np.ndarray:
     """Return where the holes are, bool (N, side, side); see `task_input`."""
-    first = np.minimum((holes * (side - side // 2 + 1)).astype(int), side - side // 2)
-    place = np.arange(side) - first[..., None]  # (N, 2, side)
+    place = np.arange(side) - _upper_left(side, holes)[..., None]  # (N, 2, side)
     inside = (place >= 0) & (place < side // 2)
     return inside[:, 0, :, None] & inside[:, 1, None, :]
+
+
+def diffused(pictures: np.ndarray, holes: np.ndarray) -> np.ndarray:
+    """Return pictures (N, C, H, W) whose holes, see `task_input`, are filled as heat would flow in
+    from their borders: in the end each pixel is the mean of its neighbours.
+
+    So 4 of it less its neighbours is what comes from the border. That is A·x + x·B, A and B −1, 2,
+    −1 along a column and a row, whose waves it does not mix: each is divided by a number.
+    """
+    n, channels, side = pictures.shape[:3]
+    half, hole = side // 2, hole_masks(side, holes)[:, None]
+    first, beside = _upper_left(side, holes)[..., None, None], np.eye(half, k=1)
+    matrices = np.tile(2 * np.eye(half) - beside - beside.T, (n, 2, 1, 1))
+    # Where the picture ends no heat flows.
+    matrices[..., :1, :1] -= first == 0
+    matrices[..., -1:, -1:] -= first == side - half
+    (a, b), (down, across) = (np.moveaxis(x, 1, 0)[:, :, None] for x in np.linalg.eigh(matrices))
+    x = np.pad(np.where(hole, 0, pictures), [(0, 0)] * 2 + [(1, 1)] * 2)
+    x = x[..., 2:, 1:-1] + x[..., :-2, 1:-1] + x[..., 1:-1, 2:] + x[..., 1:-1, :-2]
+    inside, filled = np.broadcast_to(hole, x.shape), pictures.copy()
+    x = x[inside].reshape(n, channels, half, half)
+    x = np.swapaxes(down, 2, 3) @ x @ across / (a[..., None] + b[..., None, :])
+    filled[inside] = (down @ x @ np.swapaxes(across, 2, 3)).ravel()
+    return filled
+
+
+def mirrored_into(pictures: np.ndarray, holes: np.ndarray) -> np.ndarray:
+    """Return pictures (N, C, H, W), from −1 to 1, whose holes are filled from what stands across,
+    too, where that is known: left and right, above and below, both. A mirror's share is 1 if the
+    rest of a picture is symmetric by it, and falls with what it is off.
+    """
+    hole = hole_masks(pictures.shape[-1], holes)[:, None]
+    across, missing = (np.stack([np.flip(x, m) for m in MIRRORS]) for x in (pictures, hole))
+    known = ~(hole | missing)
+    apart = np.square(pictures - across).mean(2, keepdims=True)
+    apart = np.sum(apart * known, (2, 3, 4), keepdims=True)
+    apart /= np.sum(known, (2, 3, 4), keepdims=True).clip(1)
+    share = np.exp(-apart / ASYMMETRIC) * (hole & ~missing)
+    most, mean = share.max(0), (share * across).sum(0) / share.sum(0).clip(1e-9)
+    return (most * mean + (1 - most) * pictures).astype(pictures.dtype)
+
+
+def _upper_left(side: int, holes: np.ndarray) -> np.ndarray:
+    return np.minimum((holes * (side - side // 2 + 1)).astype(int), side - side // 2)
 
 
 def small(pictures: np.ndarray) -> np.ndarray:
@@ -82,5 +128,5 @@ def _small(pictures: np.ndarray, _: np.ndarray) -> np.ndarray:
 
 def _broken(pictures: np.ndarray, holes: np.ndarray) -> np.ndarray:
     hole = hole_masks(pictures.shape[-1], holes)[:, None]
-    seen = np.where(hole, np.float32(0), from_levels(pictures))
+    seen = mirrored_into(diffused(from_levels(pictures), holes), holes)
     return np.concatenate([seen, hole * np.float32(2) - np.float32(1)], axis=1)

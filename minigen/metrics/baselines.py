@@ -88,31 +88,35 @@ def colour_table(
     return translated
 
 
-def best_place(given: np.ndarray, truth: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def best_place(given: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A translation that zooms and moves pictures, all alike, and does nothing else: as makes the
     least mean absolute error on pairs. Drawings of two hands differ in their margins.
 
     Args:
-        given: pictures (N, C, H, W); 500 of them are enough.
+        given: pictures (N, C, H, W); 500 of them are enough. Without pairs, the mean of all.
         truth: their partners, of the same shape.
 
     Returns:
-        Pictures -> the same shape, by linear interpolation; at the border stands what was there.
+        A and B, (H, H) and (W, W): a picture's channel X becomes A·X·Bᵀ, by linear interpolation;
+        at the border stands what was there.
     """
 
-    def moved(pictures: np.ndarray, place: np.ndarray) -> np.ndarray:
-        rows, columns = (_tents(side, *place[i::2]) for i, side in enumerate(pictures.shape[2:]))
-        return rows @ pictures @ columns.T
+    def placed(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return _tents(given.shape[2], *place[::2]), _tents(given.shape[3], *place[1::2])
+
+    def apart(place: np.ndarray) -> float:
+        rows, columns = placed(place)
+        return abs(rows @ given @ columns.T - truth).mean()
 
     # A simplex of the zooms' logarithms, down and across, and of the ways in pixels.
     start = np.concatenate([np.zeros((1, 4)), np.diag([0.05, 0.05, 1, 1])])
     found = minimize(
-        lambda place: abs(moved(given, place) - truth).mean(),
+        apart,
         start[0],
         method="Nelder-Mead",
         options={"initial_simplex": start, "xatol": 1e-3, "fatol": 1e-6},
     )
-    return lambda pictures: moved(pictures, found.x)
+    return placed(found.x)
 
 
 def _tents(side: int, zoom: float, way: float) -> np.ndarray:

@@ -8,10 +8,10 @@ belong to this input?". Truth y and made pictures are also compared pixel by pix
     L_L1(G) = E ‖y − G(x, z)‖₁                                                       (equation 3)
     G* = arg min_G max_D  L_cGAN(G, D) + λ·L_L1(G)                                   (equation 4)
 
-L1 alone draws the median of all that may be right, which is blurred and grey; the judge, who never
-saw such a picture, asks for one of them. D judges patches (`PatchJudge`), for that whole pictures
-fit their inputs is what L1 sees to. As D's l, and G's share of equation 1, are those of any GAN,
-the losses are the table of minigen/models/gan.py.
+L1 alone draws the median of all that may be right, which is blurred and grey, squares their mean;
+the judge, who never saw such a picture, asks for one of them. D judges patches (`PatchJudge`), for
+that whole pictures fit their inputs is what L1 sees to. As D's l, and G's share of equation 1, are
+those of any GAN, the losses are the table of minigen/models/gan.py.
 
 Each training step is algorithm 1 of the GAN, with one batch:
 
@@ -47,6 +47,10 @@ def l1(y: Tensor, made: Tensor) -> Tensor:
     return (y - made).abs().mean()
 
 
+# How far pictures are apart: the paper's, and squares, where errors are to be squared.
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": l1, "mse": F.mse_loss}
+
+
 class Pix2Pix(Parts):
     """Both networks, their optimisers, and the training step.
 
@@ -55,11 +59,12 @@ class Pix2Pix(Parts):
         judge: input and picture, (N, C + C', H, W) -> l for each patch, (N, 1, h, w).
         loss: a key of LOSSES.
         weight: λ of L_L1; 0 leaves it out.
+        distance: a key of DISTANCES, in place of L_L1.
         adversarial: the weight of J(G); for 0 there is no judge, and L1 alone.
         optimiser: called with a network's parameters.
 
     Raises:
-        ValueError: another loss, a weight below 0, or both 0.
+        ValueError: another loss or distance, a weight below 0, or both 0.
     """
 
     def __init__(
@@ -70,16 +75,19 @@ class Pix2Pix(Parts):
         loss: str = "non-saturating",
         weight: float = 100.0,
         adversarial: float = 1.0,
+        distance: str = "l1",
         optimiser: Callable[..., Any] = ADAM,
     ):
-        if loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, not {loss!r}")
+        for name, value, table in ("loss", loss, LOSSES), ("distance", distance, DISTANCES):
+            if value not in table:
+                raise ValueError(f"{name} must be one of {', '.join(table)}, not {value!r}")
         if min(weight, adversarial) < 0 or not weight + adversarial > 0:
             raise ValueError(
                 "Pix2Pix: expected weights of 0 or more, not both 0, got"
                 f" weight={weight} and adversarial={adversarial}"
             )
         self.loss, self.weight, self.adversarial = loss, weight, adversarial
+        self.distance = distance
         self.generator = generator
         self.generator_optimiser = optimiser(generator.parameters())
         if adversarial:
@@ -90,7 +98,7 @@ class Pix2Pix(Parts):
         """One step for each network, on inputs x (N, C, H, W) and their true pictures y.
 
         Returns:
-            0-d tensors: `l1`, and with a judge `loss_d`, `loss_g` and the metrics of the loss.
+            0-d tensors: `l1` or `mse`; with a judge `loss_d`, `loss_g` and the metrics of the loss.
         """
         made = self.generator(x)  # G(x, z)
         found, g_loss = {}, 0.0
@@ -102,10 +110,11 @@ class Pix2Pix(Parts):
             descend(self.judge_optimiser, d_loss)
             g_loss = loss.generator(self.judge(beside(x, made)))  # equation 1, as G sees it
             found = {"loss_d": d_loss, "loss_g": g_loss, **loss.metrics(real, fake)}
-        apart = l1(y, made)  # equation 3
+        apart = DISTANCES[self.distance](y, made)  # equation 3
         total = self.adversarial * g_loss + self.weight * apart  # equation 4
         descend(self.generator_optimiser, total)
-        return {"l1": apart.detach(), **{name: value.detach() for name, value in found.items()}}
+        found[self.distance] = apart
+        return {name: value.detach() for name, value in found.items()}
 
     def draw(self, x: Tensor, noise: bool = True, generator: Generator | None = None) -> Tensor:
         """G(x, z), to look at. As the paper has it (section 3.3), dropout stays on and batch norm

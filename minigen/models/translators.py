@@ -6,6 +6,7 @@ and StarGAN share them.
     ResNetTranslator    residual blocks at a quarter of the size (Johnson et al. 2016,
                         arXiv:1603.08155; Zhu et al. 2017, arXiv:1703.10593, section 7.2)
     Changed             x + f(x), which starts near a copy
+    Placed              pictures zoomed and moved, all alike, before a network is shown them
     PatchJudge          a score for each patch of a picture: "PatchGAN" (Isola et al., section
                         3.2.2)
     ImagePool           earlier made pictures (Shrivastava et al. 2017, arXiv:1612.07828)
@@ -194,6 +195,29 @@ class Changed(nn.Module):
         """(N, channels, H, W)."""
         made = F.add(input[:, : self.channels], self.network(input), alpha=self.scale)
         return made if self.training else F.clamp(made, -1, 1)
+
+
+class Placed(nn.Module):
+    """A·x·Bᵀ of each channel x: pictures (N, C, H, W) zoomed and moved, all alike. A and B are not
+    learnt, but kept with what is.
+
+    Args:
+        size: H and W. At first pictures stay as they are.
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.register_buffer("rows", minigen.eye(size))
+        self.register_buffer("columns", minigen.eye(size))
+
+    def place(self, rows: Any, columns: Any) -> None:
+        """Take A and B, such as those of `minigen.metrics.baselines.best_place`."""
+        self.rows.copy_(Tensor(rows))
+        self.columns.copy_(Tensor(columns))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The shape stays."""
+        return self.rows @ input @ self.columns.T
 
 
 class PatchJudge(nn.Module):

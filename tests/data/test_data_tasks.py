@@ -57,6 +57,32 @@ def test_a_hole_of_half_the_sides_may_lie_anywhere(side):
 def test_all_but_the_hole_is_left():
     given, hole = T.task_input("inpaint", PICTURES, HOLES), T.hole_masks(8, HOLES)
     whole = T.from_levels(PICTURES)
-    assert (given[:, :3][np.repeat(hole[:, None], 3, 1)] == 0).all()
     assert np.array_equal(np.where(hole[:, None], whole, given[:, :3]), whole)
     assert np.array_equal(given[:, 3] > 0, hole)
+    other = np.where(hole[:, None], PICTURES[::-1], PICTURES)  # another picture in the hole
+    assert np.array_equal(T.task_input("inpaint", other, HOLES), given)
+
+
+@pytest.mark.parametrize("side", [2, 5, 8])
+def test_heat_flows_in_from_the_border_until_each_pixel_is_the_mean_of_its_neighbours(side):
+    pictures = rng.normal(size=(40, 2, side, side))
+    filled, hole = T.diffused(pictures, HOLES), T.hole_masks(side, HOLES)[:, None]
+    wide = np.pad(filled, [(0, 0)] * 2 + [(1, 1)] * 2, mode="edge")
+    around = wide[..., 2:, 1:-1] + wide[..., :-2, 1:-1] + wide[..., 1:-1, 2:] + wide[..., 1:-1, :-2]
+    np.testing.assert_allclose(np.where(hole, around / 4, pictures), filled, atol=1e-12)
+    assert T.diffused(pictures[:0], HOLES[:0]).shape == (0, 2, side, side)
+
+
+@pytest.mark.parametrize("axes", [(3,), (2,), (2, 3)])
+def test_a_hole_in_a_symmetric_picture_is_filled_from_across(axes):
+    some, heat = rng.uniform(-9, 9, (2, 40, 3, 8, 8))
+    hole = T.hole_masks(8, HOLES)[:, None]
+    across = hole & ~np.flip(hole, axes)
+    whole = some + np.flip(some, axes)
+    filled = T.mirrored_into(np.where(hole, heat, whole), HOLES)
+    assert across.any() and np.allclose(np.where(across, filled, whole), whole)
+    unknown = np.broadcast_to(hole & ~across, some.shape)  # there, too
+    assert np.array_equal(filled[unknown], heat[unknown])
+    # Of one that is not symmetric, nothing comes from there.
+    unlike = T.mirrored_into(np.where(hole, heat, some), HOLES)
+    assert np.array_equal(np.where(hole, heat, some), unlike)

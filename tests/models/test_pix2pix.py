@@ -69,15 +69,16 @@ def test_any_loss_of_the_table_takes_maps_of_patches():
         assert model.step(x, y).keys() == {"l1", "loss_d", "loss_g", "d_real", "d_fake"}
 
 
-def test_l1_alone_has_no_judge():
-    model, x, y = small(adversarial=0, weight=2.0)
+@pytest.mark.parametrize("distance, power", [("l1", 1), ("mse", 2)])
+def test_a_distance_alone_has_no_judge(distance, power):
+    model, x, y = small(adversarial=0, weight=2.0, distance=distance)
     before = taken(weights(model.generator))
 
     def apart():
         with minigen.no_grad():
-            return 2 * abs(y.numpy() - model.generator(x).numpy()).mean()
+            return 2 * (abs(y.numpy() - model.generator(x).numpy()) ** power).mean()
 
-    assert model.step(x, y).keys() == {"l1"} and len(model.networks()) == 1
+    assert model.step(x, y).keys() == {distance} and len(model.networks()) == 1
     assert_descended(weights(model.generator), before, apart)
 
 
@@ -85,8 +86,9 @@ def test_what_cannot_be_is_refused():
     for bad in ({"weight": 0, "adversarial": 0}, {"weight": -1}, {"adversarial": float("nan")}):
         with pytest.raises(ValueError, match="expected weights of 0 or more"):
             small(**bad)
-    with pytest.raises(ValueError, match="non-saturating.*not 'l2'"):
-        small(loss="l2")
+    for wrong, known in {"loss": "non-saturating", "distance": "l1, mse"}.items():
+        with pytest.raises(ValueError, match=f"{wrong} must be one of .*{known}.*not 'l2'"):
+            small(**{wrong: "l2"})
 
 
 def test_it_draws_with_its_noise_or_without():

@@ -6,6 +6,7 @@ import pytest
 import minigen
 from minigen import Tensor, gradcheck, nn
 from minigen.data import DataError
+from minigen.metrics.baselines import best_place
 from minigen.models import translators as T
 
 
@@ -60,6 +61,22 @@ def test_what_is_drawn_is_a_change_of_the_picture_and_is_cut_when_looked_at():
         assert abs(cut).max() == 1
     grey = T.Changed(T.UNet(1, 3, 2, 8), 3)
     assert grey(x[:, :1]).shape == (2, 3, 8, 8)
+
+
+def test_pictures_are_placed_by_matrices_that_a_run_keeps():
+    minigen.manual_seed(0)
+    x = minigen.zeros(2, 3, 8, 8, requires_grad=True)
+    corner = np.zeros((2, 3, 8, 8), np.float32)
+    corner[..., 1:4, 3:6] = 1
+    place = T.Placed(8)
+    assert np.array_equal(place(Tensor(corner)).numpy(), corner) and not [*place.parameters()]
+    place.place(*best_place(corner, np.roll(corner, (2, -1), (2, 3))))
+    again = T.Placed(8)
+    again.load_state_dict(place.state_dict())
+    made = again(x + Tensor(corner))
+    assert abs(made.numpy() - np.roll(corner, (2, -1), (2, 3))).mean() < 0.02
+    made.sum().backward()
+    assert x.grad.numpy().any()
 
 
 def test_what_cannot_be_is_refused():
