@@ -26,6 +26,13 @@ def over(ufunc: np.ufunc, x: Array, axes: int | tuple[int, ...], keepdims: bool 
     return getattr(x, METHODS[ufunc])(axis=axes, keepdims=keepdims)
 
 
+def largest(x: Array, axes: int | tuple[int, ...], keepdims: bool = False) -> Array:
+    """The maximum along axes; of a single axis by its place, which takes a third of the time."""
+    if type(x) is np.ndarray and x.ndim == 1 and x.size and not keepdims:
+        return x[x.argmax()]
+    return over(np.maximum, x, axes, keepdims)
+
+
 @functools.lru_cache(256)
 def number(value: float, dtype: np.dtype) -> Array:
     """A number as an array, which NumPy need not convert each time: that takes as long as an
