@@ -165,6 +165,12 @@ another thread records what it computes | engine_gradients
 a late gradient keeps the shape of its output | engine_gradients
 -         return op.fitted(pullback(g, *arguments), leaf)
 +         return pullback(g, *arguments)
+a part is added to a sum that others hold | engine_gradients
+-         mine = type(total) is Tensor and _holders(total) == _HELD_ONCE
++         mine = type(total) is Tensor
+parts whose places repeat are added at once | engine_gradients
+-             return False  # places may repeat
++             pass
 a gradient that others hold becomes a tensor's own | tensor
 -     elif _holders(gradient) == _SOLE and
 +     elif

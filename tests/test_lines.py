@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "minigen"
 ROOMS = {
     "tape operation": 270,
     "tape operation tensor differentiation": 500,
-    "engine": 611,
+    "engine": 623,
     "kernels": 3330,
     "functional": 4050,
     "nn": 2055,

@@ -38,6 +38,9 @@ def index(input: Array, *, key: Any) -> Array:
     return input[key]
 
 
+index.operation.places = True  # the pullback puts g at the key: the engine may add it there at once
+
+
 @operation(input=lambda g, key: index(g, key=key))
 def index_add(input: Array, *, key: Any, size: tuple[int, ...]) -> Array:
     """Zeros of `size` to which the input is added at `key`; where places repeat it adds up."""
