@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 270,
     "tape operation tensor differentiation": 500,
     "engine": 623,
-    "kernels": 3330,
+    "kernels": 3360,
     "functional": 4050,
     "nn": 2055,
     "optim": 1135,
