@@ -922,6 +922,15 @@ what is dropped is a product with 0 | functional_extremes
 -     y *= scale
 +     np.multiply(x, mask, out=y)
 +     y *= scale
+the slope of elu lacks its factor | kernels_elementwise
+-     if alpha != 1:
++     if False:
+each channel is copied from the first | kernels_elementwise
+-         y[..., channel] = x[:, channel]
++         y[..., channel] = x[:, 0]
+a layer's weight stays in the order of the shape | kernels_normalization
+-     x, weight, bias = _laid_out(order, x, weight, bias)
++     (x,) = _laid_out(order, x)
 the derivative of relu at 0 is 1 | kernels_elementwise
 - (y > 0).view("i1")
 + (y >= 0).view("i1")

@@ -122,6 +122,9 @@ def _select(low: Array, mask: Array, high: Array, y: Array) -> None:
     bits = f"i{y.itemsize}"
     low, chosen = low.view(bits), y.view(bits)
     chosen[...] = np.negative(mask.view("i1"))  # all bits or none
+    if not low.ndim and not low:
+        chosen &= high.view(bits)
+        return
     chosen &= low ^ high.view(bits)
     chosen ^= low
 
@@ -189,6 +192,19 @@ def elu(x: Array, y: Array, alpha: float) -> None:
     np.expm1(y, out=y)
     y *= alpha
     y += relu(x)
+
+
+@formula(9)
+@np.errstate(under="ignore")
+def elu_slope(g: Array, x: Array, y: Array, alpha: float) -> None:
+    """y = g where x is positive, else g·α·eˣ: of the two factors both are 1 there"""
+    np.clip(x, -math.inf, 0.0, out=y)
+    np.exp(y, out=y)
+    if alpha != 1:
+        factor = np.multiply(x <= 0, number(alpha - 1, x.dtype))
+        factor += 1
+        y *= factor
+    y *= g
 
 
 def erf(x: Array) -> Array:

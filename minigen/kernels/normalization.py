@@ -70,9 +70,9 @@ def _order(x: Array, parts: tuple[int, ...], last: int) -> list[int] | None:
     all of the `last` ones: then it does not matter which comes first, and nothing is copied."""
     if len(parts) != 3 or parts[1] > 1 or type(x) is not np.ndarray or x.flags.c_contiguous:
         return None
-    order, lead = backend.memory_order(x.strides), list(range(x.ndim - last))
-    turned = order[: len(lead)] == lead and x.transpose(order).flags.c_contiguous
-    return order if turned else None
+    lead = x.ndim - last
+    order = [*range(lead), *(axis for axis in backend.memory_order(x.strides) if axis >= lead)]
+    return order if x.transpose(order).flags.c_contiguous else None
 
 
 def _laid_out(order: list[int] | None, *arrays: Array | None) -> tuple[Array | None, ...]:

@@ -18,7 +18,13 @@ from minigen.kernels.threads import in_pieces, single_threaded_blas
 
 def of_images(x: Array) -> Array:
     """Images (N, C, …) as (N, …, C), the order that they have in memory."""
-    return np.ascontiguousarray(x.transpose(0, *range(2, x.ndim), 1))
+    pixels = x.transpose(0, *range(2, x.ndim), 1)
+    if not 1 < x.shape[1] <= limits.now.planar or pixels.flags.c_contiguous:
+        return np.ascontiguousarray(pixels)
+    y = np.empty(pixels.shape, x.dtype)
+    for channel in range(x.shape[1]):  # NumPy's inner loop would go along the few channels
+        y[..., channel] = x[:, channel]
+    return y
 
 
 def as_images(pixels: Array) -> Array:
