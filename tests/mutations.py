@@ -926,8 +926,8 @@ the slope of elu lacks its factor | kernels_elementwise
 -     if alpha != 1:
 +     if False:
 each channel is copied from the first | kernels_elementwise
--         y[..., channel] = x[:, channel]
-+         y[..., channel] = x[:, 0]
+-             y[i:j, ..., channel] = x[i:j, channel]
++             y[i:j, ..., channel] = x[i:j, 0]
 a layer's weight stays in the order of the shape | kernels_normalization
 -     x, weight, bias = _laid_out(order, x, weight, bias)
 +     (x,) = _laid_out(order, x)
