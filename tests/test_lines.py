@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 270,
     "tape operation tensor differentiation": 500,
     "engine": 623,
-    "kernels": 3390,
+    "kernels": 3395,
     "functional": 4065,
     "nn": 2055,
     "optim": 1135,
