@@ -929,8 +929,8 @@ each channel is copied from the first | kernels_elementwise
 -             y[i:j, ..., channel] = x[i:j, channel]
 +             y[i:j, ..., channel] = x[i:j, 0]
 a layer's weight stays in the order of the shape | kernels_normalization
--     x, weight, bias = _laid_out(order, x, weight, bias)
-+     (x,) = _laid_out(order, x)
+-         x, weight, bias = _laid_out(order, x, weight, bias)
++         (x,) = _laid_out(order, x)
 the derivative of relu at 0 is 1 | kernels_elementwise
 - (y > 0).view("i1")
 + (y >= 0).view("i1")

@@ -160,7 +160,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
         shapes = [t.shape for t in tensors]
     if not shapes[0]:
         raise ValueError("cat: a tensor without axes cannot be joined; stack() makes a new axis")
-    dim = axis("cat", dim, len(shapes[0]))
+    if not (type(dim) is int and 0 <= dim < len(shapes[0])):  # seldom
+        dim = axis("cat", dim, len(shapes[0]))
     try:
         return moves.cat(*tensors, dim=dim, shapes=shapes)
     except ValueError:

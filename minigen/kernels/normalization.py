@@ -43,10 +43,13 @@ def normalized_in(
 ) -> tuple[Array, Moments]:  # fmt: skip
     """`normalized`, for x of any shape, seen in parts, weight and bias of one `size`."""
     order = _order(x, parts, len(size))
-    x, weight, bias = _laid_out(order, x, weight, bias)
-    flat = (v if v is None else v.ravel() for v in (weight, bias))
-    y, moments = normalized(x.reshape(parts), *flat, eps, batch)
-    return _put_back(order, y.reshape(x.shape)), moments
+    if order is not None:
+        x, weight, bias = _laid_out(order, x, weight, bias)
+    weight = None if weight is None else weight.ravel()
+    bias = None if bias is None else bias.ravel()
+    y, moments = normalized(x.reshape(parts), weight, bias, eps, batch)
+    y = y.reshape(x.shape)
+    return y if order is None else _put_back(order, y), moments
 
 
 def gradients_in(
@@ -55,7 +58,8 @@ def gradients_in(
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     """`gradients`, for g and x of any shape, seen in parts, the weight of that `size`."""
     order = _order(x, parts, len(size))
-    g, x, weight = _laid_out(order, g, x, weight)
+    if order is not None:
+        g, x, weight = _laid_out(order, g, x, weight)
     flat = None if weight is None else weight.ravel()
     d_x, *others = gradients(g.reshape(parts), x.reshape(parts), flat, moments)
     if order is None:
@@ -75,10 +79,8 @@ def _order(x: Array, parts: tuple[int, ...], last: int) -> list[int] | None:
     return order if x.transpose(order).flags.c_contiguous else None
 
 
-def _laid_out(order: list[int] | None, *arrays: Array | None) -> tuple[Array | None, ...]:
+def _laid_out(order: list[int], *arrays: Array | None) -> tuple[Array | None, ...]:
     """Each with its last axes in that order."""
-    if order is None:
-        return arrays
     lead = [len(order) - a.ndim if a is not None else 0 for a in arrays]
     return tuple(
         a if a is None else a.transpose([axis - n for axis in order if axis >= n])
@@ -86,10 +88,8 @@ def _laid_out(order: list[int] | None, *arrays: Array | None) -> tuple[Array | N
     )
 
 
-def _put_back(order: list[int] | None, y: Array) -> Array:
+def _put_back(order: list[int], y: Array) -> Array:
     """What was laid out in that order, with its axes where they were."""
-    if order is None:
-        return y
     n = len(order) - y.ndim
     axes = [axis - n for axis in order if axis >= n]
     return y.transpose(sorted(range(y.ndim), key=axes.__getitem__))
