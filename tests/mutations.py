@@ -925,12 +925,6 @@ what is dropped is a product with 0 | functional_extremes
 the slope of elu lacks its factor | kernels_elementwise
 -     if alpha != 1:
 +     if False:
-each channel is copied from the first | kernels_elementwise
--             y[i:j, ..., channel] = x[i:j, channel]
-+             y[i:j, ..., channel] = x[i:j, 0]
-a layer's weight stays in the order of the shape | kernels_normalization
--         x, weight, bias = _laid_out(order, x, weight, bias)
-+         (x,) = _laid_out(order, x)
 the derivative of relu at 0 is 1 | kernels_elementwise
 - (y > 0).view("i1")
 + (y >= 0).view("i1")
@@ -948,6 +942,9 @@ repeated rows begin anew at each piece | kernels_elementwise
 - np.broadcast_to(a[0], (together, width))
 + np.broadcast_to(a[0][::-1], (together, width))
 # kernels/pixels.py
+each channel is copied from the first | kernels_elementwise
+-             y[i:j, ..., channel] = x[i:j, channel]
++             y[i:j, ..., channel] = x[i:j, 0]
 the last of many rows of pixels is left out | kernels_elementwise
 -             row = ones(block.shape[-2], block.dtype) @ block
 +             row = ones(block.shape[-2] - 1, block.dtype) @ block[..., :-1, :]
@@ -974,6 +971,9 @@ few numbers may be as large as they like | kernels_elementwise
 - and input.item(input.argmax()) <= NEAR:
 + and True:
 # kernels/normalization.py
+a layer's weight stays in the order of the shape | kernels_normalization
+-         x, weight, bias = _laid_out(order, x, weight, bias)
++         (x,) = _laid_out(order, x)
 blocks with different means: the spread between them is forgotten | kernels_normalization
 - (squares + counts * np.square(means - mean[:, None])).sum(1)
 + squares.sum(1)
