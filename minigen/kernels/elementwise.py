@@ -201,7 +201,8 @@ def elu_slope(g: Array, x: Array, y: Array, alpha: float) -> None:
     np.clip(x, -math.inf, 0.0, out=y)
     np.exp(y, out=y)
     if alpha != 1:
-        factor = np.multiply(x <= 0, number(alpha - 1, x.dtype))
+        factor = (x <= 0).astype(x.dtype)
+        factor *= alpha - 1
         factor += 1
         y *= factor
     y *= g
