@@ -165,6 +165,12 @@ another thread records what it computes | engine_gradients
 a late gradient keeps the shape of its output | engine_gradients
 -         return op.fitted(pullback(g, *arguments), leaf)
 +         return pullback(g, *arguments)
+a part is added to a sum that others hold | engine_gradients
+-         mine = type(total) is Tensor and _holders(total) == _HELD_ONCE
++         mine = type(total) is Tensor
+parts whose places repeat are added at once | engine_gradients
+-             return False  # places may repeat
++             pass
 a gradient that others hold becomes a tensor's own | tensor
 -     elif _holders(gradient) == _SOLE and
 +     elif
@@ -916,6 +922,9 @@ what is dropped is a product with 0 | functional_extremes
 -     y *= scale
 +     np.multiply(x, mask, out=y)
 +     y *= scale
+the slope of elu lacks its factor | kernels_elementwise
+-     if alpha != 1:
++     if False:
 the derivative of relu at 0 is 1 | kernels_elementwise
 - (y > 0).view("i1")
 + (y >= 0).view("i1")
@@ -933,6 +942,9 @@ repeated rows begin anew at each piece | kernels_elementwise
 - np.broadcast_to(a[0], (together, width))
 + np.broadcast_to(a[0][::-1], (together, width))
 # kernels/pixels.py
+each channel is copied from the first | kernels_elementwise
+-             y[i:j, ..., channel] = x[i:j, channel]
++             y[i:j, ..., channel] = x[i:j, 0]
 the last of many rows of pixels is left out | kernels_elementwise
 -             row = ones(block.shape[-2], block.dtype) @ block
 +             row = ones(block.shape[-2] - 1, block.dtype) @ block[..., :-1, :]
@@ -959,6 +971,9 @@ few numbers may be as large as they like | kernels_elementwise
 - and input.item(input.argmax()) <= NEAR:
 + and True:
 # kernels/normalization.py
+a layer's weight stays in the order of the shape | kernels_normalization
+-         x, weight, bias = _laid_out(order, x, weight, bias)
++         (x,) = _laid_out(order, x)
 blocks with different means: the spread between them is forgotten | kernels_normalization
 - (squares + counts * np.square(means - mean[:, None])).sum(1)
 + squares.sum(1)

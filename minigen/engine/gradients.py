@@ -79,8 +79,23 @@ class Gradients(Sums):
         elif op.joint or node.kept is None:
             for parent, share in op.pull(node, gradient, wanted):
                 self.add(parent, share)
-        else:
+        elif not (getattr(op, "places", False) and self._add_there(node, gradient)):
             self._pass_on(node, gradient, wanted)
+
+    def _add_there(self, node: Node, g: Tensor) -> bool:
+        """Whether g, the gradient of a part of what has a sum already, was added to it: otherwise
+        each part would bring zeros as large as the whole."""
+        (parent,), key = node.inputs, node.options["key"]
+        if parent not in self or self._line or is_grad_enabled() or cuda_in_use:
+            return False
+        if any(hasattr(k, "dtype") for k in (key if type(key) is tuple else (key,))):
+            return False  # places may repeat
+        total = self.pop(parent)
+        mine = type(total) is Tensor and _holders(total) == _HELD_ONCE
+        if mine := mine and _may_be_written(total, total):
+            add_to(total._array[key], g._array)
+        self[parent] = total
+        return mine
 
     def _pass_on(self, node: Node, g: Tensor, wanted: set[Node]) -> None:
         """`Operation.pull`, with the bodies of what it calls in the place of the calls."""

@@ -24,7 +24,7 @@ from minigen.kernels.pieces import spread
 from minigen.operands import explained
 from minigen.operation import Operation, callable_of, save
 from minigen.tape import Node, mode
-from minigen.tensor import Tensor, as_result, wrap
+from minigen.tensor import Tensor, as_result
 
 # What every function that is written out may name. Names of inputs do not begin with `_`.
 SHARED = {
@@ -68,7 +68,7 @@ def _name(op: Operation) -> str:
 
 def _of_many(op: Operation) -> Callable[..., Tensor]:
     """Of any number of inputs, whose pullbacks are joint."""
-    value = op.value
+    value, new, enabled, exact = op.value, Tensor.__new__, mode.get, op.exact
     usual = op.variadic and op.joint is not None and "y" not in op.joint[1] and not op.view
     keeps_inputs = usual and op.inputs[0] in op.joint[1]
 
@@ -77,19 +77,28 @@ def _of_many(op: Operation) -> Callable[..., Tensor]:
             return told(op, inputs, options)
         if not usual:
             return op(*inputs, **options)
+        arrays, nodes = [], []
         try:
-            arrays, nodes = [x._array for x in inputs], [x._node for x in inputs]
+            for x in inputs:  # of few, a loop takes half the time of two comprehensions
+                arrays.append(x._array)
+                nodes.append(x._node)
         except AttributeError:  # not all are tensors
             return op(*inputs, **options)
-        if not op.exact and FLOAT16 in [a.dtype for a in arrays]:
+        if not exact and FLOAT16 in [a.dtype for a in arrays]:
             return op(*inputs, **options)
         try:
-            y = wrap(value(*arrays, **options))
+            result = value(*arrays, **options)
         except Exception as error:
             raise explained(op, error, arrays, options) from error
-        if nodes.count(None) < len(nodes) and mode.get()[0]:
-            kept = {i: save(x) for i, x in enumerate(inputs)} if keeps_inputs else {}
-            y._node = Node(op, nodes, kept, options, y._array)
+        y = new(Tensor)
+        y._array = result = result if type(result) is np.ndarray else as_result(result)
+        y._node = y._version = y._grad = None
+        if enabled()[0]:
+            for node in nodes:
+                if node is not None:
+                    kept = {i: save(x) for i, x in enumerate(inputs)} if keeps_inputs else {}
+                    y._node = Node(op, nodes, kept, options, result)
+                    break
         return y
 
     return apply

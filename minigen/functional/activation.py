@@ -45,12 +45,26 @@ def _leaky_relu(input: Array, *, slope: float) -> Array:
     return elementwise.leaky_relu(input, slope=slope)
 
 
-def _elu_pullback(g: Tensor, input: Tensor, alpha: float) -> Tensor:
+def _elu_curvature(h: Tensor, g: Tensor, input: Tensor, alpha: float) -> Tensor:
     """α·eˣ for x ≤ 0, where e^−relu(−x) is eˣ, and does not overflow elsewhere."""
-    return where(input > 0, g, g * exp(-_relu(-input)) * alpha)
+    return where(input > 0, 0.0, h * g * exp(-_relu(-input)) * alpha)
 
 
-@operation(elementwise=True, floating=True, input=_elu_pullback)
+@operation(
+    elementwise=True,
+    g=lambda h, input, alpha: _elu_slope(h, input, alpha=alpha),
+    input=_elu_curvature,
+)
+def _elu_slope(g: Array, input: Array, *, alpha: float) -> Array:
+    """g where the input is positive, else g·α·e^input"""
+    return elementwise.elu_slope(g, input, alpha=alpha)
+
+
+@operation(
+    elementwise=True,
+    floating=True,
+    input=lambda g, input, alpha: _elu_slope(g, input, alpha=alpha),
+)
 def _elu(input: Array, *, alpha: float) -> Array:
     return elementwise.elu(input, alpha=alpha)
 
@@ -105,6 +119,8 @@ def logsigmoid(input: Array) -> Array:
 
 
 def _softplus_pullback(g: Tensor, input: Tensor, beta: float, threshold: float) -> Tensor:
+    if beta == 1 and threshold >= 20 and input.dtype == FLOAT32:
+        return g * sigmoid(input)  # 1 beyond 17
     z = input * beta
     return where(z > threshold, g, g * sigmoid(z))
 

@@ -48,15 +48,16 @@ def matmul(input: Tensor, other: Tensor, *, out: None = None) -> Tensor:
         refuse("matmul", out=out)
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         raise TypeError("matmul: both operands must be Tensors")
-    a, b = input, other
-    if not a.ndim or not b.ndim:
+    a, b = input._array, other._array
+    m, n = a.ndim, b.ndim
+    if not m or not n:
         raise ValueError(f"matmul: {a.shape} @ {b.shape}: an operand has no axis")
-    if a.shape[-1] != b.shape[max(b.ndim - 2, 0)]:
+    if a.shape[-1] != b.shape[-2 if n > 1 else 0]:
         raise ValueError(f"matmul: {a.shape} @ {b.shape}: inner lengths differ")
-    if a.dtype != b.dtype:
+    if a.dtype is not b.dtype and a.dtype != b.dtype:
         dtype = result_type(input, other)
         input, other = input.to(dtype), other.to(dtype)
-    row, column = a.ndim == 1, b.ndim == 1
+    row, column = m == 1, n == 1
     if not (row or column):
         return _matmul(input, other)
     y = _matmul(input.unsqueeze(0) if row else input, other.unsqueeze(1) if column else other)

@@ -40,14 +40,12 @@ def _normalization_pullback(
     As a matrix this is symmetric. So its transpose, which takes γ·g to ∂x, is the same formula with
     γ·g for dx.
     """
-    shapes = input.shape, size, size
     if not is_grad_enabled():
-        x, g = input._array.reshape(parts), g._array.reshape(parts)
-        flat = None if weight is None else weight._array.ravel()
-        found = kernels.gradients(g, x, flat, *moments)
-        return tuple(wrap(d.reshape(shape)) for d, shape in zip(found, shapes, strict=True))
+        flat = None if weight is None else weight._array
+        found = kernels.gradients_in(parts, g._array, input._array, flat, *moments, size)
+        return tuple(wrap(d) for d in found)
     # For a second derivative mean and variance are functions of the input.
-    x, g = input.reshape(parts), g.reshape(parts)
+    shape, x, g = input.shape, input.reshape(parts), g.reshape(parts)
     pixels = tuple(range(3, len(parts)))
     over = (*((0,) if batch else ()), 2, *pixels)
     centred = x - x.mean(over, keepdim=True)
@@ -57,6 +55,7 @@ def _normalization_pullback(
     g = g if weight is None else g * weight.reshape(*parts[1:3], *[1] * len(pixels))
     inner = g - g.mean(over, keepdim=True) - normal * (g * normal).mean(over, keepdim=True)
     found = rstd * inner, d_weight, d_bias
+    shapes = shape, size, size
     return tuple(d.reshape(shape) for d, shape in zip(found, shapes, strict=True))
 
 
@@ -70,10 +69,9 @@ def _normalization(
     The input is seen in `parts`, (N, groups, channels of a group, …). Each group has its mean and
     variance, in each example or in the `batch`; they are left in `moments`, for the pullback.
     """
-    flat = (v if v is None else v.ravel() for v in (weight, bias))
-    y, found = kernels.normalized(input.reshape(parts), *flat, eps, batch)
+    y, found = kernels.normalized_in(parts, input, weight, bias, eps, batch, size)
     moments[:] = [found]
-    return y.reshape(input.shape)
+    return y
 
 
 def batch_norm(

@@ -241,7 +241,7 @@ def _extreme_pullback(g: Tensor, input: Tensor, y: Tensor, shape, dims) -> Tenso
 
 @operation(input=_extreme_pullback)
 def _amax(input: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
-    return elementwise.over(np.maximum, input, dims, keepdim)
+    return elementwise.largest(input, dims, keepdim)
 
 
 @operation(input=_extreme_pullback)

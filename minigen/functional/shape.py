@@ -125,19 +125,22 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return moves.transpose(input, dim0=dim0, dim1=dim1) if ndim else moves.permute(input, dims=())
 
 
-def _of_one_dtype(name: str, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+def _of_one_dtype(name: str, tensors: Sequence[Tensor]) -> tuple[Sequence[Tensor], list]:
+    """The tensors, and their shapes."""
+    shapes = []
     try:
         dtype = tensors[0]._array.dtype
         for t in tensors:
+            shapes.append(t._array.shape)
             if t._array.dtype is not dtype:
                 break
         else:
-            return tensors
+            return tensors, shapes
     except AttributeError:
         kinds = [type(t).__name__ for t in tensors]
         raise TypeError(f"{name}: expected a sequence of tensors, got {kinds}") from None
     dtype = result_type(*tensors)
-    return [t if t.dtype == dtype else t.to(dtype) for t in tensors]
+    return [t if t.dtype == dtype else t.to(dtype) for t in tensors], [t.shape for t in tensors]
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
@@ -151,19 +154,20 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
         refuse("cat", out=out)
     if not len(tensors):
         raise ValueError("cat: expected at least one tensor, got none")
-    tensors = _of_one_dtype("cat", tensors)
-    shapes = [t._array.shape for t in tensors]
+    tensors, shapes = _of_one_dtype("cat", tensors)
     if (0,) in shapes:
         tensors = [t for t in tensors if t.shape != (0,)] or tensors
         shapes = [t.shape for t in tensors]
     if not shapes[0]:
         raise ValueError("cat: a tensor without axes cannot be joined; stack() makes a new axis")
-    dim = axis("cat", dim, len(shapes[0]))
+    if not (type(dim) is int and 0 <= dim < len(shapes[0])):  # seldom
+        dim = axis("cat", dim, len(shapes[0]))
     try:
-        lengths = [shape[dim] for shape in shapes]
-    except IndexError:
-        raise ValueError(f"cat: shapes {shapes} do not all have an axis {dim}") from None
-    return moves.cat(*tensors, dim=dim, lengths=lengths)
+        return moves.cat(*tensors, dim=dim, shapes=shapes)
+    except ValueError:
+        if any(len(shape) <= dim for shape in shapes):
+            raise ValueError(f"cat: shapes {shapes} do not all have an axis {dim}") from None
+        raise
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
@@ -176,8 +180,10 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tenso
         refuse("stack", out=out)
     if not len(tensors):
         raise ValueError("stack: expected at least one tensor, got none")
-    tensors = _of_one_dtype("stack", tensors)
-    return moves.stack(*tensors, dim=axis("stack", dim, tensors[0].ndim + 1))
+    tensors, shapes = _of_one_dtype("stack", tensors)
+    if shapes.count(shapes[0]) < len(shapes):
+        raise ValueError(f"stack: shapes differ: {shapes}")
+    return moves.stack(*tensors, dim=axis("stack", dim, len(shapes[0]) + 1))
 
 
 def split_key(key: Any, device: str) -> tuple[tuple, tuple]:

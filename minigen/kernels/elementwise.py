@@ -26,6 +26,13 @@ def over(ufunc: np.ufunc, x: Array, axes: int | tuple[int, ...], keepdims: bool 
     return getattr(x, METHODS[ufunc])(axis=axes, keepdims=keepdims)
 
 
+def largest(x: Array, axes: int | tuple[int, ...], keepdims: bool = False) -> Array:
+    """The maximum along axes; of a single axis by its place, which takes a third of the time."""
+    if type(x) is np.ndarray and x.ndim == 1 and x.size and not keepdims:
+        return x[x.argmax()]
+    return over(np.maximum, x, axes, keepdims)
+
+
 @functools.lru_cache(256)
 def number(value: float, dtype: np.dtype) -> Array:
     """A number as an array, which NumPy need not convert each time: that takes as long as an
@@ -115,6 +122,9 @@ def _select(low: Array, mask: Array, high: Array, y: Array) -> None:
     bits = f"i{y.itemsize}"
     low, chosen = low.view(bits), y.view(bits)
     chosen[...] = np.negative(mask.view("i1"))  # all bits or none
+    if not low.ndim and not low:
+        chosen &= high.view(bits)
+        return
     chosen &= low ^ high.view(bits)
     chosen ^= low
 
@@ -182,6 +192,20 @@ def elu(x: Array, y: Array, alpha: float) -> None:
     np.expm1(y, out=y)
     y *= alpha
     y += relu(x)
+
+
+@formula(9)
+@np.errstate(under="ignore")
+def elu_slope(g: Array, x: Array, y: Array, alpha: float) -> None:
+    """y = g where x is positive, else g·α·eˣ: of the two factors both are 1 there"""
+    np.clip(x, -math.inf, 0.0, out=y)
+    np.exp(y, out=y)
+    if alpha != 1:
+        factor = (x <= 0).astype(x.dtype)
+        factor *= alpha - 1
+        factor += 1
+        y *= factor
+    y *= g
 
 
 def erf(x: Array) -> Array:

@@ -40,9 +40,10 @@ class Limits:
     """
 
     # fmt: off
-    # threads.py: less work is not worth waking another thread (twice the 40 µs that this takes);
-    # the caller does some alone meanwhile; pieces stay in cache, and threads seldom meet.
-    alone: float = of(4e6, "multiply-adds", "as many as a product does in twice a hand-over")
+    # threads.py: less work is not worth waking another thread. That takes 40 µs, but both then pass
+    # the interpreter lock to and fro: networks of small layers take 10 to 25 % longer with twice a
+    # hand-over for a limit. The caller does some alone meanwhile; pieces stay in cache.
+    alone: float = of(1.6e7, "multiply-adds", "as many as a product does in eight hand-overs")
     ahead: float = of(2.5e6, "multiply-adds", "as many as a product does in a hand-over")
     piece: int = of(1 << 18, "elements", "the size in which a formula of four calls is fastest")
     # product.py, softmax.py, normalization.py: products that BLAS shares out in no case.
@@ -93,7 +94,7 @@ class Limits:
     addition: float = of(60.0, "multiply-adds", "chosen: a sum in tiles, by whole networks")
     # engine/gradients.py: gradients of leaves that another thread computes. Less is not worth
     # waking it, more is better shared out; each waiting one holds in memory what it is made of.
-    late_from: float = of(4e6, "multiply-adds", "chosen: as `alone`")
+    late_from: float = of(1.6e7, "multiply-adds", "chosen: as `alone`")
     late_to: float = of(2e8, "multiply-adds", "chosen")
     late_numbers: int = of(1024, "numbers in a gradient", "chosen")
     late_at_once: int = of(2, "gradients", "chosen")

@@ -108,7 +108,7 @@ def measured() -> dict[str, float]:
     )
     erf = lambda least: lambda n: limited(lambda: elementwise.erf(flat[:n]), by_polynomials=least)
     return {
-        "alone": 2 * wake,
+        "alone": 8 * wake,
         "ahead": wake,
         "piece": fastest("piece", range(14, 22), lambda: formula(flat)),
         "of_a_sum": element(lambda: np.add.reduce(part), part.size),

@@ -37,6 +37,64 @@ class Moments(NamedTuple):
     rstd: Array  # (var + eps)^−½
 
 
+def normalized_in(
+    parts: tuple[int, ...], x: Array, weight: Array | None, bias: Array | None, eps: float,
+    batch: bool, size: tuple[int, ...],
+) -> tuple[Array, Moments]:  # fmt: skip
+    """`normalized`, for x of any shape, seen in parts, weight and bias of one `size`."""
+    order = _order(x, parts, len(size))
+    if order is not None:
+        x, weight, bias = _laid_out(order, x, weight, bias)
+    weight = None if weight is None else weight.ravel()
+    bias = None if bias is None else bias.ravel()
+    y, moments = normalized(x.reshape(parts), weight, bias, eps, batch)
+    y = y.reshape(x.shape)
+    return y if order is None else _put_back(order, y), moments
+
+
+def gradients_in(
+    parts: tuple[int, ...], g: Array, x: Array, weight: Array | None, moments: Moments,
+    size: tuple[int, ...],
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """`gradients`, for g and x of any shape, seen in parts, the weight of that `size`."""
+    order = _order(x, parts, len(size))
+    if order is not None:
+        g, x, weight = _laid_out(order, g, x, weight)
+    flat = None if weight is None else weight.ravel()
+    d_x, *others = gradients(g.reshape(parts), x.reshape(parts), flat, moments)
+    if order is None:
+        return d_x.reshape(x.shape), *(d.reshape(size) for d in others)
+    turned = x.shape[x.ndim - len(size) :]
+    others = [np.ascontiguousarray(_put_back(order, d.reshape(turned))) for d in others]
+    return _put_back(order, d_x.reshape(x.shape)), *others
+
+
+def _order(x: Array, parts: tuple[int, ...], last: int) -> list[int] | None:
+    """The axes as they lie in memory, where that is another order than the shape's, if a layer is
+    all of the `last` ones: then it does not matter which comes first, and nothing is copied."""
+    if len(parts) != 3 or parts[1] > 1 or type(x) is not np.ndarray or x.flags.c_contiguous:
+        return None
+    lead = x.ndim - last
+    order = [*range(lead), *(axis for axis in backend.memory_order(x.strides) if axis >= lead)]
+    return order if x.transpose(order).flags.c_contiguous else None
+
+
+def _laid_out(order: list[int], *arrays: Array | None) -> tuple[Array | None, ...]:
+    """Each with its last axes in that order."""
+    lead = [len(order) - a.ndim if a is not None else 0 for a in arrays]
+    return tuple(
+        a if a is None else a.transpose([axis - n for axis in order if axis >= n])
+        for a, n in zip(arrays, lead, strict=True)
+    )
+
+
+def _put_back(order: list[int], y: Array) -> Array:
+    """What was laid out in that order, with its axes where they were."""
+    n = len(order) - y.ndim
+    axes = [axis - n for axis in order if axis >= n]
+    return y.transpose(sorted(range(y.ndim), key=axes.__getitem__))
+
+
 def normalized(
     x: Array, weight: Array | None, bias: Array | None, eps: float, batch: bool
 ) -> tuple[Array, Moments]:

@@ -12,13 +12,27 @@ import math
 import numpy as np
 
 from minigen.backend import Array, memory_order
-from minigen.kernels import limits
+from minigen.kernels import limits, memory
 from minigen.kernels.threads import in_pieces, single_threaded_blas
 
 
 def of_images(x: Array) -> Array:
     """Images (N, C, …) as (N, …, C), the order that they have in memory."""
-    return np.ascontiguousarray(x.transpose(0, *range(2, x.ndim), 1))
+    pixels = x.transpose(0, *range(2, x.ndim), 1)
+    if pixels.flags.c_contiguous:
+        return pixels
+    y = memory.empty(pixels.shape, x.dtype)
+    few = x.shape[1] <= limits.now.planar
+
+    def some(i: int, j: int) -> None:
+        if not few:
+            y[i:j] = pixels[i:j]
+            return
+        for channel in range(x.shape[1]):  # NumPy's inner loop would go along the few channels
+            y[i:j, ..., channel] = x[i:j, channel]
+
+    in_pieces(some, len(x), x[:1].size, limits.now.of_a_pass * x.size)
+    return y
 
 
 def as_images(pixels: Array) -> Array:

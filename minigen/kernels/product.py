@@ -20,6 +20,8 @@ def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
     """a (…, n, k) @ b (…, k, m) + bias (m,): leading axes broadcast."""
     cost = a.size * b.shape[-1]
     if cost <= limits.now.unshared or not isinstance(a, np.ndarray):
+        if bias is None and a.ndim == b.ndim == 2:
+            return a.dot(b)
         return _at_once(a, b, bias)
     if b.ndim == 2 < a.ndim and a.shape[-1] == len(b) and a.size:
         # One product of all rows: BLAS would copy b anew for each of the matrices.

@@ -61,6 +61,37 @@ def test_a_sum_lies_where_a_gradient_lay_that_nobody_else_holds(held):
         assert g is None or (g.numpy() == value).all()
 
 
+def test_the_gradient_of_a_part_is_added_where_the_sum_lies():
+    """Unless somebody else holds that, or a part is named by places that repeat."""
+    held = []
+
+    @minigen.operation(input=lambda g: held.append(g) or g)
+    def same(input):
+        return input * 1
+
+    x = leaf(1.0, 2.0, 3.0, 4.0)
+    y = x * 1
+    parts = [*y.split(1), y[1:], y[[0, 0, 3]], y[2], y[::2]]
+    whole = sum([(part * (i + 1)).sum() for i, part in enumerate(parts)], 0.0)
+    (whole + (same(y) * 1).sum()).backward()
+    # 1, 2, 3, 4 by themselves; 5 for all but the first; 6; 7 for the third; 8 for every other one
+    np.testing.assert_array_equal(x.grad.array, [22, 8, 24, 16])
+    np.testing.assert_array_equal(held[0].array, [1, 1, 1, 1])
+
+
+def test_parts_of_a_whole_bring_no_zeros(monkeypatch):
+    """But the first."""
+    sizes, plain = [], functional.moves.index_add
+    monkeypatch.setattr(
+        functional.moves, "index_add", lambda *a, **o: sizes.append(o["size"]) or plain(*a, **o)
+    )
+    x = Tensor(np.ones((3, 6)), requires_grad=True)
+    a, b, c = (x * 1).chunk(3, 1)
+    (a * b + b * c).sum().backward()
+    assert sizes == [(3, 6)]
+    np.testing.assert_array_equal(x.grad.array, [[1, 1, 2, 2, 1, 1]] * 3)
+
+
 @pytest.fixture
 def everything_late(three_threads, limits_set):
     limits_set(late_from=0, late_numbers=1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import minigen
 from minigen import Tensor, functional
-from minigen.kernels import elementwise, limits, pieces, product, rows, softmax
+from minigen.kernels import elementwise, limits, pieces, pixels, product, rows, softmax
 from minigen.testing import arrays, shapes
 
 
@@ -43,11 +43,20 @@ def test_in_pieces_as_in_one(pair, slope, dtype):
         (elementwise.leaky_relu(x, slope=slope), np.where(x > 0, x, x * dtype(slope))),
         (elementwise.gate(x, y, slope=slope), np.where(y > 0, x, x * dtype(slope))),
         (elementwise.dropout(x, mask, scale=2.5), np.where(mask, x * dtype(2.5), 0)),
+        (elementwise.elu_slope(x, y, alpha=slope), x * np.where(mask, 1, slope * np.exp(y))),
     ):
         assert found.dtype == dtype
         np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert channels_last(elementwise.gate(x, y, slope=slope)) == channels_last(y)
     np.testing.assert_array_equal((x, y), before)
+
+
+@given(arrays(shapes(3, 5, 0, 6)), st.booleans())
+def test_pixels_are_those_of_the_images(x, last):
+    x = np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1) if last else x
+    y = pixels.of_images(x)
+    assert y.flags.c_contiguous
+    np.testing.assert_array_equal(y, np.moveaxis(x, 1, -1))
 
 
 @pytest.mark.usefixtures("in_small_pieces")

@@ -1,5 +1,7 @@
 """Normalisation's kernels, in small blocks and by threads, against the formulas."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,6 +41,28 @@ def test_the_kernels_are_the_formulas(problem, piece, row):
     for ours, theirs in zip(found, exact, strict=True):
         assert ours.shape == theirs.shape
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@given(shapes(2, 4, 1, 4), st.data())
+def test_a_layer_is_normalised_in_the_order_that_it_has_in_memory(shape, data):
+    lead = data.draw(st.integers(1, len(shape) - 1))
+    size, parts = shape[lead:], (math.prod(shape[:lead]), 1, math.prod(shape[lead:]))
+    order = [*range(lead), *data.draw(st.permutations(range(lead, len(shape))))]
+    back = sorted(range(len(shape)), key=order.__getitem__)
+    drawn = [data.draw(arrays(shape)) for _ in range(2)]
+    g, x = (np.ascontiguousarray(a.transpose(order)).transpose(back) for a in drawn)
+    weight, bias = (data.draw(st.none() | arrays(size)) for _ in range(2))
+
+    def both(g, x):
+        y, moments = normalization.normalized_in(parts, x, weight, bias, 1e-3, False, size)
+        return y, *normalization.gradients_in(parts, g, x, weight, moments, size)
+
+    found = both(g, x)
+    for ours, theirs in zip(found, both(*drawn), strict=True):
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+    assert all(a.transpose(order).flags.c_contiguous for a in found[:2])
+    assert all(a.flags.c_contiguous for a in found[2:])
 
 
 def test_sums_far_from_zero_are_taken_about_the_mean():
