@@ -103,7 +103,7 @@ def main() -> None:
         parser.error(f"--class: {args.model} knows {there}, not {wrong}")
     if args.guidance and not known:
         parser.error(f"--guidance has no effect, for {args.model} knows no classes: leave it out")
-    if how["sampler"] in ("ddpm", "ddim") and how["steps"] > len(model.schedule):
+    if how["sampler"] in diffusion.CHAINS and how["steps"] > len(model.schedule):
         parser.error(f"--steps: the chain has {len(model.schedule)} alone, not {how['steps']}")
 
     labels = training.rows_of(args.classes or range(known), args.count, args.device)
