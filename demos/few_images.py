@@ -338,6 +338,8 @@ def main() -> None:
     if args.data != "mnist" and "leak" in args.models:
         print(f"no rows leak, for the model that ships is of mnist, not of {args.data}")
         args.models = run.config["models"] = [kind for kind in args.models if kind != "leak"]
+    if not args.models:
+        raise data.DataError("--models: nobody is left to make pictures")
     train, test = split(args)
     todo = cells(args)
     loop = training.Loop(run, steps=len(todo), state={}, log_every=1, save_every=1)

@@ -45,11 +45,11 @@ def of_run(args: argparse.Namespace) -> tuple[Diffusion, list[int], int, dict[st
         raise training.RunError(f"{run.folder}: expected a run of diffusion, not of {found}")
     trained = diffusion.flags().settings_of(run)
     trained.device = args.device
-    shape, classes = run.config["image_shape"], run.config["class_count"]
-    model = diffusion.build(trained, *shape[:2], classes)
-    average = optim.ExponentialMovingAverage(model, 0, warm_up=True)
     saved = training.load_checkpoint(run.folder / CHECKPOINT)
     try:
+        shape, classes = run.config["image_shape"], run.config["class_count"]
+        model = diffusion.build(trained, *shape[:2], classes)
+        average = optim.ExponentialMovingAverage(model, 0, warm_up=True)
         average.load_state_dict(saved["state"]["average"])
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise training.CheckpointError(
