@@ -301,9 +301,9 @@ def flags() -> training.Parser:
         help="begin no cell after so many minutes; --resume goes on")  # fmt: skip
     add("--made", type=whole(10, 10**5), default=500, help="pictures that each generator makes")
     add("--steps", type=whole(), default=300, help="of each classifier")
-    add("--gan-steps", type=whole(), default=300, help="training steps of a GAN")
-    add("--vae-steps", type=whole(), default=500, help="of a VAE")
-    add("--diffusion-steps", type=whole(), default=300, help="of a diffusion model")
+    add("--gan-steps", type=whole(), default=1500, help="training steps of a GAN")
+    add("--vae-steps", type=whole(), default=2000, help="of a VAE")
+    add("--diffusion-steps", type=whole(), default=1500, help="of a diffusion model")
     add("--width", type=units, default=8, help="channels of all networks' first layers")
     add("--held-out", action="store_true", help="draw and test where settings are chosen")
     parser.refuse(

@@ -79,12 +79,12 @@ def test_each_sampler_draws_digits(model, read, sampler):
 
 
 def test_encoding_a_digit_comes_back_the_nearer_the_more_steps(model):
-    labels = all_classes(1)
+    labels = all_classes(1)[::2]
     x = digits.draw(model, labels, Generator(2))
     model.clip = False
     try:
         errors = []
-        for steps in 5, 15, 45:
+        for steps in 4, 12, 36:
             few = model.respaced(steps)
             back = D.ddim(few, D.ddim_encode(few, x, labels), labels)
             errors.append(float(((back - x) ** 2).mean()) / 4)  # on [0, 1]
@@ -94,8 +94,8 @@ def test_encoding_a_digit_comes_back_the_nearer_the_more_steps(model):
 
 
 def test_more_steps_come_nearer_to_where_the_flow_leads(model):
-    labels, x = all_classes(1), noise(10, 4)
-    end = D.probability_flow(model, x, labels, steps=24).numpy()
+    labels, x = all_classes(1)[::2], noise(5, 4)
+    end = D.probability_flow(model, x, labels, steps=20).numpy()
     errors = {
         (method, steps): np.square(
             D.probability_flow(model, x, labels, steps=steps, method=method).numpy() - end
