@@ -1426,6 +1426,9 @@ rows are damped in the batch after | word2vec
 -         self._steps[self._rows] = 0
 +         self._steps[:] = 1e9
 # models/denoiser.py
+patches that cannot be halved pass | denoiser
+- if any(side % (self.patch * 2**halvings)
++ if any(side % 2**halvings
 labels are dropped for the whole batch | denoiser
 -     u = F.rand(len(labels), generator
 +     u = F.rand(1, generator
@@ -1543,6 +1546,9 @@ a board's columns are alike | data_mixtures
 - row = np.floor(x) % 2 + 2
 + row = 2
 # models/vae.py
+latents of one image are decoded as of other classes | vae
+- labels = [y.repeat(samples) for
++ labels = [y.repeat_interleave(samples) for
 the KL is a mean over latents, not a sum | vae
 - (mean * mean + F.exp(log_var) - log_var - 1).sum(-1)
 + (mean * mean + F.exp(log_var) - log_var - 1).mean(-1)
@@ -2068,6 +2074,35 @@ a run that never began is resumed | training_flags
 a classifier that knows nothing is taken for one that knows | features
 - len(rest), chance) > 0.05:
 + len(rest), chance) > 1:
+# models/digits.py
+loading the digits draws from the caller's stream | digits
+-     minigen.default_generator.load_state_dict(before)
++     pass
+digits are drawn of no class | digits
+- noise, labels, guidance=GUIDANCE)
++ noise, labels * 0, guidance=GUIDANCE)
+# ../demos/few_images.py
+a generator sees more than the few | demos_few_images
+- made = made_by(cell.kind, some, args)
++ made = made_by(cell.kind, train, args)
+a generator that saw fewer than the classifier | demos_few_images
+- some = few(train, cell.count, cell.draw)
++ some = few(train, cell.count, cell.draw + bool(cell.kind))
+made pictures take the place of real ones | demos_few_images
+- names, sets = WITH, [some, made]
++ names, sets = WITH, [made]
+all draws are one | demos_few_images
+- rng = np.random.default_rng([draw, count])
++ rng = np.random.default_rng(count)
+settings are chosen on what is drawn | demos_few_images
+- part(train, slice(middle, None))
++ part(train, slice(first, None))
+a standard error of all draws' own | demos_few_images
+- apart.std(ddof=1) / np.sqrt(len(apart))
++ apart.std() / np.sqrt(len(apart))
+draws are paired with others | demos_few_images
+- found[Cell(d, count, kind)][name] for d in draws]
++ found[Cell(d, count, kind)][name] for d in (draws if kind else draws[::-1])]
 # training/course.py
 a run that goes on slows down from its beginning | training_course
 - return LambdaLR(optimiser, factor, last_epoch=done - 1)
@@ -2130,7 +2165,7 @@ settings.load_profile("hasty")
 
 
 class Mistake(NamedTuple):
-    """In `file` of minigen/, `new` stands where `old` should, and `tests` are to see it."""
+    """In `file`, seen from minigen/, `new` stands where `old` should, and `tests` are to see it."""
 
     file: str
     what: str
@@ -2165,8 +2200,8 @@ def address(name: str) -> str:
 def failure(tests: list[str], mistake: Mistake | None = None) -> str:
     """The first of the tests that fails in a copy with the mistake; "" if none does."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("minigen", "tests"):
-            ignored = shutil.ignore_patterns("__pycache__")
+        for name in ("minigen", "tests", "demos"):
+            ignored = shutil.ignore_patterns("__pycache__", "pictures")
             shutil.copytree(ROOT / name, Path(folder, name), ignore=ignored)
         shutil.copy(ROOT / "pyproject.toml", folder)
         Path(folder, "torch.py").write_text(HIDDEN)

@@ -36,6 +36,7 @@ class MLPEncoder(nn.Sequential):
     Args:
         outputs: how many numbers make a code.
         hidden: units of each layer in between, none for a linear encoder.
+        classes: so many inputs more, for `Conditional(…, flat=True)`.
     """
 
     def __init__(
@@ -45,9 +46,10 @@ class MLPEncoder(nn.Sequential):
         size: int = 28,
         channels: int = 1,
         activation: Callable[[], nn.Module] = nn.ReLU,
+        classes: int = 0,
     ):
-        pixels = channels * size * size
-        super().__init__(nn.Flatten(), *mlp(pixels, *hidden, outputs, activation=activation))
+        inputs = channels * size * size + classes
+        super().__init__(nn.Flatten(), *mlp(inputs, *hidden, outputs, activation=activation))
 
 
 class MLPDecoder(nn.Sequential):

@@ -22,6 +22,10 @@ constant, so that λ = 2σ². A mean over pixels in the place of the sum is thus
 
 All likelihoods and KL terms here are sums over pixels and latents, in nats, one for each image;
 what is averaged is the images.
+
+Told the class y, encoder and decoder bound log p(x|y), by the same lines with y behind each bar but
+that of p(z): latents of N(0, I) need not say the class, which is asked for (Sohn et al. 2015,
+"Learning structured output representation using deep conditional generative models").
 """
 
 from __future__ import annotations
@@ -37,7 +41,13 @@ import minigen
 from minigen import Generator, Tensor, nn
 from minigen import functional as F
 from minigen.models.autoencoder import LOG_2PI
-from minigen.models.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
+from minigen.models.networks import (
+    Conditional,
+    ConvDecoder,
+    ConvEncoder,
+    MLPDecoder,
+    MLPEncoder,
+)
 
 
 def kl_to_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -110,6 +120,8 @@ class VAE(nn.Module):
         decoder: (N, latent) -> (N, C, H, W), what the likelihood makes of it.
         latent: numbers that make z.
         likelihood: `Bernoulli()`, the default, or `Gaussian()`.
+
+    Where both networks are `Conditional`, every method takes the images' labels (N,), too.
     """
 
     def __init__(
@@ -125,40 +137,44 @@ class VAE(nn.Module):
         self.encoder, self.decoder, self.latent = encoder, decoder, latent
         self.likelihood = likelihood or Bernoulli()
 
-    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, images: Tensor, *labels: Tensor) -> tuple[Tensor, Tensor]:
         """μ and log σ² of q(z|x), (N, latent) each."""
-        both = self.encoder(images)
+        both = self.encoder(images, *labels)
         return both[:, : self.latent], both[:, self.latent :]
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, *labels: Tensor) -> Tensor:
         """E[x|z], images (N, C, H, W)."""
-        return self.likelihood.mean(self.decoder(z))
+        return self.likelihood.mean(self.decoder(z, *labels))
 
-    def terms(self, images: Tensor, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+    def terms(
+        self, images: Tensor, generator: Generator | None = None, *labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """−log p(x|z) of one z ~ q(z|x), and KL(q(z|x) ‖ p(z)), (N,) each; minus their sum is the
         ELBO."""
-        mean, log_var = self.encode(images)
+        mean, log_var = self.encode(images, *labels)
         z = reparameterised(mean, log_var, self._noise(mean.shape, generator, mean))
-        return self.likelihood.nll(self.decoder(z), images), kl_to_standard_normal(mean, log_var)
+        nll = self.likelihood.nll(self.decoder(z, *labels), images)
+        return nll, kl_to_standard_normal(mean, log_var)
 
     def log_weights(
-        self, images: Tensor, samples: int, generator: Generator | None = None
+        self, images: Tensor, samples: int, generator: Generator | None = None, *labels: Tensor
     ) -> Tensor:
         """log w = log p(x|z) + log p(z) − log q(z|x) for `samples` z ~ q(z|x) of each image,
         (samples, N)."""
-        mean, log_var = self.encode(images)
+        mean, log_var = self.encode(images, *labels)
         noise = self._noise((samples, *mean.shape), generator, mean)
         z = reparameterised(mean, log_var, noise)  # (k, N, latent)
-        output = self.decoder(z.reshape(-1, self.latent))  # (k·N, C, H, W)
+        labels = [y.repeat(samples) for y in labels]
+        output = self.decoder(z.reshape(-1, self.latent), *labels)  # (k·N, C, H, W)
         output = output.reshape(samples, *images.shape)
         # log N(z; 0, I) − log N(z; μ, σ²): ε is (z − μ)/σ, and the factors of 2π cancel.
         prior_to_guess = 0.5 * (noise * noise - z * z + log_var).sum(-1)
         return prior_to_guess - self.likelihood.nll(output, images)
 
-    def sample(self, count: int, generator: Generator | None = None) -> Tensor:
+    def sample(self, count: int, generator: Generator | None = None, *labels: Tensor) -> Tensor:
         """E[x|z] of z ~ N(0, I): new images (count, C, H, W)."""
         like = next(iter(self.parameters()))
-        return self.decode(self._noise((count, self.latent), generator, like))
+        return self.decode(self._noise((count, self.latent), generator, like), *labels)
 
     @staticmethod
     def _noise(shape: Sequence[int], generator: Generator | None, like: Tensor) -> Tensor:
@@ -188,13 +204,13 @@ def step(
     model: VAE,
     optimiser: minigen.optim.Optimizer,
     images: Tensor,
-    *,
+    *labels: Tensor,
     beta: float = 1.0,
     capacity: float | None = None,
     samples: int = 1,
 ) -> dict[str, Tensor]:
-    """One training step on images (N, C, H, W): on `loss`, or, with more than one sample, on the
-    importance-weighted bound of so many.
+    """One training step on images (N, C, H, W), and maybe their labels (N,): on `loss`, or, with
+    more than one sample, on the importance-weighted bound of so many.
 
     Returns:
         0-d tensors: loss, reconstruction −log p(x|z), KL and ELBO, averaged over images; with more
@@ -207,11 +223,11 @@ def step(
     if samples > 1:
         if beta != 1 or capacity is not None:
             raise ValueError("step: the importance-weighted bound takes beta = 1 and no capacity")
-        bound = importance_bound(model.log_weights(images, samples)).mean()
+        bound = importance_bound(model.log_weights(images, samples, None, *labels)).mean()
         objective = -bound
         metrics = {"loss": objective.detach(), "bound": bound.detach()}
     else:
-        terms = model.terms(images)
+        terms = model.terms(images, None, *labels)
         objective = loss(*terms, beta, capacity)
         reconstruction, kl = (t.detach().mean() for t in terms)
         metrics = {"loss": objective.detach(), "reconstruction": reconstruction, "kl": kl}
@@ -256,11 +272,16 @@ def mlp_vae(
     channels: int = 1,
     activation: Callable[[], nn.Module] = nn.ReLU,
     likelihood: Any = None,
+    classes: int = 0,
 ) -> VAE:
     """The multilayer perceptrons of the paper, (400,) -> 20 as in PyTorch's example; Burda et al.
-    take (200, 200) -> 50 with tanh."""
+    take (200, 200) -> 50 with tanh. With classes both are told the class."""
     sizes = (hidden, size, channels, activation)
-    return VAE(MLPEncoder(2 * latent, *sizes), MLPDecoder(latent, *sizes), latent, likelihood)
+    encoder = MLPEncoder(2 * latent, *sizes, classes)
+    decoder = MLPDecoder(latent + classes, *sizes)
+    if classes:
+        encoder, decoder = Conditional(encoder, classes, flat=True), Conditional(decoder, classes)
+    return VAE(encoder, decoder, latent, likelihood)
 
 
 def conv_vae(

@@ -12,7 +12,8 @@ from minigen import training
 ABSURD = ("0", "-1", "nan", "inf", "-inf", "1e400", "", "x", str(10**30), "1e300", "9" * 5000)
 # Where 0 is no nonsense: a beginning, a weight, a share, a class.
 MAY_BE_0 = {
-    "--seed", "--classes", "--smoothing", "--decay", "--beta", "--warm-up", "--capacity", "--fall",
+    "--seed", "--class", "--classes", "--smoothing", "--decay", "--beta", "--warm-up",
+    "--capacity", "--fall",
     "--random", "--guidance",
     "--average", "--sample", "--reconstruction", "--classification",
     "--matching", "--dropout", "--l1", "--adversarial", "--layers", "--cycle",
@@ -20,6 +21,7 @@ MAY_BE_0 = {
 }  # fmt: skip
 WORDS = {
     "--out": "",
+    "--half": "",
     "--json": "",
     "--resume": "",
     "--reflow": "",
@@ -90,6 +92,12 @@ def test_no_flag_accepts_nonsense(parsers, name, capsys):
     ("stargan --size 16", "--size has no effect without a folder"),
     ("diffusion --guidance 1", "--guidance has no effect without --conditional"),
     ("diffusion --chain 20", "--steps-to-draw 50: the --chain has 20 alone"),
+    ("diffusion --patch 3", "from 1 to 2"),
+    ("few_images --images 50 50", "expected each of them once"),
+    ("few_images --models gans", "did you mean gan?"),
+    ("few_images --data digits", "is of mnist: leave it out"),
+    ("sample digits --half w.txt", "ends in .npz"),
+    ("sample digits --sampler dim", "did you mean ddim?"),
     ("diffusion_2d --model diffusion --transport", "--transport has no effect without --model f"),
     ("diffusion_2d --predicts data", "--predicts has no effect without --model diffusion"),
     ("diffusion_2d --transport --reflow x", "leave one of them out"),

@@ -1,5 +1,7 @@
 """The denoisers: what they are told, how they begin, and guidance."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -48,7 +50,11 @@ def test_sinusoids_are_those_of_the_papers():
         sinusoids(Tensor(x), 3)
 
 
-@pytest.mark.parametrize("make, shape", [(PlaneDenoiser, (3, 2)), (small, (3, 2, 8, 4))])
+@pytest.mark.parametrize("make, shape", [
+    (PlaneDenoiser, (3, 2)),
+    (small, (3, 2, 8, 4)),
+    (functools.partial(small, patch=2), (3, 2, 8, 4)),
+])  # fmt: skip
 def test_networks_begin_as_0_and_see_all_that_they_are_told(make, shape):
     minigen.manual_seed(0)
     x, time = minigen.randn(*shape), Tensor(np.array([0.0, 500.0, 999.0], np.float32))
@@ -90,6 +96,8 @@ def test_attention_looks_at_all_pixels_and_at_no_place():
 def test_pictures_that_cannot_be_halved_are_refused():
     with pytest.raises(DataError, match="cannot be halved 1 times"):
         small()(minigen.randn(1, 2, 7, 8), minigen.randn(1))
+    with pytest.raises(DataError, match="in patches of 2 cannot be halved 1 times"):
+        small(patch=2)(minigen.randn(1, 2, 6, 8), minigen.randn(1))
 
 
 @pytest.mark.parametrize("width", [0, 1, 3])

@@ -205,6 +205,30 @@ def test_a_step_of_every_network_lowers_the_loss(channels, size, samples):
         assert model.sample(2).shape == (2, channels, size, size)
 
 
+def test_told_the_class_each_image_is_by_itself_what_it_is_among_others():
+    """Terms and weights of images of two classes, each with its own, and the class is seen."""
+    minigen.manual_seed(0)
+    model = V.mlp_vae(2, (8,), 4, 1, classes=3)
+    x, y, both = minigen.rand(3, 1, 4, 4), Tensor(np.array([0, 2, 0])), []
+    model._noise = lambda shape, generator, like: minigen.ones(*shape) * 0.5
+    for told in y, Tensor(np.array([1, 1, 1])):
+        found = [*model.terms(x, None, told), *model.log_weights(x, 4, None, told)]
+        for i in range(3):
+            alone = model.terms(x[i : i + 1], None, told[i : i + 1])
+            weights = model.log_weights(x[i : i + 1], 4, None, told[i : i + 1])
+            expected = [*alone, *weights]
+            for a, b in zip(found, expected, strict=True):
+                assert a[i].item() == pytest.approx(b.item(), rel=1e-5)
+        both.append(np.stack([f.numpy() for f in found]))
+    assert (abs(both[0] - both[1]) > 1e-4).all()
+    made = [model.sample(1, None, Tensor(np.array([kind]))).numpy() for kind in range(3)]
+    assert abs(made[0] - made[1]).max() > 1e-4 and made[0].shape == (1, 1, 4, 4)
+    optimiser = optim.Adam(model.parameters(), lr=1e-2)
+    for samples in 1, 3:
+        losses = [V.step(model, optimiser, x, y, samples=samples)["loss"].item() for _ in range(9)]
+        assert losses[-1] < losses[0]
+
+
 def test_a_learnt_variance_is_the_squared_error_of_a_pixel():
     likelihood = V.Gaussian(1.0, learnt=True)
     output, images = Tensor(np.zeros((4, 1, 2, 2), "f4")), minigen.randn(4, 1, 2, 2)
