@@ -61,8 +61,11 @@ def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> D
         channels,
         2 * channels if args.variance == "learnt" else channels,
         args.width,
+        (1, 2, 2)[: 4 - args.patch],  # a patch stands for the first halving
+        attention=(3 - args.patch,),
         classes=classes if args.conditional else 0,
         dropout=args.dropout,
+        patch=args.patch,
     )
     schedule = D.SCHEDULES[args.schedule](args.chain)
     how = {"predicts": args.predicts, "variance": args.variance}
@@ -241,6 +244,8 @@ def flags() -> training.Parser:
     add("--predicts", choices=tuple(D.PREDICTIONS), default="velocity", help="what it says")
     add("--variance", choices=D.VARIANCES, default="small", help="of a step back")
     add("--width", type=units, default=16, help="channels of the first level")
+    add("--patch", type=whole(1, 2), default=1,
+        help="pixels a side that are one place: with 2 a third of the time a step")  # fmt: skip
     add("--dropout", type=share, default=0.0, help="in each block")
     add("--lr", type=rate, default=2e-3, help="learning rate of Adam")
     add("--fall", type=share, default=1.0, help="share of the steps in which --lr falls to 0")

@@ -124,9 +124,11 @@ class Denoiser(Told):
         blocks: on each level down; one more on the way up.
         attention: the levels whose blocks attend, besides the block in the middle.
         classes: that it may be told, or words; 0 for none.
-        vectors: of the words, (classes, dim), if they are not to be learnt; see `Told`.
         groups: that channels are normalised in, or the most that divides them.
         dropout: in each block.
+        patch: so many pixels a side are one place of the first level, their numbers its channels:
+            with 2 a quarter of the work, for strokes and edges that span some pixels anyway.
+        vectors: of the words, (classes, dim), if they are not to be learnt; see `Told`.
     """
 
     def __init__(
@@ -140,14 +142,15 @@ class Denoiser(Told):
         classes: int = 0,
         groups: int = 8,
         dropout: float = 0.0,
+        patch: int = 1,
         vectors: Tensor | None = None,
     ):
         super().__init__(4 * width, classes, vectors)
-        self.width = width
+        self.width, self.patch = width, patch
         self.time = nn.Sequential(
             nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, 4 * width)
         )
-        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.first = nn.Conv2d(channels * patch**2, width, 3, padding=1)
 
         def block(inputs: int, outputs: int, level: int) -> Block:
             attends = level in attention
@@ -171,7 +174,7 @@ class Denoiser(Told):
             if level:
                 self.up.append(Doubled(now))
         self.norm = nn.GroupNorm(math.gcd(groups, now), now)
-        self.last = zeroed(nn.Conv2d(now, outputs or channels, 3, padding=1))
+        self.last = zeroed(nn.Conv2d(now, (outputs or channels) * patch**2, 3, padding=1))
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
         """H and W stay.
@@ -180,10 +183,13 @@ class Denoiser(Told):
             DataError: they cannot be halved so often.
         """
         halvings = sum(isinstance(part, Halved) for part in self.down)
-        if any(side % 2**halvings for side in x.shape[2:]):
-            raise DataError(f"Denoiser: {x.shape[2:]} pixels cannot be halved {halvings} times")
+        if any(side % (self.patch * 2**halvings) for side in x.shape[2:]):
+            patches = f" in patches of {self.patch}" if self.patch > 1 else ""
+            raise DataError(
+                f"Denoiser: {x.shape[2:]} pixels{patches} cannot be halved {halvings} times"
+            )
         told = F.silu(self.with_class(self.time(sinusoids(time, self.width)), labels))
-        h = self.first(x)
+        h = self.first(F.pixel_unshuffle(x, self.patch))
         seen = [h]
         for part in self.down:
             h = part(h, told)
@@ -192,7 +198,7 @@ class Denoiser(Told):
             h = part(h, told)
         for part in self.up:
             h = part(h if isinstance(part, Doubled) else F.cat([h, seen.pop()], 1), told)
-        return self.last(F.silu(self.norm(h)))
+        return F.pixel_shuffle(self.last(F.silu(self.norm(h))), self.patch)
 
 
 class Block(nn.Module):
