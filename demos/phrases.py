@@ -32,8 +32,8 @@ from minigen.models.denoiser import Denoiser
 from minigen.models.features import feature_classifier, read
 from minigen.training.flags import decay, number, path, rate, share, units, whole
 
-COLUMNS = 8  # of the grids
-FRAMES = 30  # of the animation
+COLUMNS = 6  # of the grids
+FRAMES = 15  # of the animation
 ROWS = 3  # phrases of each split in the grids
 PICTURES = 900  # of each split, that are scored at most
 OWN_WORDS = "words.bin"  # in the run folder: the vectors that it needs
@@ -84,7 +84,8 @@ def own_words(args: argparse.Namespace, run: training.Run) -> Vectors | None:
 def build(args: argparse.Namespace, words: Vectors | None) -> D.Diffusion:
     """The model of these flags; `words` are vectors that are not learnt."""
     vectors = told_by(words)
-    network = Denoiser(3, width=args.width, classes=len(P.WORDS), vectors=vectors)
+    levels = {"multiples": (1, 2), "attention": (1,), "patch": 2}
+    network = Denoiser(3, width=args.width, **levels, classes=len(P.WORDS), vectors=vectors)
     return D.Diffusion(network, D.cosine(args.chain), predicts="velocity").to(args.device)
 
 
@@ -161,15 +162,15 @@ def flags() -> training.Parser:
         may_change=("steps", "steps_to_draw", "guidance", "ask"),
     )
     add = parser.add_argument
-    add("--steps", type=whole(), default=3000, help="training steps in all")
+    add("--steps", type=whole(), default=2500, help="training steps in all")
     parser.add_images(size=None, batch_size={"default": 32})
     add("--words", type=path, metavar="RUN",
         help="vectors of a run of word2vec.py, or of a file, instead of learnt ones")  # fmt: skip
     add("--guidance", type=number(least=0, most=100), default=1.0,
         help="w, how much plainer the phrase is than the network says")  # fmt: skip
-    add("--steps-to-draw", type=whole(2, 10**5), default=25, help="steps of DDIM")
+    add("--steps-to-draw", type=whole(2, 10**5), default=20, help="steps of DDIM")
     add("--chain", type=whole(2, 10**5), default=1000, help="steps of the chain, T")
-    add("--width", type=units, default=16, help="channels of the first level")
+    add("--width", type=units, default=24, help="channels of the first level")
     add("--lr", type=rate, default=2e-3, help="learning rate of Adam")
     add("--fall", type=share, default=1.0, help="share of the steps in which --lr falls to 0")
     add("--decay", type=decay, default=0.999, help="of the weights' average that is drawn with")
