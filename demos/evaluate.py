@@ -7,10 +7,11 @@ then kept: Fréchet distance, precision, recall, density and coverage of 10,000 
 against the test images, each beside its floor, which is what 10,000 training images get. A VAE is
 measured by its bound and by log p(x) too, which takes long (--likelihood-images) and goes on where
 it was interrupted; a diffusion model by its bound in bits a dimension, and by pictures of each
---draw; an autoencoder by its squared error. Definitions are in minigen/metrics; no
-published figure is in these features, so none compares. Word vectors are compared with people's
-judgements of similarity, and asked analogies (see demos/word_scores.py). Pictures made from
-pictures are measured by the truth, beside what needs no network (see demos/translation_scores.py).
+--draw; one of phrases by how many pictures are right; an autoencoder by its squared error.
+Definitions are in minigen/metrics; no published figure is in these features, so none compares. Word
+vectors are compared with people's judgements of similarity, and asked analogies (see
+demos/word_scores.py). Pictures made from pictures are measured by the truth, beside what needs no
+network (see demos/translation_scores.py).
 Of errors and distances less is better, of shares more.
 """
 
@@ -36,6 +37,7 @@ import gan
 import mixture_gan
 import numpy as np
 import parabola_gan
+import phrases
 import pix2pix
 import stargan
 import translation_scores
@@ -403,6 +405,16 @@ def of_plane(args: argparse.Namespace, state: dict[str, Any], scores: Scores) ->
         scores.keep(found)
 
 
+def of_phrases(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
+    """How many pictures show what a phrase asks for, one of training and one held out of it."""
+    restore(data.PhrasePictures(training.load_images(args)), state, "pictures", scores)
+    model = phrases.build(args, phrases.own_words(args, scores.run))
+    restore(model, state, "model", scores)
+    take_averages(optim.ExponentialMovingAverage(model, 0, warm_up=True), state, scores)
+    for found in phrases.score(args, model, scores.flags.images):
+        scores.keep(found)
+
+
 def log_likelihood(model: Any, images: Tensor, scores: Scores) -> np.ndarray:
     """log p(x) of each image, (N,). What is done is kept in the run folder, in log_likelihood.npz,
     also when Ctrl-C ends it, and needs not be done again."""
@@ -445,6 +457,7 @@ SCORES: dict[str, tuple[Any, Score]] = {
     "gan": (gan, images_of(gan)),
     "mixture_gan": (mixture_gan, mixture),
     "parabola_gan": (parabola_gan, parabola),
+    "phrases": (phrases, of_phrases),
     "pix2pix": (pix2pix, translation(pix2pix, translation_scores.of_pairs)),
     "stargan": (stargan, translation(stargan, translation_scores.of_domains)),
     "vae": (vae, of_vae),

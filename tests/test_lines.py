@@ -14,10 +14,10 @@ ROOMS = {
     "functional": 4040,
     "nn": 2055,
     "optim": 1135,
-    "models": 2350,
+    "models": 2355,
     "training": 1825,
     "metrics": 565,
-    "data": 1950,
+    "data": 2055,
     "torch_names": 390,
     "torchvision_names": 306,
 }

@@ -76,12 +76,12 @@ def combination_of(phrase: str) -> np.ndarray:
     if asked in known:
         return known[asked]
     allowed = {word for phrase in known for word in phrase.split()}
-    strange = [repr(word[:20]) for word in asked.split() if word not in allowed]
-    why = f"unknown {', '.join(strange[:3])}" if strange else "expected NUMBER COLOUR DIGIT"
-    raise DataError(
-        f"{phrase[:40]!r}: {why}: ask for 'a blue four' or 'three red sevens',"
-        f" of {', '.join(NUMBERS)}; {', '.join(COLOURS)}; {DIGITS[0]} to {DIGITS[-1]}"
-    )
+    if strange := [word for word in words if word not in allowed]:
+        colours, digits = ", ".join(COLOURS), f"{DIGITS[0]} to {DIGITS[-1]}"
+        raise DataError(
+            f"unknown {strange[0][:16]!r}: expected {', '.join(NUMBERS)}; {colours}; {digits}"
+        )
+    raise DataError(f"expected a phrase as 'a blue four' or 'two red sixes', got {phrase[:24]!r}")
 
 
 def small(images: Images) -> np.ndarray:

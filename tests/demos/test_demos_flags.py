@@ -23,6 +23,7 @@ WORDS = {
     "--json": "",
     "--resume": "",
     "--reflow": "",
+    "--words": "",
     "--similarity": None,
 }  # and what is none
 NAMES = sorted(
