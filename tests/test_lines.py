@@ -17,7 +17,7 @@ ROOMS = {
     "models": 2355,
     "training": 1825,
     "metrics": 565,
-    "data": 2055,
+    "data": 2056,
     "torch_names": 390,
     "torchvision_names": 306,
 }

@@ -170,7 +170,8 @@ def read_combinations(
     shares = shares.sum((2, 3)) / np.maximum((grey > BRIGHT).sum((1, 2)), 1)[:, None]
     found[:, 1] = np.where(shares.max(1) >= 0.9, shares.argmax(1), NONE)
     said = np.full(full.shape, NONE)
-    said[full] = digits(cells[full])
+    if full.any():
+        said[full] = digits(cells[full])
     for digit in range(len(DIGITS)):
         found[((said == digit) | ~full).all(1) & (number > 0), 2] = digit
     return found
