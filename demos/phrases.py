@@ -184,6 +184,7 @@ def flags() -> training.Parser:
         lambda args: args.steps_to_draw > args.chain,
         "--steps-to-draw {steps_to_draw}: the --chain has {chain} alone",
     )
+    parser.refuse(lambda args: args.width % 2 > 0, "--width must be even, not {width}")
     return parser
 
 

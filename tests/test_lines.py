@@ -14,10 +14,10 @@ ROOMS = {
     "functional": 4040,
     "nn": 2055,
     "optim": 1135,
-    "models": 2355,
+    "models": 2376,
     "training": 1825,
     "metrics": 565,
-    "data": 2056,
+    "data": 2054,
     "torch_names": 390,
     "torchvision_names": 306,
 }

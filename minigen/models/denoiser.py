@@ -119,7 +119,7 @@ class Denoiser(Told):
     Args:
         channels: of the pictures.
         outputs: channels that come out, if others: twice as many where variances are learnt.
-        width: channels of the first level.
+        width: channels of the first level, an even number: half tell the time by sines.
         multiples: channels of each level, in widths; H and W are halved after each but the last.
         blocks: on each level down; one more on the way up.
         attention: the levels whose blocks attend, besides the block in the middle.
@@ -129,6 +129,9 @@ class Denoiser(Told):
         patch: so many pixels a side are one place of the first level, their numbers its channels:
             with 2 a quarter of the work, for strokes and edges that span some pixels anyway.
         vectors: of the words, (classes, dim), if they are not to be learnt; see `Told`.
+
+    Raises:
+        ValueError: the width is odd.
     """
 
     def __init__(
@@ -146,6 +149,8 @@ class Denoiser(Told):
         vectors: Tensor | None = None,
     ):
         super().__init__(4 * width, classes, vectors)
+        if width < 2 or width % 2:
+            raise ValueError(f"Denoiser: width must be even, 2 or more, not {width}")
         self.width, self.patch = width, patch
         self.time = nn.Sequential(
             nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, 4 * width)
