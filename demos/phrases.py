@@ -167,11 +167,11 @@ def flags() -> training.Parser:
         may_change=("steps", "steps_to_draw", "guidance", "ask"),
     )
     add = parser.add_argument
-    add("--steps", type=whole(), default=3500, help="training steps in all")
+    add("--steps", type=whole(), default=10_000, help="training steps in all")
     parser.add_images(size=None, batch_size={"default": 16})
     add("--words", type=path, metavar="RUN",
         help="vectors of a run of word2vec.py, or of a file, instead of learnt ones")  # fmt: skip
-    add("--guidance", type=number(least=0, most=100), default=1.0,
+    add("--guidance", type=number(least=0, most=100), default=2.0,
         help="w, how much plainer the phrase is than the network says")  # fmt: skip
     add("--steps-to-draw", type=whole(2, 10**5), default=10, help="steps of DDIM")
     add("--chain", type=whole(2, 10**5), default=1000, help="steps of the chain, T")
