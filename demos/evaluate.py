@@ -7,13 +7,13 @@ then kept: Fréchet distance, precision, recall, density and coverage of 10,000 
 against the test images, each beside its floor, which is what 10,000 training images get. A VAE is
 measured by its bound and by log p(x) too, which takes long (--likelihood-images) and goes on where
 it was interrupted; a diffusion model by its bound in bits a dimension, and by pictures of each
---draw; an autoencoder by its squared error; a StyleGAN also by what its styles do (see
-demos/style_scores.py). With --teach a classifier is trained on images that were asked for by class,
-and reads test images. Definitions are in minigen/metrics; no published figure is in these features,
-so none compares. Word vectors are compared with people's judgements of similarity, and asked
-analogies (see demos/word_scores.py). Pictures made from pictures are measured by the truth, beside
-what needs no network (see demos/translation_scores.py). Of errors and distances less is better, of
-shares more.
+--draw; one of phrases by how many pictures are right; an autoencoder by its squared error; a
+StyleGAN also by what its styles do (see demos/style_scores.py). With --teach a classifier is
+trained on images that were asked for by class, and reads test images. Definitions are in
+minigen/metrics; no published figure is in these features, so none compares. Word vectors are
+compared with people's judgements of similarity, and asked analogies (see demos/word_scores.py).
+Pictures made from pictures are measured by the truth, beside what needs no network (see
+demos/translation_scores.py). Of errors and distances less is better, of shares more.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ import gan
 import mixture_gan
 import numpy as np
 import parabola_gan
+import phrases
 import pix2pix
 import stargan
 import style_scores
@@ -471,6 +472,16 @@ def of_plane(args: argparse.Namespace, state: dict[str, Any], scores: Scores) ->
         scores.keep(found)
 
 
+def of_phrases(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
+    """How many pictures show what a phrase asks for, one of training and one held out of it."""
+    restore(data.PhrasePictures(training.load_images(args)), state, "pictures", scores)
+    model = phrases.build(args, phrases.own_words(args, scores.run))
+    restore(model, state, "model", scores)
+    take_averages(optim.ExponentialMovingAverage(model, 0, warm_up=True), state, scores)
+    for found in phrases.score(args, model, scores.flags.images):
+        scores.keep(found)
+
+
 def log_likelihood(model: Any, images: Tensor, scores: Scores) -> np.ndarray:
     """log p(x) of each image, (N,). What is done is kept in the run folder, in log_likelihood.npz,
     also when Ctrl-C ends it, and needs not be done again."""
@@ -513,6 +524,7 @@ SCORES: dict[str, tuple[Any, Score]] = {
     "gan": (gan, images_of(gan)),
     "mixture_gan": (mixture_gan, mixture),
     "parabola_gan": (parabola_gan, parabola),
+    "phrases": (phrases, of_phrases),
     "pix2pix": (pix2pix, translation(pix2pix, translation_scores.of_pairs)),
     "stargan": (stargan, translation(stargan, translation_scores.of_domains)),
     "stylegan": (stylegan, of_stylegan),

@@ -10,6 +10,7 @@ from minigen.data.images import DataError, Images
 from minigen.data.layouts import aligned, facades, unaligned
 from minigen.data.loader import DataLoader, Dataset, Subset, TensorDataset, random_split
 from minigen.data.mixtures import Checkerboard, Mixture, Parabola, grid, moons, ring, swiss_roll
+from minigen.data.phrases import PhrasePictures
 from minigen.data.sets import load, resolved
 from minigen.data.variants import coloured, variants
 
@@ -23,6 +24,7 @@ __all__ = [
     "Images",
     "Mixture",
     "Parabola",
+    "PhrasePictures",
     "Subset",
     "TensorDataset",
     "aligned",

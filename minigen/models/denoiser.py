@@ -6,7 +6,8 @@
     guided, dropped     classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598)
 
 Both take the time t of each example, (N,), from 0 to 1000 however many steps a chain has, and, if
-they are built with classes, the class c of each, (N,), or none. The last layer of each branch
+they are built with classes, what is asked for, c: a class of each, (N,), or the words of a phrase,
+(N, W), or none. The last layer of each branch
 begins as 0: a block as x ↦ x, and the network as 0, so that no branch speaks before it has learnt.
 """
 
@@ -38,21 +39,37 @@ def sinusoids(x: Tensor, width: int, fastest: float = 1.0, slowest: float = 1e-4
 
 
 class Told(nn.Module):
-    """What a network is told besides x, as a vector: t, and the class if there are classes."""
+    """What a network is told besides x, as a vector: t, and what is asked for, which is a set of
+    words: their vectors are added, so that they have no order. A class is one word, and none is
+    the sum of no words, 0.
 
-    def __init__(self, width: int, classes: int):
+    Args:
+        width: of the vector.
+        classes: how many, or how many words there are.
+        vectors: of the words, (classes, dim), from elsewhere: they stay, and a linear map of them
+            is learnt, which keeps sums and 0; without, the vectors themselves are learnt.
+    """
+
+    def __init__(self, width: int, classes: int, vectors: Tensor | None = None):
         super().__init__()
         # The class that is told beyond the last one is none.
-        self.label = nn.Embedding(classes + 1, width) if classes else None
+        self.label: nn.Module | None = None
         self.null = classes
+        if vectors is not None:
+            table = F.cat([vectors, F.zeros_like(vectors[:1])])
+            known = nn.Embedding.from_pretrained(table, padding_idx=classes)
+            self.label = nn.Sequential(known, nn.Linear(vectors.shape[1], width, bias=False))
+        elif classes:
+            self.label = nn.Embedding(classes + 1, width, padding_idx=classes)
 
     def with_class(self, told: Tensor, labels: Tensor | None) -> Tensor:
-        """The vectors (N, width) and those of the classes (N,), or of none."""
+        """The vectors (N, width) and those of the classes (N,), or of all the words (N, W), or of
+        none."""
         if self.label is None:
             return told
         if labels is None:
             labels = F.full((len(told),), self.null, dtype="int64", device=told.device)
-        return told + self.label(labels)
+        return told + self.label(labels if labels.ndim > 1 else labels[:, None]).sum(1)
 
 
 class PlaneDenoiser(Told):
@@ -106,11 +123,12 @@ class Denoiser(Told):
         multiples: channels of each level, in widths; H and W are halved after each but the last.
         blocks: on each level down; one more on the way up.
         attention: the levels whose blocks attend, besides the block in the middle.
-        classes: that it may be told; 0 for none.
+        classes: that it may be told, or words; 0 for none.
         groups: that channels are normalised in, or the most that divides them.
         dropout: in each block.
         patch: so many pixels a side are one place of the first level, their numbers its channels:
             with 2 a quarter of the work, for strokes and edges that span some pixels anyway.
+        vectors: of the words, (classes, dim), if they are not to be learnt; see `Told`.
 
     Raises:
         ValueError: the width is odd.
@@ -128,8 +146,9 @@ class Denoiser(Told):
         groups: int = 8,
         dropout: float = 0.0,
         patch: int = 1,
+        vectors: Tensor | None = None,
     ):
-        super().__init__(4 * width, classes)
+        super().__init__(4 * width, classes, vectors)
         if width < 2 or width % 2:
             raise ValueError(f"Denoiser: width must be even, 2 or more, not {width}")
         self.width, self.patch = width, patch
@@ -265,10 +284,10 @@ def zeroed(layer: nn.Linear | nn.Conv2d) -> nn.Linear | nn.Conv2d:
 def dropped(
     labels: Tensor, null: int, share: float = 0.1, generator: Generator | None = None
 ) -> Tensor:
-    """Labels (N,) of which each by itself is replaced by `null`, none, with probability `share`, so
-    that one network learns f(x, c) and f(x, ∅)."""
+    """Labels (N,) or phrases (N, W) of which each by itself, all its words, is replaced by `null`,
+    none, with probability `share`, so that one network learns f(x, c) and f(x, ∅)."""
     u = F.rand(len(labels), generator=generator, device=labels.device)
-    return F.where(u < share, null, labels)
+    return F.where(u.reshape(-1, *[1] * (labels.ndim - 1)) < share, null, labels)
 
 
 def guided(

@@ -25,6 +25,7 @@ WORDS = {
     "--json": "",
     "--resume": "",
     "--reflow": "",
+    "--words": "",
     "--similarity": None,
 }  # and what is none
 NAMES = sorted(

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen
-from minigen import Generator, Tensor, gradcheck
+from minigen import Generator, Tensor, gradcheck, nn
 from minigen.data import DataError
+from minigen.models import diffusion
 from minigen.models.denoiser import (
     Attention,
     Block,
@@ -100,6 +101,76 @@ def test_pictures_that_cannot_be_halved_are_refused():
         small(patch=2)(minigen.randn(1, 2, 6, 8), minigen.randn(1))
 
 
+def vectors(words=5, dim=3):
+    return Tensor(np.random.default_rng(0).standard_normal((words, dim)).astype(np.float32))
+
+
+@pytest.mark.parametrize("given", [None, vectors()], ids=["learnt", "from elsewhere"])
+def test_what_is_asked_for_is_the_sum_of_its_words(given):
+    minigen.manual_seed(0)
+    network = shaken(small(classes=5)) if given is None else small(classes=5, vectors=given)
+    zero = minigen.zeros(2, 16)
+
+    def told(*rows):
+        return network.with_class(zero[: len(rows)], Tensor(np.array(rows))).array
+
+    if given is None:
+        with minigen.no_grad():
+            network.label.weight[network.null] = 0.0  # as it was before it was shaken
+    one, two = told([0, 1, 4], [1, 1, 2])
+    words = [told([word])[0] for word in range(5)]
+    np.testing.assert_allclose(one, words[0] + words[1] + words[4], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(two, 2 * words[1] + words[2], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(told([4, 0, 1])[0], one, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(told([1, network.null, 2])[0], words[1] + words[2], rtol=1e-5)
+    assert abs(one).max() > 0.01 and (told([network.null] * 3) == 0).all()
+    np.testing.assert_array_equal(told(3)[0], words[3])  # a class is a phrase of one word
+    assert network.with_class(zero[:0], Tensor(np.zeros((0, 3), np.int64))).shape == (0, 16)
+
+
+def test_no_words_stay_0_and_so_do_vectors_from_elsewhere():
+    minigen.manual_seed(0)
+    learnt, known = small(classes=5), small(classes=5, vectors=vectors())
+    assert (learnt.label.weight.array[5] == 0).all()
+    for network in learnt, known:
+        rows = Tensor(np.array([[0, 5, 5], [5, 5, 5]]))
+        (network.with_class(minigen.zeros(2, 16), rows) ** 2).sum().backward()
+    grad = learnt.label.weight.grad.array
+    assert abs(grad[0]).max() > 0 and (grad[1:] == 0).all()
+    table, linear = known.label
+    assert table.weight.grad is None and not table.weight.requires_grad
+    np.testing.assert_array_equal(table.weight.array[:5], vectors().array)
+    assert linear.bias is None and abs(linear.weight.grad.array).max() > 0
+
+
+class Words(nn.Module):
+    """The table that it is given, for a derivative with respect to it."""
+
+    def __init__(self, table):
+        super().__init__()
+        self.table = table
+
+    def forward(self, rows):
+        return self.table[rows]
+
+
+def test_gradients_of_the_whole_loss():
+    """Of phrases, with respect to the words' vectors and to the pictures."""
+    minigen.manual_seed(0)
+    network = shaken(Denoiser(3, width=4, multiples=(1,), attention=(0,), groups=2, classes=5))
+    network.to("float64")
+    model = diffusion.Diffusion(network, diffusion.cosine(20), predicts="velocity")
+    rng = np.random.default_rng(1)
+    x, noise = rng.standard_normal((2, 2, 3, 2, 2))
+    rows, t = Tensor(np.array([[0, 2, 4], [5, 5, 5]])), Tensor(np.array([3, 15]))
+
+    def loss(table, x):
+        network.label = Words(table)
+        return model.loss(x, rows, t, Tensor(noise))
+
+    gradcheck(loss, (rng.standard_normal((6, 16)), x), order=2)
+
+
 @pytest.mark.parametrize("width", [0, 1, 3])
 def test_odd_widths_are_refused_before_a_picture_comes(width):
     with pytest.raises(ValueError, match=f"Denoiser: width must be even, 2 or more, not {width}"):
@@ -113,6 +184,10 @@ def test_labels_are_dropped_each_by_itself(seed, share):
     gone = kept == 5
     assert gone.mean() == pytest.approx(share, abs=0.06)
     np.testing.assert_array_equal(kept[~gone], labels.array[~gone])
+    phrases = dropped(labels.reshape(1000, 2), 5, share, Generator(seed)).array
+    gone = (phrases == 5).any(1)  # with all of its words
+    assert gone.mean() == pytest.approx(share, abs=0.07) and (phrases[gone] == 5).all()
+    np.testing.assert_array_equal(phrases[~gone], labels.array.reshape(1000, 2)[~gone])
 
 
 @pytest.mark.parametrize("guidance", [-0.5, 0.0, 1.0, 3.0])
