@@ -1057,6 +1057,19 @@ an output that is no log-odds is shown as a probability | gan
 generated images of the wrong class are not minded | gan
 -             lambda fake: loss.generator(fake[:, :1]) + of_class(fake),
 +             lambda fake: loss.generator(fake[:, :1]),
+real pictures alone are augmented | augment
+- self.judged(x, *y), self.judged(fake.detach(), *y)
++ self.judged(x, *y), self.discriminator(fake.detach(), *y)
+# models/augment.py
+the slope does not pass through the augmentation | augment
+- images = POLICIES[name](images, self.generator)
++ images = POLICIES[name](images, self.generator).detach()
+all pictures are moved alike | augment
+- F.randint(0, 2 * most + 1, (n, 1),
++ F.randint(0, 2 * most + 1, (1, 1),
+contrast is of each pixel | augment
+- level = x.mean((1, 2, 3), keepdim=True)
++ level = x.mean(1, keepdim=True)
 # models/pix2pix.py
 the judge sees no input | pix2pix
 -     return F.cat([x, y], 1)

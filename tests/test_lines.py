@@ -14,7 +14,7 @@ ROOMS = {
     "functional": 4040,
     "nn": 2055,
     "optim": 1135,
-    "models": 2350,
+    "models": 2410,
     "training": 1825,
     "metrics": 565,
     "data": 1950,

@@ -27,6 +27,7 @@ import minigen
 from minigen import Tensor, nn, optim
 from minigen import functional as F
 from minigen.models.adversaries import Adversaries, Batch, descend
+from minigen.models.augment import Augmentation
 
 ADAM = functools.partial(optim.Adam, lr=2e-4, betas=(0.5, 0.999))  # as in the DCGAN paper
 
@@ -101,6 +102,7 @@ class GAN(Adversaries):
         loss: a key of LOSSES, or a `Loss`.
         optimiser: called with a network's parameters.
         discriminator_optimiser: the same for D, if another.
+        augmentation: T, through which D sees all images, real and generated; see `augment`.
         noise, prior, packing: see `Adversaries`.
 
     Raises:
@@ -115,6 +117,7 @@ class GAN(Adversaries):
         loss: str | Loss = "non-saturating",
         optimiser: Callable[..., Any] = ADAM,
         discriminator_optimiser: Callable[..., Any] | None = None,
+        augmentation: Callable[[Tensor], Tensor] | None = None,
         **options: Any,
     ):
         super().__init__(generator, **options)
@@ -122,6 +125,7 @@ class GAN(Adversaries):
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or a Loss, not {loss!r}")
         self.loss = loss
         self.discriminator = discriminator
+        self.augmentation = augmentation or Augmentation()
         self.generator_optimiser = optimiser(generator.parameters())
         optimiser = discriminator_optimiser or optimiser
         self.discriminator_optimiser = optimiser(discriminator.parameters())
@@ -147,8 +151,8 @@ class GAN(Adversaries):
         return {"loss_d": d_loss.detach(), "loss_g": g_loss.detach(), **metrics}
 
     def judged(self, images: Tensor, *labels: Tensor) -> Tensor:
-        """The output of D on images, or on images of these classes."""
-        return self.discriminator(images, *labels)
+        """The output of D on images, or on images of these classes, as it sees them."""
+        return self.discriminator(self.augmentation(images), *labels)
 
     def loss_given(self, *labels: Tensor) -> Loss:
         """The loss of outputs on images of these classes."""
@@ -162,7 +166,7 @@ class AuxiliaryGAN(GAN):
     metrics give."""
 
     def judged(self, images: Tensor, *labels: Tensor) -> Tensor:
-        return self.discriminator(images)
+        return super().judged(images)
 
     def loss_given(self, *labels: Tensor) -> Loss:
         def of_class(output: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from operations import (
+    LAYERS,
     OPERATIONS,
     TRUTH,
     WORST,
@@ -81,7 +82,7 @@ def test_the_table_has_every_operation():
         ours(Entry("unheard_of", st.nothing()))
 
 
-@every
+@pytest.mark.parametrize("entry", OPERATIONS + LAYERS, ids=lambda entry: entry.name)
 def test_gradients_of_both_orders(entry):
     @given(entry.draw)
     def check(call):
