@@ -21,7 +21,9 @@ from hypothesis.extra.numpy import valid_tuple_axes
 
 import minigen
 from minigen import Generator, Tensor
+from minigen import functional as F
 from minigen.gradcheck import gradient_errors
+from minigen.models import biggan
 from minigen.models.augment import POLICIES
 from minigen.testing import arrays, broadcastable, shapes
 
@@ -1045,8 +1047,62 @@ def augmented(name: str) -> Entry:
     return Entry(name, of((2, 3, 8, 9)), lambda x: POLICIES[name](x, Generator(0)))
 
 
+@call
+def normal(draw, *shapes_):
+    """Tensors of these shapes, whose numbers no two draws have in common."""
+    rng = np.random.default_rng(whole(draw, 0, 2**32 - 1))
+    return *(rng.standard_normal(shape) for shape in shapes_), {}
+
+
+def with_weight(kind: type[biggan.Spectral], *sizes: Any, **options: Any) -> Callable:
+    """A layer with spectral norm as a function of what it is given and of W; u and v are constants,
+    as they are for its gradient."""
+    minigen.manual_seed(0)
+    layer = kind(*sizes, **options).to("float64")
+    u, v = layer.iterated(1)
+
+    def f(x: Tensor, weight: Tensor) -> Tensor:
+        del layer.weight
+        layer.weight = weight + 3 * F.outer(u, v).reshape(*weight.shape)  # σ is not near 0
+        return layer(x)
+
+    return f
+
+
+def conditional() -> Callable:
+    minigen.manual_seed(0)
+    return biggan.ConditionalBatchNorm2d(2, 2).to("float64")
+
+
+def attention() -> Callable:
+    """With γ given, too."""
+    minigen.manual_seed(0)
+    layer = biggan.SelfAttention(4).to("float64")
+
+    def f(x: Tensor, gamma: Tensor) -> Tensor:
+        del layer.gamma
+        layer.gamma = gamma
+        return layer(x)
+
+    return f
+
+
 # Of models: gradients of both orders, as of the operations.
-LAYERS = [augmented(name) for name in POLICIES]
+LAYERS = [
+    *(augmented(name) for name in POLICIES),
+    Entry("SNLinear", normal((2, 3), (4, 3)), with_weight(biggan.SNLinear, 3, 4)),
+    Entry(
+        "SNConv2d", normal((1, 2, 3, 4), (2, 2, 3, 3)),
+        with_weight(biggan.SNConv2d, 2, 2, 3, padding=1),
+    ),
+    Entry(
+        "SNEmbedding", normal((2, 3), (4, 3)),
+        lambda x, w: x + with_weight(biggan.SNEmbedding, 4, 3)(Tensor([3, 1]), w),
+    ),
+    Entry("ConditionalBatchNorm2d", normal((3, 2, 2, 2), (3, 2)), conditional()),
+    Entry("SelfAttention", normal((1, 4, 4, 4), ()), attention()),
+    Entry("projection", normal((2, 4), (2, 4)), biggan.BigJudge(1, 2, 8).to("float64").compared),
+]  # fmt: skip
 
 TRUTH = [each(name, ANY, ANY) for name in ("eq", "ne", "lt", "le", "gt", "ge")]
 TRUTH += [each(name, NONZERO, ANY) for name in ("logical_and", "logical_or", "logical_xor")]

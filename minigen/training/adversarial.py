@@ -31,8 +31,12 @@ def train_gan(
     *,
     batches_a_step: Callable[[int], int] = lambda step: 1,
     decay: float = 0.995,
+    warm_up: bool = False,
     low: float = -1.0,
     sample_every: int = 50,
+    told: bool | None = None,
+    watch: Callable[[Adversaries], Mapping[str, float]] | None = None,
+    at_end: Callable[[Adversaries], None] | None = None,
 ) -> None:
     """Train a GAN of images, and fill its run folder: samples from the same noise as training goes
     on (samples/ and samples.gif), drawn with G's weights averaged over some steps, the curves of
@@ -45,17 +49,22 @@ def train_gan(
         panels: for `plot_metrics`.
         batches_a_step: how many batches a step takes, by its number.
         decay: of G's weight average.
+        warm_up: whether the average forgets sooner at first; see `ExponentialMovingAverage`.
         low: what is black in the generator's images; 1 is white.
         sample_every: steps between two grids.
+        told: whether the networks are told the class, if the flags do not say; even if there is
+            but one.
+        watch: gives what is logged with each grid.
+        at_end: is given the GAN with averaged weights, when the last step is done.
     """
     minigen.manual_seed(args.seed)
     images = train_images(run, args)
-    classes = chosen_classes(args, images)
-    told = [images.labels] if classes else []
-    batches = Batches(images.scaled(low=low), *told, batch_size=args.batch_size, seed=args.seed)
+    classes = chosen_classes(args, images, told)
+    labelled = [images.labels] if classes else []
+    batches = Batches(images.scaled(low=low), *labelled, batch_size=args.batch_size, seed=args.seed)
     channels, *sides = images.images.shape[1:]
     gan = build(args, channels, sides[0], len(images.classes))
-    average = optim.ExponentialMovingAverage(gan.generator, decay=decay, use_buffers=True)
+    average = optim.ExponentialMovingAverage(gan.generator, decay, True, warm_up)
     noise, labels = fixed_noise(gan, args.seed + 1, COLUMNS * (len(classes) or 8), classes)
     state = {"gan": gan, "average": average, "batches": batches}
     state["random"] = minigen.default_generator
@@ -76,6 +85,11 @@ def train_gan(
                 samples = gan.draw(noise, labels)
             grid = image_grid(samples, columns=COLUMNS, low=low)
             save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
+            if watch:
+                run.log(step, watch(gan))
+    if at_end and not loop.interrupted:
+        average.copy_to()
+        at_end(gan)
     finish(loop, "samples.gif")
 
 
@@ -131,15 +145,18 @@ def refuse_broken_packs(parser: Flags) -> None:
     )
 
 
-def chosen_classes(args: argparse.Namespace, images: Images) -> list[int]:
+def chosen_classes(args: argparse.Namespace, images: Images, told: bool | None = None) -> list[int]:
     """The classes to be drawn: none without labels, and all if the flag is not given.
+
+    Args:
+        told: whether there are labels, if the flags do not say, even of one class.
 
     Raises:
         DataError: one is no class of the data set.
     """
-    if not is_told(args):
+    if not (is_told(args) if told is None else told):
         return []
-    if len(images.classes) < 2:
+    if len(images.classes) < 2 and told is None:
         raise DataError(f"{images.name} has one class, so there is none to tell")
     chosen, known = args.classes, range(len(images.classes))
     if wrong := [c for c in chosen or () if c not in known]:
