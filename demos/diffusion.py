@@ -11,6 +11,7 @@ at the end chain.png, x_t and the guess of x_0 on the way; samplers.png, the sam
 sampler; interpolation.png between two noises; inpainting.png, test images of which the left half is
 known; and of coloured ones colours.png, of which the grey is. demos/evaluate.py measures the bound
 of the likelihood in bits a dimension, for which --variance learnt is made, and Fréchet distances.
+With --binarise, or of binarized-mnist, it is one of black and white pixels, in nats, as a VAE's.
 """
 
 from __future__ import annotations
@@ -65,8 +66,19 @@ def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> D
         dropout=args.dropout,
     )
     schedule = D.SCHEDULES[args.schedule](args.chain)
+    black_and_white = args.binarise or args.data == "binarized-mnist"
     how = {"predicts": args.predicts, "variance": args.variance}
+    how["levels"] = 2 if black_and_white else 256
     return D.Diffusion(network, schedule, **how).to(args.device)
+
+
+def seen(args: argparse.Namespace, images: Tensor, generator: Generator | None = None) -> Tensor:
+    """Images (N, C, H, W) from −1 to 1 as the model is shown them: with --binarise each pixel is
+    drawn anew, 1 with a probability that is its grey level, else −1."""
+    if not args.binarise:
+        return images
+    u = minigen.rand(*images.shape, generator=generator, device=images.device)
+    return 2 * (2 * u - 1 < images).to(images.dtype) - 1
 
 
 def draw(
@@ -240,6 +252,7 @@ def flags() -> training.Parser:
     add("--schedule", choices=tuple(D.SCHEDULES), default="cosine", help="how noise comes in")
     add("--predicts", choices=tuple(D.PREDICTIONS), default="velocity", help="what it says")
     add("--variance", choices=D.VARIANCES, default="small", help="of a step back")
+    add("--binarise", action="store_true", help="draw black and white pixels anew for each step")
     add("--width", type=units, default=16, help="channels of the first level")
     add("--dropout", type=share, default=0.0, help="in each block")
     add("--lr", type=rate, default=2e-3, help="learning rate of Adam")
@@ -250,6 +263,10 @@ def flags() -> training.Parser:
         "--steps-to-draw {steps_to_draw}: the --chain has {chain} alone",
     )
     refuse_odd_sides(parser)
+    parser.refuse(
+        lambda args: args.binarise and args.data == "binarized-mnist",
+        "--binarise has no effect with binarized-mnist, which is black and white: leave it out",
+    )
     return parser
 
 
@@ -279,7 +296,8 @@ def main() -> None:
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
     stream = batches.forever()
     for step in loop:
-        loop.log(D.step(model, optimiser, *(Tensor(x, device=args.device) for x in next(stream))))
+        some, *told = (Tensor(x, device=args.device) for x in next(stream))
+        loop.log(D.step(model, optimiser, seen(args, some), *told))
         schedule.step()
         average.update()
         if loop.every(max(50, args.steps // FRAMES)):

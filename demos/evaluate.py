@@ -7,7 +7,8 @@ then kept: Fréchet distance, precision, recall, density and coverage of 10,000 
 against the test images, each beside its floor, which is what 10,000 training images get. A VAE is
 measured by its bound and by log p(x) too, which takes long (--likelihood-images) and goes on where
 it was interrupted; a diffusion model by its bound in bits a dimension, and by pictures of each
---draw; an autoencoder by its squared error. Definitions are in minigen/metrics; no
+--draw; an autoencoder by its squared error. With --teach a classifier is trained on images that
+were asked for by class, and reads test images. Definitions are in minigen/metrics; no
 published figure is in these features, so none compares. Word vectors are compared with people's
 judgements of similarity, and asked analogies (see demos/word_scores.py). Pictures made from
 pictures are measured by the truth, beside what needs no network (see demos/translation_scores.py).
@@ -48,8 +49,8 @@ from minigen import Generator, Tensor, data, metrics, nn, optim, training
 from minigen.backend import require_device
 from minigen.display import Bar
 from minigen.models.autoencoder import DiagonalGaussian
-from minigen.models.diffusion import bound
-from minigen.models.features import Judge, feature_classifier, read
+from minigen.models.diffusion import Diffusion, bound, ddim, ddim_encode
+from minigen.models.features import Judge, feature_classifier, fit, read, untrained
 from minigen.models.vae import evaluate as evaluate_vae
 from minigen.training.adversarial import is_told
 from minigen.training.common import holds_nan, short, write_json
@@ -135,9 +136,10 @@ def in_features(
     device: str,
     scores: Scores,
     by: str = "",
-) -> np.ndarray:
-    """Score generated images (N, C, H, W), from −1 to 1; gives the class of each, as the features'
-    classifier reads it. `by` says how they were drawn, where a run is scored several times.
+    asked: np.ndarray | None = None,
+) -> None:
+    """Score generated images (N, C, H, W), from −1 to 1, and the classes asked for (N,), if any.
+    `by` says how they were drawn, where a run is scored several times.
 
     Raises:
         DataError: there is no such classifier, or it knows nothing.
@@ -168,7 +170,23 @@ def in_features(
             "class entropy": found.entropy,
             "class entropy, of the data": of_data,
         })  # fmt: skip
-    return fake.labels
+    if asked is not None:
+        keep({"read as the class asked for": float((fake.labels == asked).mean())})
+    if asked is not None and scores.flags.teach:
+        rng = np.random.default_rng(1)
+        some = rng.permutation(len(train))[:count]
+        real = train.scaled()[some], train.labels[some]
+        for name, taught_by in {"made": (made, asked), "real": real}.items():
+            share = accuracy_after(*taught_by, test, device)
+            keep({f"accuracy of a classifier of {count:,} {name} images on test images": share})
+
+
+def accuracy_after(images: np.ndarray, labels: np.ndarray, test: data.Images, device: str) -> float:
+    """The share of test images that a classifier reads rightly which saw these images alone."""
+    minigen.manual_seed(0)
+    model = untrained(images, len(test.classes)).to(device)
+    fit(model, images.astype(np.float32), labels)
+    return float((read(model, test.scaled()).labels == test.labels).mean())
 
 
 def restore(item: Any, state: Mapping[str, Any], name: str, scores: Scores) -> None:
@@ -235,10 +253,8 @@ def images_of(kind: Any) -> Score:
         made = training.by_parts(draw, Tensor(np.arange(count), device=args.device))
         images = (made - low) * (2 / (1 - low)) - 1  # from −1, black, to 1
 
-        read_as = in_features(train, test, images, args.device, scores)
-        if labels is not None:
-            right = float((read_as == labels.numpy()).mean())
-            scores.keep({"read as the class asked for": right})
+        asked = None if labels is None else labels.numpy()
+        in_features(train, test, images, args.device, scores, asked=asked)
 
     return score
 
@@ -366,6 +382,7 @@ def of_diffusion(args: argparse.Namespace, state: dict[str, Any], scores: Scores
     flags = scores.flags
     some = slice(flags.likelihood_images or 500)
     x = Tensor(test.scaled()[some], device=args.device)
+    x = diffusion.seen(args, x, Generator(args.seed + 3))
     told = Tensor(test.labels[some], device=args.device) if args.conditional else None
     found = bound(model, x, told, strata=60, generator=Generator(args.seed + 1))
     total = found.total
@@ -377,6 +394,12 @@ def of_diffusion(args: argparse.Namespace, state: dict[str, Any], scores: Scores
         "bits a dimension, steps": found.steps.mean(),
         "bits a dimension, first step": found.first.mean(),
     })  # fmt: skip
+    if model.levels == 2:
+        nats = math.log(2) * math.prod(x.shape[1:])
+        scores.keep({
+            "nats, bound": nats * total.mean(),
+            "nats, standard error": nats * total.std() / math.sqrt(len(total)),
+        })  # fmt: skip
     count = min(flags.images, len(train), len(test))
     classes = list(range(len(train.classes))) if args.conditional else []
     noise = diffusion.noise_of(args, args.seed + 2, (count, *x.shape[1:]))
@@ -388,10 +411,24 @@ def of_diffusion(args: argparse.Namespace, state: dict[str, Any], scores: Scores
         made = diffusion.draw(args, model, noise, labels, sampler, steps)
         by = f"{how}: " if len(draws) > 1 else ""
         scores.keep({f"{by}seconds for a drawn image": (time.perf_counter() - began) / count})
-        read_as = in_features(train, test, made, args.device, scores, by)
-        if labels is not None:
-            right = float((read_as == labels.numpy()).mean())
-            scores.keep({f"{by}read as the class asked for": right})
+        if sampler == "ddim":
+            off = round_trip_error(model.respaced(steps), x, told)
+            scores.keep({f"{by}encoded and decoded, squared error of a pixel, 0 to 1": off})
+        asked = None if labels is None else labels.numpy()
+        in_features(train, test, made, args.device, scores, by, asked)
+
+
+def round_trip_error(model: Diffusion, images: Tensor, labels: Tensor | None) -> float:
+    """Mean squared error of images (N, C, H, W) that were encoded by DDIM and decoded, a dimension,
+    of black as 0 and white as 1; no guess is clipped, or the way back would be another."""
+    model.clip = False
+
+    def back(rows: Tensor) -> Tensor:
+        told = None if labels is None else labels[rows]
+        return ddim(model, ddim_encode(model, images[rows], told), told)
+
+    again = training.by_parts(back, Tensor(np.arange(len(images)), device=images.device))
+    return float(((again - images.numpy()) ** 2).mean() / 4)
 
 
 def of_plane(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
@@ -508,6 +545,8 @@ def flags() -> training.Flags:
         " diffusion (500)")  # fmt: skip
     add("--draw", type=diffusion.sampler_and_steps, nargs="+", metavar="SAMPLER:STEPS",
         help="how diffusion draws: ddim:50 heun:18 (as the run does)")  # fmt: skip
+    add("--teach", action="store_true",
+        help="train a classifier on drawn images alone, and read test images by it")  # fmt: skip
     add("--device", type=device, default="cpu", help="cpu, or cuda for an NVIDIA card")
     return parser
 
@@ -529,6 +568,7 @@ def main() -> None:
         ("samples", "vae" in demos),
         ("likelihood_images", "vae" in demos or "diffusion" in demos),
         ("draw", "diffusion" in demos),
+        ("teach", any(is_told(argparse.Namespace(**run.config)) for run in runs)),
         ("images", not set(demos) <= {*ALL_OF_THEM}),
     ):
         if name in given and not with_effect:

@@ -92,14 +92,13 @@ def feature_classifier(train: Images, device: str = "cpu", epochs: int = EPOCHS)
     before = minigen.default_generator.state_dict()
     try:  # the caller's stream goes on as if nothing had been drawn
         minigen.manual_seed(0)
-        model = Classifier(images.shape[1], classes, 16, images.shape[2], FEATURES, dropout=0.25)
-        model.to(device)
+        model = untrained(images, classes).to(device)
         path = _cached(train, epochs)
         if path.exists():
             model.load_state_dict(minigen.load(path))
         else:
             print(f"training the classifier of {train.name} once; it is kept in {path}")
-            _train(model, images[~held_out], labels[~held_out], epochs)
+            fit(model, images[~held_out], labels[~held_out], epochs)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 minigen.save(model.state_dict(), path)
@@ -132,7 +131,14 @@ def _task(train: Images) -> tuple[np.ndarray, np.ndarray, int]:
     return images, turns, 4
 
 
-def _train(model: Classifier, images: np.ndarray, labels: np.ndarray, epochs: int) -> None:
+def untrained(images: np.ndarray, classes: int) -> Classifier:
+    """The classifier of images (N, C, H, W) before it is trained."""
+    channels, size = images.shape[1:3]
+    return Classifier(channels, classes, 16, size, FEATURES, dropout=0.25)
+
+
+def fit(model: Classifier, images: np.ndarray, labels: np.ndarray, epochs: int = EPOCHS) -> None:
+    """Train a classifier on images (N, C, H, W) from −1 to 1 and labels (N,), 100 steps or more."""
     device = next(iter(model.parameters())).device
     batches = Batches(images, labels, batch_size=min(64, len(labels)))
     optimiser = optim.Adam(model.parameters(), lr=2e-3)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 
 import numpy as np
 import pytest
@@ -73,16 +74,21 @@ def test_pictures_are_drawn_resumed_and_measured(tmp_path, pictures, monkeypatch
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     small = ("--data", pictures, "--size", 8, "--quick", "--chain", 3, "--steps-to-draw", 2)
     told = (*small, "--conditional", "--guidance", 1, "--variance", "learnt", "--fall", 0)
+    told += ("--binarise",)
     run("diffusion.py", *told, "--steps", 4, "--out", whole)
     run("diffusion.py", *told, "--steps", 2, "--out", parts)
     run("diffusion.py", "--resume", parts, "--steps", 4, "--sampler", "heun")
     same_end(whole, parts)
     for name in "chain", "samplers", "interpolation", "inpainting", "colours":
         assert (parts / f"{name}.png").stat().st_size > 1000
-    run("evaluate.py", parts, "--images", 5, "--draw", "ddpm:50", "euler:2")
+    run("evaluate.py", parts, "--images", 5, "--draw", "ddim:2", "euler:2", "--teach")
     found = scores_of(parts)
     assert found["bits a dimension, bound"] > found["bits a dimension, first step"] > 0
+    nats = found["bits a dimension, bound"] * math.log(2) * 8 * 8 * 3
+    assert found["nats, bound"] == pytest.approx(nats, rel=1e-6)
+    assert found["ddim:2: encoded and decoded, squared error of a pixel, 0 to 1"] > 0
     assert 0 <= found["euler:2: read as the class asked for"] <= 1
+    assert 0 <= found["ddim:2: accuracy of a classifier of 5 made images on test images"] <= 1
     run("gan.py", "--data", pictures, "--size", 8, "--quick", "--steps", 1, "--out", whole / "gan")
     said = run("evaluate.py", whole / "gan", "--draw", "ddim:5", status=2)
     assert "--draw has no effect on runs of gan" in said
