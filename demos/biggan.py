@@ -68,15 +68,46 @@ def watched(args: argparse.Namespace) -> Any:
     return watch
 
 
+def drawn(
+    args: argparse.Namespace, gan: B.BigGAN, labels: np.ndarray, truncation: float | None
+) -> np.ndarray:
+    """Pictures of classes (N,), by the same random numbers for every truncation, and with batch
+    norm's statistics of it."""
+    gan.stand(truncation, Generator(args.seed + 3))
+    z = gan.sample_noise(len(labels), Generator(args.seed + 2), truncation)
+    told = Tensor(labels, device=args.device)
+    rows = Tensor(np.arange(len(labels)), device=args.device)
+    return training.by_parts(lambda i: gan.draw(z[i], told[i]), rows)
+
+
+def singular_values(gan: B.BigGAN) -> dict[str, float]:
+    """By SVD, the largest ones of G's weights: of those in use, which are to be 1, the one that is
+    farthest from it; the same had u and v been kept from the training; and without σ."""
+
+    def largest(weight: Tensor) -> float:
+        matrix = weight.detach().flatten(1).numpy()
+        return float(np.linalg.svd(matrix, compute_uv=False)[0])
+
+    layers, farthest = B.spectral_layers(gan.generator), {}
+    for name, training_mode in ("in use", False), ("by u and v of the training", True):
+        gan.generator.train(training_mode)
+        values = [largest(layer.normed()) for layer in layers]
+        farthest[f"singular value {name}"] = max(values, key=lambda value: abs(value - 1))
+    plain = [largest(layer.weight) for layer in layers]
+    return {
+        **farthest,
+        "singular value without σ, least": min(plain),
+        "singular value without σ, largest": max(plain),
+    }
+
+
 def draw_truncations(run: training.Run, args: argparse.Namespace, gan: B.BigGAN) -> None:
     """truncation.png: the same random numbers, cut off ever nearer to 0, and not at all."""
     labels = np.arange(COLUMNS) % gan.generator.shared.num_embeddings
-    rows = {}
-    for truncation in (None, *TRUNCATIONS):
-        gan.stand(truncation, Generator(args.seed + 3))
-        z = gan.sample_noise(COLUMNS, Generator(args.seed + 1), truncation)
-        name = f"τ = {truncation}" if truncation else "all of z"
-        rows[name] = gan.draw(z, Tensor(labels, device=args.device)).numpy()
+    rows = {
+        f"τ = {truncation:g}" if truncation else "all of z": drawn(args, gan, labels, truncation)
+        for truncation in (None, *TRUNCATIONS)
+    }
     training.save_image(run.path("truncation.png"), training.named_rows(rows), scale=2)
 
 
@@ -105,26 +136,27 @@ def draw_classes(
     training.save_image(run.path("interpolation.png"), training.named_rows(rows), scale=2)
 
 
-def draw_nearest(run: training.Run, args: argparse.Namespace, gan: B.BigGAN) -> None:
-    """nearest.png: pictures drawn, and the training picture nearest to each in squared distance."""
-    count = 3 * COLUMNS
-    images = training.load_images(args).scaled()
-    z = gan.sample_noise(count, Generator(args.seed + 4), args.truncation)
-    classes = range(gan.generator.shared.num_embeddings)
-    labels = Tensor(np.arange(count) % len(classes), device=args.device)
-    made = gan.draw(z, labels).numpy()
-    flat = made.reshape(count, -1)
-    best, chosen = np.full(count, np.inf), np.zeros(count, int)
+def nearest(made: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """The place of the image that is nearest, in squared distance, to each picture made, (N,)."""
+    flat = made.reshape(len(made), -1)
+    best, chosen = np.full(len(made), np.inf), np.zeros(len(made), int)
     for i in range(0, len(images), 1000):
         part = images[i : i + 1000].reshape(-1, flat.shape[1])
-        distance = (part**2).sum(1) - 2 * flat @ part.T  # + |made|², which is the same for all
-        place = distance.argmin(1)
-        least = distance[np.arange(count), place]
+        distance = (part**2).sum(1) - 2 * flat @ part.T  # and |made|², the same for all
+        place, least = distance.argmin(1), distance.min(1)
         chosen, best = np.where(least < best, i + place, chosen), np.minimum(least, best)
-    rows = {}
-    for i in range(0, count, COLUMNS):
+    return chosen
+
+
+def draw_nearest(run: training.Run, args: argparse.Namespace, gan: B.BigGAN) -> None:
+    """nearest.png: pictures drawn, and below each the training picture that is nearest."""
+    labels = np.arange(3 * COLUMNS) % gan.generator.shared.num_embeddings
+    made = drawn(args, gan, labels, args.truncation)
+    images = training.load_images(args).scaled()
+    beside, rows = images[nearest(made, images)], {}
+    for i in range(0, len(made), COLUMNS):
         rows[f"drawn {i // COLUMNS + 1}"] = made[i : i + COLUMNS]
-        rows[f"nearest {i // COLUMNS + 1}"] = images[chosen[i : i + COLUMNS]]
+        rows[f"nearest {i // COLUMNS + 1}"] = beside[i : i + COLUMNS]
     training.save_image(run.path("nearest.png"), training.named_rows(rows), scale=2)
 
 

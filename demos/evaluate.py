@@ -7,12 +7,12 @@ then kept: Fréchet distance, precision, recall, density and coverage of 10,000 
 against the test images, each beside its floor, which is what 10,000 training images get. A VAE is
 measured by its bound and by log p(x) too, which takes long (--likelihood-images) and goes on where
 it was interrupted; a diffusion model by its bound in bits a dimension, and by pictures of each
---draw; an autoencoder by its squared error. With --teach a classifier is trained on images that
-were asked for by class, and reads test images. Definitions are in minigen/metrics; no
-published figure is in these features, so none compares. Word vectors are compared with people's
-judgements of similarity, and asked analogies (see demos/word_scores.py). Pictures made from
-pictures are measured by the truth, beside what needs no network (see demos/translation_scores.py).
-Of errors and distances less is better, of shares more.
+--draw; a BigGAN over truncation; an autoencoder by its squared error. With --teach a classifier is
+trained on images that were asked for by class, and reads test images. Definitions are in
+minigen/metrics; no published figure is in these features, so none compares. Word vectors are
+compared with people's judgements of similarity, and asked analogies (see demos/word_scores.py).
+Pictures made from pictures are measured by the truth, beside what needs no network (see
+demos/translation_scores.py). Of errors and distances less is better, of shares more.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import autoencoder
+import biggan
 import cyclegan
 import dcgan
 import diffusion
@@ -48,6 +49,7 @@ import minigen
 from minigen import Generator, Tensor, data, metrics, nn, optim, training
 from minigen.backend import require_device
 from minigen.display import Bar
+from minigen.metrics.similarity import spearman
 from minigen.models.autoencoder import DiagonalGaussian
 from minigen.models.diffusion import Diffusion, bound, ddim, ddim_encode
 from minigen.models.features import Judge, feature_classifier, fit, read, untrained
@@ -57,6 +59,7 @@ from minigen.training.common import holds_nan, short, write_json
 from minigen.training.flags import device, path, whole
 from minigen.training.run import CHECKPOINT
 
+PAID = ("precision", "recall")
 AT_ONCE = 100  # images whose log p(x) is estimated with one random stream
 
 
@@ -232,17 +235,29 @@ def require_same(train: data.Images, state: Mapping[str, Any], scores: Scores) -
         )
 
 
+def trained_gan(
+    kind: Any, args: argparse.Namespace, state: dict[str, Any], scores: Scores, **average: Any
+) -> tuple[Any, data.Images, data.Images, int]:
+    """The GAN of a run with G's averaged weights, the images that it is measured by, and of how
+    many; `average` is how they were averaged.
+
+    Raises:
+        RunError, CheckpointError: as `require_same` and `restore`.
+    """
+    train, test = load(args), load(args, "test")
+    require_same(train, state, scores)
+    model = kind.build(args, *train.images.shape[1:3], len(train.classes))
+    restore(model, state, "gan", scores)
+    averages = optim.ExponentialMovingAverage(model.generator, 0, **average)
+    take_averages(averages, state, scores)
+    return model, train, test, min(scores.flags.images, len(train), len(test))
+
+
 def images_of(kind: Any) -> Score:
     """The scores of a GAN of images, which the demo `kind` builds."""
 
     def score(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
-        train, test = load(args), load(args, "test")
-        require_same(train, state, scores)
-        count = min(scores.flags.images, len(train), len(test))
-        model = kind.build(args, *train.images.shape[1:3], len(train.classes))
-        restore(model, state, "gan", scores)
-        take_averages(optim.ExponentialMovingAverage(model.generator, 0), state, scores)
-
+        model, train, test, count = trained_gan(kind, args, state, scores)
         classes = range(len(train.classes)) if is_told(args) else ()
         noise, labels = training.fixed_noise(model, args.seed + 2, count, classes)
         low = kind.black(args) if hasattr(kind, "black") else -1.0
@@ -257,6 +272,29 @@ def images_of(kind: Any) -> Score:
         in_features(train, test, images, args.device, scores, asked=asked)
 
     return score
+
+
+def of_biggan(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
+    """The largest singular values of a BigGAN's weights, and its scores over truncation, with batch
+    norm's statistics of each: variety is paid for fidelity, until both are lost."""
+    how = {"use_buffers": True, "warm_up": True}
+    model, train, test, count = trained_gan(biggan, args, state, scores, **how)
+    scores.keep(biggan.singular_values(model))
+    labels = np.arange(count) % len(train.classes)
+    asked = labels if len(train.classes) > 1 else None
+    for truncation in (None, *biggan.TRUNCATIONS):
+        by = f"τ = {truncation:g}: " if truncation else ""
+        made = biggan.drawn(args, model, labels, truncation)
+        in_features(train, test, made, args.device, scores, by, asked)
+    found = [[scores.get(f"τ = {t:g}: {kind}") for t in biggan.TRUNCATIONS] for kind in PAID]
+    if None not in found[0]:
+        precision, recall = np.array(found)
+        some = np.array(biggan.TRUNCATIONS) >= 0.5
+        scores.keep({
+            "precision, rank correlation with −τ from 2 to 0.5":
+                spearman(precision[some], -np.array(biggan.TRUNCATIONS)[some]),
+            f"recall falls, of {len(recall) - 1} steps of τ": int((np.diff(recall) < 0).sum()),
+        })  # fmt: skip
 
 
 def translation(
@@ -474,6 +512,7 @@ def log_likelihood(model: Any, images: Tensor, scores: Scores) -> np.ndarray:
 # By the name of the demo in the run's config: its module, and how it is scored.
 SCORES: dict[str, tuple[Any, Score]] = {
     "autoencoder": (autoencoder, of_autoencoder),
+    "biggan": (biggan, of_biggan),
     "cyclegan": (cyclegan, translation(cyclegan, translation_scores.of_cycle)),
     "dcgan": (dcgan, images_of(dcgan)),
     "diffusion": (diffusion, of_diffusion),
