@@ -1059,7 +1059,7 @@ def with_weight(kind: type[biggan.Spectral], *sizes: Any, **options: Any) -> Cal
     as they are for its gradient."""
     minigen.manual_seed(0)
     layer = kind(*sizes, **options).to("float64")
-    u, v = layer.iterated(1)
+    u, v = layer.sought()
 
     def f(x: Tensor, weight: Tensor) -> Tensor:
         del layer.weight

@@ -27,6 +27,7 @@ from typing import Any
 import minigen
 from minigen import Generator, Tensor, nn, optim
 from minigen import functional as F
+from minigen.backend import namespace
 from minigen.models.adversaries import Batch
 from minigen.models.gan import GAN, Loss
 from minigen.models.networks import evaluating
@@ -34,7 +35,6 @@ from minigen.models.networks import evaluating
 # Appendix C, and the learning rates and ε of the authors' code.
 ADAM = functools.partial(optim.Adam, lr=1e-4, betas=(0.0, 0.999), eps=1e-6)
 JUDGE_ADAM = functools.partial(ADAM, lr=4e-4)
-SETTLING = 30  # power iterations for weights whose singular vectors are not known
 MOST = 4  # times the width are the channels at most
 
 
@@ -60,21 +60,24 @@ class Spectral(nn.Module):
     @minigen.no_grad()
     def renew(self) -> None:
         """One power iteration (Miyato et al. 2018, algorithm 1, step 1)."""
-        for kept, new in zip((self.u, self.v), self.iterated(1), strict=True):
-            kept.copy_(new)
+        w = self.weight.flatten(1)
+        self.v.copy_(F.normalize(w.t() @ self.u, dim=0))  # v ← Wᵀ·u / ‖Wᵀ·u‖
+        self.u.copy_(F.normalize(w @ self.v, dim=0))  # u ← W·v / ‖W·v‖
 
     @minigen.no_grad()
-    def iterated(self, times: int) -> tuple[Tensor, Tensor]:
-        """u and v after so many iterations more."""
-        w, u, v = self.weight.flatten(1), self.u, self.v
-        for _ in range(times):
-            v = F.normalize(w.t() @ u, dim=0)  # v ← Wᵀ·u / ‖Wᵀ·u‖
-            u = F.normalize(w @ v, dim=0)  # u ← W·v / ‖W·v‖
-        return u, v
+    def sought(self) -> tuple[Tensor, Tensor]:
+        """u and v of the W in place: where power iteration would end, an eigenvector of W·Wᵀ, or of
+        Wᵀ·W where that is smaller."""
+        w = self.weight.flatten(1)
+        wide = w.shape[0] <= w.shape[1]
+        square = (w @ w.t() if wide else w.t() @ w).array
+        one = Tensor(namespace(square).linalg.eigh(square)[1][:, -1])
+        other = F.normalize(w.t() @ one if wide else w @ one, dim=0)
+        return (one, other) if wide else (other, one)
 
     def normed(self) -> Tensor:
         """W / σ. The slope flows through σ, with u and v constant."""
-        u, v = (self.u, self.v) if self.training else self.iterated(SETTLING)
+        u, v = (self.u, self.v) if self.training else self.sought()
         return self.weight / (u @ (self.weight.flatten(1) @ v))
 
 

@@ -59,7 +59,7 @@ def test_weights_in_use_have_singular_value_1_under_averaged_weights_too():
             gan.draw(gan.sample_noise(2), Tensor([0, 1]))
             for name, buffer in gan.generator.named_buffers():
                 assert np.array_equal(buffer.array, before[name])
-            assert all(abs(largest(layer.normed()) - 1) < 0.05 for layer in layers)
+            assert all(abs(largest(layer.normed()) - 1) < 1e-5 for layer in layers)
             assert max(abs(largest(layer.weight) - 1) for layer in layers) > 0.1
 
 
