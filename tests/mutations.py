@@ -1058,12 +1058,15 @@ generated images of the wrong class are not minded | gan
 -             lambda fake: loss.generator(fake[:, :1]) + of_class(fake),
 +             lambda fake: loss.generator(fake[:, :1]),
 real pictures alone are augmented | augment
-- self.judged(x, *y), self.judged(fake.detach(), *y)
-+ self.judged(x, *y), self.discriminator(fake.detach(), *y)
+- self.judged(real, *labels), self.judged(fake, *labels)
++ self.judged(real, *labels), self.discriminator(fake, *labels)
 the hinge's margin is 2 | biggan
 - F.relu(1 - real).mean()
 + F.relu(2 - real).mean()
 # models/biggan.py
+generated images are judged by the labels of others | biggan
+- F.cat([y, y]) for y
++ F.cat([y, y.flip(0)]) for y
 u and v are renewed in evaluation | biggan
 -         return (one, other) if wide else (other, one)
 +         self.u.copy_(one if wide else other)

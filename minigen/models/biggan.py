@@ -345,6 +345,11 @@ class BigGAN(GAN):
                 layer.renew()
         return super().step(*real)
 
+    def judged_both(self, real: Tensor, fake: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
+        """In one pass, for D looks at each image by itself."""
+        twice = [F.cat([y, y]) for y in labels]
+        return self.judged(F.cat([real, fake]), *twice).chunk(2)
+
     def loss_given(self, *labels: Tensor) -> Loss:
         """The hinge, and for G the regularisation."""
         loss = super().loss_given(*labels)

@@ -213,6 +213,15 @@ def test_it_learns_to_draw_the_class_that_is_asked_for():
     assert dark < grey - 0.2 < bright - 0.4, (dark, grey, bright)
 
 
+def test_real_and_made_pictures_are_judged_in_one_pass_as_in_two():
+    gan, (x, y) = small(), real(6)
+    made = gan.generated(6, y).detach()
+    for once, alone in zip(gan.judged_both(x, made, y), (x, made), strict=True):
+        np.testing.assert_allclose(
+            once.detach().numpy(), gan.judged(alone, y).detach().numpy(), atol=1e-5
+        )
+
+
 def test_blocks_have_the_gradients_of_finite_differences():
     minigen.manual_seed(0)
     up, down = B.GeneratorBlock(2, 1, 3).to("float64"), B.JudgeBlock(2, 1).to("float64")
