@@ -228,7 +228,9 @@ class BigGenerator(nn.Module):
         self.side, channels_of = widths(size, width)
         self.piece, self.noise = piece, piece * len(channels_of)
         self.shared = nn.Embedding(classes, told)  # without spectral norm, which cripples it
-        self.first = SNLinear(piece, channels_of[0] * self.side**2)
+        # Without bias: thousands of outputs of a vector that is not stretched are small, and a bias
+        # beside them would soon silence z.
+        self.first = SNLinear(piece, channels_of[0] * self.side**2, bias=False)
         self.blocks = nn.ModuleList(
             GeneratorBlock(*pair, told + piece) for pair in itertools.pairwise(channels_of)
         )
