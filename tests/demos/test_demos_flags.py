@@ -16,7 +16,7 @@ MAY_BE_0 = {
     "--random", "--guidance",
     "--average", "--sample", "--reconstruction", "--classification",
     "--matching", "--dropout", "--l1", "--adversarial", "--layers", "--cycle",
-    "--identity", "--pool",
+    "--identity", "--pool", "--orthogonal", "--truncation",
 }  # fmt: skip
 WORDS = {
     "--out": "",

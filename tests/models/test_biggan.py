@@ -205,7 +205,7 @@ def test_pictures_beyond_the_margin_do_not_count():
 
 
 def test_it_learns_to_draw_the_class_that_is_asked_for():
-    gan, average = trained(40, rate=3e-3, width=4)
+    gan, average = trained(50, rate=5e-3, width=4)
     with average.average_parameters():
         gan.stand(generator=Generator(0))
         drawn = gan.draw(gan.sample_noise(30), Tensor(np.arange(30) % 3)).numpy()
