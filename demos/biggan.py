@@ -105,7 +105,7 @@ def draw_truncations(run: training.Run, args: argparse.Namespace, gan: B.BigGAN)
     """truncation.png: the same random numbers, cut off ever nearer to 0, and not at all."""
     labels = np.arange(COLUMNS) % gan.generator.shared.num_embeddings
     rows = {
-        f"τ = {truncation:g}" if truncation else "all of z": drawn(args, gan, labels, truncation)
+        f"within {truncation:g}" if truncation else "all of z": drawn(args, gan, labels, truncation)
         for truncation in (None, *TRUNCATIONS)
     }
     training.save_image(run.path("truncation.png"), training.named_rows(rows), scale=2)

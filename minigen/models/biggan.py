@@ -228,9 +228,9 @@ class BigGenerator(nn.Module):
         self.side, channels_of = widths(size, width)
         self.piece, self.noise = piece, piece * len(channels_of)
         self.shared = nn.Embedding(classes, told)  # without spectral norm, which cripples it
-        # Without bias: thousands of outputs of a vector that is not stretched are small, and a bias
-        # beside them would soon silence z.
-        self.first = SNLinear(piece, channels_of[0] * self.side**2, bias=False)
+        pixels = channels_of[0] * self.side**2
+        self.first = SNLinear(piece, pixels, bias=False)
+        self.mean = nn.Parameter(F.zeros(pixels))
         self.blocks = nn.ModuleList(
             GeneratorBlock(*pair, told + piece) for pair in itertools.pairwise(channels_of)
         )
@@ -245,12 +245,20 @@ class BigGenerator(nn.Module):
     def told(self, z: Tensor, vectors: Tensor) -> Tensor:
         """The same, from the vectors of classes (N, told), or from what lies between them."""
         first, *pieces = z.split(self.piece, 1)
-        x = self.first(first).reshape(len(z), -1, self.side, self.side)
+        x = self.smallest(first)
         for i, (block, piece) in enumerate(zip(self.blocks, pieces, strict=True), start=1):
             if i == len(self.blocks):
                 x = self.attention(x)
             x = block(x, F.cat([vectors, piece], 1))
         return F.tanh(self.last(F.relu(self.norm(x))))
+
+    def smallest(self, piece: Tensor) -> Tensor:
+        """The picture that a first piece of z makes, (N, C, side, side): of variance 1 about a mean
+        that is learnt. A vector that is not stretched would be small in so many pixels, and soon
+        silenced by the mean; without a mean batch norm would undo what truncation does to it."""
+        scale = (self.mean.numel() / self.piece) ** 0.5
+        x = scale * self.first(piece) + self.mean
+        return x.reshape(len(piece), -1, self.side, self.side)
 
 
 class BigJudge(nn.Module):

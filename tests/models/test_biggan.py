@@ -63,6 +63,16 @@ def test_weights_in_use_have_singular_value_1_under_averaged_weights_too():
             assert max(abs(largest(layer.weight) - 1) for layer in layers) > 0.1
 
 
+def test_the_smallest_picture_varies_about_its_mean():
+    gan = small()
+    G, z = gan.generator, gan.sample_noise(3000)
+    nn.init.constant_(G.mean, 5.0)
+    x = G.smallest(z[:, : G.piece])
+    assert x.shape == (3000, 4, 4, 4) and abs(x.mean().item() - 5) < 0.05
+    assert abs(x.var().item() - 1) < 0.05
+    assert abs(G.smallest(z[:, : G.piece] * 0) - 5).max().item() == 0
+
+
 def test_u_and_v_are_renewed_once_a_training_step():
     gan = small()
     layers = [layer for network in gan.networks() for layer in B.spectral_layers(network)]
@@ -156,7 +166,7 @@ def test_statistics_are_those_of_the_truncation():
         gan.generator.eval()
         with minigen.no_grad():
             first = gan.sample_noise(2000, truncation=truncation)[:, : gan.generator.piece]
-            x = gan.generator.first(first).reshape(2000, -1, 4, 4).numpy()
+            x = gan.generator.smallest(first).numpy()
         gan.generator.train()
         np.testing.assert_allclose(norm.running_var.numpy(), x.var((0, 2, 3)), rtol=0.1)
         np.testing.assert_allclose(norm.running_mean.numpy(), x.mean((0, 2, 3)), atol=0.1)
