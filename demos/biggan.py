@@ -181,10 +181,10 @@ def flags() -> training.Parser:
     add("--attention", action="store_true", help="at half the size")
     add("--orthogonal", type=weight, default=1e-4, help="β, of orthogonal regularisation")
     add("--truncation", type=number(least=0, most=100), help="of the pictures at the end (none)")
-    add("--lr", type=rate, default=5e-4, help="learning rate of G")
-    add("--lr-ratio", type=number(above=0, most=1000), default=2.0,
+    add("--lr", type=rate, default=1e-3, help="learning rate of G")
+    add("--lr-ratio", type=number(above=0, most=1000), default=1.0,
         help="D's learning rate, in G's")  # fmt: skip
-    add("--decay", type=decay, default=0.998, help="of the average of G's weights that is drawn")
+    add("--decay", type=decay, default=0.995, help="of the average of G's weights that is drawn")
     parser.refuse(
         lambda args: is_folder(args) and (args.size < 8 or args.size % 2),
         "--size: expected an even number, 8 or more, not {size}",
