@@ -7,10 +7,11 @@ class, too: each row of the pictures is one, or only those of --classes are draw
 makes them plainer. A finished run is drawn anew, by another sampler for example, with --resume.
 
 The run folder gets samples from the same noise as training goes on (samples/ and samples.gif), and
-at the end chain.png, x_t and the guess of x_0 on the way; samplers.png, the same noise by each
-sampler; interpolation.png between two noises; inpainting.png, test images of which the left half is
-known; and of coloured ones colours.png, of which the grey is. demos/evaluate.py measures the bound
-of the likelihood in bits a dimension, for which --variance learnt is made, and Fréchet distances.
+at the end samples.png, the last of them; chain.png, x_t and the guess of x_0 on the way;
+samplers.png, the same noise by each sampler; interpolation.png between two noises; inpainting.png,
+test images of which the left half is known; and of coloured ones colours.png, of which the grey is.
+demos/evaluate.py measures the bound of the likelihood in bits a dimension, for which --variance
+learnt is made, and Fréchet distances.
 With --binarise, or of binarized-mnist, it is one of black and white pixels, in nats, as a VAE's.
 """
 
@@ -30,9 +31,20 @@ from minigen import Generator, Tensor, data, optim, training
 from minigen.models import diffusion as D
 from minigen.models.denoiser import Denoiser
 from minigen.training.adversarial import is_told
-from minigen.training.flags import cut, decay, number, rate, refuse_odd_sides, share, units, whole
+from minigen.training.flags import (
+    cut,
+    decay,
+    listed,
+    number,
+    rate,
+    refuse_odd_sides,
+    share,
+    units,
+    whole,
+)
 
 COLUMNS = 8  # of the grids
+CHAINS = "ddpm", "ddim"  # samplers that take steps of the chain, no more than there are
 FRAMES = 30  # of the animation
 
 
@@ -105,14 +117,17 @@ def sampler_and_steps(text: str) -> str:
     """A flag's kind: a sampler and its steps, "ddim:50"."""
     name, _, steps = text.partition(":")
     if name not in SAMPLERS or not steps.isdecimal() or not 2 <= int(steps) <= 10**5:
-        raise argparse.ArgumentTypeError(f"expected a sampler and its steps, got {cut(text)}")
+        raise argparse.ArgumentTypeError(
+            f"expected {listed(tuple(SAMPLERS))} and 2 to 100,000 steps, as ddim:50,"
+            f" got {cut(text)}"
+        )
     return text
 
 
 def drawn_by(how: str, args: argparse.Namespace) -> tuple[str, int]:
     """A sampler and its steps; of a chain no more than there are."""
     name, _, steps = how.partition(":")
-    return name, min(int(steps), args.chain) if name in ("ddpm", "ddim") else int(steps)
+    return name, min(int(steps), args.chain) if name in CHAINS else int(steps)
 
 
 def noise_of(args: argparse.Namespace, seed: int, shape: tuple[int, ...]) -> Tensor:
@@ -204,16 +219,22 @@ def draw_interpolation(
 
 
 def draw_all(
-    run: training.Run, args: argparse.Namespace, model: D.Diffusion, classes: list[int]
+    run: training.Run,
+    args: argparse.Namespace,
+    model: D.Diffusion,
+    classes: list[int],
+    test: data.Images,
 ) -> None:
     """The pictures of a trained model."""
-    test = training.load_images(args, "test")
     images = Tensor(test.scaled()[:COLUMNS], device=args.device)
+    images = seen(args, images, Generator(args.seed + 3))
 
     def some(count: int) -> tuple[Tensor, Tensor | None]:
         x = noise_of(args, args.seed + 1, (count, *images.shape[1:]))
         return x, training.rows_of(classes, count, args.device)
 
+    made = draw(args, model, *some(COLUMNS * (len(classes) or COLUMNS)))
+    training.save_image(run.path("samples.png"), training.image_grid(made, COLUMNS), scale=2)
     draw_chain(run, args, model, some)
     draw_samplers(run, args, model, some)
     draw_interpolation(run, args, model, some)
@@ -259,10 +280,11 @@ def flags() -> training.Parser:
     add("--fall", type=share, default=1.0, help="share of the steps in which --lr falls to 0")
     add("--decay", type=decay, default=0.999, help="of the weights' average that is drawn with")
     parser.refuse(
-        lambda args: args.steps_to_draw > args.chain,
+        lambda args: args.sampler in CHAINS and args.steps_to_draw > args.chain,
         "--steps-to-draw {steps_to_draw}: the --chain has {chain} alone",
     )
     refuse_odd_sides(parser)
+    parser.refuse(lambda args: args.width % 2 > 0, "--width must be even, not {width}")
     parser.refuse(
         lambda args: args.binarise and args.data == "binarized-mnist",
         "--binarise has no effect with binarized-mnist, which is black and white: leave it out",
@@ -275,7 +297,7 @@ def main() -> None:
     args, run = flags().open_run()
 
     minigen.manual_seed(args.seed)
-    images = training.train_images(run, args)
+    images, test = training.train_images(run, args), training.load_images(args, "test")
     classes = training.chosen_classes(args, images)
     told = [images.labels] if args.conditional else []
     batches = data.Batches(images.scaled(), *told, batch_size=args.batch_size, seed=args.seed)
@@ -307,7 +329,7 @@ def main() -> None:
 
     if not loop.interrupted:
         average.copy_to()
-        draw_all(run, args, model, classes)
+        draw_all(run, args, model, classes, test)
     training.finish(loop, "samples.gif")
 
 

@@ -35,6 +35,7 @@ from minigen.models import flow_matching as FM
 from minigen.models import ode
 from minigen.models.denoiser import PlaneDenoiser
 from minigen.models.networks import evaluating
+from minigen.training.common import short
 from minigen.training.flags import decay, number, path, rate, share, units, whole
 from minigen.training.plane import draw_points, frame
 from minigen.training.run import CHECKPOINT
@@ -187,6 +188,7 @@ def teacher(args: argparse.Namespace) -> FM.Flow:
 
     Raises:
         RunError: it is no finished run of a flow of the same data and sizes.
+        CheckpointError: its checkpoint is damaged.
     """
     run = training.Run.read(args.reflow)
     of = flags().settings_of(run)
@@ -195,7 +197,19 @@ def teacher(args: argparse.Namespace) -> FM.Flow:
             raise training.RunError(f"{run.folder} has --{name} {theirs}, and this run {own}")
     model = build(args)
     average = optim.ExponentialMovingAverage(model, args.decay, warm_up=True)
-    average.load_state_dict(training.load_checkpoint(run.folder / CHECKPOINT)["state"]["average"])
+    saved = training.load_checkpoint(run.folder / CHECKPOINT)
+    try:
+        average.load_state_dict(saved["state"]["average"])
+        done = saved["step"]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise training.CheckpointError(
+            f"{run.folder}: the checkpoint is not of the flow that config.json describes:"
+            f" {short(str(error))}"
+        ) from error
+    if done != of.steps:
+        raise training.RunError(
+            f"{run.folder} has done {done} of {of.steps} steps: --resume it to its end first"
+        )
     average.copy_to()
     return model
 

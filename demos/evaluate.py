@@ -423,31 +423,30 @@ def of_diffusion(args: argparse.Namespace, state: dict[str, Any], scores: Scores
     x = diffusion.seen(args, x, Generator(args.seed + 3))
     told = Tensor(test.labels[some], device=args.device) if args.conditional else None
     found = bound(model, x, told, strata=60, generator=Generator(args.seed + 1))
-    total = found.total
+    units = {"bits a dimension": 1.0}
+    if model.levels == 2:
+        units["nats"] = math.log(2) * math.prod(x.shape[1:])
     scores.keep({
         "images of the bound": len(x),
-        "bits a dimension, bound": total.mean(),
-        "bits a dimension, standard error": total.std() / math.sqrt(len(total)),
         "bits a dimension, prior": found.prior.mean(),
         "bits a dimension, steps": found.steps.mean(),
         "bits a dimension, first step": found.first.mean(),
     })  # fmt: skip
-    if model.levels == 2:
-        nats = math.log(2) * math.prod(x.shape[1:])
-        scores.keep({
-            "nats, bound": nats * total.mean(),
-            "nats, standard error": nats * total.std() / math.sqrt(len(total)),
-        })  # fmt: skip
+    for name, unit in units.items():
+        total = unit * found.total
+        scores.keep({f"{name}, bound": total.mean()})
+        if len(total) > 1:  # of one image nobody knows
+            standard_error = total.std(ddof=1) / math.sqrt(len(total))
+            scores.keep({f"{name}, standard error": standard_error})
     count = min(flags.images, len(train), len(test))
     classes = list(range(len(train.classes))) if args.conditional else []
     noise = diffusion.noise_of(args, args.seed + 2, (count, *x.shape[1:]))
     labels = training.rows_of(classes, count, args.device)
     draws = flags.draw or [f"{args.sampler}:{args.steps_to_draw}"]
-    for how in draws:
-        sampler, steps = diffusion.drawn_by(how, args)
+    for sampler, steps in dict.fromkeys(diffusion.drawn_by(how, args) for how in draws):
         began = time.perf_counter()
         made = diffusion.draw(args, model, noise, labels, sampler, steps)
-        by = f"{how}: " if len(draws) > 1 else ""
+        by = f"{sampler}:{steps}: " if len(draws) > 1 else ""  # of a short chain all it has
         scores.keep({f"{by}seconds for a drawn image": (time.perf_counter() - began) / count})
         if sampler == "ddim":
             off = round_trip_error(model.respaced(steps), x, told)

@@ -1437,8 +1437,14 @@ grey levels far above have no probability | diffusion
 -     side = F.where(apart > 0, -1.0, 1.0)
 +     side = F.where(apart > 99, -1.0, 1.0)
 a run of steps counts once | diffusion
--             parts[min(low, 1)] += bits * (high - low)
-+             parts[min(low, 1)] += bits
+-                 parts[min(low, 1), own] += bits * (high - low)
++                 parts[min(low, 1), own] += bits
+images are told the classes of the first | diffusion
+- None if labels is None else labels[own]
++ None if labels is None else labels[: len(x)]
+no channels pass for learnt variances | diffusion
+- output.shape[1] != 2 * x.shape[1]
++ output.shape[1] > 2 * x.shape[1]
 noise comes in by η, not its share of the way | diffusion
 -             x = x + math.sqrt(max(0.0, 1 - s.before[t] - sigma**2)) * noise
 +             x = x + math.sqrt(1 - s.before[t]) * noise
@@ -1455,6 +1461,9 @@ learnt variances lie the other way round | diffusion
 times to train at are as early as late | flow_matching
 - (1 - stratified(len(data), data)) ** self.late
 + (1 - stratified(len(data), data))
+each row has times of its own | flow_matching
+- (count * F.rand(1, **how)).floor()
++ (0 * F.rand(1, **how)).floor()
 lines lead from data to noise | flow_matching
 - (self.velocity(x, t, labels) - (data - noise)) ** 2
 + (self.velocity(x, t, labels) - (noise - data)) ** 2

@@ -14,7 +14,7 @@ ROOMS = {
     "functional": 4040,
     "nn": 2055,
     "optim": 1135,
-    "models": 2640,
+    "models": 2660,
     "training": 1840,
     "metrics": 565,
     "data": 1950,

@@ -102,13 +102,16 @@ class Denoiser(Told):
     Args:
         channels: of the pictures.
         outputs: channels that come out, if others: twice as many where variances are learnt.
-        width: channels of the first level.
+        width: channels of the first level, an even number: half tell the time by sines.
         multiples: channels of each level, in widths; H and W are halved after each but the last.
         blocks: on each level down; one more on the way up.
         attention: the levels whose blocks attend, besides the block in the middle.
         classes: that it may be told; 0 for none.
         groups: that channels are normalised in, or the most that divides them.
         dropout: in each block.
+
+    Raises:
+        ValueError: the width is odd.
     """
 
     def __init__(
@@ -124,6 +127,8 @@ class Denoiser(Told):
         dropout: float = 0.0,
     ):
         super().__init__(4 * width, classes)
+        if width < 2 or width % 2:
+            raise ValueError(f"Denoiser: width must be even, 2 or more, not {width}")
         self.width = width
         self.time = nn.Sequential(
             nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, 4 * width)

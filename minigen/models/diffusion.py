@@ -43,6 +43,7 @@ The code counts steps from 0, as tables do: its t is the paper's t − 1.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -162,7 +163,8 @@ class Diffusion(nn.Module):
         weight: of the bound's terms in the loss, where variances are learnt.
 
     Raises:
-        ValueError: another prediction or variance.
+        ValueError: another prediction or variance, or a single level; and of learnt variances, when
+            the network is called, if its channels are not twice those of x.
     """
 
     def __init__(
@@ -181,6 +183,8 @@ class Diffusion(nn.Module):
             raise ValueError(f"predicts must be one of {', '.join(PREDICTIONS)}, not {predicts!r}")
         if variance not in VARIANCES:
             raise ValueError(f"variance must be one of {', '.join(VARIANCES)}, not {variance!r}")
+        if levels is not None and levels < 2:
+            raise ValueError(f"levels must be 2 or more, or None, not {levels}")
         self.network, self.schedule, self.predicts = network, schedule, predicts
         self.variance, self.clip, self.levels, self.weight = variance, clip, levels, weight
 
@@ -299,6 +303,12 @@ class Diffusion(nn.Module):
         """What the network says, and its channels of which variances are made."""
         time = self._at("times", t, x).reshape(-1).expand(len(x))
         output = guided(self.network, x, time, labels, guidance)
+        # No channels would pass for variances of no pixels, and a bound of 0.
+        if self.variance == "learnt" and output.shape[1] != 2 * x.shape[1]:
+            raise ValueError(
+                f"Diffusion: learnt variances take {2 * x.shape[1]} channels of the network, twice"
+                f" those of x, not {output.shape[1]}"
+            )
         return output[:, : x.shape[1]], output[:, x.shape[1] :]
 
     def _clipped(self, data: Tensor) -> Tensor:
@@ -323,7 +333,7 @@ class Diffusion(nn.Module):
     def _term(self, data: Tensor, x: Tensor, t: Tensor, said: Tensor, more: Tensor) -> Tensor:
         mean, log_var = self._reverse(self._data(said, x, t), more, x, t)
         kl = gaussian_kl(*self.posterior(data, x, t), mean, log_var)
-        if self.levels:
+        if self.levels is not None:
             first = -discretised_log_likelihood(data, mean, log_var, self.levels)
         else:
             first = gaussian_nll(data, mean, log_var)
@@ -388,31 +398,40 @@ def bound(
     every: int = 20,
     strata: int | None = None,
     generator: Generator | None = None,
+    rows: int = 500,
 ) -> Bound:
     """The bound of images (N, C, …), by one x_t for each term.
 
     Args:
-        every: so many first steps are all taken, where terms are large.
+        every: so many first steps are all taken, where terms are large; one at least.
         strata: the others are parted into so many runs, of each of which one step is drawn for an
             image, and stands for its run; all are taken without.
+        rows: images at a time, so that memory does not grow with their number.
+
+    Raises:
+        ValueError: `every` or `strata` is less than 1.
     """
+    if every < 1 or (strata is not None and strata < 1):
+        raise ValueError(f"bound: every and strata must be 1 or more, not {every} and {strata}")
     steps = len(model.schedule)
     edges = np.arange(steps + 1)
     if strata is not None and strata < steps - every:
         edges = np.append(np.arange(every), np.linspace(every, steps, strata + 1).round())
     found, drawn = np.zeros((2, steps))
-    parts = np.zeros((2, len(images)))
+    prior, parts = np.zeros(len(images)), np.zeros((2, len(images)))
     with evaluating(model.network):
-        for low, high in zip(edges[:-1].astype(int), edges[1:].astype(int), strict=True):
-            u = F.rand(len(images), generator=generator, dtype="float64").numpy()
-            t = low + (u * (high - low)).astype(int)
-            noise = _noise(images, generator)
-            term = model.term(images, Tensor(t, device=images.device), noise, labels)
-            bits = in_bits(term, images).numpy().astype(np.float64)
-            parts[min(low, 1)] += bits * (high - low)
-            np.add.at(found, t, bits)
-            np.add.at(drawn, t, 1)
-        prior = in_bits(model.prior(images), images).numpy()
+        for i in range(0, len(images), rows):
+            own = slice(i, i + rows)
+            x, told = images[own], None if labels is None else labels[own]
+            prior[own] = in_bits(model.prior(x), x).numpy()
+            for low, high in itertools.pairwise(edges.astype(int)):
+                u = F.rand(len(x), generator=generator, dtype="float64").numpy()
+                t = low + (u * (high - low)).astype(int)
+                term = model.term(x, Tensor(t, device=x.device), _noise(x, generator), told)
+                bits = in_bits(term, x).numpy().astype(np.float64)
+                parts[min(low, 1), own] += bits * (high - low)
+                np.add.at(found, t, bits)
+                np.add.at(drawn, t, 1)
     terms = np.divide(found, drawn, out=np.full(steps, np.nan), where=drawn > 0)
     return Bound(prior, parts[1], parts[0], terms)
 
@@ -465,7 +484,13 @@ def ddim(
     each: Each = unchanged,
 ) -> Tensor:
     """Equation 12 of Song et al. 2021, for the same network: with η = 0 a picture is a function of
-    its noise; η = 1 is `ddpm` with variance β̃. See there for the arguments."""
+    its noise; η = 1 is `ddpm` with variance β̃. See there for the arguments.
+
+    Raises:
+        ValueError: η is not from 0 to 1; with more, noise would be more than there is at a step.
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"ddim: eta must be from 0 to 1, not {eta}")
     s = model.schedule
     with evaluating(model.network):
         for t in reversed(range(len(s))):

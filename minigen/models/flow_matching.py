@@ -26,6 +26,7 @@ says, or x̂_1 = x_t + (1 − t)·v.
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 
@@ -104,9 +105,13 @@ class Flow(nn.Module):
 
 def stratified(count: int, like: Tensor, generator: Generator | None = None) -> Tensor:
     """Times (count,) of U[0, 1), one in each of as many equal parts, so that their mean loss varies
-    less than that of independent ones (Kingma et al. 2021, arXiv:2107.00630, appendix I)."""
-    u = F.rand(count, generator=generator, dtype=like.dtype, device=like.device)
-    return (F.arange(count, dtype=like.dtype, device=like.device) + u) / count
+    less than that of independent ones (Kingma et al. 2021, arXiv:2107.00630, appendix I). Which
+    part is the first row's is drawn, or rows that come in some order would each be shown at their
+    own times alone."""
+    how = {"generator": generator, "dtype": like.dtype, "device": like.device}
+    u, first = F.rand(count, **how), (count * F.rand(1, **how)).floor()
+    part = F.arange(count, dtype=like.dtype, device=like.device) + first
+    return (F.where(part < count, part, part - count) + u) / count
 
 
 def coupled(noise: Tensor, data: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -117,7 +122,8 @@ def coupled(noise: Tensor, data: Tensor, labels: Tensor | None = None) -> Tensor
     """
     rows, order = np.arange(len(data)), np.empty(len(data), np.int64)
     kinds = np.zeros(len(data), int) if labels is None else labels.numpy()
-    a, b = (x.detach().numpy().reshape(len(x), -1) for x in (noise, data))
+    flat = len(data), math.prod(data.shape[1:])
+    a, b = (x.detach().numpy().reshape(flat) for x in (noise, data))
     for kind in np.unique(kinds):
         own = rows[kinds == kind]
         order[own] = own[optimal_assignment(b[own], a[own])]
@@ -130,7 +136,7 @@ def made_pairs(
     """What the flow makes of noise (N, …), row by row: the pairs to train anew on. Shuffle rows of
     both alike, or none."""
     parts = []
-    for i in range(0, len(noise), rows):
+    for i in range(0, max(1, len(noise)), rows):  # of no noise, no data of its shape
         told = None if labels is None else labels[i : i + rows]
         parts.append(flow.sample(noise[i : i + rows], told, steps=steps))
     return F.cat(parts)

@@ -92,6 +92,12 @@ def test_pictures_that_cannot_be_halved_are_refused():
         small()(minigen.randn(1, 2, 7, 8), minigen.randn(1))
 
 
+@pytest.mark.parametrize("width", [0, 1, 3])
+def test_odd_widths_are_refused_before_a_picture_comes(width):
+    with pytest.raises(ValueError, match=f"Denoiser: width must be even, 2 or more, not {width}"):
+        Denoiser(width=width)
+
+
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_labels_are_dropped_each_by_itself(seed, share):
     labels = Tensor(np.arange(2000) % 5)

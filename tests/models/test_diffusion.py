@@ -441,3 +441,36 @@ def test_what_cannot_be_is_refused():
         D.Diffusion(nn.Identity(), D.linear(5), predicts="x")
     with pytest.raises(ValueError, match="small, large, learnt, not 'other'"):
         D.Diffusion(nn.Identity(), D.linear(5), variance="other")
+    for levels in 0, 1:
+        with pytest.raises(ValueError, match=f"2 or more, or None, not {levels}"):
+            D.Diffusion(nn.Identity(), D.linear(5), levels=levels)
+    x = Tensor(np.zeros((2, 1)))
+    with pytest.raises(ValueError, match="twice those of x, not 1"):  # else each term were 0
+        D.Diffusion(Constant(x), D.linear(5), variance="learnt").loss(x)
+    for eta in -0.1, 1.1, math.nan:
+        with pytest.raises(ValueError, match=f"from 0 to 1, not {eta}"):
+            D.ddim(exact(5), x, eta=eta)
+    for how in {"every": 0}, {"strata": 0}:
+        with pytest.raises(ValueError, match="must be 1 or more"):
+            D.bound(exact(50), x, **how)
+
+
+@given(st.integers(0, 7), st.sampled_from([None, 2]))
+def test_images_are_bounded_some_at_a_time(count, strata):
+    """Each by its own noise and its own class, and none lost."""
+    seen = []
+    model = exact(6, variance="large")
+    model.network.forward = lambda x, time, labels: (seen.append((len(x), labels.array)), x)[1]
+    x = Tensor(np.arange(float(count))[:, None])
+    whole = D.bound(model, x, Tensor(np.arange(count)), every=2, strata=strata, rows=3)
+    assert all(rows <= 3 for rows, _ in seen)
+    assert whole.total.shape == (count,)
+    np.testing.assert_array_equal(
+        np.bincount(np.concatenate([np.zeros(0, int), *(told for _, told in seen)])),
+        np.full(count, 6 if strata is None else 4),
+    )
+    first = [
+        D.bound(model, x[:n], x[:n], every=2, rows=3, generator=Generator(0)) for n in (3, count)
+    ]
+    np.testing.assert_array_equal(first[1].total[:3], first[0].total[:count])
+    np.testing.assert_allclose(whole.prior, D.in_bits(model.prior(x), x).array)
