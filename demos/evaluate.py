@@ -7,10 +7,10 @@ then kept: Fréchet distance, precision, recall, density and coverage of 10,000 
 against the test images, each beside its floor, which is what 10,000 training images get. A VAE is
 measured by its bound and by log p(x) too, which takes long (--likelihood-images) and goes on where
 it was interrupted; a diffusion model by its bound in bits a dimension, and by pictures of each
---draw; one of phrases by how many pictures are right; an autoencoder by its squared error; a
-StyleGAN also by what its styles do (see demos/style_scores.py). With --teach a classifier is
-trained on images that were asked for by class, and reads test images. Definitions are in
-minigen/metrics; no published figure is in these features, so none compares. Word vectors are
+--draw; one of phrases by how many pictures are right; a BigGAN over truncation; an autoencoder by
+its squared error; a StyleGAN also by what its styles do (see demos/style_scores.py). With --teach a
+classifier is trained on images that were asked for by class, and reads test images. Definitions are
+in minigen/metrics; no published figure is in these features, so none compares. Word vectors are
 compared with people's judgements of similarity, and asked analogies (see demos/word_scores.py).
 Pictures made from pictures are measured by the truth, beside what needs no network (see
 demos/translation_scores.py). Of errors and distances less is better, of shares more.
@@ -29,6 +29,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import autoencoder
+import biggan
 import cyclegan
 import dcgan
 import diffusion
@@ -52,6 +53,7 @@ import minigen
 from minigen import Generator, Tensor, data, metrics, nn, optim, training
 from minigen.backend import require_device
 from minigen.display import Bar
+from minigen.metrics.similarity import spearman
 from minigen.models.autoencoder import DiagonalGaussian
 from minigen.models.diffusion import Diffusion, bound, ddim, ddim_encode
 from minigen.models.features import Judge, feature_classifier, fit, read, untrained
@@ -61,6 +63,7 @@ from minigen.training.common import holds_nan, short, write_json
 from minigen.training.flags import device, path, whole
 from minigen.training.run import CHECKPOINT
 
+PAID = ("precision", "recall")
 AT_ONCE = 100  # images whose log p(x) is estimated with one random stream
 
 
@@ -292,6 +295,29 @@ def of_stylegan(args: argparse.Namespace, state: dict[str, Any], scores: Scores)
     style_scores.of_styles(drawing, judge.model, train.classes, count, scores.keep)
 
 
+def of_biggan(args: argparse.Namespace, state: dict[str, Any], scores: Scores) -> None:
+    """The largest singular values of a BigGAN's weights, and its scores over truncation, with batch
+    norm's statistics of each: variety is paid for fidelity, until both are lost."""
+    how = {"use_buffers": True, "warm_up": True}
+    model, train, test, count = trained_gan(biggan, args, state, scores, **how)
+    scores.keep(biggan.singular_values(model))
+    labels = np.arange(count) % len(train.classes)
+    asked = labels if len(train.classes) > 1 else None
+    for truncation in (None, *biggan.TRUNCATIONS):
+        by = f"τ = {truncation:g}: " if truncation else ""
+        made = biggan.drawn(args, model, labels, truncation)
+        in_features(train, test, made, args.device, scores, by, asked)
+    found = [[scores.get(f"τ = {t:g}: {kind}") for t in biggan.TRUNCATIONS] for kind in PAID]
+    if None not in found[0]:
+        precision, recall = np.array(found)
+        some = np.array(biggan.TRUNCATIONS) >= 0.5
+        scores.keep({
+            "precision, rank correlation with −τ from 2 to 0.5":
+                spearman(precision[some], -np.array(biggan.TRUNCATIONS)[some]),
+            f"recall falls, of {len(recall) - 1} steps of τ": int((np.diff(recall) < 0).sum()),
+        })  # fmt: skip
+
+
 def translation(
     kind: Any, score: Callable[..., None]
 ) -> Callable[[argparse.Namespace, dict[str, Any], Scores], None]:
@@ -516,6 +542,7 @@ def log_likelihood(model: Any, images: Tensor, scores: Scores) -> np.ndarray:
 # By the name of the demo in the run's config: its module, and how it is scored.
 SCORES: dict[str, tuple[Any, Score]] = {
     "autoencoder": (autoencoder, of_autoencoder),
+    "biggan": (biggan, of_biggan),
     "cyclegan": (cyclegan, translation(cyclegan, translation_scores.of_cycle)),
     "dcgan": (dcgan, images_of(dcgan)),
     "diffusion": (diffusion, of_diffusion),
@@ -612,7 +639,7 @@ def main() -> None:
         ("samples", "vae" in demos),
         ("likelihood_images", "vae" in demos or "diffusion" in demos),
         ("draw", "diffusion" in demos),
-        ("teach", any(is_told(argparse.Namespace(**run.config)) for run in runs)),
+        ("teach", "biggan" in demos or any(is_told(argparse.Namespace(**r.config)) for r in runs)),
         ("images", not set(demos) <= {*ALL_OF_THEM}),
     ):
         if name in given and not with_effect:

@@ -1073,8 +1073,46 @@ generated images of the wrong class are not minded | gan
 -             lambda fake: loss.generator(fake[:, :1]) + of_class(fake),
 +             lambda fake: loss.generator(fake[:, :1]),
 real pictures alone are augmented | augment
-- self.judged(x, *y), self.judged(fake.detach(), *y)
-+ self.judged(x, *y), self.discriminator(fake.detach(), *y)
+- self.judged(real, *labels), self.judged(fake, *labels)
++ self.judged(real, *labels), self.discriminator(fake, *labels)
+the hinge's margin is 2 | biggan
+- F.relu(1 - real).mean()
++ F.relu(2 - real).mean()
+# models/biggan.py
+generated images are judged by the labels of others | biggan
+- F.cat([y, y]) for y
++ F.cat([y, y.flip(0)]) for y
+u and v are renewed in evaluation | biggan
+-         return (one, other) if wide else (other, one)
++         self.u.copy_(one if wide else other)
++         return (one, other) if wide else (other, one)
+σ is that of the training's weights, not of their average | biggan
+- (self.u, self.v) if self.training else self.sought()
++ (self.u, self.v)
+u and v are never renewed | biggan
+-                 layer.renew()
++                 pass
+σ is a constant | biggan
+- self.weight / (u @ (self.weight.flatten(1) @ v))
++ self.weight / (u @ (self.weight.flatten(1) @ v)).detach()
+batch norm's statistics are of another truncation | biggan
+- self.sample_noise(batch_size, generator, truncation)
++ self.sample_noise(batch_size, generator)
+statistics of the training have a share in those drawn anew | biggan
+-                 norm.reset_running_stats()
++                 pass
+the vector of the class is normalised by itself | biggan
+- (vectors * features).sum(1
++ (F.normalize(vectors, dim=1) * features).sum(1
+features are a mean over pixels | biggan
+- F.relu(x).sum((2, 3))
++ F.relu(x).mean((2, 3))
+lengths of columns are regularised, too | biggan
+- (products**2).sum() - (products.diagonal() ** 2).sum()
++ (products**2).sum() - (products.diagonal() ** 2).sum().detach()
+attention has a temperature | biggan
+- F.softmax(f.transpose(1, 2) @ g, -1)
++ F.softmax(f.transpose(1, 2) @ g / 2, -1)
 # models/augment.py
 the slope does not pass through the augmentation | augment
 - images = POLICIES[name](images, self.generator)

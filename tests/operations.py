@@ -21,7 +21,9 @@ from hypothesis.extra.numpy import valid_tuple_axes
 
 import minigen
 from minigen import Generator, Tensor
+from minigen import functional as F
 from minigen.gradcheck import gradient_errors
+from minigen.models import biggan
 from minigen.models import stylegan as S
 from minigen.models.augment import POLICIES
 from minigen.testing import arrays, broadcastable, shapes
@@ -1046,14 +1048,51 @@ def augmented(name: str) -> Entry:
     return Entry(name, of((2, 3, 8, 9)), lambda x: POLICIES[name](x, Generator(0)))
 
 
+@call
+def normal(draw, *shapes_):
+    """Tensors of these shapes, whose numbers no two draws have in common."""
+    rng = np.random.default_rng(whole(draw, 0, 2**32 - 1))
+    return *(rng.standard_normal(shape) for shape in shapes_), {}
+
+
+def with_weight(kind: type[biggan.Spectral], *sizes: Any, **options: Any) -> Callable:
+    """A layer with spectral norm as a function of what it is given and of W; u and v are constants,
+    as they are for its gradient."""
+    minigen.manual_seed(0)
+    layer = kind(*sizes, **options).to("float64")
+    u, v = layer.sought()
+
+    def f(x: Tensor, weight: Tensor) -> Tensor:
+        del layer.weight
+        layer.weight = weight + 3 * F.outer(u, v).reshape(*weight.shape)  # σ is not near 0
+        return layer(x)
+
+    return f
+
+
+def conditional() -> Callable:
+    minigen.manual_seed(0)
+    return biggan.ConditionalBatchNorm2d(2, 2).to("float64")
+
+
+def attention() -> Callable:
+    """With γ given, too."""
+    minigen.manual_seed(0)
+    layer = biggan.SelfAttention(4).to("float64")
+
+    def f(x: Tensor, gamma: Tensor) -> Tensor:
+        del layer.gamma
+        layer.gamma = gamma
+        return layer(x)
+
+    return f
+
+
 def of_module(name: str, build: Callable[[], Any], *shapes_: tuple) -> Entry:
     """A layer as a function of its inputs and of all its parameters, at random ones."""
     paths, weights = zip(*build().named_parameters(), strict=True)
 
-    def drawn(seed: int) -> Call:
-        rng = np.random.default_rng(seed)
-        shapes = [*shapes_, *(tuple(w.shape) for w in weights)]
-        return Call(tuple(rng.standard_normal(shape) for shape in shapes), {})
+    shapes = [*shapes_, *(tuple(w.shape) for w in weights)]
 
     def call(*tensors: Tensor) -> Tensor:
         layer = build().to("float64")
@@ -1062,21 +1101,24 @@ def of_module(name: str, build: Callable[[], Any], *shapes_: tuple) -> Entry:
             vars(layer.get_submodule(owner))[parameter] = value
         return layer(*tensors[: len(shapes_)])
 
-    return Entry(name, st.integers(0, 9).map(drawn), call)
-
-
-def of_normal(name: str, function: Callable, *shape: int) -> Entry:
-    """A function of a tensor of N(0, 1)."""
-
-    def drawn(seed: int) -> Call:
-        return Call((np.random.default_rng(seed).standard_normal(shape),), {})
-
-    return Entry(name, st.integers(0, 9).map(drawn), function)
+    return Entry(name, normal(*shapes), call)
 
 
 # Of models: gradients of both orders, as of the operations.
-LAYERS = [augmented(name) for name in POLICIES]
-LAYERS += [
+LAYERS = [
+    *(augmented(name) for name in POLICIES),
+    Entry("SNLinear", normal((2, 3), (4, 3)), with_weight(biggan.SNLinear, 3, 4)),
+    Entry(
+        "SNConv2d", normal((1, 2, 3, 4), (2, 2, 3, 3)),
+        with_weight(biggan.SNConv2d, 2, 2, 3, padding=1),
+    ),
+    Entry(
+        "SNEmbedding", normal((2, 3), (4, 3)),
+        lambda x, w: x + with_weight(biggan.SNEmbedding, 4, 3)(Tensor([3, 1]), w),
+    ),
+    Entry("ConditionalBatchNorm2d", normal((3, 2, 2, 2), (3, 2)), conditional()),
+    Entry("SelfAttention", normal((1, 4, 4, 4), ()), attention()),
+    Entry("projection", normal((2, 4), (2, 4)), biggan.BigJudge(1, 2, 8).to("float64").compared),
     of_module("EqualLinear", lambda: S.EqualLinear(3, 2, rate=0.5), (4, 3)),
     of_module("EqualConv2d", lambda: S.EqualConv2d(2, 3, 3, padding=1), (2, 2, 4, 4)),
     of_module("ModulatedConv2d", lambda: S.ModulatedConv2d(2, 3, 3, 4), (2, 2, 4, 4), (2, 4)),
@@ -1084,10 +1126,10 @@ LAYERS += [
               (2, 2, 4, 4), (2, 3)),
     of_module("ModulatedConv2d of colours", lambda: S.ModulatedConv2d(2, 3, 1, 4, demodulate=False),
               (2, 2, 3, 3), (2, 4)),
-    of_normal("blurred", lambda x: S.blurred(x, padding=2), 2, 2, 5, 5),
-    of_normal("doubled", S.doubled, 2, 2, 4, 4),
-    of_normal("with_deviation", S.with_deviation, 4, 2, 3, 3),
-    of_normal("second_moment", S.second_moment, 3, 4),
+    Entry("blurred", normal((2, 2, 5, 5)), lambda x: S.blurred(x, padding=2)),
+    Entry("doubled", normal((2, 2, 4, 4)), S.doubled),
+    Entry("with_deviation", normal((4, 2, 3, 3)), S.with_deviation),
+    Entry("second_moment", normal((3, 4)), S.second_moment),
 ]  # fmt: skip
 
 TRUTH = [each(name, ANY, ANY) for name in ("eq", "ne", "lt", "le", "gt", "ge")]

@@ -139,7 +139,7 @@ class GAN(Adversaries):
         """
         for x, *y in self.batches(real):
             fake = self.generated(len(x), *y)
-            d_real, d_fake = self.judged(x, *y), self.judged(fake.detach(), *y)
+            d_real, d_fake = self.judged_both(x, fake.detach(), *y)
             loss = self.loss_given(*y)
             d_loss = loss.discriminator(d_real, d_fake)
             descend(self.discriminator_optimiser, d_loss)
@@ -153,6 +153,10 @@ class GAN(Adversaries):
     def judged(self, images: Tensor, *labels: Tensor) -> Tensor:
         """The output of D on images, or on images of these classes, as it sees them."""
         return self.discriminator(self.augmentation(images), *labels)
+
+    def judged_both(self, real: Tensor, fake: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
+        """The output of D on real and on generated images, each a batch by itself."""
+        return self.judged(real, *labels), self.judged(fake, *labels)
 
     def loss_given(self, *labels: Tensor) -> Loss:
         """The loss of outputs on images of these classes."""

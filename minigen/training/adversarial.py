@@ -34,6 +34,8 @@ def train_gan(
     warm_up: bool = False,
     low: float = -1.0,
     sample_every: int = 50,
+    told: bool | None = None,
+    watch: Callable[[Adversaries], Mapping[str, float]] | None = None,
     draw_all: Callable[..., object] | None = None,
 ) -> None:
     """Train a GAN of images, and fill its run folder: samples from the same noise as training goes
@@ -49,14 +51,17 @@ def train_gan(
         decay, warm_up: of G's weight average.
         low: what is black in the generator's images; 1 is white.
         sample_every: steps between two grids.
+        told: whether the networks are told the class, if the flags do not say; even if there is
+            but one.
+        watch: gives what is logged with each grid.
         draw_all: draws whatever a finished run has besides: called with run, flags, the GAN, whose
             G then has the averaged weights, and the classes to be drawn.
     """
     minigen.manual_seed(args.seed)
     images = train_images(run, args)
-    classes = chosen_classes(args, images)
-    told = [images.labels] if classes else []
-    batches = Batches(images.scaled(low=low), *told, batch_size=args.batch_size, seed=args.seed)
+    classes = chosen_classes(args, images, told)
+    labelled = [images.labels] if classes else []
+    batches = Batches(images.scaled(low=low), *labelled, batch_size=args.batch_size, seed=args.seed)
     channels, *sides = images.images.shape[1:]
     gan = build(args, channels, sides[0], len(images.classes))
     average = optim.ExponentialMovingAverage(gan.generator, decay, True, warm_up)
@@ -80,6 +85,8 @@ def train_gan(
                 samples = gan.draw(noise, labels)
             grid = image_grid(samples, columns=COLUMNS, low=low)
             save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
+            if watch:
+                run.log(step, watch(gan))
     if draw_all and not loop.interrupted:
         with average.average_parameters():
             draw_all(run, args, gan, classes)
@@ -138,15 +145,18 @@ def refuse_broken_packs(parser: Flags) -> None:
     )
 
 
-def chosen_classes(args: argparse.Namespace, images: Images) -> list[int]:
+def chosen_classes(args: argparse.Namespace, images: Images, told: bool | None = None) -> list[int]:
     """The classes to be drawn: none without labels, and all if the flag is not given.
+
+    Args:
+        told: whether there are labels, if the flags do not say, even of one class.
 
     Raises:
         DataError: one is no class of the data set.
     """
-    if not is_told(args):
+    if not (is_told(args) if told is None else told):
         return []
-    if len(images.classes) < 2:
+    if len(images.classes) < 2 and told is None:
         raise DataError(f"{images.name} has one class, so there is none to tell")
     chosen, known = args.classes, range(len(images.classes))
     if wrong := [c for c in chosen or () if c not in known]:

@@ -18,6 +18,7 @@ MAY_BE_0 = {
     "--average", "--sample", "--reconstruction", "--classification",
     "--matching", "--dropout", "--l1", "--adversarial", "--layers", "--cycle",
     "--identity", "--pool", "--gamma", "--path-weight", "--mixing",
+    "--orthogonal", "--truncation",
 }  # fmt: skip
 WORDS = {
     "--out": "",

@@ -1,5 +1,6 @@
 """The demos of GANs run, resume, take a folder of pictures, and are measured by evaluate.py."""
 
+import functools
 import itertools
 import json
 
@@ -9,8 +10,9 @@ from in_process import run
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
-from minigen import optim
+from minigen import optim, training
 from minigen.metrics import transport
+from minigen.models.biggan import BigGAN
 from minigen.models.gan import LOSSES
 from minigen.training import load_checkpoint
 from minigen.training.common import holds_nan
@@ -184,3 +186,38 @@ def test_evaluate_wants_a_run_that_it_knows(tmp_path):
     said = run("evaluate.py", tmp_path, status=1)
     assert "expected a run of" in said and "'cats'" in said and "Traceback" not in said
     assert "no such folder" in run("evaluate.py", tmp_path / "nowhere", status=1)
+
+
+def test_a_biggan_goes_on_and_is_measured_over_truncation(tmp_path, pictures, monkeypatch):
+    monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path / "cache"))
+    few = functools.partialmethod(BigGAN.stand, batches=1)
+    monkeypatch.setattr(BigGAN, "stand", few)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    flags = small(pictures, "--augment", "colour", "cutout", "--width", 2, "--attention")
+    said = run("biggan.py", *flags, "--out", whole)
+    assert "samples.gif" in said
+    run("biggan.py", *flags, "--steps", 2, "--out", parts)
+    run("biggan.py", "--resume", parts, "--steps", 4)
+    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
+    np.testing.assert_equal(a, b)
+    for name in ("truncation", "classes", "interpolation", "nearest", "curves"):
+        with Image.open(whole / f"{name}.png") as image:
+            assert image.mode == "RGB" or name == "curves"
+    logged = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    assert {"d_train", "d_test"} <= logged[-1].keys()
+    run("evaluate.py", whole, "--images", 6)
+    scores = scores_of(whole)
+    assert abs(scores["singular value in use"] - 1) < 1e-4
+    for name in ("Fréchet distance", "read as the class asked for"):
+        assert {name, f"τ = 2: {name}", f"τ = 0.2: {name}"} <= scores.keys()
+    assert 0 <= scores["recall falls, of 7 steps of τ"] <= 7
+
+
+def test_biggan_draws_the_nearest_training_picture(tmp_path, pictures):
+    """Of a training picture itself, and of one that is a little darker."""
+    import biggan
+
+    args = biggan.flags().settings([], {"data": str(pictures), "size": 8, "limit": None})
+    images = training.load_images(args).scaled()
+    made = images[[7, 3, 5]] - np.array([0, 0.01, 0.02], "f")[:, None, None, None]
+    assert biggan.nearest(made, images).tolist() == [7, 3, 5]

@@ -1,0 +1,240 @@
+"""BigGAN: its layers, what drawing with another truncation or other weights needs, its step."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import minigen
+from minigen import Generator, Tensor, gradcheck, nn, optim
+from minigen.models import biggan as B
+
+
+def small(size=8, classes=3, width=2, rate=2e-2, **options):
+    minigen.manual_seed(0)
+    networks = [kind(1, width, size, classes) for kind in (B.BigGenerator, B.BigJudge)]
+    adam = functools.partial(B.ADAM, lr=rate)
+    return B.BigGAN(*networks, optimiser=adam, discriminator_optimiser=adam, **options)
+
+
+def real(count=8, size=8, classes=3):
+    """Pictures as bright as their class says."""
+    labels = np.arange(count) % classes
+    bright = np.linspace(-0.8, 0.8, classes, dtype=np.float32)[labels][:, None, None, None]
+    return minigen.randn(count, 1, size, size) * 0.1 + Tensor(bright), Tensor(labels)
+
+
+def trained(steps=12, **options):
+    gan = small(**options)
+    average = optim.ExponentialMovingAverage(gan.generator, 0.9, use_buffers=True)
+    for _ in range(steps):
+        gan.step(real())
+        average.update()
+    return gan, average
+
+
+def largest(weight):
+    return np.linalg.svd(weight.detach().flatten(1).numpy(), compute_uv=False)[0]
+
+
+@pytest.mark.parametrize("size, blocks", [(8, 1), (20, 2), (28, 2), (32, 3)])
+def test_networks_fit_each_other(size, blocks):
+    G, D = B.BigGenerator(3, 2, size, 5, 4, attention=True), B.BigJudge(3, 2, size, 5, True)
+    z, y = minigen.randn(2, G.noise), Tensor([0, 4])
+    images = G(z, y)
+    assert images.shape == (2, 3, size, size) and abs(images).array.max() <= 1
+    assert D(images, y).shape == (2, 1)
+    assert len(G.blocks) == blocks and G.noise == 4 * (blocks + 1)
+    assert np.array_equal(G.told(z, G.shared(y)).array, images.array)
+
+
+def test_weights_in_use_have_singular_value_1_under_averaged_weights_too():
+    """By SVD; u and v of the last step do not fit the average, and drawing leaves them alone."""
+    gan, average = trained()
+    layers = B.spectral_layers(gan.generator)
+    gan.generator.eval()
+    for weights in average.average_parameters, minigen.no_grad:
+        with weights():
+            before = {name: b.array.copy() for name, b in gan.generator.named_buffers()}
+            gan.draw(gan.sample_noise(2), Tensor([0, 1]))
+            for name, buffer in gan.generator.named_buffers():
+                assert np.array_equal(buffer.array, before[name])
+            assert all(abs(largest(layer.normed()) - 1) < 1e-5 for layer in layers)
+            assert max(abs(largest(layer.weight) - 1) for layer in layers) > 0.1
+
+
+def test_the_smallest_picture_varies_about_its_mean():
+    gan = small()
+    G, z = gan.generator, gan.sample_noise(3000)
+    nn.init.constant_(G.mean, 5.0)
+    x = G.smallest(z[:, : G.piece])
+    assert x.shape == (3000, 4, 4, 4) and abs(x.mean().item() - 5) < 0.05
+    assert abs(x.var().item() - 1) < 0.05
+    assert abs(G.smallest(z[:, : G.piece] * 0) - 5).max().item() == 0
+
+
+def test_u_and_v_are_renewed_once_a_training_step():
+    gan = small()
+    layers = [layer for network in gan.networks() for layer in B.spectral_layers(network)]
+    for _ in range(2):
+        expected = []
+        for layer in layers:
+            w, u = layer.weight.flatten(1).numpy().astype(float), layer.u.numpy().astype(float)
+            v = w.T @ u / np.linalg.norm(w.T @ u)
+            expected.append((w @ v / np.linalg.norm(w @ v), v))
+        gan.step(real(), real())
+        for layer, (u, v) in zip(layers, expected, strict=True):
+            np.testing.assert_allclose(layer.u.numpy(), u, atol=1e-5)
+            np.testing.assert_allclose(layer.v.numpy(), v, atol=1e-5)
+
+
+def test_the_slope_of_a_weight_flows_through_its_singular_value():
+    """W / σ does not change with the length of W."""
+    layer = B.SNLinear(4, 3, bias=False)
+    (g,) = minigen.grad((layer(minigen.randn(5, 4)) ** 2).sum(), layer.weight)
+    assert abs((g * layer.weight).sum().item()) < 1e-5 < abs(g).sum().item()
+
+
+def test_the_judge_is_linear_in_the_vector_of_the_class():
+    judge, (x, _) = B.BigJudge(1, 2, 8, 3), real(4)
+    with minigen.no_grad():
+        weight = judge.vectors.weight
+        weight[2].copy_(0.3 * weight[0] + 0.7 * weight[1])
+    first, second, between = (judge(x, Tensor([c] * 4)).numpy() for c in range(3))
+    np.testing.assert_allclose(between, 0.3 * first + 0.7 * second, rtol=1e-5)
+    assert abs(first - second).max() > 1e-3
+
+
+def test_the_features_are_a_sum_over_pixels():
+    judge = B.BigJudge(1, 2, 8, 3)
+    judge.blocks = nn.ModuleList([nn.Identity()])
+    assert judge.features(minigen.ones(1, 8, 4, 4)).array.tolist() == [[16.0] * 8]
+
+
+def test_conditional_norm_shifts_and_scales_each_example():
+    layer = B.ConditionalBatchNorm2d(2, 3)
+    x, told = minigen.randn(6, 2, 4, 4), minigen.randn(6, 3)
+    plain = nn.BatchNorm2d(2, affine=False)(x).numpy()
+    gain, bias = (f.normed().numpy() @ told.numpy().T for f in (layer.gain, layer.bias))
+    expected = plain * (1 + gain.T)[:, :, None, None] + bias.T[:, :, None, None]
+    np.testing.assert_allclose(layer(x, told).detach().numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(layer(x, told * 0).detach().numpy(), plain, atol=1e-6)
+
+
+def test_attention_is_a_weighted_mean_that_begins_with_no_voice():
+    minigen.manual_seed(0)
+    layer, x = B.SelfAttention(8).eval(), minigen.randn(2, 8, 4, 4)
+    assert np.array_equal(layer(x).array, x.array)
+    nn.init.constant_(layer.gamma, 0.5)
+    w = {name: getattr(layer, name).normed()[:, :, 0, 0].numpy() for name in "fghv"}
+
+    def of(name, image):
+        made = np.einsum("oc,chw->ohw", w[name], image)
+        return made if name == "f" else made.reshape(-1, 2, 2, 2, 2).max((2, 4))
+
+    for image, got in zip(x.array, layer(x).array, strict=True):
+        f, g, h = (of(name, image).reshape(len(w[name]), -1) for name in "fgh")
+        beta = np.exp(f.T @ g)
+        o = h @ (beta / beta.sum(1, keepdims=True)).T
+        np.testing.assert_allclose(got, image + 0.5 * (w["v"] @ o).reshape(8, 4, 4), atol=1e-5)
+
+
+def test_truncated_noise_lies_within_and_follows_its_stream():
+    gan = small()
+    whole, half = (gan.sample_noise(500, Generator(1), t).numpy() for t in (2.0, 0.5))
+    assert abs(whole).max() <= 2 and abs(half).max() <= 0.5 < abs(whole).max()
+    assert (np.argsort(whole, axis=None) == np.argsort(half, axis=None)).mean() > 0.99
+    assert abs(half.std() - 0.5 / 3**0.5) < 0.02  # nearly uniform
+    assert gan.sample_noise(2, truncation=0.0).array.tolist() == [[0.0] * gan.noise] * 2
+
+
+def test_truncation_0_draws_one_picture_a_class():
+    gan, _ = trained(rate=3e-3)
+    gan.stand(0.0, Generator(0))
+    drawn = gan.draw(gan.sample_noise(6, truncation=0.0), Tensor([0, 1, 2, 0, 1, 2])).numpy()
+    np.testing.assert_allclose(drawn[:3], drawn[3:], atol=1e-6)
+    assert min(abs(drawn[i] - drawn[i - 1]).max() for i in range(3)) > 1e-3
+
+
+def test_statistics_are_those_of_the_truncation():
+    """Of the first norm, by what comes in; and the networks are left as they were."""
+    gan, _ = trained()
+    norm = gan.generator.blocks[0].norm1.norm
+    modes = {name: m.training for name, m in gan.generator.named_modules()}
+    for truncation in (None, 0.3):
+        gan.stand(truncation, Generator(0))
+        gan.generator.eval()
+        with minigen.no_grad():
+            first = gan.sample_noise(2000, truncation=truncation)[:, : gan.generator.piece]
+            x = gan.generator.smallest(first).numpy()
+        gan.generator.train()
+        np.testing.assert_allclose(norm.running_var.numpy(), x.var((0, 2, 3)), rtol=0.1)
+        np.testing.assert_allclose(norm.running_mean.numpy(), x.mean((0, 2, 3)), atol=0.1)
+    assert norm.momentum == 0.1
+    assert modes == {name: m.training for name, m in gan.generator.named_modules()}
+
+
+def test_columns_are_to_be_orthogonal_whatever_their_length():
+    minigen.manual_seed(0)
+    G = B.BigGenerator(1, 2, 8, 3)
+    assert B.non_orthogonality(G).item() < 1e-8  # as it begins
+    G.first.weight.data.mul_(7)
+    assert B.non_orthogonality(G).item() < 1e-6
+    for shape in ((3, 5), (5, 3)):
+        layer = B.SNLinear(*shape[::-1]).to("float64")
+        w = minigen.randn(*shape, dtype="float64")
+        layer.weight.data.copy_(w)
+        rows = w.numpy() if shape[0] < shape[1] else w.numpy().T
+        apart = (rows @ rows.T) * (1 - np.eye(3))
+        value = B.non_orthogonality(layer)
+        assert value.item() == pytest.approx((apart**2).sum())
+        (g,) = minigen.grad(value, layer.weight)
+        expected = 4 * apart @ rows
+        np.testing.assert_allclose(g.numpy(), expected if shape[0] < shape[1] else expected.T)
+
+
+def test_regularisation_is_a_part_of_the_generator_s_loss():
+    losses = []
+    for weight in (0.0, 1e3):
+        gan = small(orthogonal=weight)
+        gan.generator.first.weight.data.normal_(generator=Generator(0))
+        expected = B.non_orthogonality(gan.generator).item()
+        losses.append(gan.step(real())["loss_g"].item())
+    assert losses[1] - losses[0] == pytest.approx(1e3 * expected, rel=1e-3)
+
+
+def test_pictures_beyond_the_margin_do_not_count():
+    loss = small().loss_given()
+    l = Tensor([[-1.5], [-0.5], [0.5], [1.5]], requires_grad=True)
+    (of_real,) = minigen.grad(loss.discriminator(l, l.detach()), l)
+    (of_fake,) = minigen.grad(loss.discriminator(l.detach(), l), l)
+    assert of_real.array.tolist() == [[-0.25], [-0.25], [-0.25], [0.0]]
+    assert of_fake.array.tolist() == [[0.0], [0.25], [0.25], [0.25]]
+    (of_made,) = minigen.grad(loss.generator(l), l)
+    assert of_made.array.tolist() == [[-0.25]] * 4
+
+
+def test_it_learns_to_draw_the_class_that_is_asked_for():
+    gan, average = trained(50, rate=5e-3, width=4)
+    with average.average_parameters():
+        gan.stand(generator=Generator(0))
+        drawn = gan.draw(gan.sample_noise(30), Tensor(np.arange(30) % 3)).numpy()
+    dark, grey, bright = (drawn[i::3].mean() for i in range(3))
+    assert dark < grey - 0.2 < bright - 0.4, (dark, grey, bright)
+
+
+def test_real_and_made_pictures_are_judged_in_one_pass_as_in_two():
+    gan, (x, y) = small(), real(6)
+    made = gan.generated(6, y).detach()
+    for once, alone in zip(gan.judged_both(x, made, y), (x, made), strict=True):
+        np.testing.assert_allclose(
+            once.detach().numpy(), gan.judged(alone, y).detach().numpy(), atol=1e-5
+        )
+
+
+def test_blocks_have_the_gradients_of_finite_differences():
+    minigen.manual_seed(0)
+    up, down = B.GeneratorBlock(2, 1, 3).to("float64"), B.JudgeBlock(2, 1).to("float64")
+    x, told = (minigen.randn(*shape, dtype="float64") for shape in ((3, 2, 2, 2), (3, 3)))
+    gradcheck(up, (x, told), order=2)
+    gradcheck(down, x, order=2)
