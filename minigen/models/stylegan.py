@@ -235,7 +235,7 @@ class Generator(nn.Module):
     Args:
         channels: of the pictures.
         size: of the pictures.
-        width: channels at the full size; twice as many at each half, up to 4 times.
+        width: channels at the full size; four times as many at half of it, eight times below.
         noise: length of z.
         style: length of w.
         depth: layers of the mapping.
