@@ -46,6 +46,7 @@ class Spectral(nn.Module):
     σ ≈ uᵀ·W·v, with u and v from power iteration. While training they stand still but for `renew`,
     once a training step, for W moves little in one. An evaluated network may have another W in the
     same place, such as an average: there they are sought anew, and what is found is not kept.
+    `nn.utils.spectral_norm`, as PyTorch's, renews them in each pass instead, of either network.
     """
 
     _unaveraged = ("u", "v")  # the average of unit vectors is none
