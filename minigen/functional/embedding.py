@@ -9,6 +9,7 @@ import numpy as np
 from minigen.backend import Array, namespace, on_host
 from minigen.functional import moves
 from minigen.functional.arguments import out_of_range, refuse, require_integers
+from minigen.functional.pointwise import where
 from minigen.operation import operation
 from minigen.sparse import SparseRows
 from minigen.tape import is_grad_enabled
@@ -20,17 +21,18 @@ __all__ = ["embedding", "one_hot"]
 def _embedding_pullback(g: Tensor, rows: Array, shape, padding_idx, sparse) -> Tensor | SparseRows:
     """Each vector's gradient is added to the row that it came from."""
     rows, g = rows.reshape(-1), g.reshape(rows.size, shape[1])
-    if padding_idx is not None:
-        real = rows != padding_idx
-        rows, g = rows[real], g[real]
+    real = None if padding_idx is None else rows != padding_idx
     if not sparse:
+        if real is not None:  # adding zeros waits for no GPU, leaving rows out would
+            g = where(real[:, None], g, 0.0)
         return moves.index_add(g, key=rows, size=shape)
     if is_grad_enabled():
         raise NotImplementedError(
             "embedding: sparse=True has gradients of first order only; leave it out where a "
             "gradient is to be differentiated"
         )
-    return SparseRows(rows, g.array, shape)
+    g = g.array
+    return SparseRows(rows, g, shape) if real is None else SparseRows(rows[real], g[real], shape)
 
 
 @operation(weight=_embedding_pullback, exact=True)
