@@ -710,8 +710,8 @@ a setting out of a file may be of any kind | training_loop
 +     if False:
 # functional/embedding.py
 the padding row learns | functional_values
-- real = rows != padding_idx
-+ real = rows == rows
+- else rows != padding_idx
++ else rows == rows
 # functional/inplace.py
 x[i] = y is not counted as a change | tensor
 -     array[copies or ...] = _raw(name, value, array.dtype)
