@@ -22,6 +22,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from translation_scores import nearest
 
 from minigen import Generator, Tensor, training
 from minigen import functional as F
@@ -134,18 +135,6 @@ def draw_classes(
             name = f"{names[i][:12]} to {names[there][:12]}"
             rows[name] = gan.generator.told(same, between).numpy()
     training.save_image(run.path("interpolation.png"), training.named_rows(rows), scale=2)
-
-
-def nearest(made: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """The place of the image that is nearest, in squared distance, to each picture made, (N,)."""
-    flat = made.reshape(len(made), -1)
-    best, chosen = np.full(len(made), np.inf), np.zeros(len(made), int)
-    for i in range(0, len(images), 1000):
-        part = images[i : i + 1000].reshape(-1, flat.shape[1])
-        distance = (part**2).sum(1) - 2 * flat @ part.T  # and |made|², the same for all
-        place, least = distance.argmin(1), distance.min(1)
-        chosen, best = np.where(least < best, i + place, chosen), np.minimum(least, best)
-    return chosen
 
 
 def draw_nearest(run: training.Run, args: argparse.Namespace, gan: B.BigGAN) -> None:

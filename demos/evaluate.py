@@ -180,12 +180,9 @@ def in_features(
     if asked is not None:
         keep({"read as the class asked for": float((fake.labels == asked).mean())})
     if asked is not None and scores.flags.teach:
-        rng = np.random.default_rng(1)
-        some = rng.permutation(len(train))[:count]
-        real = train.scaled()[some], train.labels[some]
-        for name, taught_by in {"made": (made, asked), "real": real}.items():
-            share = accuracy_after(*taught_by, test, device)
-            keep({f"accuracy of a classifier of {count:,} {name} images on test images": share})
+        name = f"accuracy of a classifier of {count:,} {{}} images on test images"
+        keep({name.format("made"): accuracy_after(made, asked, test, device)})
+        keep({name.format("real"): accuracy_after_real(train, test, count, device)})
 
 
 def accuracy_after(images: np.ndarray, labels: np.ndarray, test: data.Images, device: str) -> float:
@@ -194,6 +191,13 @@ def accuracy_after(images: np.ndarray, labels: np.ndarray, test: data.Images, de
     model = untrained(images, len(test.classes)).to(device)
     fit(model, images.astype(np.float32), labels)
     return float((read(model, test.scaled()).labels == test.labels).mean())
+
+
+@functools.cache
+def accuracy_after_real(train: data.Images, test: data.Images, count: int, device: str) -> float:
+    """The same of `count` training images, once for all that is drawn."""
+    some = np.random.default_rng(1).permutation(len(train))[:count]
+    return accuracy_after(train.scaled()[some], train.labels[some], test, device)
 
 
 def restore(item: Any, state: Mapping[str, Any], name: str, scores: Scores) -> None:

@@ -2,11 +2,15 @@
 
 import contextlib
 import io
+import json
 import pathlib
 import runpy
 import sys
 
+import numpy as np
 import pytest
+
+from minigen.training import load_checkpoint
 
 DEMOS = pathlib.Path(__file__).parents[2] / "demos"
 
@@ -26,3 +30,14 @@ def run(script, *flags, status=0):
         code = print(code, file=said) or 1
     assert code == status, said.getvalue()
     return said.getvalue()
+
+
+def scores_of(folder):
+    """What evaluate.py has found of a run."""
+    return json.loads((folder / "scores.json").read_text())
+
+
+def same_end(whole, parts):
+    """Both runs have the same last state, bit for bit, whatever is nested inside."""
+    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
+    np.testing.assert_equal(a, b)

@@ -1,37 +1,15 @@
 """Diffusion and flows run, resume bit for bit, go on from another run, and are measured."""
 
 import importlib
-import json
 import math
 import shutil
 
 import numpy as np
 import pytest
-from in_process import DEMOS, run
+from in_process import DEMOS, run, same_end, scores_of
 from PIL import Image
 
 from minigen.training import load_checkpoint, plane, save_checkpoint
-
-
-def scores_of(folder):
-    return json.loads((folder / "scores.json").read_text())
-
-
-def same_end(whole, parts):
-    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
-    np.testing.assert_equal(a, b)  # bit for bit, whatever is nested inside
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    """60 small coloured pictures of two classes."""
-    rng = np.random.default_rng(0)
-    for i in range(60):
-        kind = tmp_path / "pictures" / ("bright", "dark")[i % 2]
-        kind.mkdir(parents=True, exist_ok=True)
-        pixels = rng.integers(0, 100, (8, 8, 3), dtype=np.uint8) + 150 * (i % 2)
-        Image.fromarray(pixels.astype(np.uint8)).save(kind / f"{i}.png")
-    return tmp_path / "pictures"
 
 
 @pytest.fixture
@@ -78,10 +56,10 @@ def test_points_walk_resume_flow_anew_and_are_measured(tmp_path, few):
     assert other["W1 to true points, Euler 1"] > other["W1 between true points"]
 
 
-def test_pictures_are_drawn_resumed_and_measured(tmp_path, pictures, monkeypatch):
+def test_pictures_are_drawn_resumed_and_measured(tmp_path, coloured, monkeypatch):
     monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path / "cache"))
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    small = ("--data", pictures, "--size", 8, "--quick", "--chain", 3, "--steps-to-draw", 2)
+    small = ("--data", coloured, "--size", 8, "--quick", "--chain", 3, "--steps-to-draw", 2)
     told = (*small, "--conditional", "--guidance", 1, "--variance", "learnt", "--fall", 0)
     told += ("--binarise",)
     run("diffusion.py", *told, "--steps", 4, "--out", whole)
@@ -109,15 +87,15 @@ def test_pictures_are_drawn_resumed_and_measured(tmp_path, pictures, monkeypatch
     assert found["ddim:2: encoded and decoded, squared error of a pixel, 0 to 1"] > 0
     assert 0 <= found["euler:2: read as the class asked for"] <= 1
     assert 0 <= found["ddim:2: accuracy of a classifier of 5 made images on test images"] <= 1
-    run("gan.py", "--data", pictures, "--size", 8, "--quick", "--steps", 1, "--out", whole / "gan")
+    run("gan.py", "--data", coloured, "--size", 8, "--quick", "--steps", 1, "--out", whole / "gan")
     said = run("evaluate.py", whole / "gan", "--draw", "ddim:5", status=2)
     assert "--draw has no effect on runs of gan" in said
 
 
-def test_what_cannot_be_is_said_before_hours_of_training(tmp_path, pictures):
+def test_what_cannot_be_is_said_before_hours_of_training(tmp_path, coloured):
     for folder in "few/bright", "few/dark":
         (tmp_path / folder).mkdir(parents=True)
-    shutil.copy(pictures / "bright" / "0.png", tmp_path / "few/bright")
+    shutil.copy(coloured / "bright" / "0.png", tmp_path / "few/bright")
     few = ("diffusion.py", "--size", 8, "--quick", "--batch-size", 1, "--data", tmp_path / "few")
     said = run(*few, "--out", tmp_path / "run", status=1)
     assert "pictures to test with" in said and "steps" not in said

@@ -5,20 +5,10 @@ import os
 
 import numpy as np
 import pytest
-from in_process import run
+from in_process import run, same_end, scores_of
 from PIL import Image
 
 from minigen.data.emoji import TONES
-from minigen.training import load_checkpoint
-
-
-def scores_of(folder):
-    return json.loads((folder / "scores.json").read_text())
-
-
-def same_end(whole, parts):
-    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
-    np.testing.assert_equal(a, b)  # bit for bit, whatever is nested inside
 
 
 def test_modes_are_translated_resumed_and_counted(tmp_path):

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from in_process import DEMOS, run
+from in_process import DEMOS, run, scores_of
 from PIL import Image
 from test_demos_gan import lose_weights
 
@@ -83,10 +83,6 @@ def test_colours_are_changed_that_leave_a_picture_as_light_as_it_was():
     change = demo["as_light"](change, minigen.zeros(4, 1, 8, 8)).numpy()
     light = np.tensordot(LUMA, change, (0, 1))
     assert abs(light).max() < 1e-6 < abs(change).max()
-
-
-def scores_of(folder):
-    return json.loads((folder / "scores.json").read_text())
 
 
 BASELINES = {
