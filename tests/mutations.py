@@ -934,6 +934,14 @@ few numbers below 1 are none | kernels_elementwise
 the elements of a piece are left out of a sum | kernels_elementwise
 -     return np.add.reduce(sums)
 +     return np.add.reduce(sums[1:])
+what rounding added to 1 + y stays in its logarithm | kernels_elementwise
+-     y -= lost
+-     return y
++     return y
+e^y − 1 of the half | kernels_elementwise
+-     rest = 1 - t
+-     t += t
++     rest = 1 - t
 erf is cut off too early | kernels_elementwise
 - np.clip(x, -4.5, 4.5)
 + np.clip(x, -3.5, 3.5)

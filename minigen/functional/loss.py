@@ -14,6 +14,7 @@ from minigen.functional.arguments import out_of_range, refuse, require_floating
 from minigen.functional.pointwise import abs, clamp, exp, log, log1p, sigmoid, weighted, where
 from minigen.functional.random import ones
 from minigen.halves import in_float32
+from minigen.kernels import elementwise
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -117,7 +118,7 @@ def _bernoulli_nll(input: Array, target: Array) -> Array:
     z *= -0.5
     y -= z
     z *= 2  # −|x|
-    y += np.log1p(np.exp(z))
+    y += elementwise.log1p(np.exp(z))
     return y
 
 
