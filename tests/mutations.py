@@ -282,6 +282,12 @@ a plateau is left a step too early | optim_lr_scheduler
 -         if self.num_bad_epochs > self.patience:
 +         if self.num_bad_epochs >= self.patience:
 # optim/optimizer.py
+a parameter takes the step of those that it is updated with | optim
+- state.get("step"), *state
++ *state
+what is remembered of parameters updated as one is not put back | optim
+-                 kept[...] = value[start:end].reshape(x.shape)
++                 pass
 a closure is called unrecorded | optim
 -             with enable_grad():
 -                 loss = closure()

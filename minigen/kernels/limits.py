@@ -69,6 +69,8 @@ class Limits:
     together: int = of(64, "pixels", "chosen: a row of NumPy's inner loop")
     by_blocks: int = of(1 << 13, "elements", "from there on blocks beat the plain formula")
     row: int = of(1024, "numbers", "chosen: from there on the start of an inner loop is cheap")
+    # optim/optimizer.py: parameters that are updated as one.
+    as_one: int = of(1 << 12, "numbers", "chosen: up to so many, copies take less time than calls")
     # blas.py: products that OpenBLAS's AVX-512 kernels take uncopied, and what they take at a time
     # (its source); of what is shorter, deeper or turned a piece does not pay.
     piece_products: int = of(10**6, "multiply-adds", "chosen: from OpenBLAS's source")
