@@ -948,6 +948,9 @@ e^y − 1 of the half | kernels_elementwise
 -     rest = 1 - t
 -     t += t
 +     rest = 1 - t
+the distribution of N(0, 1) lacks its highest power | kernels_elementwise
+- _MINUS_S = tuple(-s for s in _S)
++ _MINUS_S = tuple(-s for s in _S[:-1])
 erf is cut off too early | kernels_elementwise
 - np.clip(x, -4.5, 4.5)
 + np.clip(x, -3.5, 3.5)

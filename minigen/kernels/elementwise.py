@@ -271,12 +271,8 @@ _Q = 1.0, 0.13125927, 0.0195359333
 
 
 @formula(26)
-def _erf(x: Array, y: Array) -> None:
-    _erf_into(x, y)
-
-
 @np.errstate(under="ignore")
-def _erf_into(x: Array, y: Array) -> None:
+def _erf(x: Array, y: Array) -> None:
     t = np.clip(x, -4.5, 4.5)
     square = np.multiply(t, t, out=y)
     u = _polynomial(_P, square)
@@ -286,29 +282,39 @@ def _erf_into(x: Array, y: Array) -> None:
     np.tanh(u, out=y)
 
 
-def _distribution(x: Array, y: Array) -> None:
-    """y = Φ(x), the share of N(0, 1) below x"""
-    t = x * math.sqrt(0.5)
-    if _by_polynomials(x):
-        _erf_into(t, y)
-    else:
-        special(x).erf(t, out=y)
+# Φ(x) = 1 / (1 + e^−x·S(x²)), for Φ the share of N(0, 1) below x. The polynomial is the best of its
+# degree, by Lawson's method: it puts Φ off by 2.9·10⁻⁸ at most. Beyond 6 it only has to grow.
+_S = (
+    1.59576988, 0.0726661691, -6.5189945e-05, -0.00011061239, 7.92948944e-06, -2.64526733e-07,
+    3.51234314e-09,
+)  # fmt: skip
+_MINUS_S = tuple(-s for s in _S)
+
+
+def _inverse_distribution(x: Array, y: Array) -> Array:
+    """1 / Φ(x), for which y's memory is used up"""
+    if not _by_polynomials(x):
+        np.multiply(x, -math.sqrt(0.5), out=y)
+        return 2 / special(x).erfc(y, out=y)
+    power = _polynomial(_MINUS_S, np.square(x, out=y))
+    power *= x
+    np.exp(power, out=y)
     y += 1
-    y *= 0.5
+    return y
 
 
-@formula(32)
+@formula(24)
+@np.errstate(over="ignore", under="ignore", divide="ignore")
 def gelu(x: Array, y: Array) -> None:
     """y = x·Φ(x)"""
-    _distribution(x, y)
-    y *= x
+    np.divide(x, _inverse_distribution(x, y), out=y)
 
 
-@formula(40)
-@np.errstate(over="ignore", under="ignore")
+@formula(34)
+@np.errstate(over="ignore", under="ignore", divide="ignore")
 def gelu_slope(g: Array, x: Array, y: Array) -> None:
     """y = g·(Φ(x) + x·φ(x)), for φ the density of N(0, 1)"""
-    _distribution(x, y)
+    np.divide(1, _inverse_distribution(x, y), out=y)
     density = np.square(x, out=np.empty_like(x))
     density *= -0.5
     np.exp(density, out=density)

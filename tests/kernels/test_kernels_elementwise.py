@@ -156,6 +156,23 @@ def test_functions_are_right_to_their_last_digits(name, monkeypatch):
     np.testing.assert_allclose(few, getattr(functional, name)(Tensor(some)).numpy()[:100], 1e-6)
 
 
+def test_gelu_is_right_to_the_last_digits_of_its_input():
+    x = np.linspace(-12, 12, 1 << 16, dtype=np.float32)
+    x = np.concatenate([x, np.float32([-1e18, 1e18, 0])])
+    z = x.astype(np.float64)
+    normal = scipy.special.ndtr(z)
+    slope = normal + z * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+    # Half of the input is as large as the result is where it is not small.
+    digit = np.spacing(np.maximum(np.abs(x) / 2, np.float32(2**-20)))
+    ones, some = np.ones_like(x), slice(0, 100)
+    error = np.abs(elementwise.gelu(x) - z * normal)
+    assert np.max(error / digit) <= 4  # 2.5 of `exp`, and those of x·S
+    np.testing.assert_allclose(elementwise.gelu_slope(ones, x), slope, rtol=0, atol=4e-7)
+    few = elementwise.gelu(x[some]), elementwise.gelu_slope(ones[some], x[some])  # SciPy's
+    np.testing.assert_allclose(few[0], (z * normal)[some], rtol=1e-4)
+    np.testing.assert_allclose(few[1], slope[some], rtol=1e-4)
+
+
 @pytest.mark.usefixtures("in_small_pieces")
 @pytest.mark.parametrize(
     "other", [(), (6, 1, 1), (2, 1, 1, 1), (2, 6, 1, 1), (1, 1, 8, 5)], ids=str
