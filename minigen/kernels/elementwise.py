@@ -65,9 +65,15 @@ def _relu(x: Array, y: Array) -> None:
         np.clip(x, 0.0, math.inf, out=y)  # NumPy's loop for this one takes a third of the time
 
 
+def leaky_relu(x: Array, slope: float) -> Array:
+    """x where it is positive, else slope·x"""
+    if type(x) is np.ndarray and x.size < limits.now.clipped and 0 < slope <= 1:
+        return np.maximum(x, x * number(slope, x.dtype))
+    return _leaky_relu(x, slope=slope)
+
+
 @formula(2)
-def leaky_relu(x: Array, y: Array, slope: float) -> None:
-    """y = x where it is positive, else slope·x"""
+def _leaky_relu(x: Array, y: Array, slope: float) -> None:
     if slope == 0:  # 0·(−∞) is NaN
         np.maximum(x, 0, out=y)
         return

@@ -88,6 +88,7 @@ class Limits:
     turned_from: int = of(512, "pixels", "chosen: for which filters are copied in any order")
     few: int = of(8, "outputs", "up to so many, scattering beats gathering")
     # How many times as long as their multiply-adds say ways take where they are not at their best.
+    short: float = of(6.0, "channels", "chosen: with so few, depthwise sums take twice as long")
     narrow: float = of(2.0, "times", "gathering for few outputs, by scattering")
     many_planes: float = of(4.0, "times", "scattering for many outputs, by gathering")
     many_pixels: float = of(2.0, "times", "scattering of many pixels, by gathering")
