@@ -119,13 +119,13 @@ def draw_classes(
     z, from one class to the next."""
     count = min(len(names), 20)
     z = gan.sample_noise(COLUMNS, Generator(args.seed + 1), args.truncation)
-    rows = {
-        names[c][:20]: gan.draw(z, F.full((COLUMNS,), c, dtype="int64", device=args.device)).numpy()
-        for c in range(count)
-    }
+    rows = []  # names may begin alike
+    for c in range(count):
+        told = F.full((COLUMNS,), c, dtype="int64", device=args.device)
+        rows.append((names[c][:20], gan.draw(z, told).numpy()))
     training.save_image(run.path("classes.png"), training.named_rows(rows), scale=2)
     share = Tensor(np.linspace(0, 1, COLUMNS, dtype=np.float32)[:, None], device=args.device)
-    rows = {}
+    rows = []
     with evaluating(gan.generator):
         vectors = gan.generator.shared.weight
         for i in range(count):
@@ -133,7 +133,7 @@ def draw_classes(
             between = F.lerp(vectors[i], vectors[there], share)
             same = z[i % COLUMNS].expand(COLUMNS, gan.noise)
             name = f"{names[i][:12]} to {names[there][:12]}"
-            rows[name] = gan.generator.told(same, between).numpy()
+            rows.append((name, gan.generator.told(same, between).numpy()))
     training.save_image(run.path("interpolation.png"), training.named_rows(rows), scale=2)
 
 

@@ -68,13 +68,16 @@ def image_grid(
 
 
 def named_rows(
-    rows: Mapping[str, Any], padding: int = 2, low: float = -1.0, high: float = 1.0
+    rows: Mapping[str, Any] | Iterable[tuple[str, Any]],
+    padding: int = 2,
+    low: float = -1.0,
+    high: float = 1.0,
 ) -> np.ndarray:
     """Rows of images below each other, the name of each to its left, on white.
 
     Args:
         rows: images of each row, as many in each and of one size, as for `image_grid`; grey ones
-            may stand beside coloured ones.
+            may stand beside coloured ones. In pairs with their names, where these may be alike.
         padding, low, high: as for `image_grid`.
 
     Returns:
@@ -84,16 +87,17 @@ def named_rows(
         TypeError, ValueError, DataError: as `image_grid`, or there are no rows, or rows of several
             lengths.
     """
-    if len({len(images) for images in rows.values()}) != 1:
+    pairs = [*(rows.items() if isinstance(rows, Mapping) else rows)]
+    if len({len(images) for _, images in pairs}) != 1:
         raise ValueError(
             "named_rows wants rows of one length, got"
-            f" { ({name: len(images) for name, images in rows.items()}) }"
+            f" {', '.join(f'{name}: {len(images)}' for name, images in pairs) or 'no rows'}"
         )
     font = ImageFont.load_default()
-    rows = {name.replace(" ", "  "): images for name, images in rows.items()}  # its own are thin
-    margin = math.ceil(max(font.getlength(name) for name in rows)) + 2 * padding
+    pairs = [(name.replace(" ", "  "), images) for name, images in pairs]  # its own are thin
+    margin = math.ceil(max(font.getlength(name) for name, _ in pairs)) + 2 * padding
     parts = []
-    for name, images in rows.items():
+    for name, images in pairs:
         grid = image_grid(images, len(images), padding, low, high)
         grid = np.repeat(grid[..., None], 3, axis=2) if grid.ndim == 2 else grid
         label = Image.new("RGB", (margin, len(grid)), "white")

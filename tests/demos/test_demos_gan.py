@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from in_process import run, same_end, scores_of
+from in_process import DEMOS, run, same_end, scores_of
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
@@ -208,11 +208,28 @@ def test_a_biggan_goes_on_and_is_measured_over_truncation(tmp_path, pictures, mo
     assert 0 <= scores["recall falls, of 7 steps of τ"] <= 7
 
 
-def test_biggan_draws_the_nearest_training_picture(tmp_path, pictures):
+def test_biggan_draws_the_nearest_training_picture(pictures, monkeypatch):
     """Of a training picture itself, and of one that is a little darker."""
+    monkeypatch.syspath_prepend(DEMOS)
     import biggan
 
     args = biggan.flags().settings([], {"data": str(pictures), "size": 8, "limit": None})
     images = training.load_images(args).scaled()
     made = images[[7, 3, 5]] - np.array([0, 0.01, 0.02], "f")[:, None, None, None]
     assert biggan.nearest(made, images).tolist() == [7, 3, 5]
+
+
+def test_biggan_draws_every_class_though_their_names_begin_alike(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(DEMOS)
+    import biggan
+
+    class Folder:
+        path = staticmethod(tmp_path.joinpath)
+
+    names = tuple(f"a name that is cut here {i}" for i in range(3))
+    flags = ["--data", "digits", "--piece", "2", "--width", "2"]
+    args = biggan.flags().settings(flags)
+    biggan.draw_classes(Folder, args, biggan.build(args, 1, 8, len(names)), names)
+    for name in "classes", "interpolation":
+        with Image.open(tmp_path / f"{name}.png") as image:
+            assert image.height == 2 * len(names) * (8 + 4)

@@ -216,5 +216,8 @@ def test_rows_have_names_to_their_left():
     assert (margin[24:] < 255).sum() > (margin[:24] < 255).sum()  # the longer name
     assert np.array_equal(grid[24:, -width:], image_grid(red, 3))
     assert np.array_equal(grid[:24, -width:, 1], image_grid(grey, 3))
-    with pytest.raises(ValueError, match="rows of one length"):
-        named_rows({"a": grey, "b": red[:2]})
+    alike = named_rows([("made of it", grey), ("made of it", red)])
+    assert np.array_equal(alike[24:], grid[24:]) and alike.shape == grid.shape
+    for rows in ({"a": grey, "b": red[:2]}, {}):
+        with pytest.raises(ValueError, match="rows of one length"):
+            named_rows(rows)
