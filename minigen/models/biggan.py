@@ -21,8 +21,12 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
+from scipy.special import erf, erfinv
 
 import minigen
 from minigen import Generator, Tensor, nn, optim
@@ -375,13 +379,22 @@ class BigGAN(GAN):
     def sample_noise(
         self, count: int, generator: Generator | None = None, truncation: float | None = None
     ) -> Tensor:
-        """z, (count, noise), as N(0, I); with a `truncation` τ none of its numbers lies outside
-        [−τ, τ] (section 3.1). One stream gives the same z, nearer to 0, for a smaller τ."""
+        """z, (count, noise), as N(0, I); with a `truncation` τ as if numbers outside [−τ, τ] were
+        drawn again (section 3.1). One stream gives the same z, nearer to 0 for a smaller τ: what is
+        kept is the order, that is the share of the distribution that lies nearer to 0.
+
+        Raises:
+            ValueError: τ is below 0.
+        """
+        z = super().sample_noise(count, generator)
         if truncation is None:
-            return super().sample_noise(count, generator)
-        like = next(iter(self.generator.parameters()))
-        z = F.empty(count, self.noise, dtype=like.dtype, device=like.device)
-        return nn.init.trunc_normal_(z, a=-truncation, b=truncation, generator=generator)
+            return z
+        if not truncation >= 0:
+            raise ValueError(f"sample_noise: a truncation is a number from 0 on, not {truncation}")
+        whole, root = z.numpy().astype(np.float64), math.sqrt(2)  # P(|z| < x) = erf(x / √2)
+        kept = root * erfinv(erf(whole / root) * math.erf(truncation / root))
+        kept = np.where(np.isfinite(kept), kept, whole)  # beyond 8 its share rounds to 1
+        return Tensor(np.clip(kept, -truncation, truncation).astype(z.dtype), device=z.device)
 
     def stand(
         self,
