@@ -331,12 +331,13 @@ def glorot(network: nn.Module) -> None:
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
     """The network as it is to be looked at: unrecorded, without dropout, and with batch norm's
-    running statistics, so that no image depends on the others beside it. Afterwards it is in the
-    mode that it was in."""
-    was_training = network.training
+    running statistics, so that no image depends on the others beside it. Afterwards it, and each of
+    its parts, is in the mode that it was in."""
+    modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
         with minigen.no_grad():
             yield
     finally:
-        network.train(was_training)
+        for module, training in modes:
+            module.training = training

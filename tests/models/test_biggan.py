@@ -1,6 +1,7 @@
 """BigGAN: its layers, what drawing with another truncation or other weights needs, its step."""
 
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy import stats
 import minigen
 from minigen import Generator, Tensor, gradcheck, nn, optim
 from minigen.models import biggan as B
+from minigen.models.networks import evaluating
 
 
 def small(size=8, classes=3, width=2, rate=2e-2, **options):
@@ -62,6 +64,21 @@ def test_weights_in_use_have_singular_value_1_under_averaged_weights_too():
                 assert np.array_equal(buffer.array, before[name])
             assert all(abs(largest(layer.normed()) - 1) < 1e-5 for layer in layers)
             assert max(abs(largest(layer.weight) - 1) for layer in layers) > 0.1
+
+
+@pytest.mark.parametrize("dtype, scale", [("float32", 1e-25), ("float32", 1e25), ("float16", 1)])
+@pytest.mark.parametrize("sizes", [(5, 3), (3, 5), (1, 1)])
+def test_the_singular_value_is_found_of_weights_of_any_size_and_dtype(sizes, dtype, scale):
+    """σ is as exact as the dtype is, and the squares of W need not be numbers."""
+    minigen.manual_seed(0)
+    layer = B.SNLinear(*sizes).eval()
+    layer.weight.data.normal_().mul_(scale)
+    layer.to(dtype)
+    with minigen.no_grad():
+        found = largest(layer.normed().to("float64"))
+        assert found == pytest.approx(1, abs=16 * float(np.finfo(dtype).eps))
+        layer.weight.data.fill_(math.nan)
+        assert np.isnan(layer.normed().array).all()
 
 
 def test_the_smallest_picture_varies_about_its_mean():
@@ -174,14 +191,13 @@ def test_statistics_are_those_of_the_truncation():
     """Of the first norm, by what comes in; and the networks are left as they were."""
     gan, _ = trained()
     norm = gan.generator.blocks[0].norm1.norm
+    gan.generator.norm.eval()  # as someone may have frozen a part
     modes = {name: m.training for name, m in gan.generator.named_modules()}
     for truncation in (None, 0.3):
         gan.stand(truncation, Generator(0))
-        gan.generator.eval()
-        with minigen.no_grad():
+        with evaluating(gan.generator):
             first = gan.sample_noise(2000, truncation=truncation)[:, : gan.generator.piece]
             x = gan.generator.smallest(first).numpy()
-        gan.generator.train()
         np.testing.assert_allclose(norm.running_var.numpy(), x.var((0, 2, 3)), rtol=0.1)
         np.testing.assert_allclose(norm.running_mean.numpy(), x.mean((0, 2, 3)), atol=0.1)
     assert norm.momentum == 0.1
