@@ -32,6 +32,7 @@ import minigen
 from minigen import Generator, Tensor, nn, optim
 from minigen import functional as F
 from minigen.backend import namespace
+from minigen.halves import is_half
 from minigen.models.adversaries import Batch
 from minigen.models.gan import GAN, Loss
 from minigen.models.networks import evaluating
@@ -72,13 +73,17 @@ class Spectral(nn.Module):
     @minigen.no_grad()
     def sought(self) -> tuple[Tensor, Tensor]:
         """u and v of the W in place: where power iteration would end, an eigenvector of W·Wᵀ, or of
-        Wᵀ·W where that is smaller."""
-        w = self.weight.flatten(1)
+        Wᵀ·W where that is smaller. NaN, if W is not finite."""
+        w = self.weight.flatten(1).to("float32" if is_half(self.weight) else self.weight.dtype)
+        w = w / abs(w).max()  # whose squares neither overflow nor vanish
         wide = w.shape[0] <= w.shape[1]
         square = (w @ w.t() if wide else w.t() @ w).array
+        if not namespace(square).isfinite(square).all():
+            return self.u * math.nan, self.v * math.nan  # of which eigh knows nothing
         one = Tensor(namespace(square).linalg.eigh(square)[1][:, -1])
         other = F.normalize(w.t() @ one if wide else w @ one, dim=0)
-        return (one, other) if wide else (other, one)
+        u, v = (one, other) if wide else (other, one)
+        return u.to(self.weight.dtype), v.to(self.weight.dtype)
 
     def normed(self) -> Tensor:
         """W / σ. The slope flows through σ, with u and v constant."""
