@@ -1078,14 +1078,27 @@ real pictures alone are augmented | augment
 the hinge's margin is 2 | biggan
 - F.relu(1 - real).mean()
 + F.relu(2 - real).mean()
+# models/networks.py
+all parts have the mode of the whole afterwards | biggan
+-             module.training = training
++             module.training = modes[0][1]
 # models/biggan.py
 generated images are judged by the labels of others | biggan
 - F.cat([y, y]) for y
 + F.cat([y, y.flip(0)]) for y
 u and v are renewed in evaluation | biggan
--         return (one, other) if wide else (other, one)
-+         self.u.copy_(one if wide else other)
-+         return (one, other) if wide else (other, one)
+-         u, v = (one, other) if wide else (other, one)
++         u, v = (one, other) if wide else (other, one)
++         self.u.copy_(u)
+squares of weights overflow | biggan
+-         w = w / abs(w).max()
++         w = w * 1
+what lies beyond the truncation is cut off, not drawn again | biggan
+-         kept = np.where(np.isfinite(kept), kept, whole)
++         kept = whole
+truncated noise is of other random numbers than the whole | biggan
+-         whole, root = z.numpy().astype(np.float64), math.sqrt(2)
++         whole, root = z.numpy().astype(np.float64)[::-1], math.sqrt(2)
 σ is that of the training's weights, not of their average | biggan
 - (self.u, self.v) if self.training else self.sought()
 + (self.u, self.v)
@@ -1381,6 +1394,12 @@ each picture is drawn with new noise | stylegan
 a slow layer begins small | stylegan
 -         nn.init.normal_(self.weight, std=1 / rate)
 +         nn.init.normal_(self.weight)
+pictures of a prime batch are groups of one | stylegan
+- default=min(divisors, default=1))
++ default=1)
+a way of no length has a slope of NaN | stylegan
+- jacobian.flatten(1).norm(dim=1)
++ jacobian.flatten(1).square().sum(1).sqrt()
 y is of all pixels' length | stylegan
 - device=images.device) / math.sqrt(area)
 + device=images.device)

@@ -31,6 +31,7 @@ from minigen import Generator as Stream
 from minigen import Tensor, nn, optim
 from minigen import functional as F
 from minigen.data import DataError
+from minigen.halves import in_float32
 from minigen.models.adversaries import Batch, descend
 from minigen.models.gan import GAN
 from minigen.models.wgan import slopes
@@ -160,9 +161,16 @@ class ModulatedConv2d(nn.Module):
         else:
             y = F.conv2d(y, weight, padding=weight.shape[-1] // 2)
         if self.demodulate:
-            squares = weight.square().sum((2, 3))  # Σ_k w_ijk², (outputs, inputs)
-            y = y * F.rsqrt(s.square() @ squares.T + 1e-8)[:, :, None, None]
+            y = y * demodulation(s, weight)[:, :, None, None]
         return y + self.bias
+
+
+@in_float32
+def demodulation(s: Tensor, weight: Tensor) -> Tensor:
+    """1 / √(Σ_ik s_i²·w_ijk² + ε) of styles (N, inputs) and weights (outputs, inputs, R, S):
+    (N, outputs)."""
+    squares = weight.square().sum((2, 3))  # Σ_k w_ijk², (outputs, inputs)
+    return F.rsqrt(s.square() @ squares.T + 1e-8)
 
 
 class StyledLayer(nn.Module):
@@ -221,6 +229,7 @@ class Mapping(nn.Module):
         return x
 
 
+@in_float32
 def second_moment(x: Tensor) -> Tensor:
     """Rows (N, C) with a mean square of 1."""
     return x * F.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
@@ -365,16 +374,25 @@ class Judge(nn.Module):
         return (x * told).sum(1, keepdim=True) / math.sqrt(x.shape[1])
 
 
+@in_float32
 def with_deviation(x: Tensor, group: int = 4) -> Tensor:
     """(N, C, H, W) -> (N, C + 1, H, W): one more plane, how much the pictures of each group differ,
     the mean over C, H, W of the standard deviation in it. So a judge sees it if pictures are all
-    alike (Karras et al. 2018, section 3). Groups have `group` pictures, or as many as divide N."""
+    alike (Karras et al. 2018, section 3). Groups have `group` pictures, or as many as `members_of`
+    says."""
     n, _, h, w = x.shape
-    members = x.reshape(math.gcd(n, group), -1, *x.shape[1:])  # member, which group, C, H, W
+    members = x.reshape(members_of(n, group), -1, *x.shape[1:])  # member, which group, C, H, W
     variance = (members - members.mean(0)).square().mean(0)
     deviation = (variance + 1e-8).sqrt().mean((1, 2, 3))  # of each group
     plane = deviation.repeat(len(members))[:, None, None, None]
     return F.cat([x, plane.expand(n, 1, h, w)], 1)
+
+
+def members_of(count: int, group: int) -> int:
+    """How many of so many pictures are a group: the most that divide them, up to `group`. Of one
+    nothing can be said, so where it would be one they are the fewest that divide them beyond."""
+    divisors = [d for d in range(2, count + 1) if count % d == 0]
+    return max((d for d in divisors if d <= group), default=min(divisors, default=1))
 
 
 def sizes_to(size: int) -> list[int]:
@@ -410,7 +428,7 @@ def path_lengths(generator: Generator, styles: Tensor, noise: Sequence[Tensor]) 
     area = images.shape[2] * images.shape[3]
     y = F.randn(*images.shape, dtype=images.dtype, device=images.device) / math.sqrt(area)
     (jacobian,) = minigen.grad((images * y).sum(), styles, create_graph=True)
-    return jacobian.square().sum(2).mean(1).sqrt()
+    return jacobian.flatten(1).norm(dim=1) / math.sqrt(jacobian.shape[1])
 
 
 class StyleGAN(GAN):

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minigen
 from minigen import Generator, Tensor, gradcheck, nn
@@ -93,19 +95,37 @@ def test_weights_learn_at_one_speed():
     np.testing.assert_allclose(convolution(y).numpy(), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
 @pytest.mark.parametrize("count", [1, 3, 4, 8])
-def test_equal_images_deviate_by_the_root_of_epsilon(count):
-    x = images(1).expand(count, -1, -1, -1)
-    seen = S.with_deviation(x).numpy()
-    assert seen.shape == (count, 3, 8, 8) and np.allclose(seen[:, 2], 1e-4, rtol=1e-6)
+def test_equal_images_deviate_by_the_root_of_epsilon(count, dtype):
+    """And the judge's slope there is a number."""
+    x = images(1).expand(count, -1, -1, -1).to(dtype).requires_grad_()
+    seen = S.with_deviation(x)
+    assert seen.shape == (count, 3, 8, 8) and seen.dtype == dtype
+    assert np.allclose(seen.detach().numpy()[:, 2], 1e-4, rtol=np.finfo(dtype).eps)
+    (g,) = minigen.grad(seen[:, 2].sum(), x)
+    assert (g.numpy() == 0).all()
 
 
-def test_the_deviation_is_that_of_each_group():
-    x = images(8).numpy()
+@given(st.integers(1, 40), st.integers(2, 8))
+def test_groups_are_as_large_as_asked_for_or_as_can_be(count, group):
+    """A batch of any size is told apart from one picture, repeated."""
+    members = S.members_of(count, group)
+    assert count % members == 0 and (members > 1 or count == 1)
+    if count % group == 0:
+        assert members == group
+    for better in range(members + 1, group + 1):
+        assert count % better
+
+
+@pytest.mark.parametrize("count, members", [(2, 2), (5, 5), (6, 3), (8, 4), (9, 3)])
+def test_the_deviation_is_that_of_each_group(count, members):
+    x = images(count).numpy()
     seen = S.with_deviation(Tensor(x)).numpy()[:, 2]
-    for first in (0, 1):  # members of a group are as far apart as there are groups
-        members = x[first::2]
-        assert np.allclose(seen[first::2], members.std(0).mean(), rtol=1e-6)
+    groups = count // members
+    for first in range(groups):  # members of a group are as far apart as there are groups
+        deviation = x[first::groups].std(0).mean()
+        assert np.allclose(seen[first::groups], deviation, rtol=1e-6) and deviation > 0.1
 
 
 def test_truncated_to_nothing_all_styles_draw_one_picture():
@@ -211,6 +231,16 @@ def test_path_lengths_are_those_of_the_jacobian():
     planes = [plane.expand(2000, -1, -1, -1) for plane in noise]
     found = S.path_lengths(generator, many, planes).detach().numpy() ** 2
     assert found.mean() == pytest.approx(exact, rel=5 * found.std() / exact / math.sqrt(2000))
+
+
+def test_a_generator_that_never_moves_has_a_length_of_0_and_a_slope():
+    gan = small()
+    for colours in gan.generator.colours:
+        nn.init.zeros_(colours.weight)
+    penalty, mean = gan.path_penalty(2)
+    assert penalty.item() == mean.item() == 0
+    slopes = minigen.grad(penalty, [colours.weight for colours in gan.generator.colours])
+    assert all((g.numpy() == 0).all() for g in slopes)
 
 
 def test_the_mean_length_is_a_constant():
