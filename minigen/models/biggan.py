@@ -35,7 +35,7 @@ from minigen.backend import namespace
 from minigen.halves import is_half
 from minigen.models.adversaries import Batch
 from minigen.models.gan import GAN, Loss
-from minigen.models.networks import evaluating
+from minigen.models.networks import evaluating, sizes_to
 
 # Appendix C, and the learning rates and ε of the authors' code.
 ADAM = functools.partial(optim.Adam, lr=1e-4, betas=(0.0, 0.999), eps=1e-6)
@@ -100,18 +100,21 @@ class SNLinear(Spectral, nn.Linear):
 
 
 class SNConv2d(Spectral, nn.Conv2d):
-    """`nn.Conv2d` of stride 1 with spectral norm."""
+    """`nn.Conv2d` with spectral norm."""
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H', W')."""
-        return F.conv2d(input, self.normed(), self.bias, padding=self.padding)
+        return self._conv_forward(input, self.normed(), self.bias)
 
 
 class SNEmbedding(Spectral, nn.Embedding):
-    """`nn.Embedding` with spectral norm."""
+    """`nn.Embedding` with spectral norm; no row is one of padding."""
+
+    def __init__(self, num_embeddings: int, embedding_dim: int):
+        super().__init__(num_embeddings, embedding_dim)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Integers (N,) -> (N, width)."""
+        """Integers (…) -> (…, embedding_dim)."""
         return F.embedding(input, self.normed())
 
 
@@ -201,11 +204,13 @@ def doubled(x: Tensor) -> Tensor:
 
 def widths(size: int, width: int) -> tuple[int, list[int]]:
     """The side of the smallest picture inside, from 4 to 7 unless the size is odd sooner, and the
-    channels of each level, from the smallest to the whole one."""
-    levels = 0
-    while size % 2 == 0 and size >= 8:
-        size, levels = size // 2, levels + 1
-    return size, [width * min(2**i, MOST) for i in reversed(range(levels + 1))]
+    channels of each level, from the smallest to the whole one.
+
+    Raises:
+        DataError: the size cannot be halved; see `sizes_to`.
+    """
+    sizes = sizes_to(size)
+    return sizes[0], [width * min(2**i, MOST) for i in reversed(range(len(sizes)))]
 
 
 class BigGenerator(nn.Module):
@@ -217,11 +222,14 @@ class BigGenerator(nn.Module):
     Args:
         channels: of the pictures.
         width: channels at the full size; twice as many at half of it, up to four times.
-        size: of the pictures: 28, 32, or any other that can be halved.
+        size: of the pictures: 28, 32, or any other that is even and 8 or more.
         classes: how many.
         piece: numbers in each piece of z.
         told: numbers in a class's vector.
         attention: at half the size.
+
+    Raises:
+        DataError: the size is odd, or below 8.
     """
 
     def __init__(

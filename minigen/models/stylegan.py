@@ -30,10 +30,10 @@ import minigen
 from minigen import Generator as Stream
 from minigen import Tensor, nn, optim
 from minigen import functional as F
-from minigen.data import DataError
 from minigen.halves import in_float32
 from minigen.models.adversaries import Batch, descend
 from minigen.models.gan import GAN
+from minigen.models.networks import sizes_to
 from minigen.models.wgan import slopes
 
 MOST = 8  # times the width are the channels at most
@@ -86,7 +86,7 @@ class EqualConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         weight = self.weight * (self.gain / math.sqrt(self.weight[0].numel()))
         bias = None if self.bias is None else self.bias * self.gain
-        return F.conv2d(input, weight, bias, self.stride, self.padding)
+        return self._conv_forward(input, weight, bias)
 
 
 @functools.cache
@@ -129,10 +129,13 @@ class ModulatedConv2d(nn.Module):
 
     Args:
         inputs, outputs: channels.
-        kernel: its side, odd.
+        kernel: its side, odd; 5 at most with `up`.
         style: length of w.
         up: double the size, by a transposed convolution of stride 2 and a blur.
         demodulate: equation 3; colours go without, for theirs is the last word.
+
+    Raises:
+        ValueError: another kernel.
     """
 
     def __init__(
@@ -146,6 +149,10 @@ class ModulatedConv2d(nn.Module):
         demodulate: bool = True,
     ):
         super().__init__()
+        if kernel % 2 == 0 or kernel > 5 and up:
+            raise ValueError(
+                f"ModulatedConv2d: expected an odd kernel, 5 at most with up, got {kernel}"
+            )
         self.up, self.demodulate = up, demodulate
         self.affine = EqualLinear(style, inputs, bias=1.0)  # A: at first every style is about 1
         self.weight = nn.Parameter(F.randn(outputs, inputs, kernel, kernel))
@@ -156,8 +163,8 @@ class ModulatedConv2d(nn.Module):
         weight = self.weight / math.sqrt(self.weight[0].numel())
         y = x * s[:, :, None, None]
         if self.up:
-            y = F.conv_transpose2d(y, weight.transpose(0, 1), stride=2)  # 2H + 1 pixels
-            y = 4 * blurred(y)  # and 4 as in `doubled`
+            y = F.conv_transpose2d(y, weight.transpose(0, 1), stride=2)  # 2H + kernel − 2 pixels
+            y = 4 * blurred(y, (5 - weight.shape[-1]) // 2)  # and 4 as in `doubled`
         else:
             y = F.conv2d(y, weight, padding=weight.shape[-1] // 2)
         if self.demodulate:
@@ -393,20 +400,6 @@ def members_of(count: int, group: int) -> int:
     nothing can be said, so where it would be one they are the fewest that divide them beyond."""
     divisors = [d for d in range(2, count + 1) if count % d == 0]
     return max((d for d in divisors if d <= group), default=min(divisors, default=1))
-
-
-def sizes_to(size: int) -> list[int]:
-    """The sizes from the coarsest to `size`, each twice the one before: 4, 8, 16, 32, or 7, 14, 28.
-
-    Raises:
-        DataError: the size cannot be halved without falling below 4.
-    """
-    sizes = [size]
-    while sizes[0] % 2 == 0 and sizes[0] >= 8:
-        sizes.insert(0, sizes[0] // 2)
-    if not sizes[1:]:
-        raise DataError(f"pictures must be of an even size, 8 or more, not {size}")
-    return sizes
 
 
 def lazy_adam(lr: float, every: int | None) -> Callable[..., optim.Adam]:

@@ -9,7 +9,9 @@ from scipy import stats
 
 import minigen
 from minigen import Generator, Tensor, gradcheck, nn, optim
+from minigen.data import DataError
 from minigen.models import biggan as B
+from minigen.models import stylegan as S
 from minigen.models.networks import evaluating
 
 
@@ -111,6 +113,37 @@ def test_the_slope_of_a_weight_flows_through_its_singular_value():
     layer = B.SNLinear(4, 3, bias=False)
     (g,) = minigen.grad((layer(minigen.randn(5, 4)) ** 2).sum(), layer.weight)
     assert abs((g * layer.weight).sum().item()) < 1e-5 < abs(g).sum().item()
+
+
+CONVOLUTIONS = [
+    {"stride": 2}, {"padding": 1, "padding_mode": "reflect"}, {"dilation": 2}, {"groups": 2},
+    {"padding": "same"}, {"stride": (2, 1), "padding": (0, 1)}, {"bias": False},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", CONVOLUTIONS)
+@pytest.mark.parametrize("of", ["normed", "equal"])
+def test_layers_with_another_weight_convolve_as_all_do(options, of):
+    minigen.manual_seed(0)
+    if of == "normed":
+        layer = B.SNConv2d(2, 4, 3, **options)
+        weight = layer.normed()
+    else:
+        layer = S.EqualConv2d(2, 4, 3, **options)
+        weight = layer.weight / math.sqrt(layer.weight[0].numel())
+    plain, x = nn.Conv2d(2, 4, 3, **options), minigen.randn(2, 2, 7, 6)
+    with minigen.no_grad():
+        plain.weight.copy_(weight)
+        if plain.bias is not None:
+            plain.bias.copy_(layer.bias.normal_())
+        np.testing.assert_allclose(layer(x).numpy(), plain(x).numpy(), atol=1e-5)
+
+
+def test_pictures_that_cannot_be_halved_are_refused():
+    for kind in B.BigGenerator, B.BigJudge:
+        for size in 4, 7, 9, 33:
+            with pytest.raises(DataError, match=f"8 or more, not {size}"):
+                kind(1, 2, size)
 
 
 def test_the_judge_is_linear_in_the_vector_of_the_class():

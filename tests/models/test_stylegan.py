@@ -43,23 +43,34 @@ def test_demodulated_outputs_have_variance_1():
 
 
 @pytest.mark.parametrize("up", [False, True])
-def test_scale_convolve_rescale_is_a_convolution_of_modulated_weights(up):
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("side", [2, 7])
+def test_scale_convolve_rescale_is_a_convolution_of_modulated_weights(up, kernel, side):
     """Equations 1 to 3 as they are written, with weights of its own for each picture."""
     minigen.manual_seed(0)
-    layer = S.ModulatedConv2d(3, 4, 3, 5, up=up).to(WIDE)
-    x, w = minigen.randn(2, 3, 6, 6, dtype=WIDE), minigen.randn(2, 5, dtype=WIDE)
+    layer = S.ModulatedConv2d(3, 4, kernel, 5, up=up).to(WIDE)
+    x, w = minigen.randn(2, 3, side, side, dtype=WIDE), minigen.randn(2, 5, dtype=WIDE)
     s = w.numpy() @ layer.affine.weight.detach().numpy().T / math.sqrt(5) + 1
     for n in range(2):
-        weight = layer.weight.detach().numpy() / math.sqrt(3 * 9) * s[n][None, :, None, None]
+        weight = layer.weight.detach().numpy() / math.sqrt(3 * kernel**2)
+        weight = weight * s[n][None, :, None, None]
         weight /= np.sqrt((weight**2).sum((1, 2, 3), keepdims=True) + 1e-8)
         picture = x[n : n + 1]
         if up:
             whole = F.conv_transpose2d(picture, Tensor(weight).transpose(0, 1), stride=2)
-            expected = 4 * S.blurred(whole)
+            border = (5 - kernel) // 2
+            expected = 4 * S.blurred(whole, border)
         else:
-            expected = F.conv2d(picture, Tensor(weight), padding=1)
+            expected = F.conv2d(picture, Tensor(weight), padding=kernel // 2)
         got = layer(x, w)[n : n + 1].detach().numpy()
+        assert got.shape == (1, 4, side * (1 + up), side * (1 + up))
         np.testing.assert_allclose(got, expected.numpy(), rtol=1e-6, atol=1e-9)  # ε
+
+
+@pytest.mark.parametrize("kernel, up", [(2, False), (4, True), (7, True)])
+def test_kernels_without_a_middle_are_refused(kernel, up):
+    with pytest.raises(ValueError, match=f"an odd kernel, 5 at most with up, got {kernel}"):
+        S.ModulatedConv2d(1, 1, kernel, 2, up=up)
 
 
 @pytest.mark.parametrize("padding, stride", [(1, 1), (2, 1), (1, 2)])
