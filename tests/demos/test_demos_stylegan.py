@@ -7,6 +7,7 @@ import pytest
 from in_process import DEMOS, run, same_end, scores_of
 
 from minigen import training
+from minigen.models import stylegan as S
 
 
 def test_a_run_is_resumed_drawn_and_measured(tmp_path, coloured, monkeypatch):
@@ -49,3 +50,19 @@ def test_slant_and_thickness_are_those_of_bars(monkeypatch):
         bar = (x >= 10) & (x < 10 + width)
         assert scores.thickness(bar[None].astype(float))[0] == pytest.approx(width)
     assert scores.thickness(np.zeros((1, 9, 9)))[0] == 0
+
+
+def test_of_a_factor_in_which_no_pair_differs_nothing_is_said(monkeypatch):
+    monkeypatch.syspath_prepend(DEMOS)
+    scores = importlib.import_module("style_scores")
+
+    def factors(model, images, classes):
+        n = len(images)
+        return {"class": np.zeros(n)}, {"slant": images.mean((1, 2, 3)), "thickness": np.ones(n)}
+
+    monkeypatch.setattr(scores, "factors", factors)
+    networks = S.Generator(1, 8, 2, noise=3, style=4), S.Judge(1, 8, 2)
+    drawing = scores.Drawing(S.StyleGAN(*networks, noise=3), None, seed=0)
+    found = scores.attribution(drawing, None, "ab", 4)
+    decided = {name.partition("decides ")[2] for name in found if "decides" in name}
+    assert decided == {"slant"}
