@@ -6,6 +6,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from in_process import DEMOS, run, same_end, scores_of
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
@@ -30,6 +32,17 @@ def pictures(tmp_path_factory):
         Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8)).save(folder / kind / f"{i}.png")
     (folder / "broken.png").write_text("no picture")
     return folder
+
+
+@given(st.lists(st.integers(0, 99), unique=True, max_size=9), st.integers(0, 50))
+def test_as_many_are_of_each_class_as_can_be(classes, count):
+    rows = training.rows_of(classes, count, "cpu")
+    if not classes:
+        assert rows is None
+        return
+    each = [int((rows.numpy() == kind).sum()) for kind in classes]
+    assert sum(each) == len(rows) == count and max(each) - min(each) <= 1
+    assert np.array_equal(rows.numpy(), np.repeat(classes, each))
 
 
 def small(pictures, *flags):
