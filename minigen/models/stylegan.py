@@ -212,8 +212,7 @@ class Mapping(nn.Module):
 
     def __init__(self, noise: int, style: int, depth: int = 2, classes: int = 0):
         super().__init__()
-        self.classes = classes
-        self.embedding = EqualLinear(classes, noise) if classes else None
+        self.embedding = ClassCode(classes, noise) if classes else None
         sizes = [noise * (2 if classes else 1), *[style] * depth]
         self.layers = nn.ModuleList(
             [
@@ -226,8 +225,7 @@ class Mapping(nn.Module):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         x = second_moment(z)
         if self.embedding is not None:
-            told = self.embedding(F.one_hot(labels, self.classes).to(z.dtype))
-            x = F.cat([x, second_moment(told)], 1)
+            x = F.cat([x, self.embedding(labels)], 1)
         for layer in self.layers:
             x = activated(layer(x))
         if self.training:
@@ -240,6 +238,21 @@ class Mapping(nn.Module):
 def second_moment(x: Tensor) -> Tensor:
     """Rows (N, C) with a mean square of 1."""
     return x * F.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
+
+
+class ClassCode(EqualLinear):
+    """Classes (N,) -> a code of each, (N, outputs), whose mean square is 1; `inputs` are how many
+    classes there are."""
+
+    def forward(self, labels: Tensor | None) -> Tensor:
+        """Refuses None, which is what a network gets that is not told the class but should be."""
+        if labels is None:
+            raise ValueError(
+                f"expected labels (N,) of {self.in_features} classes, for this network is told the"
+                " class, got none"
+            )
+        rows = F.one_hot(labels, self.in_features).to(self.weight.dtype)
+        return second_moment(super().forward(rows))
 
 
 class Generator(nn.Module):
@@ -362,14 +375,14 @@ class Judge(nn.Module):
         super().__init__()
         sizes = sizes_to(size)[::-1]
         widths = [width * min((size // s) ** 2, MOST) for s in sizes]
-        self.classes, self.group = classes, group
+        self.group = group
         self.colours = EqualConv2d(channels, width, 1, gain=GAIN)
         pairs = zip(widths, widths[1:], strict=False)
         self.blocks = nn.Sequential(*[JudgeBlock(a, b) for a, b in pairs])
         self.convolution = EqualConv2d(widths[-1] + 1, widths[-1], 3, padding=1, gain=GAIN)
         self.hidden = EqualLinear(widths[-1] * sizes[-1] ** 2, hidden, gain=GAIN)
         self.out = EqualLinear(hidden, hidden if classes else 1)
-        self.embedding = EqualLinear(classes, hidden) if classes else None
+        self.embedding = ClassCode(classes, hidden) if classes else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.blocks(activated(self.colours(images)))
@@ -377,8 +390,7 @@ class Judge(nn.Module):
         x = self.out(activated(self.hidden(x.flatten(1))))
         if self.embedding is None:
             return x
-        told = second_moment(self.embedding(F.one_hot(labels, self.classes).to(x.dtype)))
-        return (x * told).sum(1, keepdim=True) / math.sqrt(x.shape[1])
+        return (x * self.embedding(labels)).sum(1, keepdim=True) / math.sqrt(x.shape[1])
 
 
 @in_float32

@@ -35,6 +35,8 @@ def test_a_run_is_resumed_drawn_and_measured(tmp_path, coloured, monkeypatch):
     assert "path length in w, full, epsilon 0.001" in scores
     shares = [v for k, v in scores.items() if "decides class" in k or "of the fine" in k]
     assert len(shares) == 4 + 3 and all(0 <= share <= 1 for share in shares)
+    said = run("stylegan.py", "--resume", parts, "--border", 4, status=1)
+    assert "--border 4: of 8 × 8 pixels the layers are 0 to 3" in said
     said = run("stylegan.py", "--data", coloured, "--size", 9, "--quick", status=2)
     assert "8 or more, not 9" in said
 

@@ -324,6 +324,15 @@ def test_the_judge_is_told_the_class_by_a_product():
     assert not np.allclose(a, b)
 
 
+def test_a_network_that_is_told_the_class_wants_to_hear_it():
+    gan = small(classes=3)
+    for network, x in (gan.generator, gan.sample_noise(2)), (gan.discriminator, images(2)):
+        with pytest.raises(ValueError, match="labels .N,. of 3 classes"):
+            network(x)
+        with pytest.raises(ValueError, match="3 classes"):
+            network(x, Tensor([0, 3]))
+
+
 def test_sizes_are_doubled():
     assert S.sizes_to(32) == [4, 8, 16, 32] and S.sizes_to(28) == [7, 14, 28]
     assert S.sizes_to(8) == [4, 8] and S.sizes_to(64)[0] == 4
