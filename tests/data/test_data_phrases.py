@@ -135,3 +135,10 @@ def test_pictures_are_made_of_all_ten_digits_and_of_nothing_else():
         rest = digit != LABELS
         with pytest.raises(DataError, match=f"of its 27 images none is a {name}: take more"):
             PhrasePictures(Images("few", DRAWN[rest], LABELS[rest], NAMES))
+
+
+def test_digits_stand_in_any_cell():
+    ones = np.zeros((100, 3), int)
+    pictures = PhrasePictures(digits()).draw(ones, np.random.default_rng(0))
+    cells = pictures.max(1).reshape(100, 2, 14, 2, 14).max((2, 4)).reshape(100, 4) > -1
+    assert (cells.sum(1) == 1).all() and (cells.sum(0) > 10).all()

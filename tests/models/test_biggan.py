@@ -9,6 +9,7 @@ from scipy import stats
 
 import minigen
 from minigen import Generator, Tensor, gradcheck, nn, optim
+from minigen import functional as F
 from minigen.data import DataError
 from minigen.models import biggan as B
 from minigen.models import stylegan as S
@@ -293,6 +294,51 @@ def test_real_and_made_pictures_are_judged_in_one_pass_as_in_two():
         np.testing.assert_allclose(
             once.detach().numpy(), gan.judged(alone, y).detach().numpy(), atol=1e-5
         )
+
+
+class Minus(nn.Module):
+    """Tells what is rectified before it from what is after."""
+
+    def forward(self, x, told=None):
+        return -x
+
+
+def test_blocks_are_those_of_the_figures():
+    """Convolutions and norms replaced by minus: what is rectified, halved and doubled when."""
+    x = minigen.randn(2, 2, 4, 4, generator=Generator(0))
+    block = B.GeneratorBlock(2, 2, 3)
+    block.norm1, block.norm2, block.conv1, block.conv2, block.skip = (Minus() for _ in range(5))
+    h = F.relu(F.relu(-x))  # norm, ReLU, minus, norm, ReLU, minus
+    expected = F.interpolate(-h - x, scale_factor=2)
+    assert np.array_equal(block(x, None).array, expected.array)
+    for first in False, True:
+        for halves in False, True:
+            block = B.JudgeBlock(2, 2, halves, first)
+            block.conv1, block.conv2 = Minus(), Minus()
+            expected = x - F.relu(-x) if first else x  # −ReLU(x) is rectified to 0
+            expected = F.avg_pool2d(expected, 2) if halves else expected
+            np.testing.assert_allclose(block(x).numpy(), expected.numpy(), atol=1e-6)
+
+
+def test_each_block_is_told_the_class_and_a_piece_of_its_own():
+    seen, G = [], B.BigGenerator(1, 2, 32, 3, piece=2, told=3)
+    for block in G.blocks:
+        block.register_forward_pre_hook(lambda _, given: seen.append(given[1].detach().numpy()))
+    z, y = minigen.randn(2, G.noise), Tensor([2, 1])
+    G(z, y)
+    vectors, pieces = G.shared(y).detach().numpy(), z.numpy().reshape(2, -1, 2)
+    for i, told in enumerate(seen, start=1):
+        assert np.array_equal(told, np.concatenate([vectors, pieces[:, i]], 1))
+    assert len(seen) == 3
+
+
+def test_drawn_statistics_are_of_all_classes_and_rates_are_those_of_the_paper():
+    gan, seen = B.BigGAN(B.BigGenerator(1, 2, 8, 3), B.BigJudge(1, 2, 8, 3)), []
+    gan.generator.shared.register_forward_pre_hook(lambda _, given: seen.extend(given[0].tolist()))
+    gan.stand(batches=2)
+    assert set(seen) == {0, 1, 2} and len(seen) == 2 * 64
+    rates = [optimiser.param_groups[0]["lr"] for optimiser in gan.optimisers()]
+    assert rates == [1e-4, 4e-4]
 
 
 def test_blocks_have_the_gradients_of_finite_differences():

@@ -202,13 +202,27 @@ def test_r1_is_the_squared_slope_at_real_pictures():
     gan.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(2 * 64, 1)).to(WIDE)
     weight = gan.discriminator[1].weight.detach().numpy()
     assert gan.r1(images(3)).item() == pytest.approx((weight**2).sum())
+    gan.augmentation = lambda x: 3 * x  # as the judge sees them
+    assert gan.r1(images(3)).item() == pytest.approx(9 * (weight**2).sum())
+
+
+def test_r1_is_of_the_pictures_that_are_given(monkeypatch):
+    seen, gan, x = [], small(judge_every=1), images(3)
+
+    def r1(self, *given):
+        seen.append(given[0].numpy())
+        return self.discriminator(given[0]).square().mean()
+
+    monkeypatch.setattr(S.StyleGAN, "r1", r1)
+    gan.step(x)
+    assert len(seen) == 1 and np.array_equal(seen[0], x.numpy())
 
 
 @pytest.mark.parametrize("often", [1, 4, 16])
 def test_lazy_penalties_are_in_expectation_those_of_every_turn(often, monkeypatch):
     """What is descended in 16 turns adds up to 16 times the penalties."""
     found, of_judge, length = [], Tensor(np.array(2.0)), Tensor(np.array(7.0))
-    monkeypatch.setattr(S, "descend", lambda optimiser, loss: found.append(loss.item()))
+    monkeypatch.setattr(S, "descend", lambda optimiser, loss: found.append((optimiser, loss)))
     monkeypatch.setattr(S.GAN, "step", lambda self, *real: {})
     monkeypatch.setattr(S.StyleGAN, "r1", lambda *given: of_judge)
     monkeypatch.setattr(S.StyleGAN, "path_penalty", lambda *given: (length, length))
@@ -217,7 +231,11 @@ def test_lazy_penalties_are_in_expectation_those_of_every_turn(often, monkeypatc
     for _ in range(16):
         gan.step(images(4))
     assert len(found) == 2 * 16 / often
-    assert sum(found) == pytest.approx(16 * (0.5 / 2 * 2 + 3 * 7))
+    for optimiser, penalty in (
+        (gan.discriminator_optimiser, 0.5 / 2 * 2), (gan.generator_optimiser, 3 * 7)
+    ):  # fmt: skip
+        mine = [loss.item() for who, loss in found if who is optimiser]
+        assert sum(mine) == pytest.approx(16 * penalty)
 
 
 def test_lazy_adam_goes_as_far_and_forgets_as_much():
@@ -331,6 +349,34 @@ def test_a_network_that_is_told_the_class_wants_to_hear_it():
             network(x)
         with pytest.raises(ValueError, match="3 classes"):
             network(x, Tensor([0, 3]))
+
+
+def test_a_picture_is_the_sum_of_the_colours_of_all_sizes():
+    """Those of a size in the style after its layers'."""
+    generator, seen = small(size=16).generator, []
+    for colours in generator.colours:
+        colours.register_forward_hook(lambda _, given, out: seen.append((given[1], out)))
+    styles = minigen.randn(2, generator.styles_count, 4, dtype=WIDE)
+    made = generator.synthesis(styles).detach().numpy()
+    expected = F.zeros(2, 2, 2, 2, dtype=WIDE)
+    for i, (style, colours) in enumerate(seen):
+        assert np.array_equal(style.numpy(), styles[:, 2 * i + 1].numpy())
+        expected = S.doubled(expected) + colours
+    assert len(seen) == 3
+    np.testing.assert_allclose(made, expected.detach().numpy(), atol=1e-12)
+
+
+def test_layers_keep_the_second_moment():
+    """√2 makes up for what LeakyReLU takes, √½ for the sum of two ways."""
+    gan, x = small(), images(2)
+    styled, w = gan.generator.layers[-1], minigen.randn(2, 4, dtype=WIDE)
+    expected = math.sqrt(2) * F.leaky_relu(styled.convolution(x, w), 0.2)
+    np.testing.assert_allclose(styled(x, w).detach().numpy(), expected.detach().numpy())
+    block = S.JudgeBlock(2, 2).to(WIDE)
+    block.around = nn.Identity()
+    nn.init.zeros_(block.second.weight)
+    around = S.blurred(x, stride=2).numpy() / math.sqrt(2)
+    np.testing.assert_allclose(block(x).detach().numpy(), around)
 
 
 def test_sizes_are_doubled():
