@@ -153,7 +153,7 @@ def main() -> None:
     if interrupted:
         print(f"to go on: {training.resume_command(run)}")
     else:
-        print(f"next: {training.command('evaluate.py', str(run.folder))}")
+        print(f"next: {training.command_line('evaluate.py', str(run.folder))}")
 
 
 READING = (

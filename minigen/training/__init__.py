@@ -12,7 +12,7 @@ from minigen.training.adversarial import (
     train_gan,
 )
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from minigen.training.command import Parser, command, finish, resume_command, script
+from minigen.training.command import Parser, command_line, finish, resume_command, script
 from minigen.training.course import (
     begin,
     by_parts,
@@ -62,7 +62,7 @@ __all__ = [
     "begin",
     "by_parts",
     "chosen_classes",
-    "command",
+    "command_line",
     "draw_course",
     "falling",
     "finish",

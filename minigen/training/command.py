@@ -224,10 +224,10 @@ def finish(
     if reading:
         print(textwrap.fill(reading, 100))
     if then:
-        print(f"next: {command(then, str(loop.run.folder))}")
+        print(f"next: {command_line(then, str(loop.run.folder))}")
 
 
-def command(script: str, *words: str) -> str:
+def command_line(script: str, *words: str) -> str:
     """What to type in this folder in order to run a script beside this one by the Python that runs
     now."""
     python = sys.executable or "python"
@@ -238,4 +238,4 @@ def command(script: str, *words: str) -> str:
 
 def resume_command(run: Run) -> str:
     """What to type in this folder in order to go on with a run."""
-    return command(os.path.basename(sys.argv[0]), "--resume", str(run.folder))
+    return command_line(os.path.basename(sys.argv[0]), "--resume", str(run.folder))

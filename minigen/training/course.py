@@ -83,15 +83,22 @@ def draw_course(
         options: for `save_gif`.
 
     Returns:
-        The frames, none where a signal came before the first step.
+        The frames, none where a signal came before the first step, and none of another size than
+        the last one, which an older version drew.
     """
     frames = sorted((run.folder / "samples").glob("*.png"))
+    frames = [frame for frame in frames if _size(frame) == _size(frames[-1])]
     if frames:
         titles = [f"step {int(frame.stem):,}" for frame in frames]
         save_gif(run.path("samples.gif"), frames, titles=titles, caption=samples, **options)
     if panels:
         plot_metrics(run.path("curves.png"), run.metrics(), panels, caption=curves)
     return frames
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
 
 
 def save_strip(path: StrPath, frames: Sequence[Path], caption: str, count: int = 4) -> None:
