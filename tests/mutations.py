@@ -432,6 +432,9 @@ a target that broadcasts is taken without a word | functional_pytorch_names
 size_average=False is a mean | functional_pytorch_names
 - "mean" if mean else "sum"
 + "mean"
+targets to be ignored count once there are no weights | functional_extremes
+- valid.size > 0 and bool(valid.all())
++ valid.size > 0
 # functional/random.py
 a place without a probability is drawn | functional_pytorch_names
 - (u[..., None] >= ends[..., None, :])
@@ -823,6 +826,9 @@ columns that windows jump over are met by the first taps | kernels_convolution
 - left + first * column.skip ::
 + left ::
 # kernels/places.py
+few places are looked up in the first row | kernels_places
+-         return x[places(index, dim)]
++         return x[places(index * 0, dim)]
 places of the first axis are those of the first part | kernels_places
 - begin = first if i == 0 else 0
 + begin = 0
