@@ -61,6 +61,7 @@ from minigen.models.vae import evaluate as evaluate_vae
 from minigen.training.adversarial import is_told
 from minigen.training.common import holds_nan, short, write_json
 from minigen.training.flags import device, path, whole
+from minigen.training.pages import write_page
 from minigen.training.run import CHECKPOINT
 
 PAID = ("precision", "recall")
@@ -593,6 +594,7 @@ def evaluate(run: training.Run, flags: argparse.Namespace) -> tuple[str, Scores]
             if not scores:
                 raise
             print(f"no more scores of {run.folder}: {error}")
+    write_page(run.folder)
     left_out = ("demo", "seed", "image_shape", "class_count")
     settings = (f"{k} {v}" for k, v in run.config.items() if k not in left_out)
     return f"{demo}: {', '.join(settings)}", scores

@@ -24,6 +24,7 @@ from minigen.data.text import corpus
 from minigen.data.vectors import Vectors
 from minigen.models.word2vec import CONTEXTS, Predictor, Word2Vec
 from minigen.training.flags import cut, did_you_mean, rate, share, units, whole
+from minigen.training.pages import write_page
 from minigen.training.wordmap import save_word_map
 
 EPOCHS = {"docs": 20}  # a small text is read more often
@@ -148,6 +149,7 @@ def main() -> None:
     vectors.save(path, text=args.text)
     shown = vectors.words[:ON_THE_MAP]
     save_word_map(run.path("map.png"), shown, vectors.vectors[:ON_THE_MAP])
+    write_page(run.folder)
     show(vectors)
     print(f"the vectors are in {path}, a map of frequent words in {run.folder}/map.png")
     if interrupted:
