@@ -21,7 +21,7 @@ def require_tensorboard() -> tuple[Any, Any]:
         from tensorboard.compat.proto import event_pb2, summary_pb2
         from tensorboard.summary.writer.record_writer import RecordWriter
     except Exception as error:  # a broken installation fails in many ways
-        if isinstance(error, ModuleNotFoundError) and error.name == "tensorboard":
+        if isinstance(error, ModuleNotFoundError) and f"{error.name}.".startswith("tensorboard."):
             reason = "it is not installed: pip install tensorboard, or leave the flag out"
         else:
             reason = f"it does not load ({error}): install it anew, or leave the flag out"
