@@ -25,6 +25,7 @@ class Picture(NamedTuple):
     width: int  # of the original, in pixels
     height: int
     squares: bool  # each pixel is to be shown as a square
+    said: str  # what is to be seen, if the file says so; see `save_image`
 
 
 class Pictures:
@@ -74,16 +75,17 @@ def packed(path: Path, most: int = FRAME_BYTES) -> Picture | None:
         content = path.read_bytes()
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             width, height = image.size
+            said = str(image.info.get("Description", ""))
             if width * height > PIXELS:
                 return None
             if len(content) <= most:
-                return Picture(_address("PNG", content), width, height, False)
+                return Picture(_address("PNG", content), width, height, False, said)
             pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     except (OSError, ValueError, SyntaxError):  # what Pillow says of a damaged file
         return None
     small = without_squares(pixels)
     kind, content = _fitting(Image.fromarray(small), len(content), most)
-    return Picture(_address(kind, content), width, height, small is not pixels)
+    return Picture(_address(kind, content), width, height, small is not pixels, said)
 
 
 def without_squares(pixels: np.ndarray) -> np.ndarray:

@@ -11,7 +11,6 @@ from minigen.training.pages import about as A
 from minigen.training.pages.curves import last_values
 from minigen.training.pages.html import Markup, joined, tag
 from minigen.training.pages.papers import PAPERS
-from minigen.training.pages.pictures import Picture
 from minigen.training.pages.seen import Seen, with_floors
 
 NOTHING = Markup("")
@@ -139,10 +138,7 @@ def samples(runs: Sequence[Seen]) -> Markup:
 
 def figures(runs: Sequence[Seen]) -> Markup:
     """Other pictures of the run folder; the files that are not on the page are links."""
-    found = []
-    for run in runs:
-        of = f" of {run.name}" if len(runs) > 1 else ""
-        found += [_figure(f"{file}{of}", picture) for file, picture in run.figures.items()]
+    found = [_figure(run, file, len(runs) > 1) for run in runs for file in run.figures]
     parts = [tag("div", *found, class_="frames")] if found else []
     if len(runs) == 1 and runs[0].files:
         links = [tag("a", file, href=f"./{address(file)}") for file in runs[0].files]
@@ -150,12 +146,15 @@ def figures(runs: Sequence[Seen]) -> Markup:
     return joined(*parts)
 
 
-def _figure(said: str, picture: Picture) -> Markup:
+def _figure(run: Seen, file: str, several: bool) -> Markup:
+    """A figure with what it shows; that of the only run leads to its file."""
+    picture = run.figures[file]
     image = tag(
-        "img", src=picture.src, alt=said, width=picture.width, height=picture.height,
-        class_="squares" if picture.squares else None,
+        "img", src=picture.src, width=picture.width, height=picture.height,
+        class_="squares" if picture.squares else None, alt=picture.said or f"{file} of {run.name}",
     )  # fmt: skip
-    return tag("figure", image, tag("figcaption", said))
+    name = f"{file} of {run.name}" if several else tag("a", file, href=f"./{address(file)}")
+    return tag("figure", image, tag("figcaption", name))
 
 
 def address(file: str) -> str:
