@@ -2125,6 +2125,81 @@ a checkpoint of more steps is taken | training_loop
 the config is not what the run goes on with | training_flags
 -             run.write_config()  # of
 +             pass  # of
+a run has no page before its first checkpoint | pages_run
+-                     self._save()
+-                     self.show()
++                     self._save()
+# training/pages/curves.py
+a peak is lost where columns are joined | pages_curves
+- min(a[2], b[2]), max(a[3], b[3]), mean
++ b[2], b[3], mean
+columns become ever more | pages_curves
+-         while len(self.columns) > COLUMNS:
++         while False:
+a line that is being written is taken | pages_curves
+-                 if not line.endswith(
++                 if False and not line.endswith(
+metrics are read from the beginning each time | pages_curves
+-             file.seek(self._read)
++             file.seek(0)
+a run that went back keeps the steps that were undone | pages_curves
+-             if found.st_ino != self._file or found.st_size < self._read:
++             if found.st_size < self._read:
+# training/pages/pictures.py
+frames that are kept were not kept before | pages_curves
+-         stride *= 2
++         stride += 1
+pictures are packed anew each time | pages_pictures
+- before[key] if key in before else packed(path, most)
++ packed(path, most)
+a damaged picture ends the training | pages_pictures
+-     except (OSError, ValueError, SyntaxError):  # what
++     except ValueError:  # what
+a picture has as many bytes as it has | pages_pictures
+-             if len(content) <= most or min(image.size) < 16:
++             if True:
+# training/pages/html.py
+text is taken for markup | pages_run
+- p if isinstance(p, Markup) else html.escape(p)
++ p
+an attribute ends where its text says so | pages_run
+- {html.escape(str(value))}"'
++ {value}"'
+data ends the script that holds it | pages_run
+-     return Markup(text.replace("<",
++     return Markup(text.replace("nothing",
+a script that got into a page runs | pages_browser
+- script-src {_hash(code)}
++ script-src 'unsafe-inline'
+somebody's page is replaced by a run's | pages_run
+-         if MARK.encode() not in file.read(4096):
++         if False:
+# training/pages/about.py
+a setting names the folders above the data | pages_run
+- else f"…/{name}"
++ else text
+the command that resumes names the home folder | pages_run
+-         return path.name
++         return str(path)
+# training/pages/seen.py
+a floor stands far from its score | pages_run
+-             if base is not None:
++             if False:
+# training/pages/sections.py
+settings that differ are not marked | demos_compare
+-         differs = bool(meanings) and len({*cells}) > 1
++         differs = False
+# training/pages/runlist.py
+all runs of a folder are read each time | pages_run
+-                 current = known is not None and known[0] == changed
++                 current = False
+any folder gets a list of runs | pages_run
+-             if self.parent.name != "runs" and not (self.parent / OWN).exists():
++             if False:
+# training/events.py
+TensorBoard shows steps that were undone | training_events
+-         self._write(step=0, session_log=log(status=log.START))
++         pass
 # training/command.py
 a script that SIGTERM ended is a success | display
 -         if loops.ended_by is None:

@@ -6,13 +6,13 @@ import made
 from in_process import DEMOS, run
 from made import data_of, text_of
 
-from minigen.training.pages.papers import PAPERS
+from minigen.training.pages.papers import papers
 
 
 def test_every_demo_that_trains_names_its_paper():
     scripts = [path.read_text("utf-8") for path in DEMOS.glob("*.py")]
     names = {n for text in scripts for n in re.findall(r'Parser\(\s*__doc__,\s*name="(\w+)"', text)}
-    assert names == PAPERS.keys()
+    assert names == papers().keys()
 
 
 def test_runs_are_put_side_by_side(tmp_path):

@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from minigen.training.pages import about as A
+from minigen.training.pages import papers as P
 from minigen.training.pages.curves import last_values
 from minigen.training.pages.html import Markup, joined, tag
-from minigen.training.pages.papers import PAPERS
 from minigen.training.pages.seen import Seen, with_floors
 
 NOTHING = Markup("")
@@ -238,7 +238,9 @@ def resume(runs: Sequence[Seen]) -> Markup:
 
 def papers(runs: Sequence[Seen]) -> Markup:
     """The papers that the demos build."""
-    found = dict.fromkeys(p for run in runs for p in PAPERS.get(str(run.config.get("demo")), ()))
+    found = dict.fromkeys(
+        p for run in runs for p in P.papers().get(str(run.config.get("demo")), ())
+    )
     items = [
         tag("li", f"{p.authors} {p.year}: ", tag("a", p.title, href=p.link, rel="noreferrer"))
         for p in found
