@@ -96,13 +96,13 @@ def test_axis_smoothing_and_lines_are_the_readers(visit, runs):
     paths = {drawn(page)}
     page.get_by_label("logarithmic").check()
     paths.add(drawn(page))
-    labels = page.locator(".chart").first.locator("text").all_inner_texts()
+    labels = page.locator(".chart").first.locator("text").all_text_contents()
     assert {"0.2", "0.5", "1"} <= {*labels}
     page.get_by_label("smoothing").fill("9")
     paths.add(drawn(page))
     assert len(paths) == 3 and page.locator("#smooth-said").inner_text() == "9 %"
-    page.get_by_role("button", name="Reload").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Reload").click()
     assert page.get_by_label("logarithmic").is_checked() and drawn(page) in paths
     first = page.locator(".legend button").first
     first.click()
@@ -150,8 +150,8 @@ def test_the_list_leads_to_its_runs(visit, runs):
     page = visit(runs / "index.html")
     assert page.locator("tbody tr").count() == 2
     assert page.locator("img").evaluate_all("all => Promise.all(all.map(i => i.decode()))")
-    page.get_by_role("link", name="two").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("link", name="two").click()
     assert page.locator("h1").inner_text() == "two"
 
 
