@@ -64,7 +64,7 @@ def test_curves_answer_the_pointer(visit, runs):
     assert chart.locator(".legend button").count() == 2
     assert chart.locator(".at").inner_text() == "step 2,000"
     box = chart.locator("svg").bounding_box()
-    page.mouse.move(box["x"] + 54 + (box["width"] - 64) / 2, box["y"] + 50)
+    page.mouse.move(box["x"] + 54 + (box["width"] - 76) / 2, box["y"] + 50)
     step = int(chart.locator(".at").inner_text().split()[1].replace(",", ""))
     assert abs(step - 1000) <= 2000 / box["width"] * 4
     value = float(chart.locator(".value").first.inner_text().split()[0])
@@ -140,6 +140,8 @@ def test_runs_lie_over_one_another(visit, runs):
     assert page.locator(".chart").count() == 4
     assert page.locator(".chart").first.locator("path.mean").count() == 2
     page.locator("#step").fill("0")
+    left, right = (image.bounding_box() for image in page.locator("#frames img").all())
+    assert left["y"] == right["y"] and left["x"] + left["width"] < right["x"]
     alts = page.locator("#frames img").evaluate_all("all => all.map(image => image.alt)")
     assert alts == ["samples of one at step 500", "samples of two at step 500"]
     assert page.locator("tr.differs th").inner_text() == "≠lr"

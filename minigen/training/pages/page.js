@@ -74,7 +74,7 @@ function nearest(steps, step) {
 class Chart {
   static HEIGHT = 230;
   static LEFT = 54;
-  static RIGHT = 10;
+  static RIGHT = 22;
   static TOP = 8;
   static BOTTOM = 24;
 

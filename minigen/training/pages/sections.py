@@ -133,13 +133,19 @@ def samples(runs: Sequence[Seen]) -> Markup:
     slider = tag("input", type="range", id="step", min=0, max=0, value=0)
     step = tag("label", "step ", slider, tag("output", "", id="step-said"))
     play = tag("button", "Play", type="button", id="play")
-    return joined(tag("div", play, step, class_="tools"), tag("div", id="frames", class_="frames"))
+    return joined(tag("div", play, step, class_="tools"), _frames(runs, id="frames"))
+
+
+def _frames(runs: Sequence[Seen], *inside: Markup, **attributes: str) -> Markup:
+    """Pictures in a row; those of several runs are as narrow as it takes."""
+    class_ = "frames beside" if len(runs) > 1 else "frames"
+    return tag("div", *inside, class_=class_, **attributes)
 
 
 def figures(runs: Sequence[Seen]) -> Markup:
     """Other pictures of the run folder; the files that are not on the page are links."""
     found = [_figure(run, file, len(runs) > 1) for run in runs for file in run.figures]
-    parts = [tag("div", *found, class_="frames")] if found else []
+    parts = [_frames(runs, *found)] if found else []
     if len(runs) == 1 and runs[0].files:
         links = [tag("a", file, href=f"./{address(file)}") for file in runs[0].files]
         parts.append(tag("p", "Beside this page: ", *links, class_="hint files"))
