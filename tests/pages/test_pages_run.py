@@ -15,7 +15,7 @@ from made import data_of, text_of
 
 from minigen import training
 from minigen.training.pages import RunList, pictures, seen, write_comparison, write_page
-from minigen.training.pages.about import setting
+from minigen.training.pages.about import resume_command, setting
 from minigen.training.pages.curves import ALL_COLUMNS
 from minigen.training.pages.html import MARK, document, tag
 from minigen.training.pages.seen import with_floors
@@ -137,6 +137,16 @@ def test_a_page_says_nothing_about_who_trains(tmp_path, monkeypatch):
 ])  # fmt: skip
 def test_settings_as_people_read_them(value, said):
     assert setting(value) == said
+
+
+@pytest.mark.parametrize("stored, shown", [
+    ("python demos/gan.py --resume runs/gan", "python demos/gan.py --resume runs/gan"),
+    ("python 'a b.py' --resume '$(date)'", "python 'a b.py' --resume '$(date)'"),
+    ("rm -r runs", ""), ("python gan.py --resume runs; date", ""), ("python 'gan.py", ""), (3, ""),
+    ("sh gan.py --resume runs", ""), (None, ""),
+])  # fmt: skip
+def test_no_other_command_is_shown_than_one_that_resumes(stored, shown):
+    assert resume_command({"resume": stored}) == shown
 
 
 def test_scores_have_their_floors_beside_them():

@@ -87,6 +87,16 @@ def read_object(path: Path) -> tuple[dict[str, Any], str]:
     return value, ""
 
 
+def resume_command(about: dict[str, Any]) -> str:
+    """The command that goes on with a run, "" if about.json, which others may have written, has
+    anything else in its place."""
+    try:
+        words = shlex.split(str(about.get("resume", "")))
+    except ValueError:
+        return ""
+    return shlex.join(words) if words[::2] == ["python", "--resume"] and len(words) == 4 else ""
+
+
 def nearby(path: StrPath) -> str:
     """A path from here if it leads down from here, else its last part."""
     path = Path(path)

@@ -236,7 +236,7 @@ def resume(runs: Sequence[Seen]) -> Markup:
             aria_label=f"to resume {run.name}",
         )
         for run in runs
-        if isinstance(command := run.about.get("resume"), str)
+        if (command := A.resume_command(run.about))
     ]
     hint = "In the folder where it was begun. With more steps or epochs it goes on further."
     return joined(tag("p", hint, class_="hint"), *lines) if lines else NOTHING
