@@ -25,7 +25,7 @@ def flags(name="made"):
 def begun(folder, **config):
     """A run folder whose run has logged nothing, and what writes its page."""
     run = training.Run.create(folder, {"demo": "made", "data": "emoji-noto", "lr": 1e-3} | config)
-    return run, RunPage(run, flags())
+    return run, RunPage(run.folder, flags())
 
 
 def at(step, steps=10_000):

@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2055,
     "optim": 1135,
     "models": 3044,
-    "training": 2815,
+    "training": 2814,
     "metrics": 590,
     "data": 2108,
     "torch_names": 390,

@@ -132,9 +132,9 @@ class Parser(Flags):
             run = Run.create(args.out or free_folder("runs", self.name), flags)
         settings = {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
         run.config = {**run.config, "demo": self.name, **settings}
-        run.at_save.append(RunPage(run, self))
+        run.at_save.append(RunPage(run.folder, self, args.device))
         if args.tensorboard:
-            run.at_log.append(Events(run))
+            run.at_log.append(Events())
         return args, run
 
     def settings_of(self, run: Run) -> Settings:

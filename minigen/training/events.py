@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from minigen.training.common import RunError
@@ -34,24 +35,20 @@ class Events:
 
     All that the run has logged so far comes first, after a mark that it begins anew: so TensorBoard
     drops what a run had logged after the step from which it was resumed.
-
-    Args:
-        run: the run, whose `at_log` is to call this.
     """
 
-    def __init__(self, run: Run):
-        self.run = run
+    def __init__(self) -> None:
         self._writer: Any = None
 
-    def __call__(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Write what has just been logged.
+    def __call__(self, run: Run, step: int, metrics: Mapping[str, Any]) -> None:
+        """Write what a run has just logged.
 
         Raises:
             OSError: the file cannot be written.
         """
         if self._writer is None:
-            self._begin()
-            records = self.run.metrics()  # the new one, too
+            self._begin(run.folder)
+            records = run.metrics()  # the new one, too
         else:
             records = [{"step": step, **metrics}]
         for record in records:
@@ -59,10 +56,10 @@ class Events:
             self._write(step=record["step"], summary=self._summary(values))
         self._writer.flush()
 
-    def _begin(self) -> None:
+    def _begin(self, folder: Path) -> None:
         writer, (self._event, self._messages) = require_tensorboard()
         names = (f"events.out.tfevents.{number}" for number in count(1))  # a host is not named
-        path = next(p for name in names if not (p := self.run.folder / name).exists())
+        path = next(p for name in names if not (p := folder / name).exists())
         self._writer = writer(open(path, "wb"))  # noqa: SIM115 - open as long as the run
         self._write(file_version="brain.Event:2")
         log = self._event.SessionLog

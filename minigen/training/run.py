@@ -48,7 +48,7 @@ class Run:
         config: the configuration as JSON gives it back, so a tuple is a list here, in a new run
             as in a resumed one.
         at_save: what is called with the loop (see `Loop.show`) to show how far the run is.
-        at_log: what is called with the step and the metrics of each line that is logged.
+        at_log: what is called with the run, the step and the metrics of each line that is logged.
     """
 
     def __init__(self, folder: StrPath, config: dict[str, Any]):
@@ -56,7 +56,7 @@ class Run:
         self.folder = Path(folder)
         self.config = config
         self.at_save: list[Callable[[Any], object]] = []
-        self.at_log: list[Callable[[int, Mapping[str, float]], object]] = []
+        self.at_log: list[Callable[[Run, int, Mapping[str, Any]], object]] = []
         self._ends_with_newline = False
         self._hold: Hold | None = None
         self._limits: dict[str, float] = {}
@@ -204,7 +204,7 @@ class Run:
             file.write(line.encode() + b"\n")
             file.flush()
             for look in self.at_log:
-                look(step, metrics)
+                look(self, step, metrics)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Read all lines back: `{"step": int, name: float, ...}` each, in the order of writing.

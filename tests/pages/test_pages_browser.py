@@ -97,7 +97,7 @@ def test_axis_smoothing_and_lines_are_the_readers(visit, runs):
     page.get_by_label("logarithmic").check()
     paths.add(drawn(page))
     labels = page.locator(".chart").first.locator("text").all_text_contents()
-    assert {"0.2", "0.5", "1"} <= {*labels}
+    assert {"0.5", "1"} <= {*labels} and not {"0.6", "0.8"} & {*labels}
     page.get_by_label("smoothing").fill("9")
     paths.add(drawn(page))
     assert len(paths) == 3 and page.locator("#smooth-said").inner_text() == "9 %"

@@ -33,13 +33,13 @@ def test_tensorboard_shows_what_the_run_has_logged(tmp_path_factory, values, dat
     kept = data.draw(st.integers(0, half))
     run = training.Run.create(folder, {})
     if with_flag:
-        run.at_log.append(Events(run))
+        run.at_log.append(Events())
     for step, value in enumerate(values[:half], start=1):
         run.log(step, {"loss": value, "odd": step} if step % 2 else {"loss": value})
     run.close()
     run = training.Run.resume(folder)
     run.rewind(kept)
-    run.at_log.append(Events(run))
+    run.at_log.append(Events())
     for step, value in enumerate(values[half:], start=kept + 1):
         run.log(step, {"loss": np.float32(value)})
     found = read_back(folder)

@@ -34,15 +34,16 @@ class RunPage:
     with its loop, it writes both anew, at a cost that does not grow with the run.
 
     Args:
-        run: the run.
+        folder: of the run.
         flags: of the demo that trains it.
+        device: on which it is trained.
     """
 
-    def __init__(self, run: Run, flags: Flags):
-        self.run = run
-        self._about = about.of_demo(flags, run.folder)
-        self._folder = Folder(run.folder)
-        self._list = RunList(run.folder.parent)
+    def __init__(self, folder: Path, flags: Flags, device: str = "cpu"):
+        self.path, self.device = folder / OWN, device
+        self._about = about.of_demo(flags, folder)
+        self._folder = Folder(folder)
+        self._list = RunList(folder.parent)
         self._told = False
 
     def __call__(self, loop: Any) -> None:
@@ -55,12 +56,11 @@ class RunPage:
             OSError: it cannot be written.
         """
         if "machine" not in self._about:  # of a card it takes a while to ask
-            self._about["machine"] = about.of_machine(str(self.run.config.get("device", "cpu")))
-        about.write(self.run.folder, self._about | about.of_progress(loop))
-        path = self.run.folder / OWN
-        if not replaced(path, page([self._folder.see()])) and not self._told:
+            self._about["machine"] = about.of_machine(self.device)
+        about.write(self._folder.path, self._about | about.of_progress(loop))
+        if not replaced(self.path, page([self._folder.see()])) and not self._told:
             self._told = True
-            print(f"{path} is no page of a run: it stays as it is, and the run gets none")
+            print(f"{self.path} is no page of a run: it stays as it is, and the run gets none")
         self._list.write()
 
 
