@@ -140,8 +140,9 @@ def test_runs_lie_over_one_another(visit, runs):
     assert page.locator(".chart").count() == 4
     assert page.locator(".chart").first.locator("path.mean").count() == 2
     page.locator("#step").fill("0")
-    left, right = (image.bounding_box() for image in page.locator("#frames img").all())
-    assert left["y"] == right["y"] and left["x"] + left["width"] < right["x"]
+    boxes = "all => all.map(image => image.getBoundingClientRect().toJSON())"
+    left, right = page.locator("#frames img").evaluate_all(boxes)
+    assert left["y"] == right["y"] and left["right"] < right["x"]
     alts = page.locator("#frames img").evaluate_all("all => all.map(image => image.alt)")
     assert alts == ["samples of one at step 500", "samples of two at step 500"]
     assert page.locator("tr.differs th").inner_text() == "≠lr"
