@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2055,
     "optim": 1135,
     "models": 3011,
-    "training": 3938,
+    "training": 3939,
     "metrics": 598,
     "data": 2105,
     "torch_names": 390,
