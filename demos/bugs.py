@@ -308,11 +308,12 @@ def picture(steps: int, right: list[Found], wrong: list[Found]) -> np.ndarray:
     return frame(draw, 4, 2.8)
 
 
-def is_seen(right: list[Found], wrong: list[Found]) -> bool:
-    """Whether all scores with the mistake lie on one side of all without it, of two seeds or
-    more."""
+def verdict(right: list[Found], wrong: list[Found]) -> str:
+    """Whether all scores with the mistake lie on one side of all without it."""
     ours, theirs = ([found.score for found in runs] for runs in (right, wrong))
-    return len(ours) > 1 and (max(theirs) < min(ours) or min(theirs) > max(ours))
+    if len(ours) == 1:
+        return "one seed does not say"
+    return "seen" if max(theirs) < min(ours) or min(theirs) > max(ours) else "not in so few steps"
 
 
 def table(found: dict[str, tuple[list[Found], list[Found]]]) -> str:
@@ -325,7 +326,7 @@ def table(found: dict[str, tuple[list[Found], list[Found]]]) -> str:
     lines = ["| mistake | score | without | with | seen | how to tell |", "|" + " --- |" * 6]
     for name, (right, wrong) in found.items():
         study = STUDIES[name]
-        seen = "yes" if is_seen(right, wrong) else "not in so few steps"
+        seen = verdict(right, wrong)
         words = study.mistake, study.score, of(right), of(wrong), seen, study.symptom
         lines.append("| " + " | ".join([f"**{name}**: {words[0]}", *words[1:]]) + " |")
     return "\n".join(lines)
@@ -385,9 +386,8 @@ def main() -> None:
         loop.log({"score": found.score})
     for name, (right, wrong) in pairs().items():
         scores = [np.mean([each.score for each in runs]) for runs in (right, wrong)]
-        seen = "seen" if is_seen(right, wrong) else "not in so few steps"
         beside = f"without {scores[0]:.3f}, with {scores[1]:.3f}"
-        print(f"{name:12}{STUDIES[name].score:24}{beside}: {seen}")
+        print(f"{name:12}{STUDIES[name].score:24}{beside}: {verdict(right, wrong)}")
     reading = (
         "Points of high quality and accuracies are shares, of which more is better; a KL near 0"
         " means that codes say nothing. table.md says how to tell each mistake from its curves."
