@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigen.export.table import TABLE
-from minigen.export.trace import Input, Many, Value, run, trace
+from minigen.export.trace import CHANCE, Input, Many, Value, run, trace
 from minigen.export.writer import Writer, onnx_package
 from minigen.nn import Module
 
@@ -39,35 +39,50 @@ class Part(NamedTuple):
     metadata: Mapping[str, str] = {}
 
 
-def as_onnx(part: Part, metadata: Mapping[str, str] | None = None) -> Any:
-    """The model in ONNX, an `onnx.ModelProto`, which the package's checker has looked through.
+class Written(NamedTuple):
+    """A part in ONNX.
+
+    Attributes:
+        model: an `onnx.ModelProto`, which the package's checker has looked through.
+        inputs: the part's, and masks of dropout after them.
+    """
+
+    model: Any
+    inputs: Sequence[Input]
+
+
+def as_onnx(part: Part) -> Written:
+    """A part in ONNX.
 
     Raises:
         ExportError: it cannot be written so.
         ImportError: the package `onnx` is not installed.
     """
-    helper, weights = onnx_package().helper, part.network.state_dict()
-    network = trace(part.function, part.inputs, weights)
+    onnx = onnx_package()
+    network = trace(part.function, part.inputs, part.network.state_dict())
     writer = Writer(network, TABLE)
     for name, value in zip(part.outputs, network.outputs, strict=True):
         writer.node("Identity", writer.name(value), name=name)
 
     def described(name: str, value: Value) -> Any:
         lengths = [_symbol(n) if isinstance(n, Many) else n for n in value.shape]
-        return helper.make_tensor_value_info(name, writer.kind(value.array.dtype), lengths)
+        kind = writer.kind(value.array.dtype)
+        return onnx.helper.make_tensor_value_info(name, kind, lengths)
 
-    graph = helper.make_graph(
+    graph = onnx.helper.make_graph(
         writer.nodes,
         part.name,
         [described(x.name, x) for x in network.inputs],
         [described(n, y) for n, y in zip(part.outputs, network.outputs, strict=True)],
         [_tensor(name, array) for name, array in writer.arrays.items()],
     )
-    opset = [helper.make_opsetid("", OPSET)]
-    model = helper.make_model(graph, opset_imports=opset, ir_version=IR, producer_name="minigen")
-    helper.set_model_props(model, {**part.metadata, **(metadata or {})})
-    onnx_package().checker.check_model(model)
-    return model
+    opset = [onnx.helper.make_opsetid("", OPSET)]
+    model = onnx.helper.make_model(
+        graph, opset_imports=opset, ir_version=IR, producer_name="minigen"
+    )
+    onnx.helper.set_model_props(model, dict(part.metadata))
+    onnx.checker.check_model(model)
+    return Written(model, network.given)
 
 
 def _symbol(length: Many) -> str:
@@ -94,7 +109,7 @@ def differences(part: Part, content: bytes, batches: Sequence[int] = CHECKED) ->
     for batch in batches:
         inputs = [x.example(batch, seed=batch + i) for i, x in enumerate(part.inputs)]
         own = run(part.function, inputs, seed=batch)
-        masks = [call.inputs[1] for call in own.calls if call.operation.name == "dropout"]
+        masks = [call.inputs[1] for call in own.calls if call.operation.name == CHANCE[0]]
         names = [x.name for x in session.get_inputs()]
         made = session.run(None, dict(zip(names, [*inputs, *masks], strict=True)))
         found[batch] = max(

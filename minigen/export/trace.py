@@ -31,8 +31,8 @@ from minigen.tensor import Tensor
 
 BATCHES = (2, 3)  # sizes of the two runs
 SMALL = 64  # numbers; so few are worth no operation
-FOUND_INSIDE = [("max_pool", 1)]  # inputs that follow from the others: where pixels are largest
-CHANCE = [("dropout", 1)]  # and those that are drawn as the operation is called
+FOUND_INSIDE = ("max_pool", 1)  # an input that follows from the other: where pixels are largest
+CHANCE = ("dropout", 1)  # and one that is drawn as the operation is called
 
 
 class ExportError(ValueError):
@@ -47,33 +47,35 @@ class Many:
 
 
 class Input(NamedTuple):
-    """Something that a network is given.
+    """Something that a network is given, along the axis of the batch.
 
     Attributes:
         name: of it.
         shape: of one example.
-        what: what it is, for people, with range or distribution.
-        dtype: of its numbers.
-        below: integers are from 0 to one less than this.
+        what: what it is, in words.
+        kind: how such numbers are drawn: "normal", N(0, 1); "uniform", from `low` to `high`;
+            "whole", from 0 to one less than `high`; "mask", true with probability `high`.
+        low, high: see there.
         batched: whether the axis of the batch comes in front.
     """
 
     name: str
     shape: tuple[int, ...]
     what: str
-    dtype: str = "float32"
-    below: int = 0
+    kind: str = "normal"
+    low: float = -1.0
+    high: float = 1.0
     batched: bool = True
 
     def example(self, batch: int, seed: int) -> np.ndarray:
         """Numbers to try a network on."""
         random = np.random.default_rng(seed)
         shape = (batch, *self.shape) if self.batched else self.shape
-        if self.dtype == "bool":
-            return random.random(shape) < 0.5
-        if self.below:
-            return random.integers(0, self.below, shape).astype(self.dtype)
-        return random.uniform(-1, 1, shape).astype(self.dtype)
+        if self.kind == "normal":
+            return random.standard_normal(shape, np.float32)
+        if self.kind == "whole":
+            return random.integers(0, int(self.high), shape)
+        return random.uniform(self.low, self.high, shape).astype(np.float32)
 
 
 class Call(NamedTuple):
@@ -229,11 +231,13 @@ class Network(NamedTuple):
 
     Attributes:
         inputs: in the order of the function's parameters, masks of dropout after them.
+        given: what they are.
         steps: each after those whose results it takes.
         outputs: what it gives.
     """
 
     inputs: list[Given]
+    given: list[Input]
     steps: list[Step]
     outputs: list[Value]
 
@@ -270,8 +274,9 @@ class _Comparison:
         self.partners: dict[int, int] = {}  # of arrays of the first run, those of the second
         self.unnamed: dict[tuple, Constant] = {}  # by what they hold
         self.inputs: list[Given] = []
+        self.given: list[Input] = []
         for x, a, b in zip(inputs, first.inputs, second.inputs, strict=True):
-            self._given(x.name, a, b)
+            self._given(x, a, b)
 
     def network(self) -> Network:
         """All steps that lead to the outputs."""
@@ -289,13 +294,20 @@ class _Comparison:
             self._value(a, b, "the output")
             for a, b in zip(self.first.outputs, self.second.outputs, strict=True)
         ]
-        return Network(self.inputs, needed(steps, outputs), outputs)
+        return Network(self.inputs, self.given, needed(steps, outputs), outputs)
 
-    def _given(self, name: str, a: Array, b: Array) -> Given:
-        given = Given(a, common(a.shape, b.shape), name)
+    def _given(self, x: Input, a: Array, b: Array) -> Given:
+        given = Given(a, common(a.shape, b.shape), x.name)
         self._learn(given, a, b)
         self.inputs.append(given)
+        self.given.append(x)
         return given
+
+    def _mask(self, call: Call, a: Array, b: Array) -> Given:
+        kept = 1 / call.options["scale"]
+        count = sum(x.kind == "mask" for x in self.given)
+        what = f"a mask of dropout: true with probability {kept:g}, each by itself"
+        return self._given(Input(f"mask_{count}", a.shape[1:], what, "mask", high=kept), a, b)
 
     def _learn(self, value: Value, a: Array, b: Array) -> None:
         self.values[id(a)], self.partners[id(a)] = value, id(b)
@@ -303,20 +315,19 @@ class _Comparison:
     def _step(self, place: int, a: Call, b: Call) -> Step:
         of = a.operation.name
         pairs = enumerate(zip(a.inputs, b.inputs, strict=True))
-        inputs = [self._input(of, i, x, y) for i, (x, y) in pairs]
+        inputs = [self._input(a, i, x, y) for i, (x, y) in pairs]
         shape = common(a.output.shape, b.output.shape)
         step = Step(a.output, shape, f"{of}_{place}", a.operation, inputs, [a.options, b.options])
         self._learn(step, a.output, b.output)
         return step
 
-    def _input(self, of: str, place: int, a: Any, b: Any) -> Any:
+    def _input(self, call: Call, place: int, a: Any, b: Any) -> Any:
         """An operation's input: a value, a number, or None."""
+        of = call.operation.name
         if is_array(a):
-            if (of, place) in FOUND_INSIDE:
+            if (of, place) == FOUND_INSIDE:
                 return None
-            if (of, place) in CHANCE:
-                return self._given(f"{of}_{sum(x.name.startswith(of) for x in self.inputs)}", a, b)
-            return self._value(a, b, of)
+            return self._mask(call, a, b) if (of, place) == CHANCE else self._value(a, b, of)
         try:
             return common(a, b)
         except ExportError as error:
