@@ -3,6 +3,7 @@
 | file | what |
 | --- | --- |
 | `trace.py` | a network as a list of operations: begin here |
+| `recording.py`, `constants.py` | what it runs as; which numbers the list needs |
 | `table.py` | how each operation is written in ONNX |
 | `writer.py` | nodes, names and lengths that grow with the batch |
 | `file.py` | the whole file, and whether onnxruntime makes of it what the engine does |
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 from minigen.export.card import card, settings_of
 from minigen.export.file import MOST, Part, as_onnx, differences
 from minigen.export.parts import parts
-from minigen.export.trace import ExportError
+from minigen.export.recording import ExportError
 from minigen.files import StrPath, written_whole
 from minigen.serialization import save
 

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigen.export.recording import Input, run
 from minigen.export.table import TABLE
-from minigen.export.trace import CHANCE, Input, Many, Value, run, trace
+from minigen.export.trace import CHANCE, Many, Value, trace
 from minigen.export.writer import Writer, onnx_package
 from minigen.nn import Module
 

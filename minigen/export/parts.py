@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from minigen import Tensor, nn
-from minigen.data.phrases import WORDS, combinations, words_of
+from minigen.data.phrases import SIDE, WORDS, combinations, words_of
 from minigen.data.tasks import planes
 from minigen.export.file import Part
-from minigen.export.trace import ExportError, Input
+from minigen.export.recording import ExportError, Input
 from minigen.models.adversaries import Adversaries
 from minigen.models.autoencoder import Autoencoder
 from minigen.models.biggan import BigGAN
@@ -138,7 +138,7 @@ def _of_vae(trained: Trained, vae: VAE) -> Iterable[Part]:
     z = Input("z", latent, "latents, each from N(0, 1)")
     yield Part("decoder", vae.decoder, _evaluated(vae, vae.decode), [z], _made(trained, 0))
 
-    def encoded(pictures: Tensor, epsilon: Tensor) -> tuple[Tensor, ...]:
+    def guessed(pictures: Tensor, epsilon: Tensor) -> tuple[Tensor, ...]:
         mean, log_var = vae.encode(pictures)
         return mean, log_var, reparameterised(mean, log_var, epsilon)
 
@@ -149,16 +149,22 @@ def _of_vae(trained: Trained, vae: VAE) -> Iterable[Part]:
         "z": "latents, drawn",
     }
     given = [_pictures(trained, "pictures", 0), epsilon]
-    yield Part("encoder", vae.encoder, _evaluated(vae, encoded), given, found)
+    yield Part("encoder", vae.encoder, _evaluated(vae, guessed), given, found)
 
 
 def _of_autoencoder(trained: Trained, model: Autoencoder) -> Iterable[Part]:
     pictures = _pictures(trained, "pictures" if trained.image_shape else "those of the data", 0)
-    code = trained.settings.latent
+    code = _code_of(model, pictures)
     decoded, encoder = _evaluated(model, model.decode), model.encoder
     codes = [Input("code", (code,), "a code, such as the encoder gives")]
     yield Part("decoder", model.decoder, decoded, codes, _made(trained, 0))
     yield Part("encoder", encoder, _evaluated(model, encoder), [pictures], {"code": "of each"})
+
+
+def _code_of(model: Autoencoder, pictures: Input) -> int:
+    """How many numbers make a code."""
+    with evaluating(model):
+        return model.encoder(Tensor(pictures.example(1, 0))).shape[1]
 
 
 def _of_diffusion(trained: Trained, model: Diffusion) -> Iterable[Part]:
@@ -199,18 +205,15 @@ def _of_flow(trained: Trained, model: Flow) -> Iterable[Part]:
 def _walking(trained: Trained, network: nn.Module, what: str) -> list[Input]:
     """What a denoiser is given: x, the time, and what is asked for."""
     x = _pictures(trained, what)._replace(name="x", kind="normal")
-    time = Input("time", (), "from 0 to 1,000: t·1000 / T, if the chain has T steps", "uniform",
-                 0.0, 1000.0)  # fmt: skip
-    labels = [
-        label._replace(what=f"{label.what}; {network.null} for none", high=network.null + 1)
-        for label in _labels(trained)
-    ]
+    time = Input("time", (), "from 0 to 1,000", "uniform", 0.0, 1000.0)
+    asked = _labels(trained)
     if trained.demo == "phrases":
+        x = x._replace(shape=(3, SIDE, SIDE))
         words = words_of(combinations("train")[:1]).shape[1:]
         listed = ", ".join(f"{i} {word}" for i, word in enumerate(WORDS))
-        what = f"the words of a phrase: {listed}; {network.null} for none"
-        labels = [Input("labels", words, what, "whole", high=network.null + 1)]
-    return [x, time, *labels]
+        asked = [Input("labels", words, f"the words of a phrase: {listed}", "whole")]
+    none = network.null
+    return [x, time, *(y._replace(what=f"{y.what}; {none} for none", high=none + 1) for y in asked)]
 
 
 def _of_pix2pix(trained: Trained, model: Pix2Pix) -> Iterable[Part]:
@@ -247,7 +250,8 @@ def _translator(
 
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     notes = [BY_BATCH] if any(norm.running_mean is None for norm in norms) else []
-    return Part(name, network, made, inputs, _made(trained), notes)
+    outputs = {"made": next(iter(_made(trained).values()))}
+    return Part(name, network, made, inputs, outputs, notes)
 
 
 def _of_classifier(trained: Trained, network: Classifier) -> Iterable[Part]:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import is_array
-from minigen.export.trace import ExportError, Many, Step
+from minigen.export.recording import ExportError
+from minigen.export.trace import Many, Step
 from minigen.export.writer import FIRST, LAST, Way, Writer, end_padding
 
 SAME = {  # elementwise, or whatever takes the same inputs and no options
@@ -202,8 +203,7 @@ def _normalization(w: Writer, step: Step) -> str:
     if step.option("batch"):
         y = _by_batch(w, step, x)
     elif channels == 1 and pixels:  # each channel by itself
-        one, zero = (w.numbers(np.full(groups, n), step.array.dtype) for n in (1, 0))
-        given = x, weight or one, bias or zero
+        given = x, weight or _many(w, step, groups, 1), bias or _many(w, step, groups, 0)
         return w.node("InstanceNormalization", *given, name=step.name, epsilon=step.option("eps"))
     else:
         y = _in_groups(w, step, x, groups)
@@ -227,9 +227,14 @@ def _in_groups(w: Writer, step: Step, x: str, groups: int) -> str:
     lead, *_ = step.option("parts")
     inside = math.prod(step.option("parts")[1:]) // groups
     x = w.reshaped(x, (lead, groups, inside))
-    one, zero = (w.numbers(np.full(groups, n), step.array.dtype) for n in (1, 0))
-    y = w.node("InstanceNormalization", x, one, zero, epsilon=step.option("eps"))
+    given = x, _many(w, step, groups, 1), _many(w, step, groups, 0)
+    y = w.node("InstanceNormalization", *given, epsilon=step.option("eps"))
     return w.reshaped(y, step.shape)
+
+
+def _many(w: Writer, step: Step, count: int, number: float) -> str:
+    """So many times the same number."""
+    return w.numbers(np.full(count, number), step.array.dtype)
 
 
 # Products

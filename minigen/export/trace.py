@@ -17,26 +17,19 @@ would be true of these inputs alone: that is refused. So each number comes from 
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-import minigen
-from minigen.backend import Array, drawing_from, is_array
-from minigen.engine.calls import Onlooker, onlookers
+from minigen.backend import Array, is_array
+from minigen.export.recording import Call, ExportError, Input, Run, run
 from minigen.operation import Operation
 from minigen.tensor import Tensor
 
 BATCHES = (2, 3)  # sizes of the two runs
-SMALL = 64  # numbers; so few are worth no operation
 FOUND_INSIDE = ("max_pool", 1)  # an input that follows from the other: where pixels are largest
 CHANCE = ("dropout", 1)  # and one that is drawn as the operation is called
-
-
-class ExportError(ValueError):
-    """A network that cannot be told as one list of operations, or written in ONNX; says why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,83 +37,6 @@ class Many:
     """A length of so many times the batch size."""
 
     times: int
-
-
-class Input(NamedTuple):
-    """Something that a network is given, along the axis of the batch.
-
-    Attributes:
-        name: of it.
-        shape: of one example.
-        what: what it is, in words.
-        kind: how such numbers are drawn: "normal", N(0, 1); "uniform", from `low` to `high`;
-            "whole", from 0 to one less than `high`; "mask", true with probability `high`.
-        low, high: see there.
-        batched: whether the axis of the batch comes in front.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    what: str
-    kind: str = "normal"
-    low: float = -1.0
-    high: float = 1.0
-    batched: bool = True
-
-    def example(self, batch: int, seed: int) -> np.ndarray:
-        """Numbers to try a network on."""
-        random = np.random.default_rng(seed)
-        shape = (batch, *self.shape) if self.batched else self.shape
-        if self.kind == "normal":
-            return random.standard_normal(shape, np.float32)
-        if self.kind == "whole":
-            return random.integers(0, int(self.high), shape)
-        return random.uniform(self.low, self.high, shape).astype(np.float32)
-
-
-class Call(NamedTuple):
-    """An operation as it ran, on arrays and numbers."""
-
-    operation: Operation
-    inputs: list[Any]
-    options: dict[str, Any]
-    output: Array
-
-
-class Recorder(Onlooker):
-    """Writes down what this thread computes."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self._thread = threading.get_ident()
-
-    def computed(self, operation: Any, inputs: Sequence, options: dict, output: Tensor) -> None:
-        """Called after each operation."""
-        if threading.get_ident() == self._thread:
-            arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
-            self.calls.append(Call(operation, arrays, dict(options), output._array))
-
-
-class Run(NamedTuple):
-    """The calls that a function made of its inputs, and what it returned."""
-
-    inputs: list[Array]
-    calls: list[Call]
-    outputs: list[Array]
-
-
-def run(function: Callable[..., Any], inputs: Sequence[np.ndarray], seed: int = 0) -> Run:
-    """A run of a function of tensors, of which the tape keeps nothing; `seed` is that of what it
-    draws by chance."""
-    recorder = Recorder()
-    onlookers.append(recorder)
-    try:
-        with minigen.no_grad(), drawing_from(minigen.Generator(seed)):
-            outputs = function(*map(Tensor, inputs))
-    finally:
-        onlookers.remove(recorder)
-    outputs = outputs if isinstance(outputs, tuple | list) else [outputs]
-    return Run(list(inputs), recorder.calls, [y._array for y in outputs])
 
 
 def common(a: Any, b: Any) -> Any:
@@ -368,49 +284,3 @@ def needed(steps: Sequence[Step], outputs: Iterable[Value]) -> list[Step]:
         if step in wanted:
             wanted.update(x for x in step.inputs if isinstance(x, Value))
     return [step for step in steps if step in wanted]
-
-
-def stored(network: Network) -> dict[Value, str]:
-    """The constants that a file must hold, each with its name, so that all steps can be done.
-
-    What is made of constants alone is done beforehand, and only the result is stored: a weight is
-    divided by its spectral norm, say, and has the name of the weight. But what is large and can be
-    made of what is stored anyway is left to be done, or a file would be larger than its weights.
-    """
-    used = [
-        x
-        for step in network.steps
-        if not step.fixed
-        for x in step.inputs
-        if isinstance(x, Value) and x.fixed
-    ]
-    used += [y for y in network.outputs if y.fixed]
-    kept: dict[Value, str] = {}
-    for value in sorted(dict.fromkeys(used), key=lambda x: isinstance(x, Step)):
-        if value.array.size <= SMALL or not made_of(value, kept):
-            kept[value] = _own_name(value, set(kept.values()))
-    return kept
-
-
-def made_of(value: Value, kept: Mapping[Value, str]) -> bool:
-    """Whether steps lead from what is kept to a constant value."""
-    if value in kept:
-        return True
-    if not isinstance(value, Step):
-        return value.array.size <= SMALL
-    return all(made_of(x, kept) for x in value.inputs if isinstance(x, Value))
-
-
-def _own_name(value: Value, taken: set[str]) -> str:
-    """The name of the parameter of the same size of which it was made, or one of its own."""
-    while isinstance(value, Step):
-        sources = [
-            x for x in value.inputs if isinstance(x, Value) and x.array.size == value.array.size
-        ]
-        if not sources:
-            break
-        value = sources[0]
-    name, count = value.name, 1
-    while name in taken:
-        name, count = f"{value.name}_{count}", count + 1
-    return name

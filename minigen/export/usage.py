@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from minigen.export.file import Part
-from minigen.export.trace import Input
+from minigen.export.recording import Input
 
 ONCE = """\
 import numpy as np, onnxruntime

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from minigen.export.trace import ExportError, Many, Network, Repeated, Step, Value, stored
+from minigen.export.constants import stored
+from minigen.export.recording import ExportError
+from minigen.export.trace import Many, Network, Repeated, Step, Value
 from minigen.operands import result_type
 from minigen.tensor import Tensor
 

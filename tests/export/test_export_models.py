@@ -55,7 +55,7 @@ def test_every_part_of_every_model(demo, settings):
         graph = written.model.graph
         stored = {x.name: len(x.raw_data) for x in graph.initializer}
         assert sum(stored.values()) <= 1.01 * weights_size(part) + 6000, name
-        assert {x.name for x in graph.initializer} == stored.keys()
+        assert len(stored) == len(graph.initializer), name
         used = {x for node in graph.node for x in node.input}
         assert stored.keys() <= used, name  # nothing idle is passed on
 
