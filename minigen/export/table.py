@@ -154,10 +154,9 @@ def _over(w: Writer, step: Step) -> str:
 
 @way("norm")
 def _norm(w: Writer, step: Step) -> str:
-    kind = {1: "ReduceL1", 2: "ReduceL2"}.get(step.option("p"))
-    if kind is None:
-        raise ExportError(f"norm: of order {step.option('p')} is not written, only of 1 and 2")
-    return _reduced(w, step, kind, w.name(step.inputs[0]), step.name)
+    if step.option("p") != 2:
+        raise ExportError(f"norm: of order {step.option('p')} is not written, only of 2")
+    return _reduced(w, step, "ReduceL2", w.name(step.inputs[0]), step.name)
 
 
 @way("var")

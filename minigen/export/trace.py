@@ -267,10 +267,10 @@ class _Comparison:
                 return Constant(a, a.shape, name)
             key = a.dtype, a.shape, a.tobytes()
             return self.unnamed.setdefault(key, Constant(a, a.shape, name))
-        both = [*a, *b] if a.ndim and b.ndim else []
-        rows_alike = both and all(np.array_equal(row, both[0]) for row in both)
-        if rows_alike and (len(a), len(b)) == BATCHES:
-            return Repeated(a, common(a.shape, b.shape), name, both[0])
+        if a.ndim and a.shape[1:] == b.shape[1:]:
+            rows = np.concatenate([a, b])
+            if (rows == rows[:1]).all() and len(a) * BATCHES[1] == len(b) * BATCHES[0]:
+                return Repeated(a, common(a.shape, b.shape), name, rows[0])
         raise ExportError(
             f"{where}: numbers of shape {a.shape} are others for other inputs, though no operation"
             " made them: they are drawn inside, or read off an array; make them an input"

@@ -120,7 +120,7 @@ def _drawn(x: Input, shape: str) -> str:
     """Python for some numbers of an input."""
     return {
         "normal": f"random.standard_normal({shape}, np.float32)",
-        "uniform": f"np.float32(random.uniform({x.low:g}, {x.high:g}, {shape}))",
+        "uniform": f"np.asarray(random.uniform({x.low:g}, {x.high:g}, {shape}), np.float32)",
         "whole": f"random.integers(0, {x.high:.0f}, {shape})",
         "mask": f"random.random({shape}) < {x.high:g}",
     }[x.kind]

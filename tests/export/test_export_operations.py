@@ -248,9 +248,7 @@ CASES = {
     "amax": over_axes(F.amax),
     "amin": over_axes(F.amin),
     "logsumexp": over_axes(F.logsumexp),
-    "norm": st.sampled_from([1, 2]).flatmap(
-        lambda p: over_axes(lambda x, d, keepdim: F.norm(x, p, d, keepdim))
-    ),
+    "norm": over_axes(lambda x, d, keepdim: F.norm(x, 2, d, keepdim)),
     "softmax": along(F.softmax),
     "log_softmax": along(F.log_softmax),
     "leaky_relu": shapes.map(lambda s: case(lambda x: F.leaky_relu(x, 0.3), s)),
