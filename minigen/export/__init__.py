@@ -4,7 +4,7 @@
 | --- | --- |
 | `trace.py` | a network as a list of operations: begin here |
 | `recording.py`, `constants.py` | what it runs as; which numbers the list needs |
-| `table.py` | how each operation is written in ONNX |
+| `table.py` | how each operation is written in ONNX: `arithmetic.py`, `places.py` |
 | `writer.py` | nodes, names and lengths that grow with the batch |
 | `file.py` | the whole file, and whether onnxruntime makes of it what the engine does |
 | `parts.py` | which network of each model, and what it is given |

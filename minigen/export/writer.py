@@ -17,6 +17,19 @@ FIRST, LAST = -(1 << 62), 1 << 62  # places before the first one and behind the 
 Way = Callable[["Writer", Step], str]  # how an operation is written: gives its result's name
 
 
+class Ways(dict[str, Way]):
+    """Ways by the names of the operations."""
+
+    def of(self, *names: str) -> Callable[[Way], Way]:
+        """The decorated function writes the operations of these names."""
+
+        def enter(way: Way) -> Way:
+            self.update(dict.fromkeys(names, way))
+            return way
+
+        return enter
+
+
 def onnx_package() -> Any:
     """The package `onnx`.
 
@@ -60,9 +73,10 @@ class Writer:
 
     def node(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
         """One more node; its result's name."""
-        name = name or f"{kind}_{len(self.nodes)}"
+        place = str(len(self.nodes))  # some runtimes want each node to have a name
+        name = name or f"{kind}_{place}"
         given = {key: value for key, value in attributes.items() if value is not None}
-        self.nodes.append(self.onnx.helper.make_node(kind, inputs, [name], **given))
+        self.nodes.append(self.onnx.helper.make_node(kind, inputs, [name], place, **given))
         return name
 
     def name(self, x: Any, dtype: Any = None) -> str:
@@ -100,6 +114,10 @@ class Writer:
             self._numbers[key] = name = f"numbers_{len(self._numbers)}"
             self.arrays[name] = array
         return self._numbers[key]
+
+    def number(self, step: Step, number: Any) -> str:
+        """The name of a number in the dtype of a step's result."""
+        return self.numbers(number, step.array.dtype)
 
     def integers(self, *numbers: int) -> str:
         """The name of a vector of them."""
@@ -140,14 +158,14 @@ class Writer:
         parts += [self.integers(*fixed)] if fixed else []
         return parts[0] if len(parts) == 1 else self.node("Concat", *parts, axis=0)
 
-    def reshaped(self, name: str, lengths: Sequence[int | Many], of: str | None = None) -> str:
-        """The same elements in another shape, called `of`."""
+    def reshaped(self, name: str, lengths: Sequence[int | Many]) -> str:
+        """The same elements in another shape."""
         many = [n for n in lengths if isinstance(n, Many)]
         if len(many) == 1 and 0 not in lengths:  # which can be worked out
             shape = self.integers(*[-1 if isinstance(n, Many) else n for n in lengths])
         else:
             shape = self.shape(lengths)
-        return self.node("Reshape", name, shape, name=of)
+        return self.node("Reshape", name, shape)
 
     def _written(self, x: Value) -> str:
         """The name of a value that has none yet."""

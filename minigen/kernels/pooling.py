@@ -86,9 +86,9 @@ def _argmax(
 def take_pixels(x: Array, places: Array) -> Array:
     """Of x (N, C, H, W) what is at these places (N, C, H', W') in H·W."""
     n, c, *size = places.shape
-    # A pixel is a row: (N, H·W, C), from which rows are taken channel by channel.
-    pixels = x.transpose(0, 2, 3, 1).reshape(n, math.prod(x.shape[2:]), c)
-    return along.take(pixels, _rows(places), 1).reshape(n, *size, c).transpose(0, 3, 1, 2)
+    # A pixel is a row, and from these numbers are taken channel by channel.
+    rows = along.take(_rows(x), _rows(places), 1)
+    return rows.reshape(n, *size, c).transpose(0, 3, 1, 2)
 
 
 def put_pixels(g: Array, places: Array, size: Pair) -> Array:
@@ -99,5 +99,6 @@ def put_pixels(g: Array, places: Array, size: Pair) -> Array:
 
 
 def _rows(x: Array) -> Array:
+    """(N, C, H, W) as (N, H·W, C)."""
     n, c, h, w = x.shape
     return x.transpose(0, 2, 3, 1).reshape(n, h * w, c)

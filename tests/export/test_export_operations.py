@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from minigen import Tensor, nn
 from minigen import functional as F
+from minigen.export.arithmetic import SAME
 from minigen.export.file import MOST, Part, as_onnx, differences
 from minigen.export.recording import Input
-from minigen.export.table import SAME, TABLE
+from minigen.export.table import TABLE
 from minigen.export.trace import trace
 from minigen.functional.pointwise import weighted
 
