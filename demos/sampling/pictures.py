@@ -114,7 +114,10 @@ def of_reconstructions(args: argparse.Namespace, model: DrawingVAE) -> None:
             for name, row in ("test images", images), ("again", made):
                 mark = f" {i + 1} on" if len(images) > COLUMNS else ""
                 rows[name + mark] = blank_after(row[i : i + COLUMNS])
-        training.save_image(args.out, training.named_rows(rows, low=0), scale=2)
+        training.save_image(
+            args.out, training.named_rows(rows, low=0), scale=2,
+            caption="Real test images, and what is made of each from its code.",
+        )  # fmt: skip
         where = args.out
     print(f"{len(made)} test images again, squared error of a pixel {error:.4f}: {where}")
 
@@ -137,7 +140,10 @@ def of_traversals(args: argparse.Namespace, model: DrawingVAE) -> None:
     made = made.reshape(model.latents, COLUMNS, *model.image_shape)
     order = np.argsort(-made.var(1).mean((1, 2, 3)))[:ROWS]
     rows = {f"latent {unit}": made[unit] for unit in order}
-    training.save_image(args.out, training.named_rows(rows, low=0), scale=2)
+    training.save_image(
+        args.out, training.named_rows(rows, low=0), scale=2,
+        caption="In each row one latent goes through its values, and all others stay.",
+    )  # fmt: skip
     print(
         f"the {len(order)} latents of {model.latents} that change a picture most, each from"
         f" {-REACH:g} to {REACH:g} standard deviations: {args.out}"
