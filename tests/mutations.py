@@ -2226,8 +2226,8 @@ a flag without an effect is passed over | training_flags
 -             if name in self._only and not met(settings):
 +             if name in self._only and not met:
 settings that do not go together are taken | training_flags
--             if when(settings):
-+             if when is None:
+- self._refusals if when(settings))
++ self._refusals if when is None)
 a width of a file is not checked | training_flags
 -         return flag.type(str(value))
 +         return value
@@ -2254,7 +2254,7 @@ a mask is kept as often as it should be dropped | export_command
 the weight without its norm is stored, not the folded one | export_trace, export_models
 -         if value.array.size <= SMALL or not made_of(value, kept):
 +         while isinstance(value, Step) and value.array.size > SMALL:
-+             value = max((x for x in value.inputs if isinstance(x, Value)), key=lambda x: x.array.size)
++             value = value.inputs[0]
 +         if value.array.size <= SMALL or not made_of(value, kept):
 what can be made is stored too | export_trace
 -         if value.array.size <= SMALL or not made_of(value, kept):
@@ -2263,9 +2263,6 @@ constants are called anything | export_trace
 -     name, count = value.name, 1
 +     name, count = "constant", 1
 # export/writer.py
-each number is stored anew | export_models
--         if key not in self._numbers:
-+         if True:
 the batch size is that of the first run | export_operations
 -             self._batch = self.node("Shape", given.name, start=0, end=1)
 +             self._batch = self.integers(2)
@@ -2302,10 +2299,10 @@ what is joined goes along the batch | export_operations
 StyleGAN's planes of noise stay the network's own | export_models
 -         return generator(z, *(told or (None,)), psi, planes)
 +         return generator(z, *(told or (None,)), psi)
-an encoder's ε is left out | export_models
+an encoder's ε is left out | export_parts
 -         return mean, log_var, reparameterised(mean, log_var, epsilon)
 +         return mean, log_var, mean
-a translator is drawn as it is trained | export_models
+a translator is drawn as it is trained | export_parts
 -         with drawing(network, noise):
 +         if network.train():
 # export/usage.py

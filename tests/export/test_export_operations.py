@@ -96,10 +96,12 @@ def _range(name):
 
 @st.composite
 def binary(draw, name):
-    """With another array, which broadcasts, or with a number."""
+    """With another array, which broadcasts, or a number; or integers with floats."""
     f, shape = getattr(F, name), draw(shapes)
     other = tuple(n if draw(flag) else 1 for n in shape)
-    kind = draw(st.sampled_from(["array", "number", "constant"]))
+    kind = draw(st.sampled_from(["array", "number", "constant", "integers"]))
+    if kind == "integers":
+        return case(lambda x: f((x > 0).to("int64") + 1, x).to("float32"), shape, **_range(name))
     if kind == "array":
         return case(lambda x, y: f(x, y).to("float32"), shape, other, **_range(name))
     y = 0.5 if kind == "number" else numbers(*other).abs() + 0.5

@@ -25,6 +25,7 @@ def turns(x):
         (lambda x: x * float(x.sum()), "a number in it is not the same for other inputs"),
         (lambda x: x + Tensor(x.numpy() * 2), "numbers of shape .* are others for other inputs"),
         (lambda x: x + F.randn(*x.shape), "drawn inside, or read off an array"),
+        (lambda x: x + F.randn(4), "drawn inside, or read off an array"),
         (lambda x: x[:, int(x[0, 0, 0, 0] > 0)] * (2.0 if x.array.sum() > 1e9 else 1.0),
          "its key is"),
         (lambda x: F.cat([x, F.zeros(1, 3, 4, 4)]).sum(1), "is 3 for a batch of 2 and 4 for 3"),
