@@ -41,7 +41,7 @@ def of_inputs(args: argparse.Namespace, model: Translating) -> None:
     if args.single:
         for way, pictures in made.items():
             ends = [name if len(made) == 1 else f"{name} {way}" for name in names]
-            write(args, pictures, COLUMNS, names=ends)
+            write(args, pictures, names=ends)
         where = args.single
     elif ending(args.out) in ARRAYS:
         where = write_array(args.out, np.concatenate([*made.values()]))

@@ -29,6 +29,10 @@ WORDS = {
     "--reflow": "",
     "--words": "",
     "--similarity": None,
+    "--single": "",
+    "--to": None,
+    "--near": None,
+    "--analogy": None,
 }  # and what is none
 NAMES = sorted(
     path.stem for path in DEMOS.glob("*.py") if "flags(" in path.read_text(encoding="utf-8")

@@ -439,8 +439,11 @@ def test_what_pytorchs_samples_ask_for(name):
         assert y.dtype == expected.dtype
 
 
-def test_numbers_of_16_bits_are_below_1():
-    assert minigen.rand(100_000, dtype=np.float16).numpy().max() < 1
+@pytest.mark.parametrize("half", [np.float16, "float16", np.dtype("float16")])
+def test_numbers_of_16_bits_are_below_1(half):
+    numbers = minigen.rand(100_000, dtype=half).numpy()
+    assert numbers.dtype == np.float16 and numbers.max() < 1
+    assert minigen.randn(3, dtype=half).dtype == np.float16
 
 
 def test_a_copy_is_one_and_no_copy_is_the_tensor_itself():
@@ -477,3 +480,8 @@ def test_channels_become_pixels_row_by_row(lead):
         found = y.numpy()[..., c, i::3, j::3]
         np.testing.assert_array_equal(found, x[..., 9 * c + 3 * i + j, :, :])
     np.testing.assert_array_equal(minigen.pixel_unshuffle(y, 3).numpy(), x)
+
+
+def test_one_hot_has_a_one_at_the_place_of_each_class():
+    y = F.one_hot(Tensor([2, 0]), 3)
+    assert y.dtype == np.int64 and y.numpy().tolist() == [[0, 0, 1], [1, 0, 0]]
