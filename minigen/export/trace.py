@@ -27,7 +27,7 @@ from minigen.export.recording import Call, ExportError, Input, Run, run
 from minigen.operation import Operation
 from minigen.tensor import Tensor
 
-BATCHES = (2, 3)  # sizes of the two runs
+BATCHES = (4, 6)  # of the two runs; each has divisors, for what is done in groups
 FOUND_INSIDE = ("max_pool", 1)  # an input that follows from the other: where pixels are largest
 CHANCE = ("dropout", 1)  # and one that is drawn as the operation is called
 
