@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from minigen import Tensor, nn
-from minigen.data.phrases import SIDE, WORDS, combinations, words_of
+from minigen.data.phrases import WORDS, combinations, words_of
 from minigen.data.tasks import planes
 from minigen.export.file import Part
 from minigen.export.recording import ExportError, Input
@@ -208,7 +208,6 @@ def _walking(trained: Trained, network: nn.Module, what: str) -> list[Input]:
     time = Input("time", (), "from 0 to 1,000", "uniform", 0.0, 1000.0)
     asked = _labels(trained)
     if trained.demo == "phrases":
-        x = x._replace(shape=(3, SIDE, SIDE))
         words = words_of(combinations("train")[:1]).shape[1:]
         listed = ", ".join(f"{i} {word}" for i, word in enumerate(WORDS))
         asked = [Input("labels", words, f"the words of a phrase: {listed}", "whole")]
