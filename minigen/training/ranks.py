@@ -46,7 +46,7 @@ class Spectator(Run):
     def __init__(self, folder: Path, config: dict[str, Any], known_limits: dict[str, float]):
         super().__init__(folder, config)
         self._limits = known_limits
-        self._scratch = tempfile.TemporaryDirectory(prefix="minigen-rank-")
+        self._scratch: tempfile.TemporaryDirectory | None = None
 
     @contextmanager
     def by_one_loop(self) -> Iterator[None]:
@@ -56,6 +56,8 @@ class Spectator(Run):
 
     def path(self, *parts: str) -> Path:
         """The path of a file that nobody will see."""
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="minigen-rank-")
         path = Path(self._scratch.name, *parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -231,7 +233,7 @@ class Together:
 
     def leave(self, signal: int | None) -> None:
         """End this process where the loop ends, if it is not rank 0, which goes on to draw."""
-        if not first():
+        if not first_alone():
             with suppress(ValueError):  # in another thread than the main one
                 signals.signal(signals.SIGINT, signals.SIG_IGN)  # rank 0 ends by it, or not
             sys.exit(128 + signal if signal else 0)
