@@ -47,10 +47,9 @@ def main():
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))
     batches = data.Batches(x, y, batch_size=args.batch_size)
-    model = nn.Sequential(
-        nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4), nn.Tanh(), nn.Dropout(0.2)
-    )
-    model = nn.Sequential(*model, nn.Linear(4, 2)).to(dtype="float64")
+    first = nn.Linear(3, 4, bias=False)  # one before batch norm has no slope but for rounding
+    model = nn.Sequential(first, nn.BatchNorm1d(4), nn.Tanh(), nn.Dropout(0.2), nn.Linear(4, 2))
+    model.to(dtype="float64")
     optimiser = optim.Adam(model.parameters(), lr=1e-2)
     state = {"model": model, "optimiser": optimiser, "batches": batches}
     state["random"] = minigen.default_generator
