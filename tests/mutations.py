@@ -2031,6 +2031,36 @@ what others are writing is taken for a dead writer's | training_lock
 -                     lock(file)
 -                     if fcntl:
 +                     if fcntl:
+# distributed/reducer.py
+gradients are summed over ranks, not averaged | distributed
+-             xp.multiply(gradient._array, part.dtype.type(1 / group.get_world_size()), out=part)
++             xp.multiply(gradient._array, part.dtype.type(1), out=part)
+buckets go out in the order in which they are finished | distributed
+-         while self._next < len(self.buckets) and ready(self.buckets[self._next]):
+-             self.buckets[self._next].send(self._lane)
+-             self._next += 1
++         for bucket in self.buckets:
++             if ready(bucket) and bucket._work is None:
++                 bucket.send(self._lane)
+# distributed/dealing.py
+each rank has the noise of the first | distributed
+-         return whole[:, rank].reshape(shape)
++         return whole[:, 0].reshape(shape)
+# distributed/parallel.py
+batch norm takes the statistics of its rank's part | distributed
+-         if ranks == 1 or not (self.training or self.running_mean is None):
++         if ranks or not (self.training or self.running_mean is None):
+the mean's own slope is left out of synchronised batch norm | distributed
+-         shift = -mean * scale
++         shift = -mean.detach() * scale
+# distributed/mpi.py
+an error ends its rank alone | distributed
+-         sys.excepthook = self._uncaught
++         pass
+# data/batches.py
+all ranks are shown the first one's part of a batch | distributed
+-             first = self.position * self.batch_size + self._part * self._own
++             first = self.position * self.batch_size
 # training/lock.py
 the lock keeps nobody out | training_lock
 -                 lock(file)

@@ -105,7 +105,7 @@ def data_parallel():
     # What a rank does not use counts as zero, what none uses has no gradient.
     minigen.manual_seed(2)
     branches = nn.ModuleList([nn.Linear(2, 1).to(dtype="float64") for _ in range(size + 1)])
-    wrapped = DistributedDataParallel(branches)
+    wrapped = DistributedDataParallel(branches, bucket_cap_mb=1e-9)  # a bucket for each
     one = minigen.ones(1, 2, dtype="float64")
     branches[rank](one).sum().backward()
     found["unused on a rank"] = [branches[r].weight.grad.numpy().tolist() for r in range(size)]
