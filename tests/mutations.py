@@ -2050,9 +2050,10 @@ each rank has the noise of the first | distributed
 batch norm takes the statistics of its rank's part | distributed
 -         if ranks == 1 or not (self.training or self.running_mean is None):
 +         if ranks or not (self.training or self.running_mean is None):
-the mean's own slope is left out of synchronised batch norm | distributed
--         shift = -mean * scale
-+         shift = -mean.detach() * scale
+the slopes of the mean and the variance are those of its rank's part | distributed
+-     group.the_group().all_reduce(mean, group.ReduceOp.SUM).wait()
+-     return mean
++     return sums
 # distributed/mpi.py
 an error ends its rank alone | distributed
 -         sys.excepthook = self._uncaught

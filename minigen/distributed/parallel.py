@@ -15,9 +15,10 @@ from minigen.backend import Array, namespace
 from minigen.data.loader import Sampler
 from minigen.distributed import group
 from minigen.distributed.reducer import BUCKET, Reducer
+from minigen.kernels import normalization as kernels
 from minigen.operation import operation
-from minigen.tape import recording
-from minigen.tensor import Tensor
+from minigen.tape import is_grad_enabled, recording
+from minigen.tensor import Tensor, wrap
 
 __all__ = ["DistributedDataParallel", "DistributedSampler", "SyncBatchNorm"]
 
@@ -31,6 +32,58 @@ def sum_over_ranks(input: Array) -> Array:
     if group.get_world_size() > 1:
         group.the_group().all_reduce(total, group.ReduceOp.SUM).wait()
     return total
+
+
+def _moments_of_all(mean: Array, variance: Array) -> tuple[Array, Array]:
+    """Those of the whole batch, of equal parts: Chan, Golub and LeVeque (1979), equation 2.1."""
+    xp, ranks = namespace(mean), group.get_world_size()
+    table = xp.zeros((ranks, 2, *mean.shape), mean.dtype)
+    table[group.get_rank()] = mean, variance
+    group.the_group().all_reduce(table, group.ReduceOp.SUM).wait()
+    means, variances = table[:, 0], table[:, 1]
+    middle = means.mean(0)
+    return middle, (variances + (means - middle) ** 2).mean(0)
+
+
+def _mean_of_all(sums: Array) -> Array:
+    mean = namespace(sums).ascontiguousarray(sums / group.get_world_size())
+    group.the_group().all_reduce(mean, group.ReduceOp.SUM).wait()
+    return mean
+
+
+def _synced_pullback(
+    g: Tensor, input: Tensor, weight: Tensor | None, parts, size, eps, moments
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """As `functional.normalization` has it; the means are those of all ranks."""
+    if not is_grad_enabled():
+        flat = None if weight is None else weight._array
+        found = kernels.gradients_in(
+            parts, g._array, input._array, flat, *moments, size, _mean_of_all
+        )
+        return tuple(wrap(d) for d in found)
+    over = (0, *range(2, input.ndim))
+    wide = (1, -1, *[1] * (input.ndim - 2))
+
+    def mean(x: Tensor) -> Tensor:
+        return sum_over_ranks(x.mean(over, keepdim=True)) / group.get_world_size()
+
+    centred = input - mean(input)
+    rstd = (mean(centred * centred) + eps) ** -0.5
+    normal = centred * rstd
+    d_bias, d_weight = g.sum(over), (g * normal).sum(over)
+    g = g if weight is None else g * weight.reshape(wide)
+    return rstd * (g - mean(g) - normal * mean(g * normal)), d_weight, d_bias
+
+
+@operation(joint=_synced_pullback)
+def _synced(
+    input: Array, weight: Array | None, bias: Array | None,
+    *, parts: tuple[int, ...], size: tuple[int, ...], eps: float, moments: list,
+) -> Array:  # fmt: skip
+    """Batch norm by the moments of all ranks' parts, which are left in `moments`."""
+    y, found = kernels.normalized_in(parts, input, weight, bias, eps, True, size, _moments_of_all)
+    moments[:] = [found]
+    return y
 
 
 class DistributedDataParallel(nn.Module):
@@ -116,24 +169,19 @@ class SyncBatchNorm(nn.BatchNorm2d):
         if ranks == 1 or not (self.training or self.running_mean is None):
             return super().forward(input)
         self._require_shape(input, 1)
-        axes = (0, *range(2, input.ndim))
-        count = ranks * input.numel() // input.shape[1]
-        own = F.stack([input.mean(axes), input.var(axes, correction=0)])
-        mine = F.zeros(ranks, 1, 1, dtype=input.dtype, device=input.device)
-        mine[group.get_rank()] = 1
-        means, variances = sum_over_ranks(mine * own).unbind(1)
-        mean = means.mean(0)
-        variance = (variances + (means - mean).square()).mean(0)
-        with recording(False):
-            self._move(mean.detach(), variance.detach() * (count / max(count - 1, 1)))
-        scale = (variance + self.eps).rsqrt()
-        if self.weight is not None:
-            scale = scale * self.weight
-        shift = -mean * scale
-        if self.bias is not None:
-            shift = shift + self.bias
-        shape = (1, -1, *[1] * (input.ndim - 2))
-        return input * scale.reshape(shape) + shift.reshape(shape)
+        same = [t.dtype for t in (input, self.weight, self.bias) if t is not None]
+        if len(set(same)) > 1:
+            raise TypeError(f"SyncBatchNorm: dtypes differ: {', '.join(map(str, same))}")
+        n, c, *pixels = input.shape
+        moments: list = []
+        y = _synced(
+            input, self.weight, self.bias,
+            parts=(n, c, 1, *pixels), size=(c,), eps=self.eps, moments=moments,
+        )  # fmt: skip
+        mean, variance, _ = moments[0]
+        count = ranks * input.numel() // c
+        self._move(wrap(mean[0]), wrap(variance[0] * (count / max(count - 1, 1))))
+        return y
 
     def _move(self, mean: Tensor, variance: Tensor) -> None:
         """Move the running statistics towards these, the variance an unbiased one."""
@@ -143,8 +191,9 @@ class SyncBatchNorm(nn.BatchNorm2d):
         share = self.momentum
         if share is None:
             share = 1 / self.num_batches_tracked.item()
-        for running, now in (self.running_mean, mean), (self.running_var, variance):
-            running.copy_(F.lerp(running, now, share))
+        with recording(False):
+            for running, now in (self.running_mean, mean), (self.running_var, variance):
+                running.copy_(F.lerp(running, now, share))
 
     @classmethod
     def convert_sync_batchnorm(cls, module: nn.Module, process_group: Any = None) -> nn.Module:

@@ -13,6 +13,7 @@ import minigen
 from minigen import Tensor, distributed, nn, optim
 from minigen.distributed import DistributedDataParallel, DistributedSampler, SyncBatchNorm
 from minigen.distributed.group import go_apart, the_group
+from minigen.kernels import limits
 from minigen.models import autoencoder, biggan, classifier, diffusion, vae
 from minigen.models import networks as N
 from minigen.models.adversaries import Parts
@@ -92,6 +93,11 @@ def data_parallel():
         "gradients": apart([(p.grad, q.grad) for p, q in both]),
         "statistics": apart([*zip(alone.buffers(), net.buffers(), strict=True)]),
     }
+    alone.zero_grad(), net.zero_grad()
+    with limits.use(by_blocks=0):  # as of large batches
+        alone(x).square().mean().backward()
+        wrapped(my(x)).square().mean().backward()
+    found["by blocks"] = apart([(p.grad, q.grad) for p, q in both])
 
     with wrapped.no_sync():
         wrapped(my(x)[:1]).sum().backward()

@@ -65,6 +65,7 @@ def test_gradients_and_statistics_are_those_of_the_whole_batch(found):
     for rank in found:
         assert rank["data_parallel"]["buckets"] > 3
         assert rank["data_parallel"]["gradients"] < 1e-12  # twice through the statistics
+        assert rank["data_parallel"]["by blocks"] < 1e-12
         assert rank["data_parallel"]["statistics"] < 1e-13
 
 
