@@ -94,7 +94,7 @@ def data_parallel():
         "statistics": apart([*zip(alone.buffers(), net.buffers(), strict=True)]),
     }
     alone.zero_grad(), net.zero_grad()
-    with limits.use(by_blocks=0):  # as of large batches
+    with limits.use(by_blocks=1):  # as of large batches
         alone(x).square().mean().backward()
         wrapped(my(x)).square().mean().backward()
     found["by blocks"] = apart([(p.grad, q.grad) for p, q in both])
