@@ -1465,7 +1465,7 @@ rows are damped in the batch after | word2vec
 +         self._steps[:] = 1e9
 # data/phrases.py
 a combination that is held out is trained with | data_phrases
--         combos = rng.choice(combinations(split), size)
+-         combos = rng.choice(combinations(split), size * parts)
 +         combos = rng.choice(np.concatenate([combinations(s) for s in SPLITS]), size)
 the colours that are held out have a digit's training alone | data_phrases
 -     return HELD_OUT.get((colour - digit) % len(COLOURS), "train")

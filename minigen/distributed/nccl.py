@@ -6,6 +6,7 @@ Nothing here has run on a card yet: its tests stand a double in the place of NCC
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,6 @@ class NCCL:
     name = "nccl"
 
     def __init__(self, mpi: MPI):
-        import os
-
         self._mpi, self.rank, self.size = mpi, mpi.rank, mpi.size
         here = os.uname().nodename
         card = mpi.gather(here)[: mpi.rank].count(here)
@@ -60,6 +59,15 @@ class NCCL:
             return self._mpi.broadcast(array, src)
         self._nccl.broadcast(array, src)
         return _Queued()
+
+    @property
+    def patient(self) -> bool:
+        """Whether the next wait, which is MPI's, may be long."""
+        return self._mpi.patient
+
+    @patient.setter
+    def patient(self, patient: bool) -> None:
+        self._mpi.patient = patient
 
     def __getattr__(self, name: str) -> Any:  # what is said beside
         return getattr(self._mpi, name)
