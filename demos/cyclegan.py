@@ -152,6 +152,13 @@ def flags() -> training.Parser:
     return parser
 
 
+READING = (
+    "held-out cycle is how far pictures that went there and back are from themselves. It gets small"
+    " even where the pictures between are wrong: the error to the truth, where it is known, says"
+    " how good they are."
+)
+
+
 @training.script
 def main() -> None:
     args, run = flags().open_run()
@@ -217,6 +224,7 @@ def main() -> None:
         rows=rows, check=check, panels=panels,
         networks=[(model.networks()[i], shape) for i in (0, 2)],  # one generator, one judge
         what=f"{counts[a]:,} pictures of {a} and {counts[b]:,} of {b}, of {held.name}",
+        reading=READING,
     )  # fmt: skip
 
 

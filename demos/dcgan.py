@@ -68,7 +68,7 @@ def flags() -> training.Parser:
 def main() -> None:
     args, run = flags().open_run()
     panels = {"losses": ["loss_d", "loss_g"], "D's outputs": ["d_real", "d_fake"]}
-    training.train_gan(build, run, args, panels)
+    training.train_gan(build, run, args, panels, training.ODDS)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 import diffusion
 import numpy as np
 
-from minigen import optim, training
+from minigen import Tensor, optim, training
 from minigen.backend import require_device
 from minigen.models import digits
 from minigen.models.diffusion import Diffusion
@@ -60,6 +60,18 @@ def of_run(args: argparse.Namespace) -> tuple[Diffusion, list[int], int, dict[st
     how = {"sampler": trained.sampler, "steps": trained.steps_to_draw}
     how["guidance"] = trained.guidance
     return model, shape, classes if trained.conditional else 0, how
+
+
+def grid(made: np.ndarray, labels: Tensor | None) -> np.ndarray:
+    """Pictures (N, C, H, W) in rows, of a class each if there are several."""
+    told = np.zeros(len(made)) if labels is None else labels.numpy()
+    rows = [made[told == kind] for kind in dict.fromkeys(told.tolist())]
+    if len(rows) == 1:
+        return training.image_grid(made)
+    columns = max(map(len, rows))
+    white = np.ones_like(made[:1])
+    padded = [np.concatenate([row, white.repeat(columns - len(row), 0)]) for row in rows]
+    return training.image_grid(np.concatenate(padded), columns)
 
 
 def flags() -> training.Flags:
@@ -112,10 +124,7 @@ def main() -> None:
     began = time.perf_counter()
     made = diffusion.draw(wanted, model, noise, labels, how["sampler"], how["steps"])
     seconds = time.perf_counter() - began
-    rows = len(set(labels.numpy())) if labels is not None else 0
-    columns = -(-args.count // rows) if rows > 1 else int(np.ceil(np.sqrt(args.count)))
-    grid = training.image_grid(made.astype(np.float32), columns)
-    training.save_image(args.out, grid, scale=2)
+    training.save_image(args.out, grid(made.astype(np.float32), labels), scale=2)
     by = ", ".join(f"{name} {value}" for name, value in how.items())
     print(f"{args.count} pictures in {seconds:.1f} s ({by}): {args.out}")
     if args.half:

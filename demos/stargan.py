@@ -271,6 +271,12 @@ def flags() -> training.Parser:
     return parser
 
 
+READING = (
+    "domain_made falls as made pictures are read as of the domain asked for, the gap as the judge"
+    " finds them real; held-out error is the mean distance from the truth, from 0 to 1."
+)
+
+
 @training.script
 def main() -> None:
     args, run = flags().open_run()
@@ -320,6 +326,7 @@ def main() -> None:
         run, args, model, generators=drawn_with(model), batches={"batches": batches}, step=step,
         rows=rows, check=check, panels=panels, networks=[(model.judge, (channels, size, size))],
         what=f"{len(seen):,} pictures of {seen.name} in {count} domains",
+        reading=READING,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
     python tests/kill_ranks.py --count 200 --seed 0 [--ranks 2]
 
-Each start goes on from the checkpoint before. After a kill (SIGKILL, or SIGSTOP: a rank that never
+Each start goes on from the checkpoint before; most kills come once steps are done. After a kill (SIGKILL, or SIGSTOP: a rank that never
 answers) all ranks have to be gone within 30 seconds, and the checkpoint has to be readable. MPI's
 own start is killed, too.
 """
@@ -49,12 +49,25 @@ def ranks_below(pid: int) -> list[int]:
     return found
 
 
+def wait_for_steps(metrics: Path, launcher: subprocess.Popen) -> None:
+    """Return when a line of metrics is written, or the launcher has ended."""
+
+    def size() -> int:
+        return metrics.stat().st_size if metrics.exists() else 0
+
+    before = size()
+    while size() <= before and launcher.poll() is None:
+        before = min(before, size())  # a run that goes on drops lines first
+        time.sleep(0.02)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ranks", type=int, default=2)
-    parser.add_argument("--longest", type=float, default=4.0, help="seconds to a kill")
+    parser.add_argument("--longest", type=float, default=2.0, help="seconds to a kill")
+    parser.add_argument("--early", type=float, default=0.25, help="share killed at any time")
     parser.add_argument("--stop", type=float, default=0.05, help="share that is stopped instead")
     args = parser.parse_args()
     rng = random.Random(args.seed)
@@ -74,6 +87,8 @@ def main() -> None:
                     stderr=subprocess.STDOUT,
                     env=os.environ | {"TMPDIR": folder},
                 )
+                if rng.random() > args.early:
+                    wait_for_steps(run / "metrics.jsonl", launcher)
                 time.sleep(rng.uniform(0, args.longest))
                 ranks = ranks_below(launcher.pid)
                 how = signal.SIGSTOP if rng.random() < args.stop else signal.SIGKILL

@@ -1,6 +1,8 @@
 """What every demo shares: the loop with its checkpoints, the run folder, and figures."""
 
 from minigen.training.adversarial import (
+    ODDS,
+    SCORES,
     add_classes,
     add_classes_and_packing,
     chosen_classes,
@@ -10,8 +12,15 @@ from minigen.training.adversarial import (
     train_gan,
 )
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from minigen.training.command import Parser, finish, resume_command, script
-from minigen.training.course import begin, by_parts, draw_course, falling, loop_of_epochs
+from minigen.training.command import Parser, command_line, finish, resume_command, script
+from minigen.training.course import (
+    begin,
+    by_parts,
+    draw_course,
+    falling,
+    loop_of_epochs,
+    save_strip,
+)
 from minigen.training.figures import (
     image_grid,
     named_rows,
@@ -36,6 +45,8 @@ from minigen.training.translation import (
 )
 
 __all__ = [
+    "ODDS",
+    "SCORES",
     "CheckpointError",
     "DivergedError",
     "Flags",
@@ -51,6 +62,7 @@ __all__ = [
     "begin",
     "by_parts",
     "chosen_classes",
+    "command_line",
     "draw_course",
     "falling",
     "finish",
@@ -73,6 +85,7 @@ __all__ = [
     "save_checkpoint",
     "save_gif",
     "save_image",
+    "save_strip",
     "script",
     "train_gan",
     "train_images",
