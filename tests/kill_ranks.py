@@ -2,9 +2,9 @@
 
     python tests/kill_ranks.py --count 200 --seed 0 [--ranks 2]
 
-Each start goes on from the checkpoint before; most kills come once steps are done. After a kill (SIGKILL, or SIGSTOP: a rank that never
-answers) all ranks have to be gone within 30 seconds, and the checkpoint has to be readable. MPI's
-own start is killed, too.
+Each start goes on from the checkpoint before. Most kills come once steps are done, others at any
+time from MPI's own start on. After a kill (SIGKILL, or SIGSTOP: a rank that never answers) all
+ranks have to be gone within 30 seconds, and the checkpoint has to be readable.
 """
 
 from __future__ import annotations

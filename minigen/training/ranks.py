@@ -84,6 +84,7 @@ def opened(
     distributed.init_process_group()
     given = list(sys.argv[1:] if argv is None else argv)
     found: Any = None
+    the_group().patient = True
     if first():
         try:
             args, run = open_alone()
@@ -136,7 +137,9 @@ def first() -> bool:
 
 
 def same(value: Any) -> Any:
-    """Rank 0's value."""
+    """Rank 0's value; some ranks may be long, reading data, before they come to this."""
+    if several():
+        the_group().patient = True
     return distributed.broadcast_object(value)
 
 

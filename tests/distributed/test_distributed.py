@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +206,27 @@ def test_an_interruption_of_any_rank_saves_once_and_ends_all(tmp_path):
     assert status == 130
     assert said.count("to go on") == 1
     assert load_checkpoint(tmp_path / "run/checkpoint.npz")["step"] == 12
+
+
+@needs_mpi
+def test_ctrl_c_on_the_launcher_saves_once(tmp_path):
+    script = sys.executable, HERE / "train_on_ranks.py", "--out", "run"
+    launcher = subprocess.Popen(
+        [MPIEXEC, "-n", "2", *script, "--steps", "2000", "--pause", "20"],
+        cwd=tmp_path,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    metrics = tmp_path / "run/metrics.jsonl"
+    while launcher.poll() is None and not (metrics.exists() and metrics.stat().st_size):
+        time.sleep(0.02)
+    launcher.send_signal(signal.SIGINT)
+    said, _ = launcher.communicate(timeout=60)
+    assert launcher.returncode == 130, said
+    assert said.count("to go on") == said.count("steps in") == 1
+    assert 0 < load_checkpoint(tmp_path / "run/checkpoint.npz")["step"] < 2000
 
 
 @needs_mpi
