@@ -538,6 +538,18 @@ def dealt(stream: Generator, shape: tuple[int, ...], draw: Callable[[Any], Array
     return draw(shape)
 
 
+@Seam
+def place(rows: int) -> tuple[int, int]:
+    """How many rows of the whole batch lie before this process's `rows`, and how many there are."""
+    return 0, rows
+
+
+@Seam
+def mean_of_all(array: Array) -> Array:
+    """The array; of several processes that train one model, the mean of theirs."""
+    return array
+
+
 def drawn_as(dtype: Any) -> Any:
     """The dtype in which random numbers are drawn: NumPy draws none of 16 bits."""
     return FLOAT32 if np.dtype(dtype) == np.float16 else dtype

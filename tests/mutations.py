@@ -1674,7 +1674,7 @@ times to train at are as early as late | flow_matching
 - (1 - stratified(len(data), data)) ** self.late
 + (1 - stratified(len(data), data))
 each row has times of its own | flow_matching
-- (count * F.rand(1, **how)).floor()
+- (whole * F.rand(1, **how)).floor()
 + (0 * F.rand(1, **how)).floor()
 lines lead from data to noise | flow_matching
 - (self.velocity(x, t, labels) - (data - noise)) ** 2
@@ -2122,14 +2122,15 @@ buckets go out in the order in which they are finished | distributed
 each rank has the noise of the first | distributed
 -         return whole[:, rank].reshape(shape)
 +         return whole[:, 0].reshape(shape)
+the slopes of batch norm's mean and variance are those of a rank's part | distributed
+-     mean = backend.namespace(array).ascontiguousarray(array / group.get_world_size())
+-     group.the_group().all_reduce(mean, group.ReduceOp.SUM).wait()
+-     return mean.reshape(array.shape)
++     return array
 # distributed/parallel.py
 batch norm takes the statistics of its rank's part | distributed
 -         if ranks == 1 or not (self.training or self.running_mean is None):
 +         if ranks or not (self.training or self.running_mean is None):
-the slopes of the mean and the variance are those of its rank's part | distributed
--     group.the_group().all_reduce(mean, group.ReduceOp.SUM).wait()
--     return mean
-+     return sums
 # distributed/mpi.py
 an error ends its rank alone | distributed
 -         sys.excepthook = self._uncaught

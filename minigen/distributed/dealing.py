@@ -37,11 +37,28 @@ def dealing(rows: int, *streams: Generator) -> Iterator[None]:
         whole = draw((before, size, within))
         return whole[:, rank].reshape(shape)
 
-    now, backend.dealt.now = backend.dealt.now, part
+    filled = {backend.dealt: part, backend.place: _place, backend.mean_of_all: mean_of_all}
+    before = {seam: seam.now for seam in filled}
     try:
+        for seam, other in filled.items():
+            seam.fill(other)
         yield
     finally:
-        backend.dealt.now = now
+        for seam, other in before.items():
+            seam.fill(other)
+
+
+def _place(rows: int) -> tuple[int, int]:
+    return group.get_rank() * rows, group.get_world_size() * rows
+
+
+def mean_of_all(array: Array) -> Array:
+    """The mean of all ranks' arrays."""
+    if group.get_world_size() == 1:
+        return array
+    mean = backend.namespace(array).ascontiguousarray(array / group.get_world_size())
+    group.the_group().all_reduce(mean, group.ReduceOp.SUM).wait()
+    return mean.reshape(array.shape)
 
 
 def groups(shape: tuple[int, ...], rows: int) -> int | None:

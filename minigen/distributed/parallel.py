@@ -14,6 +14,7 @@ from minigen import nn
 from minigen.backend import Array, namespace
 from minigen.data.loader import Sampler
 from minigen.distributed import group
+from minigen.distributed.dealing import mean_of_all
 from minigen.distributed.reducer import BUCKET, Reducer
 from minigen.kernels import normalization as kernels
 from minigen.operation import operation
@@ -45,12 +46,6 @@ def _moments_of_all(mean: Array, variance: Array) -> tuple[Array, Array]:
     return middle, (variances + (means - middle) ** 2).mean(0)
 
 
-def _mean_of_all(sums: Array) -> Array:
-    mean = namespace(sums).ascontiguousarray(sums / group.get_world_size())
-    group.the_group().all_reduce(mean, group.ReduceOp.SUM).wait()
-    return mean
-
-
 def _synced_pullback(
     g: Tensor, input: Tensor, weight: Tensor | None, parts, size, eps, moments
 ) -> tuple[Tensor, Tensor | None, Tensor]:
@@ -58,7 +53,7 @@ def _synced_pullback(
     if not is_grad_enabled():
         flat = None if weight is None else weight._array
         found = kernels.gradients_in(
-            parts, g._array, input._array, flat, *moments, size, _mean_of_all
+            parts, g._array, input._array, flat, *moments, size, mean_of_all
         )
         return tuple(wrap(d) for d in found)
     over = (0, *range(2, input.ndim))

