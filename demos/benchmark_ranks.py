@@ -1,6 +1,6 @@
 """How fast several processes train on this machine, each with one thread:
 
-    mpiexec -n 2 python demos/benchmark_ranks.py [--seconds 3] [--batch 64] [NAME...]
+    mpiexec -n 2 python demos/benchmark_ranks.py [--seconds 3] [--batch-size 64] [NAME...]
 
 For each model samples a second of one rank while the others sleep, of all ranks at once but each by
 itself (the ceiling: they share caches, memory and the power of the chip), and of all ranks training
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ctrl_c  # noqa: F401 - first
 
-import argparse
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,11 +20,12 @@ from typing import Any
 import numpy as np
 
 import minigen
-from minigen import Tensor, backend, distributed, optim
+from minigen import Tensor, backend, distributed, optim, training
 from minigen.distributed.group import go_apart, the_group
 from minigen.models import denoiser, diffusion, gan, networks, vae
 from minigen.models.adversaries import Parts
 from minigen.training import ranks
+from minigen.training.flags import number, one_of, whole
 
 
 class One(Parts):
@@ -41,9 +41,9 @@ class One(Parts):
 
 
 MODELS: dict[str, Callable[[], Any]] = {
-    "DCGAN pair": lambda: gan.GAN(networks.ConvGenerator(1, 64), networks.ConvDiscriminator(1, 64)),
-    "gan.py": lambda: gan.GAN(networks.DenseConvGenerator(1, 16), networks.DenseConvJudge(1, 16)),
-    "VAE": lambda: One(
+    "dcgan": lambda: gan.GAN(networks.ConvGenerator(1, 64), networks.ConvDiscriminator(1, 64)),
+    "gan": lambda: gan.GAN(networks.DenseConvGenerator(1, 16), networks.DenseConvJudge(1, 16)),
+    "vae": lambda: One(
         vae.conv_vae(20, 32, 28, 1), lambda m, o, x: vae.step(m, o, (x + 1) / 2)
     ),
     "denoiser": lambda: One(
@@ -67,24 +67,31 @@ def speed(model: Any, x: Tensor, seconds: float) -> float:
     return steps * len(x) / (time.perf_counter() - began)
 
 
+def flags() -> training.Flags:
+    """The command line."""
+    parser = training.Flags(__doc__)
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", type=one_of(*MODELS), default=[], help="all, or some")
+    add("--seconds", type=number(above=0, most=600), default=3.0, help="of each measurement")
+    add("--batch-size", type=whole(2, 10**5), default=64, help="images of a rank's part")
+    return parser
+
+
+@training.script
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of models")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--batch", type=int, default=64, help="images of a rank's part")
-    args = parser.parse_args()
+    args = flags().parse_args()
     distributed.init_process_group()
     size, first = distributed.get_world_size(), ranks.first()
     if first:
-        print(f"{size} ranks, {backend.threads()} thread(s) each, {args.batch} images a rank")
+        print(f"{size} ranks, {backend.threads()} thread(s) each, {args.batch_size} images a rank")
         print(f"{'':12}{'one':>8}{'each':>8}{'together':>10}  samples/s a rank")
     rng = np.random.default_rng(distributed.get_rank())
-    ranks.rows[:] = [args.batch]
+    ranks.rows[:] = [args.batch_size]
     for name, build in MODELS.items():
-        if args.names and not any(part in name for part in args.names):
+        if args.names and name not in args.names:
             continue
         minigen.manual_seed(0)
-        x = Tensor(rng.uniform(-1, 1, (args.batch, 1, 28, 28)).astype(np.float32))
+        x = Tensor(rng.uniform(-1, 1, (args.batch_size, 1, 28, 28)).astype(np.float32))
         one = each = 0.0
         go_apart()
         if first:

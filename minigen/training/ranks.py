@@ -214,8 +214,11 @@ class Together:
             for optimiser in self._of(Optimizer)
         ]
         batches.share = (0, 1)  # what is cut into batches from now on is for pictures
-        with dealing(rows[0], *self._of(Generator)):
-            yield
+        try:
+            with dealing(rows[0], *self._of(Generator)):
+                yield
+        finally:
+            self._reducers = []
 
     def agreed(self, signal: int | None, step: int) -> int | None:
         """The signal that ends the loop on all ranks, if one has come to any. Now and then all
