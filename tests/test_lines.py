@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2059,
     "optim": 1135,
     "models": 3047,
-    "training": 2170,
+    "training": 2173,
     "metrics": 590,
     "data": 2120,
     "distributed": 716,
