@@ -4,7 +4,7 @@
 
     from minigen import distributed
     distributed.init_process_group()                # "mpi": needs pip install 'minigen[mpi]'
-    model = DistributedDataParallel(model)          # of minigen.distributed, or minigen.nn.parallel
+    model = distributed.DistributedDataParallel(model)      # nn.parallel.Distributed…, too
     for step in range(1000):
         loss(model(my_part_of_the_batch)).backward()   # gradients are averaged as they come
         optimiser.step()

@@ -26,8 +26,7 @@ _missing = missing_from(globals(), "nn")
 
 
 def __getattr__(name: str) -> object:
-    if name == "parallel":
-        return import_module("minigen.nn.parallel")
-    if name == "SyncBatchNorm":
-        return import_module("minigen.distributed.parallel").SyncBatchNorm
+    if name in ("parallel", "SyncBatchNorm"):  # it stands above, and comes when it is asked for
+        above = import_module("minigen.distributed.parallel")
+        return above if name == "parallel" else above.SyncBatchNorm
     return _missing(name)

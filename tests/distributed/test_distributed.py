@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigen import data
+from minigen import data, distributed, nn
 from minigen.data import batches as batches_module
 from minigen.distributed import DistributedSampler
 from minigen.distributed.dealing import groups
@@ -239,6 +239,11 @@ def test_what_cannot_be_dealt_out_and_other_settings_are_refused(tmp_path):
     status, said = mpiexec(*words, folder=tmp_path)
     assert status != 0
     assert "rank 1 was started as train_on_ranks.py --steps 7, rank 0 as" in said
+
+
+def test_pytorch_s_names_lead_here():
+    assert nn.parallel.DistributedDataParallel is distributed.DistributedDataParallel
+    assert nn.SyncBatchNorm is distributed.SyncBatchNorm
 
 
 def test_importing_minigen_imports_nothing_of_this():
