@@ -2233,6 +2233,81 @@ a checkpoint of more steps is taken | training_loop
 the config is not what the run goes on with | training_flags
 -             run.write_config()  # of
 +             pass  # of
+a run has no page before its first checkpoint | pages_run
+-                     self._save()
+-                     self.show()
++                     self._save()
+# training/pages/curves.py
+a peak is lost where columns are joined | pages_curves
+- min(a[2], b[2]), max(a[3], b[3]), mean
++ b[2], b[3], mean
+columns become ever more | pages_curves
+-         while len(self.columns) > COLUMNS:
++         while False:
+a line that is being written is taken | pages_curves
+-                 if not line.endswith(
++                 if False and not line.endswith(
+metrics are read from the beginning each time | pages_curves
+-             file.seek(self._read)
++             file.seek(0)
+a run that went back keeps the steps that were undone | pages_curves
+-             if found.st_ino != self._file or found.st_size < self._read:
++             if found.st_size < self._read:
+# training/pages/pictures.py
+frames that are kept were not kept before | pages_curves
+-         stride *= 2
++         stride += 1
+pictures are packed anew each time | pages_pictures
+- before[key] if key in before else packed(path, most)
++ packed(path, most)
+a damaged picture ends the training | pages_pictures
+-     except (OSError, ValueError, SyntaxError):  # what
++     except ValueError:  # what
+a picture has as many bytes as it has | pages_pictures
+-             if len(content) <= most or min(image.size) < 16:
++             if True:
+# training/pages/html.py
+text is taken for markup | pages_run
+- p if isinstance(p, Markup) else html.escape(p)
++ p
+an attribute ends where its text says so | pages_run
+- {html.escape(str(value))}"'
++ {value}"'
+data ends the script that holds it | pages_run
+-     return Markup(text.replace("<",
++     return Markup(text.replace("nothing",
+a script that got into a page runs | pages_browser
+- script-src {_hash(code)}
++ script-src 'unsafe-inline'
+somebody's page is replaced by a run's | pages_run
+-         if MARK.encode() not in file.read(4096):
++         if False:
+# training/pages/about.py
+a setting names the folders above the data | pages_run
+- else f"…/{name}"
++ else text
+the command that resumes names the home folder | pages_run
+-         return path.name
++         return str(path)
+# training/pages/seen.py
+a floor stands far from its score | pages_run
+-             if base is not None:
++             if False:
+# training/pages/sections.py
+settings that differ are not marked | demos_compare
+-         differs = bool(meanings) and len({*cells}) > 1
++         differs = False
+# training/pages/runlist.py
+all runs of a folder are read each time | pages_run
+-                 current = known is not None and known[0] == changed
++                 current = False
+any folder gets a list of runs | pages_run
+-             if self.parent.name != "runs" and not (self.parent / OWN).exists():
++             if False:
+# training/events.py
+TensorBoard shows steps that were undone | training_events
+-         self._write(step=0, session_log=log(status=log.START))
++         pass
 # training/command.py
 a script that SIGTERM ended is a success | display
 -         if loops.ended_by is None:
@@ -2263,6 +2338,74 @@ loading the digits draws from the caller's stream | digits
 digits are drawn of no class | digits
 - noise, labels, guidance=GUIDANCE)
 + noise, labels * 0, guidance=GUIDANCE)
+# training/loading.py
+a demo is whatever config.json says | training_loading
+-     if not isinstance(demo, str) or demo not in DEMOS:
++     if demo is None:
+no model is too large for its checkpoint | training_loading
+- with at_most(held + SPARE):
++ with at_most(2**62):
+first weights draw from the common stream | training_loading
+-         minigen.default_generator.load_state_dict(before)
++         pass
+sides of pictures are unbounded | training_loading
+- and SIDES[0] <= shape[1] == shape[2] <= SIDES[1]
++ and SIDES[0] <= shape[1] == shape[2]
+names of classes are not counted | training_loading
+- if not right or len(names) != count:
++ if not right:
+a loaded run needs its data | training_loading
+- settings_of(run, without_data=True)
++ settings_of(run)
+# functional/arguments.py
+small tensors count for nothing | training_loading
+- left[0] -= max(math.prod(shape), LEAST)
++ left[0] -= math.prod(shape) if math.prod(shape) > 10**7 else 0
+# training/command.py
+settings of a file that do not go together are taken | training_loading
+-         if wrong := self.refusal(settings):
+-             raise RunError(f"{run.folder}/config.json: {wrong}")
++         self.refusal(settings)
+# training/trained_base.py
+a model is drawn with its last weights | training_loading
+-             average.copy_to()
++             pass
+a model that diverged is drawn with | training_loading
+- if holds_nan(self.state.get(part)):
++ if holds_nan(part):
+# training/trained.py
+between two classes lies the first | training_loading
+- return generator.told(z, labels[0] @ generator.shared.weight)
++ return generator.told(z, labels[0].flip(1) @ generator.shared.weight)
+a class may be any number | training_loading
+- fits = found.shape == (count,) and (found >= 0).all() and (found < known).all()
++ fits = found.shape == (count,)
+statistics of one truncation are those of all | demos_sample
+- if truncation not in known:
++ if not known:
+styles are never cut off | demos_sample
+- return generator.styles(self.code(z, labels), truncation)
++ return generator.styles(self.code(z, labels))
+# models/denoiser.py
+weights of classes are those of other classes | training_loading
+- return told + labels @ self.label.weight[: self.null]
++ return told + labels @ self.label.weight[1 : self.null + 1]
+# ../demos/sampling/files.py
+an array of single pictures is not from 0 to 1 | demos_sample
+-             np.save(file, pictures)
++             np.save(file, 2 * pictures - 1)
+# ../demos/sampling/pictures.py
+all pictures on a way are one | demos_sample
+- noise = model.between(noises[here], noises[there], share)
++ noise = noises[here]
+# ../demos/sampling/others.py
+every domain is the first | demos_sample
+- made = {f"to {to}" if to else "made": model.translate(images, to) for to in ways}
++ made = {"made": model.translate(images, to) for to in ways}
+# ../demos/sample.py
+flags without an effect are taken | demos_sample
+-     for name in sorted(given - {*ALWAYS} - known_flags(model)):
++     for name in ():
 # ../demos/few_images.py
 a generator sees more than the few | demos_few_images
 - made = made_by(cell.kind, some, args)
@@ -2337,8 +2480,8 @@ a flag without an effect is passed over | training_flags
 -             if name in self._only and not met(settings):
 +             if name in self._only and not met:
 settings that do not go together are taken | training_flags
--             if when(settings):
-+             if when is None:
+- for when, message in self._refusals if when(settings))
++ for when, message in self._refusals if when is None)
 a width of a file is not checked | training_flags
 -         return flag.type(str(value))
 +         return value
