@@ -1375,7 +1375,7 @@ colours are demodulated, too | stylegan
 -         if self.demodulate:
 +         if True:
 the mean of lengths is differentiated | stylegan
--         mean = lengths.detach().mean()
+-         mean = Tensor(mean_of_all(lengths.detach().mean().array))
 -         self.mean_length += 0.01 * (mean.item() - self.mean_length)
 -         return (lengths - self.mean_length)
 +         mean = lengths.mean()
@@ -1535,7 +1535,7 @@ rows are damped in the batch after | word2vec
 +         self._steps[:] = 1e9
 # data/phrases.py
 a combination that is held out is trained with | data_phrases
--         combos = rng.choice(combinations(split), size)
+-         combos = rng.choice(combinations(split), size * parts)
 +         combos = rng.choice(np.concatenate([combinations(s) for s in SPLITS]), size)
 the colours that are held out have a digit's training alone | data_phrases
 -     return HELD_OUT.get((colour - digit) % len(COLOURS), "train")
@@ -1671,7 +1671,7 @@ times to train at are as early as late | flow_matching
 - (1 - stratified(len(data), data)) ** self.late
 + (1 - stratified(len(data), data))
 each row has times of its own | flow_matching
-- (count * F.rand(1, **how)).floor()
+- (whole * F.rand(1, **how)).floor()
 + (0 * F.rand(1, **how)).floor()
 lines lead from data to noise | flow_matching
 - (self.velocity(x, t, labels) - (data - noise)) ** 2
@@ -2104,6 +2104,38 @@ what others are writing is taken for a dead writer's | training_lock
 -                     lock(file)
 -                     if fcntl:
 +                     if fcntl:
+# distributed/reducer.py
+gradients are summed over ranks, not averaged | distributed
+-             xp.multiply(gradient._array, part.dtype.type(1 / group.get_world_size()), out=part)
++             xp.multiply(gradient._array, part.dtype.type(1), out=part)
+buckets go out in the order in which they are finished | distributed
+-         while self._next < len(self.buckets) and ready(self.buckets[self._next]):
+-             self.buckets[self._next].send(self._lane)
+-             self._next += 1
++         for bucket in self.buckets:
++             if ready(bucket) and bucket._work is None:
++                 bucket.send(self._lane)
+# distributed/dealing.py
+each rank has the noise of the first | distributed
+-         return whole[:, rank].reshape(shape)
++         return whole[:, 0].reshape(shape)
+the slopes of batch norm's mean and variance are those of a rank's part | distributed
+-     mean = backend.namespace(array).ascontiguousarray(array / group.get_world_size())
+-     group.the_group().all_reduce(mean, group.ReduceOp.SUM).wait()
+-     return mean.reshape(array.shape)
++     return array
+# distributed/parallel.py
+batch norm takes the statistics of its rank's part | distributed
+-         if ranks == 1 or not (self.training or self.running_mean is None):
++         if ranks or not (self.training or self.running_mean is None):
+# distributed/mpi.py
+an error ends its rank alone | distributed
+-         sys.excepthook = self._uncaught
++         pass
+# data/batches.py
+all ranks are shown the first one's part of a batch | distributed
+-             first = self.position * self.batch_size + self._part * self._own
++             first = self.position * self.batch_size
 # training/lock.py
 the lock keeps nobody out | training_lock
 -                 lock(file)

@@ -7,18 +7,19 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "minigen"
 ROOMS = {
-    "tape operation": 270,
-    "tape operation tensor differentiation": 500,
-    "engine": 623,
-    "kernels": 3408,
-    "functional": 4084,
-    "nn": 2055,
+    "tape operation": 271,
+    "tape operation tensor differentiation": 507,
+    "engine": 625,
+    "kernels": 3427,
+    "functional": 4089,
+    "nn": 2056,
     "optim": 1135,
-    "models": 3046,
-    "training": 4790,
+    "models": 3049,
+    "training": 4999,
     "metrics": 598,
     "export": 1250,
-    "data": 2110,
+    "data": 2122,
+    "distributed": 716,
     "torch_names": 390,
     "torchvision_names": 306,
 }

@@ -18,6 +18,7 @@ from minigen.backend import DeviceError, require_device
 from minigen.data import DataError, resolved
 from minigen.display import Screen, forgiving_streams
 from minigen.training import loop as loops
+from minigen.training import ranks
 from minigen.training.checkpoint import CheckpointError
 from minigen.training.common import short
 from minigen.training.events import Events, require_tensorboard
@@ -118,15 +119,20 @@ class Parser(Flags):
             DataError: the data set cannot be had.
             DeviceError: nor the device.
         """
+        return ranks.opened(lambda: self._open_run(argv), argv)
+
+    def _open_run(self, argv: Sequence[str] | None) -> tuple[Settings, Run]:
         given = self.given(argv)
         if given.get("tensorboard"):
             require_tensorboard()
         if given.get("resume"):
             run = Run.resume(given["resume"])
             args = self._resumed(run, given, argv)
+            self._refuse_undealt(args)
         else:
             args = self.settings(argv, self.quick if given.get("quick") else {})
             require_device(args.device)
+            self._refuse_undealt(args)
             if getattr(args, "data", None) == "auto":
                 args.data = resolved("auto")
             flags = {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
@@ -137,6 +143,10 @@ class Parser(Flags):
         if args.tensorboard:
             run.at_log.append(Events())
         return args, run
+
+    def _refuse_undealt(self, args: Settings) -> None:
+        if reason := ranks.undealt(args):
+            self.error(reason)
 
     def settings_of(self, run: Run, without_data: bool = False) -> Settings:
         """The settings of a run, from its config.json, checked as the flags are. What a run of an
@@ -219,15 +229,17 @@ def script(main: Callable[[], Any]) -> Callable[[], Any]:
             with forgiving_streams():
                 result = main()
         except FOR_THE_USER as error:
-            sys.exit(f"{name}: {error}")
+            ranks.end(f"{name}: {error}")
         except MemoryError as error:
             reason = f": {error}" if str(error) else ""
-            sys.exit(f"{name}: out of memory{reason}; take smaller networks, batches or images")
+            ranks.end(f"{name}: out of memory{reason}; take smaller networks, batches or images")
         except KeyboardInterrupt:
             with suppress(ValueError):  # in another thread than the main one
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end itself is not interrupted
-            print(f"\n{name}: stopped", file=Screen(sys.stderr))
-            sys.exit(130)
+            if not ranks.several():
+                print(f"\n{name}: stopped", file=Screen(sys.stderr))
+                sys.exit(130)
+            ranks.end(f"{name}: stopped", 130)
         if loops.ended_by is None:
             return result
         sys.exit(128 + loops.ended_by)  # a shell's convention for signals
