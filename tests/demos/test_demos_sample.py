@@ -81,11 +81,11 @@ def test_every_flag_changes_the_pictures(runs, name, flags):
 def test_pictures_go_from_noise_to_noise_and_from_class_to_class(runs):
     run("sample.py", runs("wgan"), "--interpolate", "--count", 4, "--out", "way.gif")
     with Image.open("way.gif") as image:
-        assert image.n_frames > 20 and image.size == (side(2), side(2))
+        assert image.n_frames > 5 and image.size == (side(2), side(2))
     classes = ("--class", 0, 1)
     run("sample.py", runs("biggan"), "--interpolate", *classes, "--count", 1, "--out", "way.gif")
     with Image.open("way.gif") as image:
-        assert image.n_frames > 12
+        assert image.n_frames > 5
 
 
 def test_a_film_where_it_can_be_had(runs, here, monkeypatch):
