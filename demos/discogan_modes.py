@@ -43,6 +43,12 @@ def draw(args: argparse.Namespace, gan: DiscoGAN, axes: Any) -> None:
     draw_clusters(axes[0], points, B.centres, EXTENT)
 
 
+READING = (
+    "The losses stay near those of judges that cannot tell. The reconstruction is how far points"
+    " are from themselves after the way there and back: it falls even where modes are left out."
+)
+
+
 @training.script
 def main() -> None:
     args, run = flags(__doc__).open_run()
@@ -72,7 +78,7 @@ def main() -> None:
 
     @loop.at_save
     def show() -> None:
-        frames = training.draw_course(run, panels, shown, seconds_per_frame=0.15)
+        frames = training.draw_course(run, panels, shown, READING, seconds_per_frame=0.15)
         training.save_strip(run.path("samples.png"), frames, shown)
 
     if loop.step == 0:
