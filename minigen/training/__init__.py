@@ -1,5 +1,7 @@
 """What every demo shares: the loop with its checkpoints, the run folder, and figures."""
 
+from typing import TYPE_CHECKING
+
 from minigen.training.adversarial import (
     add_classes,
     add_classes_and_packing,
@@ -11,6 +13,7 @@ from minigen.training.adversarial import (
 )
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from minigen.training.command import Parser, finish, resume_command, script
+from minigen.training.common import StrPath
 from minigen.training.course import begin, by_parts, draw_course, falling, loop_of_epochs
 from minigen.training.figures import (
     image_grid,
@@ -35,6 +38,18 @@ from minigen.training.translation import (
     train_translator,
 )
 
+if TYPE_CHECKING:
+    from minigen.training.trained import Trained
+
+
+def load(folder: StrPath, device: str = "cpu") -> "Trained":
+    """The trained model of a run, from its folder; see loading.py, which knows all demos' networks
+    and so is imported by those alone who want one."""
+    from minigen.training.loading import load as loaded
+
+    return loaded(folder, device)
+
+
 __all__ = [
     "CheckpointError",
     "DivergedError",
@@ -58,6 +73,7 @@ __all__ = [
     "free_folder",
     "image_grid",
     "inputs_and_truths",
+    "load",
     "load_checkpoint",
     "load_images",
     "load_pairs",

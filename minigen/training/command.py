@@ -36,6 +36,7 @@ from minigen.training.run import CHECKPOINT, Run, RunError, free_folder
 
 FOR_THE_USER = (CheckpointError, DataError, DeviceError, DivergedError, RunError)
 OF_THIS_CALL = ("out", "resume", "quick")  # flags that are no settings of the run
+DATA = ("data", "corpus")  # settings that name files
 
 
 class Parser(Flags):
@@ -126,9 +127,13 @@ class Parser(Flags):
         run.config = {**run.config, "demo": self.name, **settings}
         return args, run
 
-    def settings_of(self, run: Run) -> Settings:
+    def settings_of(self, run: Run, without_data: bool = False) -> Settings:
         """The settings of a run, from its config.json, checked as the flags are. What a run of an
         older version does not say is assumed, with a line that says what.
+
+        Args:
+            without_data: its folder of pictures, or file of text, may be gone: what is to be drawn
+                needs none.
 
         Raises:
             RunError: it is a run of another demo, or a setting is damaged.
@@ -141,6 +146,9 @@ class Parser(Flags):
             if name not in config:
                 assumed[name] = found[name]
                 continue
+            if without_data and name in DATA and is_gone(config[name]):
+                found[name] = config[name]
+                continue
             try:
                 found[name] = self.checked(name, config[name])
             except argparse.ArgumentTypeError as error:
@@ -150,7 +158,10 @@ class Parser(Flags):
         said = ", ".join(f"{k} {v}" for k, v in assumed.items() if v not in (None, False))
         if said:
             print(f"{run.folder}/config.json does not say, so it is assumed: {said}")
-        return self.settings([], found)
+        settings = Settings(**found)
+        if wrong := self.refusal(settings):
+            raise RunError(f"{run.folder}/config.json: {wrong}")
+        return self.completed(settings)
 
     def _resumed(self, run: Run, given: dict[str, Any], argv: Sequence[str] | None) -> Settings:
         """The settings of a run that goes on, with those changes that leave it the same run."""
@@ -171,6 +182,17 @@ class Parser(Flags):
         args = self.settings(argv, vars(before))
         require_device(args.device)
         return args
+
+
+def is_gone(place: Any) -> bool:
+    """Whether a value from a file is the path of a folder or file that is not there."""
+    return (
+        isinstance(place, str)
+        and os.path.isabs(place)
+        and len(place) < 4096
+        and "\0" not in place
+        and not os.path.exists(place)
+    )
 
 
 def script(main: Callable[[], Any]) -> Callable[[], Any]:
