@@ -6,8 +6,13 @@
     controls.py         what can be moved, and values checked against it
     answers.py          pictures and JSON for the page
     uploads.py          a picture that somebody gives, bounded before it is decoded
-    images.py, codes.py, chains.py, plane.py, words.py
-                        the kinds of models: what controls there are, what picture they give
-    page.html, page.css, page.js
-                        the page, which is sent as one file and asks for no other
+    view.py             what every kind of model has for the page; by kinds in
+    of_images.py, of_codes.py, of_chains.py, of_pictures.py, of_plane.py, of_words.py
+    views.py            the table of kinds
+    page.*, door.*      what the browser is sent: each page as one file, which asks for no other
 """
+
+from minigen.explorer.server import Server
+from minigen.explorer.views import view_of
+
+__all__ = ["Server", "view_of"]

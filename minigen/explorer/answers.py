@@ -22,14 +22,14 @@ def to_json(value: Any) -> bytes:
     return json.dumps(value, allow_nan=False, separators=(",", ":")).translate(ESCAPED).encode()
 
 
-def picture(images: Any, low: float = -1.0, columns: int | None = None) -> str:
-    """Images (N, C, H, W) from `low` to 1 as a PNG in the address of an image; a single one has no
+def picture(images: np.ndarray, columns: int | None = None) -> str:
+    """Images (N, C, H, W) from 0 to 1 as a PNG in the address of an image; a single one has no
     margin.
 
     Raises:
         DataError: values that are not finite.
     """
-    grid = image_grid(images, columns, 0 if len(images) == 1 else 1, low)
+    grid = image_grid(images, columns, 0 if len(images) == 1 else 1, low=0)
     file = io.BytesIO()
     Image.fromarray(grid).save(file, format="PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

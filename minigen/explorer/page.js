@@ -82,6 +82,10 @@ function show(answer, began) {
     picture.alt = "picture that the model makes of these values";
     picture.hidden = false;
   }
+  if (answer.given) {
+    byId("seen").src = answer.given;
+    byId("given").hidden = false;
+  }
   if (answer.plane) showPlane(answer.plane);
   if (answer.points) drawField(answer);
   if (answer.near) showNear(answer);
@@ -276,7 +280,7 @@ function showPlane(source) {
 
 function upload() {
   const input = element("input", { id: "upload", type: "file", accept: "image/png,image/jpeg,image/gif" });
-  input.setAttribute("aria-label", "a picture to encode");
+  input.setAttribute("aria-label", "a picture of your own");
   input.addEventListener("change", async () => {
     const [file] = input.files;
     if (!file) return;
@@ -285,20 +289,23 @@ function upload() {
       return;
     }
     try {
-      for await (const answer of ask("/encode", file)) {
+      const began = performance.now();
+      for await (const answer of ask("/given", file)) {
+        say(answer.error ?? "");
+        show(answer, began);
+        if (!answer.values) continue;
         for (const [name, list] of Object.entries(answer.values)) {
           list.forEach((value, i) => { values[name][i] = value; });
         }
-        byId("seen").src = answer.given;
-        byId("given").hidden = false;
         changed();
       }
     } catch (error) {
       failed(error);
     }
   });
-  const hint = element("p", { className: "hint", textContent: "It is made as small as the model's pictures; its code is then on the sliders." });
-  return group({ label: "a picture of your own" }, input, hint);
+  const hint = "The middle square of a PNG, JPEG or GIF, made as small as the model's pictures.";
+  const text = element("p", { className: "hint", textContent: hint });
+  return group({ label: "a picture of your own" }, input, text);
 }
 
 // ---- points in the plane -------------------------------------------------------------------------
@@ -334,6 +341,8 @@ function drawField(answer) {
     for (const point of way) pen.lineTo(x(point[0]), y(point[1]));
     pen.stroke();
   }
+  pen.fillStyle = colour("--line");
+  for (const point of answer.real) dot(point, 2);
   pen.fillStyle = colour("--made");
   for (const point of answer.points) dot(point, 2);
   if (answer.mark) {
@@ -417,7 +426,7 @@ async function begin() {
   for (const name of ["title", "notes", "sees"]) byId(name).textContent = about[name];
   for (const control of about.controls) values[control.name] = control.value;
   for (const control of about.controls) byId("controls").append(KINDS[control.kind](control));
-  if (about.encodes) byId("controls").append(upload());
+  if (about.takes) byId("controls").append(upload());
   if (about.words) drawMap(about.words, about.points);
   byId("figure").hidden = about.shows !== "picture";
   byId("controls").addEventListener("submit", (event) => event.preventDefault());

@@ -3,7 +3,7 @@
     GET  /          the page, for whoever has the token in the address
     POST /about     what there is to move
     POST /draw      values -> pictures, a line of JSON each, as they come
-    POST /encode    a picture -> values
+    POST /given     a picture -> its values, or what is made of it
 
 No path of a request reaches the file system: it is looked up in a table of these four. Nothing that
 is asked for changes the server. Requests have seconds in all, not between two bytes, so that
@@ -77,7 +77,7 @@ class Server(socketserver.ThreadingTCPServer):
     # A port that was just given back can be had again; on Windows this would share it instead.
     allow_reuse_address = os.name == "posix"
 
-    def __init__(self, view: View, port: int = 0, seconds: float = SECONDS):
+    def __init__(self, view: View[Any], port: int = 0, seconds: float = SECONDS):
         self.view, self.seconds, self.worker = view, seconds, Worker()
         self.places = threading.BoundedSemaphore(PLACES)
         self.page, self.closed = page("page"), page("door")
@@ -226,12 +226,12 @@ class Handler(BaseHTTPRequestHandler):
             raise ValuesError("expected values in JSON") from error
         self._stream(self.server.worker.answers(lambda show: view.draw(values, show)))
 
-    def _encode(self, body: bytes) -> None:
+    def _given(self, body: bytes) -> None:
         view = self.server.view
-        if view.seen is None:
+        if view.takes is None:
             raise RefusedError(HTTPStatus.NOT_FOUND, "this model takes no pictures")
-        images = decoded(body, *view.seen)
-        self._stream(self.server.worker.answers(lambda show: show(view.encode(images))))
+        images = decoded(body, *view.takes)
+        self._stream(self.server.worker.answers(lambda show: show(view.given(images))))
 
     def _stream(self, answers: Iterator[Any]) -> None:
         """Answers in pieces, a line of JSON each. One that was dropped has no lines."""
@@ -290,5 +290,5 @@ class Handler(BaseHTTPRequestHandler):
 ROUTES: dict[str, Callable[[Handler, bytes], None]] = {
     "/about": Handler._about,
     "/draw": Handler._draw,
-    "/encode": Handler._encode,
+    "/given": Handler._given,
 }

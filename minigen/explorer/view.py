@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from minigen.explorer.controls import Control
+from minigen.explorer.controls import Choice, Control, Slider, Sliders
 from minigen.explorer.worker import Show
+from minigen.training.trained import Trained
+
+Kind = TypeVar("Kind", bound=Trained)
+WIDEST = 3.0  # of a number of N(0, 1) on a slider: 99.7 % lie within
+SEEDS = 999
 
 
-class View:
-    """A model, what can be moved, and what it then looks like.
+class View(Generic[Kind]):
+    """A trained model, what can be moved, and what it then looks like.
+
+    Args:
+        trained: the model.
 
     Attributes:
         controls: what can be moved.
         shows: what the page is to show: "picture", "plane" or "words".
         sees: one sentence of what to see.
-        seen: channels and side of pictures that the model encodes; None if it encodes none.
-        title, notes: of the run, for the top of the page.
+        takes: channels and side of the pictures that can be given; None for none.
     """
 
-    controls: Sequence[Control] = ()
     shows = "picture"
     sees = ""
-    seen: tuple[int, int] | None = None
-    title = ""
-    notes = ""
+
+    def __init__(self, trained: Kind):
+        self.trained = trained
+        self.controls: list[Control] = []
+        self.takes: tuple[int, int] | None = None
 
     def about(self) -> dict[str, Any]:
-        """For the page, beside the controls."""
+        """For the page, beside the controls. Of the run's folder the last name is told, for the
+        others may be its owner's."""
+        trained = self.trained
+        steps = f", after {trained.step:,} steps" if trained.step else ""
         return {
-            "title": self.title,
-            "notes": self.notes,
+            "title": Path(trained.name).resolve().name if trained.run else trained.name,
+            "notes": f"a model of demos/{trained.demo}.py{steps}",
             "sees": self.sees,
             "shows": self.shows,
-            "encodes": self.seen is not None,
+            "takes": self.takes is not None,
         }
 
     def draw(self, values: dict[str, Any], show: Show) -> None:
@@ -44,6 +56,28 @@ class View:
         last."""
         raise NotImplementedError
 
-    def encode(self, images: np.ndarray) -> dict[str, Any]:
-        """Values of images (1, C, H, W), from 0 to 1, and what the model sees of them."""
+    def given(self, images: np.ndarray) -> dict[str, Any]:
+        """What a picture (1, C, H, W), from 0 to 1, gives: an answer, in which `values` are those
+        to go on with."""
         raise NotImplementedError
+
+
+def code(name: str, label: str, like: np.ndarray, edge: float = WIDEST, drawn: str = "") -> Sliders:
+    """Sliders for a code, from −edge to edge, which begin at `like`, (numbers,)."""
+    value = tuple(np.asarray(like, float).clip(-edge, edge).round(2).tolist())
+    return Sliders(name, label, -edge, edge, value, drawn)
+
+
+def seed_of(name: str, label: str, value: int = 0) -> Slider:
+    """A slider for the seed of a random stream."""
+    return Slider(name, f"{label}, its seed", 0, SEEDS, value, whole=True)
+
+
+def class_of(name: str, label: str, classes: Sequence[str]) -> Choice:
+    """A choice of a class."""
+    return Choice(name, label, tuple(classes))
+
+
+def row(values: Sequence[float]) -> np.ndarray:
+    """Numbers as a batch of one."""
+    return np.asarray([values], np.float32)
