@@ -15,11 +15,10 @@ from __future__ import annotations
 import ctrl_c  # noqa: F401 - first
 
 import argparse
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import median_filter
+from scoring.encoders import score, shown
 
 import minigen
 from minigen import Generator, Tensor, data, optim, training
@@ -40,42 +39,11 @@ def outside(images: Tensor) -> Tensor:
     return Tensor(keep, device=images.device)
 
 
-def shown(args: argparse.Namespace, clean: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Test examples (N, …), some at a time, and what the model is shown of them: with the same
-    damage each time."""
-    noise = Generator(args.seed + 1)
-    for i in range(0, len(clean), 500):
-        x = clean[i : i + 500]
-        yield x, A.corrupted(x, args.damage, args.amount, noise) if args.damage else x
-
-
 def test_loss(args: argparse.Namespace, model: A.Autoencoder, clean: Tensor) -> float:
     """The loss of test examples (N, …)."""
     with minigen.no_grad():
         parts = [float(A.squared_error(model(s), x)) * len(x) for x, s in shown(args, clean)]
     return sum(parts) / len(clean)
-
-
-def score(args: argparse.Namespace, model: A.Autoencoder, clean: Tensor) -> dict[str, float]:
-    """Mean squared errors of a pixel, of all images (N, C, H, W): reconstructed, and for a
-    denoising autoencoder of damaged images, of what it makes of them, and of the best of median
-    filters of 3 and 5 pixels."""
-    sums: dict[str, float] = {}
-
-    def count(name: str, made: Tensor, true: Tensor) -> None:
-        error = float(((made - true) ** 2).mean()) * len(true) / len(clean)
-        sums[name] = sums.get(name, 0.0) + error
-
-    with minigen.no_grad():
-        for x, bad in shown(args, clean):
-            count("reconstructed", model(x), x)
-            if args.damage:
-                count("damaged", bad, x)
-                count("denoised", model(bad), x)
-                for side in 3, 5:
-                    smooth = median_filter(bad.numpy(), size=(1, 1, side, side))
-                    count(f"median of {side} x {side}", Tensor(smooth, device=x.device), x)
-    return sums
 
 
 def draw_images(

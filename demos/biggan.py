@@ -21,10 +21,10 @@ import argparse
 from typing import Any
 
 import numpy as np
-from translation_scores import nearest
 
 from minigen import Generator, Tensor, training
 from minigen import functional as F
+from minigen.metrics.neighbours import nearest
 from minigen.models import biggan as B
 from minigen.models.networks import evaluating
 from minigen.training.builders.biggan import TRUNCATIONS, build, drawn, flags
@@ -51,27 +51,6 @@ def watched(args: argparse.Namespace) -> Any:
         return {"d_train": train, "d_test": test}
 
     return watch
-
-
-def singular_values(gan: B.BigGAN) -> dict[str, float]:
-    """By SVD, the largest ones of G's weights: of those in use, which are to be 1, the one that is
-    farthest from it; the same had u and v been kept from the training; and without σ."""
-
-    def largest(weight: Tensor) -> float:
-        matrix = weight.detach().flatten(1).numpy()
-        return float(np.linalg.svd(matrix, compute_uv=False)[0])
-
-    layers, farthest = B.spectral_layers(gan.generator), {}
-    for name, training_mode in ("in use", False), ("by u and v of the training", True):
-        gan.generator.train(training_mode)
-        values = [largest(layer.normed()) for layer in layers]
-        farthest[f"singular value {name}"] = max(values, key=lambda value: abs(value - 1))
-    plain = [largest(layer.weight) for layer in layers]
-    return {
-        **farthest,
-        "singular value without σ, least": min(plain),
-        "singular value without σ, largest": max(plain),
-    }
 
 
 def draw_truncations(run: training.Run, args: argparse.Namespace, gan: B.BigGAN) -> None:

@@ -22,14 +22,13 @@ import argparse
 import functools
 import math
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scoring.plane import FINE, MANY, POINTS, off
 
 import minigen
 from minigen import Generator, Tensor, optim, training
-from minigen.metrics import wasserstein
 from minigen.models import diffusion as D
 from minigen.models import flow_matching as FM
 from minigen.models.networks import evaluating
@@ -41,10 +40,6 @@ from minigen.training.run import CHECKPOINT
 EDGE = 2.4  # of the pictures
 EXTENT = (-EDGE, EDGE, -EDGE, EDGE)
 FRAMES = 30  # of an animation
-MANY = 100  # steps of Euler's or Heun's
-FINE = 40  # of Runge and Kutta's, for densities; twice as many from σ = 80 on
-POINTS = 10_000  # of which the density is measured
-ASSIGNED = 1000  # of which the Wasserstein distance is
 
 
 def score_at(model: Model, x: Tensor, done: float) -> Tensor:
@@ -55,49 +50,6 @@ def score_at(model: Model, x: Tensor, done: float) -> Tensor:
     sigma = float(D.noise_levels(model, MANY)[round(done * MANY)])  # where `walk` is then
     wide = math.sqrt(1 + sigma**2)
     return wide * (model.denoised(wide * x, sigma) - wide * x) / sigma**2
-
-
-def off(args: argparse.Namespace, model: Model, count: int, steps: int) -> np.ndarray:
-    """log p_true − log p_model of fresh points (count,), in nats; the model is in float64 then.
-
-    Euler's error is out of the question: ways are those of Runge and Kutta, the trace is exact.
-    """
-    true = DATA[args.data]
-    points = true.sample(count, Generator(args.seed + 1000)).numpy().astype(np.float64)
-    model.to("float64")
-    density = model.log_density if isinstance(model, FM.Flow) else functools.partial(
-        D.log_density, model
-    )  # fmt: skip
-    x = Tensor(points, device=args.device)
-    found = [density(x[i : i + 1000], steps=steps).numpy() for i in range(0, count, 1000)]
-    return true.log_density(points) - np.concatenate(found)
-
-
-def score(args: argparse.Namespace, model: Model) -> Iterator[dict[str, float]]:
-    """How straight ways are, how near points come in few steps, and how far the density is off, as
-    it is found."""
-    true = DATA[args.data]
-    noise = noise_of(args, args.seed + 2, ASSIGNED)
-    places = walk(model, noise, MANY)
-    yield {"squared way, E ‖z₁ − z₀‖²": float(((places[-1] - places[0]) ** 2).sum(1).mean())}
-    if isinstance(model, FM.Flow):
-        yield {"straightness, E ‖(z₁ − z₀) − ż‖²": FM.straightness(model, noise)}
-    real = [true.sample(ASSIGNED, Generator(args.seed + 3 + i)).numpy() for i in range(2)]
-    yield {"W1 between true points": wasserstein(*real)}
-    for steps in 1, 2, 5, 10, MANY:
-        made = walk(model, noise, steps, "euler")[-1]
-        yield {f"W1 to true points, Euler {steps}": wasserstein(real[0], made)}
-    if hasattr(true, "log_density"):
-        fine = FINE if isinstance(model, FM.Flow) else 2 * FINE
-        rough, nats = (off(args, model, POINTS, steps) for steps in (fine // 2, fine))
-        yield {
-            "points": len(nats),
-            "log p true − log p model, mean": float(nats.mean()),
-            "log p true − log p model, standard error": float(nats.std() / math.sqrt(len(nats))),
-            "log p true − log p model, median": float(np.median(nats)),
-            "log p true − log p model, 99th percentile": float(np.percentile(nats, 99)),
-            "the mean with steps twice as long": float(rough.mean()),
-        }
 
 
 def draw_ways(args: argparse.Namespace, model: Model, axes: Any) -> None:

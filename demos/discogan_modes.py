@@ -20,22 +20,16 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scoring.plane import score_of_modes
 
 import minigen
 from minigen import Tensor, training
-from minigen.metrics import Translated, translated_modes
 from minigen.models.discogan import DiscoGAN
 from minigen.training.builders.discogan_modes import A, B, build, flags, translated
 from minigen.training.plane import draw_clusters, draw_surface, frame
 
-SAMPLES = 2000  # of each mode of A
 FRAMES = 40  # of the animation
 EXTENT = (-1.4, 1.4, -1.4, 1.4)
-
-
-def score(args: argparse.Namespace, gan: DiscoGAN) -> Translated:
-    """How well a trained generator covers B, and tells the modes of A apart."""
-    return translated_modes(translated(args, gan, args.seed + 2, SAMPLES), B.centres, B.sigma)
 
 
 def draw(args: argparse.Namespace, gan: DiscoGAN, title: str, axes: Any) -> None:
@@ -89,7 +83,7 @@ def main() -> None:
             picture = frame(functools.partial(draw, args, gan, f"step {step:,}"), size=3.0)
             training.save_image(run.path("samples", f"{step:06d}.png"), picture)
 
-    found = score(args, gan)
+    found = score_of_modes(args, gan)
     training.finish(
         loop,
         "samples.gif",

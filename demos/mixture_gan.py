@@ -21,23 +21,14 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scoring.plane import score_of_mixture
 
 import minigen
 from minigen import Generator, Tensor, nn, training
-from minigen.metrics import Modes, mode_coverage
-from minigen.models.gan import GAN
-from minigen.models.wgan import WGAN
 from minigen.training.builders.mixture_gan import build, flags, mixture_of, sample
 from minigen.training.plane import draw_points, draw_surface, frame
 
-SAMPLES = 2500  # as PacGAN's protocol has it
 FRAMES = 40  # of the animation
-
-
-def score(args: argparse.Namespace, gan: GAN | WGAN) -> Modes:
-    """How well a trained generator covers the modes."""
-    mixture, scale = mixture_of(args)
-    return mode_coverage(sample(gan, scale, args.seed + 2), mixture.centres, mixture.sigma)
 
 
 def draw(args: argparse.Namespace, gan: Any, judge: nn.Module, title: str, axes: Any) -> None:
@@ -98,7 +89,7 @@ def main() -> None:
             picture = frame(functools.partial(draw, args, gan, judge, f"step {step:,}"), size=3.0)
             training.save_image(run.path("samples", f"{step:06d}.png"), picture)
 
-    found = score(args, gan)
+    found = score_of_mixture(args, gan)
     training.finish(
         loop,
         "samples.gif",

@@ -16,31 +16,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scoring.plane import score_of_curve
 
 import minigen
-from minigen import Generator, Tensor, training
+from minigen import Tensor, training
 from minigen import functional as F
-from minigen.metrics import wasserstein
 from minigen.models.gan import GAN
 from minigen.training.builders.parabola_gan import CURVE, build, flags, sample
 from minigen.training.plane import draw_lines, draw_points, draw_surface, frame
 
-RANGE = 2.0  # of x
 EXTENT = (-1.4, 1.4, -0.5, 1.6)
-SAMPLES = 1000
 FRAMES = 40  # of the animation
-
-
-def score(args: argparse.Namespace, gan: GAN) -> dict[str, float]:
-    """Mean distance to the curve as a share of the range of x, W1 to true points, and its floor,
-    W1 between true points: each the mean over four sets of points, all drawn afresh."""
-    made = [sample(gan, args.seed + 2 + i, SAMPLES) for i in range(4)]
-    true = [CURVE.sample(SAMPLES, Generator(1000 + i)).numpy() for i in range(8)]
-    return {
-        "distance to the curve / range": float(np.mean([*map(CURVE.distance, made)]) / RANGE),
-        "W1 to true points": float(np.mean([*map(wasserstein, true[:4], made)])),
-        "W1 between true points": float(np.mean([*map(wasserstein, true[:4], true[4:])])),
-    }
 
 
 def draw(
@@ -85,7 +71,7 @@ def main() -> None:
             panels = functools.partial(draw, gan, run.metrics(), args, f"step {step:,}")
             training.save_image(run.path("samples", f"{step:06d}.png"), frame(panels, 3, 2.6))
 
-    found = ", ".join(f"{name} {value:.4f}" for name, value in score(args, gan).items())
+    found = ", ".join(f"{name} {value:.4f}" for name, value in score_of_curve(args, gan).items())
     training.finish(loop, "samples.gif", found)
 
 

@@ -18,21 +18,18 @@ import ctrl_c  # noqa: F401 - first
 
 import argparse
 import functools
-from collections.abc import Callable, Iterator
 
 import numpy as np
 
 import minigen
-from minigen import Tensor, data, optim, training
+from minigen import Tensor, optim, training
 from minigen.data import phrases as P
 from minigen.models import diffusion as D
-from minigen.models.features import feature_classifier, read
 from minigen.training.builders.phrases import OWN_WORDS, build, draw, flags, own_words, words_from
 
 COLUMNS = 6  # of the grids
 FRAMES = 12  # of the animation
 ROWS = 3  # phrases of each split in the grids
-PICTURES = 900  # of each split, that are scored at most
 
 
 def grid(args: argparse.Namespace, model: D.Diffusion, splits: dict[str, str]) -> np.ndarray:
@@ -46,45 +43,6 @@ def grid(args: argparse.Namespace, model: D.Diffusion, splits: dict[str, str]) -
     made = draw(args, model, np.repeat(np.stack([*rows.values()]), COLUMNS, 0), args.seed + 1)
     made = made.reshape(len(rows), COLUMNS, *made.shape[1:])
     return training.named_rows(dict(zip(rows, made, strict=True)))
-
-
-def judge_of(args: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray]:
-    """What reads the digit of cells (M, 14, 14), from 0 to 1: a classifier of small digits."""
-    train = training.load_images(args)
-
-    def framed(cells: np.ndarray) -> np.ndarray:
-        return np.pad(cells[:, None], ((0, 0), (0, 0), (1, 1), (1, 1)))
-
-    levels = (framed(P.small(train)) * 255).round().astype(np.uint8)
-    halves = data.Images(f"{train.name}, halved", levels, train.labels, train.classes)
-    judge = feature_classifier(halves, args.device)
-    print(f"digits are read by {judge}", flush=True)
-    return lambda cells: read(judge.model, 2 * framed(cells) - 1).labels
-
-
-def score(
-    args: argparse.Namespace, model: D.Diffusion, count: int = PICTURES
-) -> Iterator[dict[str, float]]:
-    """The shares of pictures of each split whose number, colour, digit, and all three are right, as
-    they are found, and of real pictures made from test images. Standard errors are over phrases,
-    for pictures of one fail together."""
-    judge, rng = judge_of(args), np.random.default_rng(args.seed + 2)
-    real = P.PhrasePictures(training.load_images(args, "test"))
-    for split in P.SPLITS:
-        combos = P.combinations(split)
-        asked = np.repeat(combos, -(-min(count, PICTURES) // len(combos)), 0)
-        for name, pictures in (
-            (f"{split} phrases, real pictures", real.draw(asked, rng)),
-            (f"{split} phrases", draw(args, model, asked, args.seed + 3)),
-        ):
-            right = P.read_combinations(pictures, judge) == asked
-            right = np.column_stack([right, right.all(1)])
-            of_phrases = right.reshape(len(combos), -1, 4).mean(1)
-            errors = of_phrases.std(0, ddof=1) / np.sqrt(len(combos))
-            for part, mean, error in zip(
-                ("number", "colour", "digit", "all"), right.mean(0), errors, strict=True
-            ):
-                yield {f"{name}, {part}": mean, f"{name}, {part}, error": error}
 
 
 @training.script

@@ -15,11 +15,10 @@ import ctrl_c  # noqa: F401 - first
 import sys
 from collections.abc import Sequence
 
-from word_scores import vectors_of
-
 from minigen import training
 from minigen.data import DataError
 from minigen.data.vectors import Vectors, signed
+from minigen.training.builders.word2vec import vectors_of
 from minigen.training.flags import path, whole
 
 

@@ -242,9 +242,13 @@ class DrawingGAN(Drawing):
         with evaluating(self.model.generator):
             return self.model.generator.network(F.cat([z, *labels], 1))
 
+    @property
+    def low(self) -> float:
+        """What is black in the generator's images."""
+        return self.builder.black(self.settings) if hasattr(self.builder, "black") else -1.0
+
     def unit(self, pictures: np.ndarray) -> np.ndarray:
-        low = self.builder.black(self.settings) if hasattr(self.builder, "black") else -1.0
-        return ((pictures - low) / (1 - low)).clip(0, 1).astype(np.float32)
+        return ((pictures - self.low) / (1 - self.low)).clip(0, 1).astype(np.float32)
 
 
 class DrawingBigGAN(DrawingGAN):

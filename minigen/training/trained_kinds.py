@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,16 @@ from minigen.training.course import by_parts
 from minigen.training.trained import DrawingDiffusion, Trained
 
 
+@dataclass(kw_only=True, eq=False)
 class Phrases(DrawingDiffusion):
     """Pictures of what phrases say; `labels` are combinations (N, 3) of minigen.data.phrases, or
     phrases themselves."""
 
+    image_shape: tuple[int, ...] = (3, P.SIDE, P.SIDE)
+
     has_images = False  # in config.json are those of single digits
     does = "draws what phrases say"
     options = ("steps", "guidance")
-
-    def __post_init__(self) -> None:
-        self.image_shape = (3, P.SIDE, P.SIDE)
 
     def built(self) -> Any:
         words = self.builder.own_words(self.settings, self.run)

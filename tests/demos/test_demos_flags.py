@@ -1,5 +1,6 @@
 """Absurd values for every flag of every demo: no traceback, and no nonsense accepted."""
 
+import ast
 import importlib
 import pathlib
 
@@ -30,7 +31,7 @@ WORDS = {
     "--similarity": None,
 }  # and what is none
 NAMES = sorted(
-    path.stem for path in DEMOS.glob("*.py") if "\ndef flags()" in path.read_text(encoding="utf-8")
+    path.stem for path in DEMOS.glob("*.py") if "flags(" in path.read_text(encoding="utf-8")
 )
 
 
@@ -52,6 +53,16 @@ def refused(parser, argv, capsys):
     said = capsys.readouterr().err
     assert end.value.code == 2 and said.count("\n") == 1 and len(said) < 140, said
     return said
+
+
+def test_no_demo_imports_another():
+    """What they share is in the package, or in packages beside them; ctrl_c is to be the first."""
+    names = {path.stem for path in DEMOS.glob("*.py")} - {"ctrl_c"}
+    for path in DEMOS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module] if isinstance(node, ast.ImportFrom) else []
+            assert not names & {*modules}, f"{path} imports {modules}"
 
 
 def test_all_command_lines_are_here():

@@ -12,9 +12,11 @@ from scipy.optimize import linear_sum_assignment
 
 from minigen import optim, training
 from minigen.metrics import transport
+from minigen.metrics.neighbours import nearest
 from minigen.models.biggan import BigGAN
 from minigen.models.gan import LOSSES
 from minigen.training import load_checkpoint
+from minigen.training.builders import biggan
 from minigen.training.common import holds_nan
 
 
@@ -210,9 +212,7 @@ def test_a_biggan_goes_on_and_is_measured_over_truncation(tmp_path, pictures, mo
 
 def test_biggan_draws_the_nearest_training_picture(tmp_path, pictures):
     """Of a training picture itself, and of one that is a little darker."""
-    import biggan
-
     args = biggan.flags().settings([], {"data": str(pictures), "size": 8, "limit": None})
     images = training.load_images(args).scaled()
     made = images[[7, 3, 5]] - np.array([0, 0.01, 0.02], "f")[:, None, None, None]
-    assert biggan.nearest(made, images).tolist() == [7, 3, 5]
+    assert nearest(made, images).tolist() == [7, 3, 5]

@@ -1,5 +1,5 @@
-"""Scores of pictures made from pictures, beside their truths and beside what needs no network: what
-`demos/evaluate.py` does with runs of `demos/pix2pix.py`, `demos/cyclegan.py`, `demos/stargan.py`.
+"""Scores of pictures made from pictures, beside their truths and beside what needs no network: of
+runs of `demos/pix2pix.py`, `demos/cyclegan.py`, `demos/stargan.py`.
 
 Errors are means over families of the mean absolute error of a picture, in RGB from 0 to 1; over the
 ink, of the pixels alone that are no background in the input's domain or the truth's. "Partner
@@ -34,9 +34,12 @@ from minigen.data.tasks import FACTOR, diffused, from_levels, hole_masks, small
 from minigen.data.variants import COLOURS, VARIANTS
 from minigen.metrics import pictures as P
 from minigen.metrics.baselines import best_place, colour_reader, colour_table
+from minigen.metrics.neighbours import nearest
 from minigen.models.cyclegan import cycle_error, noisy, rounded
 from minigen.models.features import Judge, Reading, feature_classifier, read
+from minigen.training.trained import Trained
 from minigen.training.translation import DOMAINS, has_folder
+from scoring.scores import Scores
 
 STEEPEST = 0.7  # of the histogram of steepness; steeper ones are counted there
 DEVIATIONS = (0.01, 0.02, 0.05)  # of the noise on pictures that are to come back
@@ -194,19 +197,6 @@ def copies(inputs: np.ndarray, known: np.ndarray, truths: np.ndarray) -> dict[st
     return dict(zip((*COPIES, "table of colours"), ways, strict=True))
 
 
-def nearest(pictures: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The place of the known picture that is nearest to each picture, by squared distance, (N,); of
-    equally near ones the first. 1,000 known ones are compared at a time, for memory's sake."""
-    flat = pictures.reshape(len(pictures), -1)
-    best, chosen = np.full(len(pictures), np.inf), np.zeros(len(pictures), int)
-    for i in range(0, len(known), 1000):
-        part = known[i : i + 1000].reshape(-1, flat.shape[1])
-        apart = np.square(part).sum(1) - 2 * flat @ part.T  # and |x|², the same for all
-        place, least = apart.argmin(1), apart.min(1)
-        chosen, best = np.where(least < best, i + place, chosen), np.minimum(least, best)
-    return chosen
-
-
 def bicubic(pictures: np.ndarray) -> np.ndarray:
     """Levels (N, C, H, W) made small and enlarged again, from 0 to 1, by Pillow."""
     found = np.empty(pictures.shape, np.float32)
@@ -225,7 +215,7 @@ def with_mean_chroma(light: np.ndarray, truths: np.ndarray) -> np.ndarray:
 
 
 def of_pairs(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None:
-    """Score a run of the demo `kind`, pix2pix, whose model is restored."""
+    """Score a run of pix2pix, whose model is restored."""
     train, test = kind.load(args), kind.load(args, "test").taken(slice(TESTED))
     x, y = kind.held_out(args, test.images)
     domains = Domains(test.name, test.images[:, -1:], test.domains[-1:], test.families)
@@ -259,7 +249,7 @@ def of_pairs(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None
 
 
 def of_cycle(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None:
-    """Score a run of the demo `kind`, cyclegan, whose model is restored."""
+    """Score a run of cyclegan, whose model is restored."""
     test, paired = kind.held_out(args, "test")
     test = test.taken(slice(TESTED))
     x, y = (from_levels(test.images[:, side]) for side in (0, 1))
@@ -334,7 +324,7 @@ def as_white(domain: str, images: np.ndarray) -> np.ndarray:
 
 
 def of_domains(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None:
-    """Score a run of the demo `kind`, stargan, whose model is restored.
+    """Score a run of stargan, whose model is restored.
 
     "Domain read" is the share of made pictures that a classifier takes for the domain asked for,
     after real training pictures: of emoji one by colours alone, which reads more of the real ones
@@ -405,3 +395,30 @@ def of_domains(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> No
                 found.setdefault(changed, {}).setdefault(name, []).append(value)
     for changed, rows in found.items():
         keep({f"{changed}: {name}": float(np.mean(values)) for name, values in rows.items()})
+
+
+def require_same(trained: Trained) -> None:
+    """Refuse pictures that are not those the run was trained with.
+
+    Raises:
+        RunError: they are others.
+    """
+    for name, found in trained.builder.trained_with(trained.settings).items():
+        arrays = found if isinstance(found, tuple) else (found,)
+        here = data.Batches(*arrays, batch_size=1).state_dict()["data"]
+        batches = trained.state.get(name)
+        if not isinstance(batches, dict) or batches.get("data") != here:
+            raise training.RunError(
+                f"{trained.name} was trained with other pictures than those of"
+                f" {trained.settings.data} here: see to it that they are the same"
+            )
+
+
+def of_translator(measure: Callable[..., None]) -> Callable[[Trained, Scores], None]:
+    """The scores of pictures made from pictures, by one of the functions above."""
+
+    def of_run(trained: Trained, scores: Scores) -> None:
+        require_same(trained)
+        measure(trained.builder, trained.settings, trained.model, scores.keep)
+
+    return of_run

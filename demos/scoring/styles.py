@@ -1,5 +1,5 @@
-"""What styles do: how even ways between codes are, and which layer decides what, as evaluate.py
-measures it of runs of demos/stylegan.py.
+"""What styles do: how even ways between codes are, and which layer decides what, of
+runs of demos/stylegan.py.
 
 The path length (see minigen/metrics/paths.py) is taken in the features of the data set's own
 classifier, and so compares between models of this data set alone. Factors of a picture are its
