@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from minigen.data import DataError
 from minigen.explorer.answers import numbers, picture
 from minigen.explorer.controls import Plane
 from minigen.explorer.view import WIDEST, View, code, row
@@ -14,16 +13,14 @@ from minigen.explorer.worker import Show
 from minigen.training.trained import DrawingAutoencoder, DrawingVAE
 
 SIDE = 11  # pictures a side, all over the plane
-SEEN = 200  # codes by which the sliders are as long as codes are far from 0
-FAR = 10.0  # how far they are taken to be where none can be had
+FAR = 10.0  # from 0 do the codes of an autoencoder lie, or less: no prior holds them together
 
 
 class OfCodes(View[DrawingVAE]):
     """A decoder, and an encoder.
 
     Args:
-        trained: the model. How far an autoencoder's codes lie its training images say, if they are
-            at hand.
+        trained: the model.
     """
 
     sees = (
@@ -34,12 +31,7 @@ class OfCodes(View[DrawingVAE]):
     def __init__(self, trained: DrawingVAE):
         super().__init__(trained)
         if isinstance(trained, DrawingAutoencoder):
-            try:
-                z = trained.noise(SEEN).numpy()
-                edge = float(np.ceil(abs(z).max()))
-            except DataError:
-                z, edge = np.zeros((1, trained.latents)), FAR
-            self.code = code("z", "code z", z[0], max(edge, 1.0))
+            self.code = code("z", "code z", np.zeros(trained.latents), FAR)
         else:
             self.code = code("z", "latents z", trained.noise(1).numpy()[0], WIDEST, "normal")
         if trained.latents > 1:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 import minigen
-from minigen import Generator, Tensor
+from minigen import Generator, Tensor, nn
 from minigen import functional as F
 from minigen.explorer.answers import picture
 from minigen.explorer.controls import Slider, Sliders
@@ -18,6 +18,8 @@ from minigen.explorer.worker import Show
 from minigen.models.biggan import spectral_layers
 from minigen.models.networks import evaluating
 from minigen.training.trained import DrawingBigGAN, DrawingGAN, DrawingStyleGAN
+
+BATCHES = 2  # of 64 pictures, of which a truncation's statistics are taken: an eighth of a second
 
 
 class OfGAN(View[Kind]):
@@ -104,23 +106,34 @@ class OfBigGAN(OfGAN[DrawingBigGAN]):
         label = f"truncation of z; {WIDEST:g} is all of it"
         self.controls.append(Slider("truncation", label, 0.2, WIDEST, max(at_first, 0.2)))
         fold(trained.model.generator)
-        self._stood: set[float] = set()
+        self._standing: dict[float, list[dict[str, Any]]] = {}
 
     def draw(self, values: dict[str, Any], show: Show) -> None:
         """At first with the statistics of batch norm at hand, where those of this truncation are
         still to be taken."""
         cut, z = round(values["truncation"], 1), np.asarray(values["z"])
-        labels = self.labels(values)
         if cut < WIDEST:  # the same quantile of the narrower distribution, as `sample_noise` has it
             z = ndtri(ndtr(-cut) + ndtr(z) * (ndtr(cut) - ndtr(-cut)))
-        z = row(z)
-        if cut not in self._stood:
-            at_hand = self.trained.picture(self.trained.tensor(z), self.trained.tensor(labels))
-            caption = "taking batch norm's statistics of this truncation …"
-            show({"picture": picture(self.trained.unit(at_hand.numpy())), "caption": caption})
-        made = self.trained.draw(z, labels, truncation=cut)
-        self._stood.add(cut)
-        show({"picture": picture(made)})
+        told = self.trained.tensor(row(z)), self.trained.tensor(self.labels(values))
+
+        def drawn() -> str:
+            return picture(self.trained.unit(self.trained.picture(*told).numpy()))
+
+        if cut not in self._standing:
+            show({"picture": drawn(), "caption": "taking this truncation's statistics …"})
+        self._stand(cut)
+        show({"picture": drawn()})
+
+    def _stand(self, cut: float) -> None:
+        """Take batch norm's statistics of this truncation, once; of `Trained` they are those of
+        eight times as many pictures, for which nobody would wait at a slider."""
+        gan = self.trained.model
+        norms = [m for m in gan.generator.modules() if isinstance(m, nn.BatchNorm2d)]
+        if cut not in self._standing:
+            gan.stand(None if cut >= WIDEST else cut, Generator(0), BATCHES)
+            self._standing[cut] = [norm.state_dict() for norm in norms]
+        for norm, state in zip(norms, self._standing[cut], strict=True):
+            norm.load_state_dict(state)
 
 
 @minigen.no_grad()

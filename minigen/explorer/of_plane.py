@@ -21,7 +21,7 @@ from minigen.models import ode
 from minigen.models.networks import evaluating
 from minigen.training.trained_kinds import Plane, PlaneAutoencoder, PlaneDiffusion
 
-POINTS = 250
+POINTS = 200
 ARROWS = 17  # a side
 HEIGHTS = 41  # a side
 WAYS = 40  # points whose ways are drawn

@@ -162,11 +162,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answered(self, answer: Callable[[], None]) -> None:
         try:
+            if self.request_version != self.protocol_version:
+                raise RefusedError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "expected HTTP/1.1")
             answer()
         except RefusedError as refused:
-            self.send_error(refused.status, str(refused))
+            self._refuse(refused.status, str(refused))
         except ValuesError as error:
-            self.send_error(HTTPStatus.BAD_REQUEST, str(error))
+            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
 
     def _get(self) -> None:
         door, (path, _, query) = self.server.door, self.path.partition("?")
@@ -275,13 +277,17 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """One line of plain text, and the end of the connection, for what else was sent may be
-        anything; http.server's own errors come here, too."""
-        status = HTTPStatus(code)
-        line = (message or status.phrase).encode(errors="replace") + b"\n"
+    def _refuse(self, status: HTTPStatus, why: str) -> None:
+        """One line of plain text, and the end of the connection: what else was sent on it may be
+        anything."""
         self.close_connection = True
+        self.request_version = self.protocol_version  # of older ones answers had no status
+        line = why.encode(errors="replace") + b"\n"
         self._send(status, "text/plain; charset=utf-8", line, {"Connection": "close"})
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What http.server itself refuses; its messages repeat what was sent."""
+        self._refuse(HTTPStatus(code), HTTPStatus(code).phrase)
 
     def log_message(self, *args: Any) -> None:
         """Nothing: addresses hold the token."""
