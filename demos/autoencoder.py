@@ -24,7 +24,8 @@ import minigen
 from minigen import Generator, Tensor, data, optim, training
 from minigen.models import autoencoder as A
 from minigen.training.builders.autoencoder import SPIRAL, build, flags, spiral
-from minigen.training.plane import frame
+from minigen.training.figures import head
+from minigen.training.plane import MADE, REAL, frame
 
 COLUMNS = 10  # of the grids
 EXTENT = (-1.5, 1.5, -1.5, 1.5)
@@ -51,23 +52,31 @@ def draw_images(
 ) -> None:
     """Reconstructions or mended images, and images of random codes."""
 
-    def save(name: str, *rows: Tensor) -> None:
-        images = np.concatenate([row.numpy() for row in rows])
-        grid = training.image_grid(images, COLUMNS, low=0)
-        training.save_image(run.path(name), grid, scale=2)
+    def save(name: str, caption: str, **rows: Tensor) -> None:
+        grid = training.named_rows(rows, low=0)
+        training.save_image(run.path(name), grid, scale=2, caption=caption)
 
     clean, bad = next(shown(args, test[:COLUMNS]))
     codes = training.by_parts(model.encoder, train)
     with minigen.no_grad():
-        save("reconstructions.png", clean, model(clean))
+        caption = "Real test images, and what is made of each from its code."
+        save("reconstructions.png", caption, real=clean, made=model(clean))
         if args.damage:
-            save("denoised.png", clean, bad, model(bad))
+            caption = "Real test images, the same damaged, and what is made of the damaged ones."
+            save("denoised.png", caption, real=clean, damaged=bad, mended=model(bad))
             keep = outside(clean)
             cut = clean * keep
-            save("inpainted.png", clean, cut, cut + (1 - keep) * model(cut))
+            filled = cut + (1 - keep) * model(cut)
+            caption = "Real test images, the same with a hole, and what it was filled with."
+            save("inpainted.png", caption, real=clean, cut=cut, filled=filled)
         if (codes.std(0) > 0).all():
             gaussian = A.DiagonalGaussian.fitted(codes).to(args.device)
-            save("random_codes.png", model.decode(gaussian.sample(5 * COLUMNS, Generator(0))))
+            made = model.decode(gaussian.sample(5 * COLUMNS, Generator(0))).numpy()
+            training.save_image(
+                run.path("random_codes.png"), training.image_grid(made, COLUMNS, low=0), scale=2,
+                caption="Images drawn from codes of a Gaussian as wide as those of real images. Few"
+                " are digits, for the decoder was never trained between the codes.",
+            )  # fmt: skip
 
 
 def draw_arrows(run: training.Run, model: A.Autoencoder, points: np.ndarray) -> None:
@@ -80,12 +89,17 @@ def draw_arrows(run: training.Run, model: A.Autoencoder, points: np.ndarray) -> 
     arrows *= np.minimum(1, LONGEST / np.maximum(length, LONGEST))
 
     def draw(axes: Any) -> None:
-        axes[0].scatter(*points[:1000].T, s=3, color="#0072b2", linewidths=0)
-        axes[0].quiver(*plane.T, *arrows.T, color="#d55e00", angles="xy", scale_units="xy", scale=1)
+        axes[0].scatter(*points[:1000].T, s=3, color=REAL, linewidths=0, label="real points")
+        axes[0].quiver(*plane.T, *arrows.T, color=MADE, angles="xy", scale_units="xy", scale=1)
+        head(axes[0], "where a point is moved")
         axes[0].set_xlim(*EXTENT[:2])
         axes[0].set_ylim(*EXTENT[2:])
 
-    training.save_image(run.path("arrows.png"), frame(draw, 1, 6.0))
+    training.save_image(
+        run.path("arrows.png"), frame(draw, 1, 6.0),
+        caption="Arrows from points of the plane to where the autoencoder moves them: once it has"
+        " learnt to mend damage, towards the spiral of the real points.",
+    )  # fmt: skip
 
 
 @training.script
@@ -112,13 +126,19 @@ def main() -> None:
 
     clean = Tensor(test_x[: args.limit], device=args.device)
 
+    reading = (
+        "The test loss is the squared error of test examples: the less, the better. One far above"
+        " that of training means that examples were learnt by heart; 0 is out of reach, for a code"
+        " is shorter than what it stands for."
+    )
+
     @loop.at_save
     def show() -> None:
         if args.data == "spiral":
             draw_arrows(run, model, test_x)
         else:
             draw_images(run, args, model, Tensor(train_x[:1000], device=args.device), clean)
-        training.draw_course(run, {"squared error": ["loss", "test loss"]})
+        training.draw_course(run, {"squared error": ["loss", "test loss"]}, curves=reading)
 
     stream = batches.forever()
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, share=1)
@@ -134,7 +154,7 @@ def main() -> None:
     if args.data != "spiral":
         found = score(args, model, clean)
         print("squared error of a pixel: " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()))
-    training.finish(loop, "curves.png")
+    training.finish(loop, "curves.png", reading=reading)
 
 
 if __name__ == "__main__":

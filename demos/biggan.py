@@ -60,7 +60,11 @@ def draw_truncations(run: training.Run, args: argparse.Namespace, gan: B.BigGAN)
         f"within {truncation:g}" if truncation else "all of z": drawn(args, gan, labels, truncation)
         for truncation in (None, *TRUNCATIONS)
     }
-    training.save_image(run.path("truncation.png"), training.named_rows(rows), scale=2)
+    training.save_image(
+        run.path("truncation.png"), training.named_rows(rows), scale=2,
+        caption="Drawn pictures, a class in each column. Downwards the same noise is cut off ever"
+        " nearer to 0: pictures get plainer and more alike.",
+    )  # fmt: skip
 
 
 def draw_classes(
@@ -70,13 +74,17 @@ def draw_classes(
     z, from one class to the next."""
     count = min(len(names), 20)
     z = gan.sample_noise(COLUMNS, Generator(args.seed + 1), args.truncation)
-    rows = {
-        names[c][:20]: gan.draw(z, F.full((COLUMNS,), c, dtype="int64", device=args.device)).numpy()
+    rows = [
+        (names[c], gan.draw(z, F.full((COLUMNS,), c, dtype="int64", device=args.device)).numpy())
         for c in range(count)
-    }
-    training.save_image(run.path("classes.png"), training.named_rows(rows), scale=2)
+    ]
+    training.save_image(
+        run.path("classes.png"), training.named_rows(rows), scale=2,
+        caption="Drawn pictures: a class in each row, one noise in each column. What stays the same"
+        " down a column, such as slant and thickness, is the noise's.",
+    )  # fmt: skip
     share = Tensor(np.linspace(0, 1, COLUMNS, dtype=np.float32)[:, None], device=args.device)
-    rows = {}
+    rows = []
     with evaluating(gan.generator):
         vectors = gan.generator.shared.weight
         for i in range(count):
@@ -84,8 +92,12 @@ def draw_classes(
             between = F.lerp(vectors[i], vectors[there], share)
             same = z[i % COLUMNS].expand(COLUMNS, gan.noise)
             name = f"{names[i][:12]} to {names[there][:12]}"
-            rows[name] = gan.generator.told(same, between).numpy()
-    training.save_image(run.path("interpolation.png"), training.named_rows(rows), scale=2)
+            rows.append((name, gan.generator.told(same, between).numpy()))
+    training.save_image(
+        run.path("interpolation.png"), training.named_rows(rows), scale=2,
+        caption="Drawn pictures: in each row one noise, and from left to right the way from one"
+        " class's vector to the next one's.",
+    )  # fmt: skip
 
 
 def draw_nearest(run: training.Run, args: argparse.Namespace, gan: B.BigGAN) -> None:
@@ -97,7 +109,11 @@ def draw_nearest(run: training.Run, args: argparse.Namespace, gan: B.BigGAN) -> 
     for i in range(0, len(made), COLUMNS):
         rows[f"drawn {i // COLUMNS + 1}"] = made[i : i + COLUMNS]
         rows[f"nearest {i // COLUMNS + 1}"] = beside[i : i + COLUMNS]
-    training.save_image(run.path("nearest.png"), training.named_rows(rows), scale=2)
+    training.save_image(
+        run.path("nearest.png"), training.named_rows(rows), scale=2,
+        caption="Rows of drawn pictures, each above the real training pictures that are nearest to"
+        " them in pixels: a pair that is the same was learnt by heart.",
+    )  # fmt: skip
 
 
 def draw_all(
@@ -110,6 +126,13 @@ def draw_all(
     draw_nearest(run, args, gan)
 
 
+READING = (
+    "d_real and d_fake are D's scores, which the hinge loss drives above 1 and below −1: loss_d"
+    " near 0 means that D has won, near 2 that it cannot tell. d_train far above d_test means that"
+    " D knows its training pictures by heart: --augment is the remedy."
+)
+
+
 @training.script
 def main() -> None:
     args, run = flags(__doc__).open_run()
@@ -119,7 +142,7 @@ def main() -> None:
         "D's scores without augmentation": ["d_train", "d_test"],
     }
     training.train_gan(
-        build, run, args, panels, decay=args.decay, warm_up=True, told=True,
+        build, run, args, panels, READING, decay=args.decay, warm_up=True, told=True,
         sample_every=max(50, args.steps // 60), watch=watched(args), draw_all=draw_all,
         batches_a_step=lambda step: args.judge_steps,
     )  # fmt: skip

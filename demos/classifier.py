@@ -14,6 +14,11 @@ from minigen import Tensor, data, optim, training
 from minigen.models.classifier import evaluate, step
 from minigen.training.builders.classifier import build, flags
 
+READING = (
+    "accuracy is the share of a batch's images that are read rightly, test accuracy that of all"
+    " test images, which were never trained on: on MNIST 99 % is good."
+)
+
 
 @training.script
 def main() -> None:
@@ -34,7 +39,7 @@ def main() -> None:
     loop = training.loop_of_epochs(run, args, batches, state)
     training.begin(run, f"{len(train):,} images of {train.name}", (model, train.images.shape[1:]))
     panels = {"loss": ["loss"], "accuracy": ["accuracy", "test accuracy"]}
-    loop.at_save(functools.partial(training.draw_course, run, panels))
+    loop.at_save(functools.partial(training.draw_course, run, panels, curves=READING))
 
     stream = batches.forever()
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, share=1)
@@ -46,7 +51,7 @@ def main() -> None:
             share = evaluate(model, test_images, test_labels)
             run.log(i, {"test accuracy": share})
             loop.say(f"epoch {i // len(batches)}: test accuracy {share:.2%}")
-    training.finish(loop)
+    training.finish(loop, "curves.png", reading=READING, then="")
 
 
 if __name__ == "__main__":

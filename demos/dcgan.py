@@ -21,7 +21,7 @@ from minigen.training.builders.dcgan import build, flags
 def main() -> None:
     args, run = flags(__doc__).open_run()
     panels = {"losses": ["loss_d", "loss_g"], "D's outputs": ["d_real", "d_fake"]}
-    training.train_gan(build, run, args, panels)
+    training.train_gan(build, run, args, panels, training.ODDS)
 
 
 if __name__ == "__main__":

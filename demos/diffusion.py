@@ -52,7 +52,11 @@ def draw_chain(run: training.Run, args: argparse.Namespace, model: D.Diffusion, 
         for i in range(3)
         for kind, name in enumerate(("x_t", "guess"))
     }
-    training.save_image(run.path("chain.png"), training.named_rows(rows), scale=2)
+    training.save_image(
+        run.path("chain.png"), training.named_rows(rows), scale=2,
+        caption="Three pictures on their way from noise, on the left, to the end of the chain."
+        " Below each x_t is the network's guess of the picture, blurred while there is much noise.",
+    )  # fmt: skip
 
 
 def draw_samplers(
@@ -65,7 +69,11 @@ def draw_samplers(
         for name in SAMPLERS
         for steps in sorted({min(s, len(model.schedule)) for s in (5, 10, 50)})
     }
-    training.save_image(run.path("samplers.png"), training.named_rows(rows), scale=2)
+    training.save_image(
+        run.path("samplers.png"), training.named_rows(rows), scale=2,
+        caption="Drawn pictures, in each column from the same noise, by each sampler in so many"
+        " steps: those without chance of their own agree once the steps are many.",
+    )  # fmt: skip
 
 
 def draw_conditioned(
@@ -98,7 +106,11 @@ def draw_conditioned(
         x = noise_of(args, args.seed + 10 + i, tuple(images.shape))
         how = {"guidance": args.guidance, "generator": stream, "each": put_in}
         rows[f"drawn {i + 1}"] = D.ddpm(few, x, labels, **how).numpy()
-    training.save_image(run.path(f"{name}.png"), training.named_rows(rows), scale=2)
+    training.save_image(
+        run.path(f"{name}.png"), training.named_rows(rows), scale=2,
+        caption="Real test images, the part of them that the chain was told, and three draws of the"
+        " rest: what is unknown may differ from draw to draw, and from the truth.",
+    )  # fmt: skip
 
 
 def draw_interpolation(
@@ -114,8 +126,10 @@ def draw_interpolation(
     if labels is not None:
         labels = labels[Tensor(np.repeat(np.arange(0, len(x), 2), COLUMNS), device=args.device)]
     made = draw(args, model, between, labels, "ddim", min(50, len(model.schedule)))
-    grid = training.image_grid(made, COLUMNS)
-    training.save_image(run.path("interpolation.png"), grid, scale=2)
+    training.save_image(
+        run.path("interpolation.png"), training.image_grid(made, COLUMNS), scale=2,
+        caption="Drawn pictures: in each row the noise goes from one to another on an arc.",
+    )  # fmt: skip
 
 
 def draw_all(
@@ -134,7 +148,11 @@ def draw_all(
         return x, training.rows_of(classes, count, args.device)
 
     made = draw(args, model, *some(COLUMNS * (len(classes) or COLUMNS)))
-    training.save_image(run.path("samples.png"), training.image_grid(made, COLUMNS), scale=2)
+    kinds = ", a class in each row" if classes else ""
+    training.save_image(
+        run.path("samples.png"), training.image_grid(made, COLUMNS), scale=2,
+        caption=f"Pictures drawn from noise, by averaged weights{kinds}.",
+    )  # fmt: skip
     draw_chain(run, args, model, some)
     draw_samplers(run, args, model, some)
     draw_interpolation(run, args, model, some)
@@ -148,6 +166,13 @@ def draw_all(
             return x.mean(1, keepdim=True).expand(*x.shape)
 
         draw_conditioned(run, args, model, "colours", grey, images, shown)
+
+
+READING = (
+    "The loss is how far off the network's word about the noise is, over all times: it falls fast"
+    " at first, then hardly, while pictures still get better, for most of it is noise that nobody"
+    " could tell. It does not say how good the pictures are."
+)
 
 
 @training.script
@@ -166,29 +191,36 @@ def main() -> None:
     state["random"] = minigen.default_generator
     loop = training.Loop(run, steps=args.steps, state=state, log_every=10)
     training.begin(run, f"{len(images):,} images of {images.name}")
-    loop.at_save(
-        functools.partial(training.draw_course, run, {"loss": ["loss"]}, seconds_per_frame=0.25)
-    )
+    shown = "Pictures drawn from always the same noise, by averaged weights"
+    shown += ", a class in each row." if classes else "."
+    course = functools.partial(training.draw_course, run, {"loss": ["loss"]}, shown, READING)
+    loop.at_save(functools.partial(course, seconds_per_frame=0.25))
 
     count = COLUMNS * (len(classes) or COLUMNS)
     noise = noise_of(args, args.seed + 1, (count, *images.images.shape[1:]))
     labels = training.rows_of(classes, count, args.device)
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
     stream = batches.forever()
+
+    def sample(step: int) -> None:
+        with average.average_parameters():
+            grid = training.image_grid(draw(args, model, noise, labels), COLUMNS)
+        training.save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
+
+    if loop.step == 0:
+        sample(0)
     for step in loop:
         some, *told = (Tensor(x, device=args.device) for x in next(stream))
         loop.log(D.step(model, optimiser, seen(args, some), *told))
         schedule.step()
         average.update()
         if loop.every(max(50, args.steps // FRAMES)):
-            with average.average_parameters():
-                grid = training.image_grid(draw(args, model, noise, labels), COLUMNS)
-            training.save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
+            sample(step)
 
     if not loop.interrupted:
         average.copy_to()
         draw_all(run, args, model, classes, test)
-    training.finish(loop, "samples.gif")
+    training.finish(loop, "samples.gif", reading=READING)
 
 
 if __name__ == "__main__":

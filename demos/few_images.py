@@ -359,11 +359,19 @@ def main() -> None:
         if made and cell.draw == 0:
             each = max(1, len(made) // 100)
             grid = training.image_grid(made.scaled()[::each], 10)
-            training.save_image(run.path("made", f"{cell.count}-{cell.kind}.png"), grid, scale=2)
+            training.save_image(
+                run.path("made", f"{cell.count}-{cell.kind}.png"), grid, scale=2,
+                caption=f"Pictures that {cell.kind} made, a class in each row, trained on"
+                f" {cell.count:,} real ones.",
+            )  # fmt: skip
         if args.minutes and loop.seconds > 60 * args.minutes:
             loop.steps = step  # the last one, for now
     print((run.folder / "table.md").read_text(encoding="utf-8"))
-    training.finish(loop, "table.md")
+    reading = (
+        "Accuracies are of real test images; a difference that is less than twice its error may be"
+        " chance. The row of the leak is a warning: its generator has seen all training images."
+    )
+    training.finish(loop, "table.md", reading=reading, then="")
     if not loop.interrupted and loop.step < len(todo):
         print(f"to go on: {training.resume_command(run)} --minutes {2 * args.minutes:g}")
 

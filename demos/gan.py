@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctrl_c  # noqa: F401 - first
 
 from minigen import training
-from minigen.training.builders.gan import black, build, flags
+from minigen.training.builders.gan import black, build, flags, has_labels
 
 
 @training.script
@@ -24,8 +24,9 @@ def main() -> None:
     if args.auxiliary:
         panels["cross-entropy of classes"] = ["class_real", "class_fake"]
     every = max(50, args.steps // 60)
+    reading = training.ODDS if has_labels(args) else training.SCORES
     training.train_gan(
-        build, run, args, panels, decay=args.decay, low=black(args), sample_every=every
+        build, run, args, panels, reading, decay=args.decay, low=black(args), sample_every=every
     )
 
 

@@ -28,6 +28,7 @@ from minigen import Generator, Tensor, data, optim, training
 from minigen.models import autoencoder as A
 from minigen.models import vae as V
 from minigen.training.builders.latents import build, flags
+from minigen.training.figures import head
 from minigen.training.plane import frame
 
 COLUMNS, SAMPLES = 10, 36
@@ -82,7 +83,7 @@ def draw_gaussians(run: training.Run, all_spaces: list[Space], labels: np.ndarra
             above, below = axes[i], axes[count + i]
             first, second = np.argsort(-points.var(0))[:2] if points.shape[1] > 1 else (0, 0)
             x, y = points[:, first], points[:, second]
-            above.scatter(x, y, c=labels[: len(x)], s=3, cmap="tab10", linewidths=0)
+            dots = above.scatter(x, y, c=labels[: len(x)], s=3, cmap="tab10", linewidths=0)
             m, s = gaussian.mean.numpy(), np.exp(0.5 * gaussian.log_var.numpy())
             for r in 1, 2, 3:
                 ellipse = (
@@ -90,12 +91,17 @@ def draw_gaussians(run: training.Run, all_spaces: list[Space], labels: np.ndarra
                     m[second] + r * s[second] * np.sin(around),
                 )
                 above.plot(*ellipse, color="#333333", linewidth=0.8)
-            above.set_title(name, loc="left", fontsize=9)
+            head(above, name, 5, 7, *dots.legend_elements())
             made = decode(gaussian.sample(SAMPLES, Generator(1)))
             below.imshow(training.image_grid(made, low=0), cmap="gray")
             below.set_axis_off()
 
-    training.save_image(run.path("gaussian.png"), frame(draw, count, 3.0, 2))
+    training.save_image(
+        run.path("gaussian.png"), frame(draw, count, 3.0, 2),
+        caption="Above test images in each space, coloured by class, with one, two and three"
+        " standard deviations of the Gaussian thought to lie there; below images drawn from that"
+        " Gaussian: fog from pixels, few digits from an autoencoder's codes, most from a VAE's.",
+    )  # fmt: skip
 
 
 def draw_dimensions(run: training.Run, models: dict[str, Any], test: Tensor) -> None:
@@ -110,15 +116,11 @@ def draw_dimensions(run: training.Run, models: dict[str, Any], test: Tensor) -> 
             made = model.sample(2 * COLUMNS, Generator(2))
             rows += [(f"new, {name}", made[:COLUMNS]), ("", made[COLUMNS:])]
 
-    def draw(axes: Any) -> None:
-        grid = training.image_grid(np.concatenate([x.numpy() for _, x in rows]), COLUMNS, low=0)
-        axes[0].imshow(grid, cmap="gray")
-        middle = (np.arange(len(rows)) + 0.5) * len(grid) / len(rows)
-        axes[0].set_yticks(middle, [name for name, _ in rows])
-        axes[0].set_xticks([])
-        axes[0].spines[:].set_visible(False)
-
-    training.save_image(run.path("dimensions.png"), frame(draw, 1, 7.0))
+    training.save_image(
+        run.path("dimensions.png"), training.named_rows(rows, low=0), scale=2,
+        caption="Real test images, and what models with few and with many latents make of them;"
+        " below, images drawn anew by the VAEs. More latents are sharper.",
+    )  # fmt: skip
 
 
 @training.script
@@ -160,7 +162,11 @@ def main() -> None:
         loop.log(losses)
         for schedule in schedules:
             schedule.step()
-    training.finish(loop, "gaussian.png")
+    reading = (
+        "An autoencoder's loss is the squared error of an image, a VAE's the negative bound of"
+        " log p(x) in nats: compare each with its own kind alone, the less, the better."
+    )
+    training.finish(loop, "gaussian.png", reading=reading, then="")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ import functools
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from scoring.plane import score_of_mixture
 
 import minigen
@@ -31,7 +30,19 @@ from minigen.training.plane import draw_points, draw_surface, frame
 FRAMES = 40  # of the animation
 
 
-def draw(args: argparse.Namespace, gan: Any, judge: nn.Module, title: str, axes: Any) -> None:
+READING = {
+    "gan": "The losses stay near those of a D that cannot tell, 1.39 and 0.69, and say little about"
+    " the points.",
+    "wgan": "distance, the critic's gap over its slope, falls to near 0 as points come to lie where"
+    " real ones do.",
+}
+MODES = (
+    "All modes and a high quality near that of real points, 98.9 %, are good; the reverse KL is 0"
+    " where all modes get the same share."
+)
+
+
+def draw(args: argparse.Namespace, gan: Any, judge: nn.Module, axes: Any) -> None:
     """Generated points over real ones, and the contours of the judge."""
     mixture, scale = mixture_of(args)
     edge = 1.4 * scale
@@ -44,7 +55,7 @@ def draw(args: argparse.Namespace, gan: Any, judge: nn.Module, title: str, axes:
 
     draw_surface(axes[0], judged, extent)
     real = mixture.sample(1000, Generator(args.seed + 1)).numpy()
-    draw_points(axes[0], real, sample(gan, scale, args.seed + 2, 1000), extent, title)
+    draw_points(axes[0], real, sample(gan, scale, args.seed + 2, 1000), extent)
 
 
 @training.script
@@ -66,14 +77,24 @@ def main() -> None:
     training.begin(run, f"{len(mixture.centres)} Gaussians", (generator, (args.noise,)))
 
     names = ["loss_d", "loss_g"] if args.model == "gan" else ["gap", "slope", "distance"]
+    reading = READING["gan" if args.model == "gan" else "wgan"]
+    shown = (
+        "Real and generated points in the plane. The greyer it is, the more real the judge takes a"
+        " point there to be: grey rings round the modes show a judge that still tells them apart."
+    )
+
+    def picture(step: int) -> None:
+        drawn = frame(functools.partial(draw, args, gan, judge), size=3.0)
+        training.save_image(run.path("samples", f"{step:06d}.png"), drawn)
 
     @loop.at_save
     def show() -> None:
-        frames = training.draw_course(run, {args.model: names}, seconds_per_frame=0.15)
-        if frames:
-            chosen = np.linspace(len(frames) // 3, len(frames) - 1, 4).astype(int)
-            strip = np.concatenate([np.asarray(Image.open(frames[i])) for i in chosen], axis=1)
-            training.save_image(run.path("samples.png"), strip)
+        panels = {args.model: names}
+        frames = training.draw_course(run, panels, shown, reading, seconds_per_frame=0.15)
+        training.save_strip(run.path("samples.png"), frames, shown)
+
+    if loop.step == 0:
+        picture(0)
 
     rates = args.lr, args.lr / 10 if args.collapse else args.lr
     schedules = [
@@ -86,8 +107,7 @@ def main() -> None:
         for schedule in schedules:
             schedule.step()
         if loop.every(max(10, args.steps // FRAMES)):
-            picture = frame(functools.partial(draw, args, gan, judge, f"step {step:,}"), size=3.0)
-            training.save_image(run.path("samples", f"{step:06d}.png"), picture)
+            picture(step)
 
     found = score_of_mixture(args, gan)
     training.finish(
@@ -95,6 +115,7 @@ def main() -> None:
         "samples.gif",
         f"{found.covered} of {len(mixture.centres)} modes, {found.high_quality:.1%} of high"
         f" quality, reverse KL {found.reverse_kl:.4f}",
+        f"{MODES} {reading}",
     )
 
 

@@ -29,9 +29,7 @@ EXTENT = (-1.4, 1.4, -0.5, 1.6)
 FRAMES = 40  # of the animation
 
 
-def draw(
-    gan: GAN, records: Sequence[dict], args: argparse.Namespace, title: str, axes: Any
-) -> None:
+def draw(gan: GAN, records: Sequence[dict], args: argparse.Namespace, axes: Any) -> None:
     """Points over the curve, D's surface, and the losses."""
 
     def probability(plane: np.ndarray) -> np.ndarray:
@@ -40,7 +38,7 @@ def draw(
 
     x = np.linspace(-1, 1, 200)
     made = sample(gan, args.seed + 1, 500)
-    draw_points(axes[0], np.stack([x, x * x], 1), made, EXTENT, title)
+    draw_points(axes[0], np.stack([x, x * x], 1), made, EXTENT, "G(z)")
     draw_surface(axes[1], probability, EXTENT, levels=np.linspace(0.4, 0.6, 21))
     draw_points(axes[1], np.stack([x, x * x], 1), made[:0], EXTENT, "D(x)")
     draw_lines(axes[2], records, ("loss_d", "loss_g"), args.steps)
@@ -60,19 +58,33 @@ def main() -> None:
         save_every=max(500, args.steps // 10),
     )
     training.begin(run, "points of a parabola", (gan.generator, (gan.noise,)))
-    course = functools.partial(training.draw_course, run, {}, seconds_per_frame=0.1, colours=64)
-    loop.at_save(course)
+    shown = (
+        "On the left points that G draws, over the true curve; in the middle how real D takes each"
+        " place to be, the greyer the more: once G has learnt, D is flat; on the right the losses."
+    )
+
+    def picture(step: int) -> None:
+        panels = functools.partial(draw, gan, run.metrics(), args)
+        training.save_image(run.path("samples", f"{step:06d}.png"), frame(panels, 3, 2.6))
+
+    how = {"seconds_per_frame": 0.1, "colours": 64}
+    loop.at_save(functools.partial(training.draw_course, run, {}, shown, **how))
+    if loop.step == 0:
+        picture(0)
     schedules = [training.falling(o, args.lr, loop.steps, loop.step) for o in gan.optimisers()]
     for step in loop:
         loop.log(gan.step(CURVE.sample(args.batch_size).to(args.device)))
         for schedule in schedules:
             schedule.step()
         if loop.every(max(10, args.steps // FRAMES)):
-            panels = functools.partial(draw, gan, run.metrics(), args, f"step {step:,}")
-            training.save_image(run.path("samples", f"{step:06d}.png"), frame(panels, 3, 2.6))
+            picture(step)
 
     found = ", ".join(f"{name} {value:.4f}" for name, value in score_of_curve(args, gan).items())
-    training.finish(loop, "samples.gif", found)
+    reading = (
+        "The distance to the curve is in its range's units: below 0.005 is good. W1, how far mass"
+        " has to be moved, cannot get below that between two sets of true points."
+    )
+    training.finish(loop, "samples.gif", found, reading)
 
 
 if __name__ == "__main__":

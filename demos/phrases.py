@@ -45,6 +45,13 @@ def grid(args: argparse.Namespace, model: D.Diffusion, splits: dict[str, str]) -
     return training.named_rows(dict(zip(rows, made, strict=True)))
 
 
+NEVER_SEEN = "training had no picture of those that are marked, but of each of their words."
+READING = (
+    "Most of the loss is noise that nobody could tell, so it soon stops falling. What counts is how"
+    " many pictures of phrases never seen have the right number, colour and digit."
+)
+
+
 @training.script
 def main() -> None:
     args, run = flags(__doc__).open_run()
@@ -61,9 +68,17 @@ def main() -> None:
     state["random"] = minigen.default_generator
     loop = training.Loop(run, steps=args.steps, state=state, log_every=10)
     training.begin(run, f"phrases of {len(images):,} images of {images.name}")
-    loop.at_save(
-        functools.partial(training.draw_course, run, {"loss": ["loss"]}, seconds_per_frame=0.25)
-    )
+    shown = "Pictures drawn for each phrase, from always the same noise: " + NEVER_SEEN
+    course = functools.partial(training.draw_course, run, {"loss": ["loss"]}, shown, READING)
+    loop.at_save(functools.partial(course, seconds_per_frame=0.25))
+
+    def sample(step: int) -> None:
+        with average.average_parameters():
+            grid_of_phrases = grid(args, model, {"train": "", "validation": " (never seen)"})
+        training.save_image(run.path("samples", f"{step:06d}.png"), grid_of_phrases, scale=2)
+
+    if loop.step == 0:
+        sample(0)
 
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
     for step in loop:
@@ -72,19 +87,20 @@ def main() -> None:
         schedule.step()
         average.update()
         if loop.every(max(50, args.steps // FRAMES)):
-            with average.average_parameters():
-                shown = grid(args, model, {"train": "", "validation": " (never seen)"})
-            training.save_image(run.path("samples", f"{step:06d}.png"), shown, scale=2)
+            sample(step)
 
     if not loop.interrupted:
         average.copy_to()
-        shown = grid(args, model, {"train": "", "test": " (never seen)"})
-        training.save_image(run.path("phrases.png"), shown, scale=2)
+        drawn = grid(args, model, {"train": "", "test": " (never seen)"})
+        caption = "Pictures drawn for each phrase: " + NEVER_SEEN
+        training.save_image(run.path("phrases.png"), drawn, scale=2, caption=caption)
         if args.ask:
             combos = np.tile(P.combination_of(args.ask), (COLUMNS, 1))
             made = {args.ask: draw(args, model, combos, args.seed + 1)}
-            training.save_image(run.path("asked.png"), training.named_rows(made), scale=4)
-    training.finish(loop, "asked.png" if args.ask else "samples.gif")
+            asked = training.named_rows(made)
+            caption = "Pictures drawn for the phrase on the left."
+            training.save_image(run.path("asked.png"), asked, scale=4, caption=caption)
+    training.finish(loop, "asked.png" if args.ask else "samples.gif", reading=READING)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,11 @@ def draw_mixing(
     for i in range(n):
         grid += [pure[i : i + 1], inside[n * i : n * (i + 1)]]
     grid = training.image_grid(np.concatenate(grid), columns=n + 1)
-    training.save_image(run.path("mixing.png"), grid, scale=2)
+    training.save_image(
+        run.path("mixing.png"), grid, scale=2,
+        caption="Drawn pictures. Each inner one has the coarse styles of the picture at the left"
+        f" of its row, and from layer {args.border} on the fine styles of that above its column.",
+    )  # fmt: skip
 
 
 def draw_truncation(
@@ -79,7 +83,11 @@ def draw_truncation(
         f"psi = {psi:g}": generator.synthesis(generator.styles(w, psi)).numpy()
         for psi in (-1, -0.7, -0.35, 0, 0.35, 0.7, 1)
     }
-    training.save_image(run.path("truncation.png"), training.named_rows(rows), scale=2)
+    training.save_image(
+        run.path("truncation.png"), training.named_rows(rows), scale=2,
+        caption="Drawn pictures, one code in each column. At psi = 1 it is the code's own style, at"
+        " 0 the mean of all styles, which is the same in all columns, below 0 its opposite.",
+    )  # fmt: skip
 
 
 def draw_noise(
@@ -97,7 +105,11 @@ def draw_noise(
         made = generator.synthesis(same, noise).numpy()
         deviation = 5 * made.std(0) - 1  # pictures go from −1 to 1
         rows[f"picture {i + 1}"] = np.concatenate([made[: COLUMNS - 1], deviation[None]])
-    training.save_image(run.path("noise.png"), training.named_rows(rows), scale=2)
+    training.save_image(
+        run.path("noise.png"), training.named_rows(rows), scale=2,
+        caption="In each row the same styles with seven drawings of noise. Last, how much a hundred"
+        " of them differ in each pixel: black not at all, white by a fifth of all grey levels.",
+    )  # fmt: skip
 
 
 def draw_walk(
@@ -118,7 +130,11 @@ def draw_walk(
                     for name, w in ways.items()
                 })
             )  # fmt: skip
-    training.save_gif(run.path("walk.gif"), frames, 0.1, hold_last=0.1, scale=2)
+    training.save_gif(
+        run.path("walk.gif"), frames, 0.1, hold_last=0.1, scale=2,
+        caption="Drawn pictures on the way from code to code, above in w, below in z: the smoother"
+        " way is better.",
+    )  # fmt: skip
 
 
 def draw_all(
@@ -130,6 +146,12 @@ def draw_all(
             draw(run, args, gan, classes)
 
 
+READING = (
+    "d_real and d_fake say how probable D finds it that real and drawn pictures are real: near ½ it"
+    " cannot tell. r1 is the squared slope of D at real pictures, which its penalty keeps small."
+)
+
+
 @training.script
 def main() -> None:
     args, run = flags(__doc__).open_run()
@@ -137,7 +159,7 @@ def main() -> None:
     if args.path_weight:
         panels["path length"] = ["path length"]
     training.train_gan(
-        build, run, args, panels, decay=args.decay, warm_up=True,
+        build, run, args, panels, READING, decay=args.decay, warm_up=True,
         sample_every=max(50, args.steps // 60), draw_all=draw_all,
     )  # fmt: skip
 

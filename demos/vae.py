@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ctrl_c  # noqa: F401 - first
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -28,6 +29,7 @@ from minigen import Generator, Tensor, data, metrics, optim, training
 from minigen.models import vae as V
 from minigen.models.autoencoder import checked_images
 from minigen.training.builders.vae import build, flags, seen, test_images
+from minigen.training.figures import head
 from minigen.training.plane import frame
 
 COLUMNS = 10  # of the grids
@@ -41,38 +43,64 @@ def draw(run: training.Run, model: V.VAE, images: Tensor, labels: np.ndarray) ->
     order = np.argsort(-found.variance)  # the most used latent first
     with minigen.no_grad():
 
-        def save(name: str, z: np.ndarray, columns: int, *above: Tensor) -> None:
-            made = model.decode(Tensor(z.astype(np.float32), device=images.device)).numpy()
-            made = np.concatenate([*(a.numpy() for a in above), made])
-            grid = training.image_grid(made, columns, low=0)
-            training.save_image(run.path(name), grid, scale=2)
+        def decoded(z: np.ndarray) -> np.ndarray:
+            return model.decode(Tensor(z.astype(np.float32), device=images.device)).numpy()
+
+        def save(name: str, z: np.ndarray, columns: int, caption: str) -> None:
+            grid = training.image_grid(decoded(z), columns, low=0)
+            training.save_image(run.path(name), grid, scale=2, caption=caption)
+
+        def save_rows(name: str, rows: Mapping[str, np.ndarray], caption: str) -> None:
+            grid = training.named_rows(rows, low=0)
+            training.save_image(run.path(name), grid, scale=2, caption=caption)
 
         shown = images[:COLUMNS]
-        save("reconstructions.png", mean[: len(shown)], len(shown), shown)
+        save_rows(
+            "reconstructions.png", {"real": shown.numpy(), "made": decoded(mean[: len(shown)])},
+            "Real test images, and what is made of each from its code.",
+        )  # fmt: skip
         along = np.linspace(0, 1, COLUMNS)[:, None]
         pairs = [(1 - along) * mean[i] + along * mean[i + 1] for i in range(0, len(shown) - 1, 2)]
-        save("interpolations.png", np.concatenate(pairs), COLUMNS)
-        rows = order[: min(10, model.latent)]
-        z = np.tile(mean[0], (len(rows), COLUMNS, 1))
-        for row, unit in enumerate(rows):
-            z[row, :, unit] = np.linspace(-2.5, 2.5, COLUMNS)
-        save("traversal.png", z.reshape(-1, model.latent), COLUMNS)
+        save(
+            "interpolations.png", np.concatenate(pairs), COLUMNS,
+            "In each row the straight way from one test image's code to another's, drawn: what lies"
+            " between are digits too, where the latents are well filled.",
+        )  # fmt: skip
+        rows = {}
+        for unit in order[: min(10, model.latent)]:
+            z = np.tile(mean[0], (COLUMNS, 1))
+            z[:, unit] = np.linspace(-2.5, 2.5, COLUMNS)
+            rows[f"latent {unit}"] = decoded(z)
+        save_rows(
+            "traversal.png", rows,
+            "In each row one latent goes from −2.5 to 2.5, the most used one first, and all others"
+            " stay those of one test image: a row that does not change is of a latent not used.",
+        )  # fmt: skip
         if model.latent == 2:
             # At the quantiles of N(0, 1), so that each image stands for as much probability.
             q = ndtri((np.arange(20) + 0.5) / 20)
             z = np.stack(np.meshgrid(q, -q), -1)[..., np.argsort(order)]
-            save("manifold.png", z.reshape(-1, 2), 20)
+            save(
+                "manifold.png", z.reshape(-1, 2), 20,
+                "What is drawn at each place of the plane of the two latents: the first to the"
+                " right, the second upwards, each picture for as much probability as any other.",
+            )  # fmt: skip
 
     def scatter(axes: Any) -> None:
         x, y = mean[:, order[: min(2, model.latent)]].T if model.latent > 1 else (mean, mean)
         dots = axes[0].scatter(x, y, c=labels[: len(mean)], s=3, cmap="tab10", linewidths=0)
-        axes[0].legend(*dots.legend_elements(), fontsize=7, frameon=False)
+        head(axes[0], "means of the two most used latents", 10, 7, *dots.legend_elements())
         axes[1].bar(np.arange(model.latent), found.variance[order], color="#0072b2")
-        axes[1].axhline(found.threshold, color="#d55e00", linewidth=1)
-        axes[0].set_title("means of the two most used latents", loc="left", fontsize=9)
-        axes[1].set_title(f"variance of the means: {found.count} active", loc="left", fontsize=9)
+        axes[1].axhline(found.threshold, color="#d55e00", linewidth=1, label="active above this")
+        axes[1].set_xlabel("latent, the most used first", fontsize=8)
+        axes[1].locator_params(axis="x", integer=True)
+        head(axes[1], f"variance of the means: {found.count} active")
 
-    training.save_image(run.path("latents.png"), frame(scatter, 2, 4.0))
+    training.save_image(
+        run.path("latents.png"), frame(scatter, 2, 4.0),
+        caption="On the left the codes of real test images, coloured by class: classes that lie"
+        " apart were found without labels. On the right how much each latent is used.",
+    )  # fmt: skip
 
 
 @training.script
@@ -99,13 +127,28 @@ def main() -> None:
 
     bound, kl = ("bound", []) if args.samples > 1 else ("elbo", ["kl"])
     panels = {"bound of log p(x)": [bound, "test elbo"], "KL": [*kl, "test kl"]}
+    reading = (
+        f"{bound} is a lower bound of log p(x) in nats an image: the higher, the better. One of"
+        " training far above that of test images means that images were learnt by heart. The KL is"
+        " how many nats the code carries; near 0 it carries nothing, and all reconstructions look"
+        " alike."
+    )
+    drawn = "Images drawn from z ~ N(0, I), always the same z."
 
     @loop.at_save
     def show() -> None:
-        training.draw_course(run, panels, seconds_per_frame=0.4, colours=32)
+        training.draw_course(run, panels, drawn, reading, seconds_per_frame=0.4, colours=32)
         with shown():
             draw(run, model, test_x, test.labels)
 
+    def sample(step: int) -> None:
+        made = model.sample(COLUMNS**2, Generator(args.seed + 2))
+        grid = training.image_grid(made.clamp(0, 1), COLUMNS, low=0)
+        training.save_image(run.path("samples", f"{step:07d}.png"), grid)
+
+    if loop.step == 0:
+        with minigen.no_grad():
+            sample(0)
     stream = batches.forever()
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
     for i in loop:
@@ -120,14 +163,12 @@ def main() -> None:
         if loop.every(args.every * len(batches)):
             with shown(), minigen.no_grad():
                 found = V.evaluate(model, test_x, generator=Generator(args.seed + 1))
-                made = model.sample(COLUMNS**2, Generator(args.seed + 2))
+                sample(i)
             numbers = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
             loop.say(f"epoch {i // len(batches)}: test {numbers}")
             run.log(i, {f"test {name}": value for name, value in found.items()})
-            grid = training.image_grid(made.clamp(0, 1), COLUMNS, low=0)
-            training.save_image(run.path("samples", f"{i:07d}.png"), grid)
 
-    training.finish(loop, "samples.gif")
+    training.finish(loop, "samples.gif", reading=reading)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def main() -> None:
         save_every=max(1, 10_000_000 // size),
     )
     panels = {"loss of a pair": ["loss"]}
-    loop.at_save(functools.partial(training.draw_course, run, panels))
+    loop.at_save(functools.partial(training.draw_course, run, panels, curves=READING))
 
     words, clock = 0, time.perf_counter()
     for step in loop:
@@ -97,6 +97,14 @@ def main() -> None:
     print(f"the vectors are in {path}, a map of frequent words in {run.folder}/map.png")
     if interrupted:
         print(f"to go on: {training.resume_command(run)}")
+    else:
+        print(f"next: {training.command_line('evaluate.py', str(run.folder))}")
+
+
+READING = (
+    "The loss falls as true neighbours are told from words drawn by chance. How good the vectors"
+    " are it does not say; neighbours and analogies do."
+)
 
 
 def show(vectors: Vectors) -> None:

@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2055,
     "optim": 1135,
     "models": 3010,
-    "training": 1840,
+    "training": 1963,
     "metrics": 590,
     "data": 2105,
     "torch_names": 390,

@@ -15,7 +15,7 @@ from minigen.backend import Array, on_host
 
 Dims = int | Sequence[int] | None
 Pair = int | tuple[int, int]
-LEAST = 64  # numbers that a tensor counts as, for `at_most`
+LEAST = 512  # numbers that a tensor counts as, for `at_most`
 _left: ContextVar[list[int] | None] = ContextVar("_left", default=None)
 SEQUENCES = (tuple, list)  # to make `tuple | list` anew takes as long as the rest of `sizes`
 

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 from minigen.training.adversarial import (
+    ODDS,
+    SCORES,
     add_classes,
     add_classes_and_packing,
     chosen_classes,
@@ -12,9 +14,16 @@ from minigen.training.adversarial import (
     train_gan,
 )
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from minigen.training.command import Parser, finish, resume_command, script
+from minigen.training.command import Parser, command_line, finish, resume_command, script
 from minigen.training.common import StrPath
-from minigen.training.course import begin, by_parts, draw_course, falling, loop_of_epochs
+from minigen.training.course import (
+    begin,
+    by_parts,
+    draw_course,
+    falling,
+    loop_of_epochs,
+    save_strip,
+)
 from minigen.training.figures import (
     image_grid,
     named_rows,
@@ -51,6 +60,8 @@ def load(folder: StrPath, device: str = "cpu") -> "Trained":
 
 
 __all__ = [
+    "ODDS",
+    "SCORES",
     "CheckpointError",
     "DivergedError",
     "Flags",
@@ -66,6 +77,7 @@ __all__ = [
     "begin",
     "by_parts",
     "chosen_classes",
+    "command_line",
     "draw_course",
     "falling",
     "finish",
@@ -89,6 +101,7 @@ __all__ = [
     "save_checkpoint",
     "save_gif",
     "save_image",
+    "save_strip",
     "script",
     "train_gan",
     "train_images",

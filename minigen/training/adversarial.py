@@ -14,13 +14,22 @@ from minigen.data import Batches, DataError, Images
 from minigen.models.adversaries import Adversaries
 from minigen.training.command import finish
 from minigen.training.course import begin, draw_course
-from minigen.training.figures import image_grid, save_image
+from minigen.training.figures import image_grid, named_rows, save_image
 from minigen.training.flags import Flags, units, whole
 from minigen.training.images import train_images
 from minigen.training.loop import Loop
 from minigen.training.run import Run
 
 COLUMNS = 8  # of the grid of samples
+ODDS = (
+    "d_real and d_fake say how probable D finds it that real and drawn images are real. Near ½ it"
+    " cannot tell them apart, which is good; 1 and 0 for long mean that D has won, and that G"
+    " learns little. The losses do not say how good the images are."
+)
+SCORES = (
+    "d_real and d_fake are D's scores of real and of drawn images: the nearer they are to each"
+    " other, the less it can tell them apart. The losses do not say how good the images are."
+)
 
 
 def train_gan(
@@ -28,6 +37,7 @@ def train_gan(
     run: Run,
     args: argparse.Namespace,
     panels: Mapping[str, Sequence[str]],
+    reading: str,
     *,
     batches_a_step: Callable[[int], int] = lambda step: 1,
     decay: float = 0.995,
@@ -47,6 +57,7 @@ def train_gan(
         run: the run folder.
         args: the flags.
         panels: for `plot_metrics`.
+        reading: how to read them, in a sentence or two.
         batches_a_step: how many batches a step takes, by its number.
         decay, warm_up: of G's weight average.
         low: what is black in the generator's images; 1 is white.
@@ -73,24 +84,36 @@ def train_gan(
     # With labels a network has two inputs, which `summary` does not know.
     networks = [] if classes else zip(gan.networks(), shapes, strict=True)
     begin(run, f"{len(images):,} images of {images.name}", *networks)
-    loop.at_save(functools.partial(draw_course, run, panels, seconds_per_frame=0.25))
+    kinds = ", a class in each row" if classes else ""
+    shown = f"Pictures by G's averaged weights, always from the same noise{kinds}."
+    course = functools.partial(draw_course, run, panels, shown, reading, seconds_per_frame=0.25)
+    loop.at_save(course)
 
+    def sample(step: int) -> None:
+        with average.average_parameters():
+            samples = gan.draw(noise, labels)
+        grid = image_grid(samples, columns=COLUMNS, low=low)
+        if classes:
+            names = [images.classes[kind] for kind in classes]
+            parts = np.split(samples.numpy(), len(classes))
+            grid = named_rows(zip(names, parts, strict=True), low=low)
+        save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
+
+    if loop.step == 0:
+        sample(0)
     stream = batches.forever()
     for step in loop:
         real = [next(stream) for _ in range(batches_a_step(step))]
         loop.log(gan.step(*(tuple(Tensor(x, device=args.device) for x in xy) for xy in real)))
         average.update()
-        if loop.every(sample_every) or step == 1:
-            with average.average_parameters():
-                samples = gan.draw(noise, labels)
-            grid = image_grid(samples, columns=COLUMNS, low=low)
-            save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
+        if loop.every(sample_every):
+            sample(step)
             if watch:
                 run.log(step, watch(gan))
     if draw_all and not loop.interrupted:
         with average.average_parameters():
             draw_all(run, args, gan, classes)
-    finish(loop, "samples.gif")
+    finish(loop, "samples.gif", reading=reading)
 
 
 def fixed_noise(

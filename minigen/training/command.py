@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -224,23 +225,39 @@ def script(main: Callable[[], Any]) -> Callable[[], Any]:
     return wrapper
 
 
-def finish(loop: Loop, look_at: str = "", found: str = "") -> None:
-    """Say how long a loop took, where its pictures are, and how to go on if it was interrupted.
+def finish(
+    loop: Loop, look_at: str = "", found: str = "", reading: str = "", then: str = "evaluate.py"
+) -> None:
+    """Say how long a loop took, where its pictures are, and how to read its numbers; or how to go
+    on if it was interrupted.
 
     Args:
         loop: that has ended.
         look_at: a file in the run folder.
         found: what came of it.
+        reading: what the numbers are, and which are good.
+        then: the script beside this one that is to be run next on the folder, if any.
     """
     line = f"{loop.step} steps in {loop.seconds:.0f} s" + (f": {found}" if found else "")
     print(line + (f"; look at {loop.run.folder}/{look_at}" if look_at else ""))
     if loop.interrupted:
         print(f"to go on: {resume_command(loop.run)}")
+        return
+    if reading:
+        print(textwrap.fill(reading, 100))
+    if then:
+        print(f"next: {command_line(then, str(loop.run.folder))}")
+
+
+def command_line(script: str, *words: str) -> str:
+    """What to type in this folder in order to run a script beside this one by the Python that runs
+    now."""
+    python = sys.executable or "python"
+    here = os.path.join(os.getcwd(), "")
+    beside = os.path.join(os.path.dirname(sys.argv[0]), script)
+    return shlex.join([python.removeprefix(here), beside, *words])
 
 
 def resume_command(run: Run) -> str:
-    """What to type in this folder in order to go on with a run: by the Python that runs now."""
-    python = sys.executable or "python"
-    here = os.path.join(os.getcwd(), "")
-    words = python.removeprefix(here), sys.argv[0], "--resume", str(run.folder)
-    return shlex.join(words)
+    """What to type in this folder in order to go on with a run."""
+    return command_line(os.path.basename(sys.argv[0]), "--resume", str(run.folder))

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 import minigen
 from minigen import Tensor, nn
 from minigen.data import Batches
 from minigen.optim.lr_scheduler import LambdaLR
 from minigen.optim.optimizer import Optimizer
-from minigen.training.figures import plot_metrics, save_gif
+from minigen.training.common import StrPath
+from minigen.training.figures import plot_metrics, save_gif, save_image
 from minigen.training.flags import Settings
 from minigen.training.loop import Loop, Stateful
 from minigen.training.run import Run
@@ -66,22 +68,52 @@ def falling(
     return LambdaLR(optimiser, factor, last_epoch=done - 1)
 
 
-def draw_course(run: Run, panels: Mapping[str, Sequence[str]], **options: Any) -> list[Path]:
-    """Draw the course of a run: samples.gif of the frames in samples/, and curves.png, if there are
-    panels.
+def draw_course(
+    run: Run,
+    panels: Mapping[str, Sequence[str]],
+    samples: str = "",
+    curves: str = "",
+    **options: Any,
+) -> list[Path]:
+    """Draw the course of a run: samples.gif of the frames in samples/, whose names are their steps,
+    and curves.png, if there are panels.
 
     Args:
+        samples, curves: the captions of the two.
         options: for `save_gif`.
 
     Returns:
-        The frames, none where a signal came before the first step.
+        The frames, none where a signal came before the first step, and none of another size than
+        the last one, which an older version drew.
     """
     frames = sorted((run.folder / "samples").glob("*.png"))
+    frames = [frame for frame in frames if _size(frame) == _size(frames[-1])]
     if frames:
-        save_gif(run.path("samples.gif"), frames, **options)
+        titles = [f"step {int(frame.stem):,}" for frame in frames]
+        save_gif(run.path("samples.gif"), frames, titles=titles, caption=samples, **options)
     if panels:
-        plot_metrics(run.path("curves.png"), run.metrics(), panels)
+        plot_metrics(run.path("curves.png"), run.metrics(), panels, caption=curves)
     return frames
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def save_strip(path: StrPath, frames: Sequence[Path], caption: str, count: int = 4) -> None:
+    """Write some frames of a course side by side, the first and the last among them.
+
+    Args:
+        frames: image files whose names are their steps; without any, nothing is written.
+        caption: what is to be seen.
+        count: how many at most.
+    """
+    if frames:
+        chosen = [frames[i] for i in sorted({*np.linspace(0, len(frames) - 1, count).astype(int)})]
+        strip = np.concatenate([np.asarray(Image.open(each)) for each in chosen], axis=1)
+        steps = ", ".join(f"{int(each.stem):,}" for each in chosen)
+        save_image(path, strip, title=f"from left to right steps {steps}", caption=caption)
 
 
 def by_parts(function: Callable[[Tensor], Tensor], x: Tensor, rows: int = 500) -> np.ndarray:

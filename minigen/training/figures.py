@@ -1,11 +1,16 @@
 """Pictures of a run: grids of images, animations of them, and curves of the metrics."""
 
+import functools
+import importlib.util
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 from scipy.ndimage import gaussian_filter1d
 
 from minigen.data.images import require_finite
@@ -16,6 +21,8 @@ WHITE = 255
 LARGEST = 1e300  # beyond it matplotlib's differences overflow
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, 2008
 INK, GRID = "#333333", "#e4e4e4"
+LINE, MARGIN, NARROWEST = 17, 6, 360  # of a text, in pixels
+LONGEST = 32  # letters of a row's name
 
 
 def image_grid(
@@ -68,13 +75,16 @@ def image_grid(
 
 
 def named_rows(
-    rows: Mapping[str, Any], padding: int = 2, low: float = -1.0, high: float = 1.0
+    rows: Mapping[str, Any] | Iterable[tuple[str, Any]],
+    padding: int = 2,
+    low: float = -1.0,
+    high: float = 1.0,
 ) -> np.ndarray:
     """Rows of images below each other, the name of each to its left, on white.
 
     Args:
-        rows: images of each row, as many in each and of one size, as for `image_grid`; grey ones
-            may stand beside coloured ones.
+        rows: images of each row by its name, as many in each and of one size, as for `image_grid`;
+            grey ones may stand beside coloured ones. Pairs, where two names may be the same.
         padding, low, high: as for `image_grid`.
 
     Returns:
@@ -84,16 +94,15 @@ def named_rows(
         TypeError, ValueError, DataError: as `image_grid`, or there are no rows, or rows of several
             lengths.
     """
-    if len({len(images) for images in rows.values()}) != 1:
-        raise ValueError(
-            "named_rows wants rows of one length, got"
-            f" { ({name: len(images) for name, images in rows.items()}) }"
-        )
+    pairs = [*(rows.items() if isinstance(rows, Mapping) else rows)]
+    if len({len(images) for _, images in pairs}) != 1:
+        lengths = [(name, len(images)) for name, images in pairs]
+        raise ValueError(f"named_rows wants rows of one length, got {lengths}")
     font = ImageFont.load_default()
-    rows = {name.replace(" ", "  "): images for name, images in rows.items()}  # its own are thin
-    margin = math.ceil(max(font.getlength(name) for name in rows)) + 2 * padding
+    pairs = [(_shortened(name), images) for name, images in pairs]
+    margin = math.ceil(max(font.getlength(name) for name, _ in pairs)) + 2 * padding
     parts = []
-    for name, images in rows.items():
+    for name, images in pairs:
         grid = image_grid(images, len(images), padding, low, high)
         grid = np.repeat(grid[..., None], 3, axis=2) if grid.ndim == 2 else grid
         label = Image.new("RGB", (margin, len(grid)), "white")
@@ -104,21 +113,33 @@ def named_rows(
     return np.concatenate(parts)
 
 
-def save_image(path: StrPath, array: np.ndarray, scale: int = 1) -> None:
+def _shortened(name: str) -> str:
+    """The name of a row, its spaces doubled, for the font's own are thin."""
+    return (name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…").replace(" ", "  ")
+
+
+def save_image(
+    path: StrPath, array: np.ndarray, scale: int = 1, *, title: str = "", caption: str = ""
+) -> None:
     """Write an image as a PNG file.
 
     Args:
         path: the file; its folder must exist.
         array: uint8, (H, W) for grey or (H, W, 3) for RGB, as `image_grid` gives.
         scale: each pixel becomes a square of this side, so that small images can be seen.
+        title: a line above the image.
+        caption: what is to be seen, below the image, and in the file as its description.
 
     Raises:
         TypeError, ValueError: no such array, or a scale below 1.
         OSError: the file cannot be written.
     """
-    image = _enlarged(_image(array), scale)
+    image = _told(_enlarged(_image(array), scale), title, caption)
+    description = PngInfo()
+    if caption:
+        description.add_itxt("Description", caption)
     with written_whole(path) as file:
-        image.save(file, format="PNG", optimize=True)
+        image.save(file, format="PNG", optimize=True, pnginfo=description)
 
 
 def save_gif(
@@ -128,6 +149,9 @@ def save_gif(
     hold_last: float = 2.0,
     scale: int = 1,
     colours: int = 128,
+    *,
+    titles: Iterable[str] = (),
+    caption: str = "",
 ) -> None:
     """Write an animation that repeats for ever as a GIF file.
 
@@ -140,6 +164,8 @@ def save_gif(
         hold_last: seconds for which the last frame stands.
         scale: each pixel becomes a square of this side.
         colours: size of the palette, 3 to 256; fewer make a smaller file.
+        titles: a line above each frame.
+        caption: what is to be seen, below all frames.
 
     Raises:
         TypeError, ValueError: no frames, frames of several sizes, or arguments out of range.
@@ -162,8 +188,10 @@ def save_gif(
     palette = _palette(images, colours)
     # No dithering: its dots would crawl from frame to frame and swell the file.
     first, *rest = (
-        _enlarged(image.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE), scale)
-        for image in images
+        _told(_enlarged(image, scale), title, caption)
+        .convert("RGB")
+        .quantize(palette=palette, dither=Image.Dither.NONE)
+        for image, title in zip(images, chain(titles, repeat("")), strict=False)
     )
     milliseconds = [round(1000 * seconds_per_frame)] * len(rest) + [round(1000 * hold_last)]
     with written_whole(path) as file:
@@ -192,6 +220,7 @@ def plot_metrics(
     panels: Mapping[str, Sequence[str]],
     title: str | None = None,
     smoothing: float = 0.02,
+    caption: str = "",
 ) -> None:
     """Draw metrics over the steps as a PNG file: panels side by side, some curves in each.
 
@@ -207,6 +236,7 @@ def plot_metrics(
         title: stands above all panels.
         smoothing: standard deviation of the window, as a fraction of a curve's points; 0 draws
             the values alone.
+        caption: what is to be seen, below the panels.
 
     Raises:
         ValueError: no panels, or more than six metrics in one.
@@ -228,8 +258,13 @@ def plot_metrics(
         _dress(axes, heading, columns=min(len(names), 3))
     if title:
         figure.suptitle(title, color=INK, fontsize=12, fontweight="bold")
-    with written_whole(path) as file:
-        figure.canvas.print_png(file)
+    save_image(path, pixels(figure), caption=caption)
+
+
+def pixels(figure: Any) -> np.ndarray:
+    """A figure of matplotlib's, drawn: uint8 array (H, W, 3)."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
 def draw_curve(
@@ -253,24 +288,35 @@ def draw_curve(
     axes.plot(steps, smooth, color=colour, linewidth=1.8, label=name)
 
 
-def _dress(axes: Any, heading: str, columns: int) -> None:
-    """Heading, legend under it and outside the data, and a quiet frame."""
-    from matplotlib.ticker import EngFormatter, MaxNLocator
+def head(axes: Any, heading: str, columns: int = 3, size: float = 7, *handles: Any) -> None:
+    """A heading, and below it, above the data, a legend of so many columns.
 
+    Args:
+        size: of the legend's letters, in points.
+        handles: for matplotlib's `legend`, if the curves have no labels.
+    """
     legend = axes.legend(
+        *handles,
         loc="lower left",
         bbox_to_anchor=(-0.02, 0.99),
         ncols=columns,
         frameon=False,
-        fontsize=9,
+        fontsize=size,
         labelcolor=INK,
         handlelength=1.2,
+        markerscale=2,
         columnspacing=1.4,
     )
     rows = math.ceil(len(legend.get_texts()) / columns)
-    axes.set_title(
-        heading, loc="left", color=INK, fontsize=11, fontweight="bold", pad=8 + 14 * rows
-    )
+    pad = 8 + 14 / 9 * size * rows
+    axes.set_title(heading, loc="left", color=INK, fontsize=size + 2, fontweight="bold", pad=pad)
+
+
+def _dress(axes: Any, heading: str, columns: int) -> None:
+    """Heading, legend and a quiet frame."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    head(axes, heading, columns, 9)
     axes.set_xlabel("step", color=INK)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 20000 is 20k
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -297,6 +343,42 @@ def _image(source: np.ndarray | StrPath) -> Image.Image:
     if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)) or 0 in array.shape:
         raise ValueError(f"an image should be (H, W) or (H, W, 3), got {array.shape}")
     return Image.fromarray(np.ascontiguousarray(array))
+
+
+@functools.cache
+def _font() -> ImageFont.FreeTypeFont:
+    """matplotlib's own, which has Greek letters and signs; found without the time of its import."""
+    folder = Path(importlib.util.find_spec("matplotlib").origin).parent
+    return ImageFont.truetype(str(folder / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"), 12)
+
+
+def _lines(text: str, width: int) -> Iterator[str]:
+    """A text in lines that are no wider than so many pixels, if its words are not."""
+    line = ""
+    for word in text.split():
+        longer = f"{line} {word}".strip()
+        if line and _font().getlength(longer) > width:
+            yield line
+            longer = word
+        line = longer
+    yield line
+
+
+def _told(image: Image.Image, title: str, caption: str) -> Image.Image:
+    """The image with a line above and a text below it, if there are any."""
+    if not title and not caption:
+        return image
+    width = max(image.width, NARROWEST)
+    below = [*_lines(caption, width - 2 * MARGIN)] if caption else []
+    top = LINE + MARGIN if title else 0
+    height = top + image.height + (LINE * len(below) + 2 * MARGIN if below else 0)
+    told = Image.new(image.mode, (width, height), "white")
+    told.paste(image, (0, top))
+    write = functools.partial(ImageDraw.Draw(told).text, font=_font(), fill="black")
+    write((MARGIN, MARGIN // 2), title)
+    for i, line in enumerate(below):
+        write((MARGIN, top + image.height + MARGIN + LINE * i), line)
+    return told
 
 
 def _palette(images: list[Image.Image], colours: int) -> Image.Image:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigen.data.images import require_finite
-from minigen.training.figures import COLOURS, INK, draw_curve, new_figure, quiet
+from minigen.training.figures import COLOURS, INK, draw_curve, head, new_figure, pixels, quiet
 
 REAL, MADE = COLOURS[0], COLOURS[1]
 
@@ -32,8 +32,7 @@ def frame(
     for each in axes:
         quiet(each, 8)
     draw(axes)
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+    return pixels(figure)
 
 
 def draw_points(
@@ -52,27 +51,29 @@ def draw_points(
         )
     axes.set_xlim(*extent[:2])
     axes.set_ylim(*extent[2:])
-    axes.set_title(title, loc="left", color=INK, fontsize=9)
-    axes.legend(loc="upper right", fontsize=7, frameon=False, markerscale=2, labelcolor=INK)
+    head(axes, title)
 
 
 def draw_clusters(
     axes: Any, points: np.ndarray, marks: np.ndarray, extent: Sequence[float], title: str = ""
 ) -> None:
-    """Generated points of several clusters (S, n, 2), each in a colour of its own, and a cross at
-    each of the marks (K, 2), in a window of (left, right, bottom, top).
+    """Generated points of several clusters (S, n, 2), each in a colour of its own and called A1,
+    A2, …, and a cross at each of the marks (K, 2), called B.
+
+    Args:
+        extent: the window, (left, right, bottom, top).
 
     Raises:
         DataError: generated points that are not finite.
     """
     points = np.asarray(points)
     require_finite("generated", points.reshape(-1, points.shape[-1]), "point")
-    for cluster, colour in zip(points, COLOURS, strict=False):
-        axes.scatter(*cluster.T, s=4, color=colour, alpha=0.7, linewidths=0)
-    axes.scatter(*np.asarray(marks).T, s=24, marker="x", color=INK, linewidths=1)
+    for i, (cluster, colour) in enumerate(zip(points, COLOURS, strict=False)):
+        axes.scatter(*cluster.T, s=4, color=colour, alpha=0.7, linewidths=0, label=f"A{i + 1}")
+    axes.scatter(*np.asarray(marks).T, s=24, marker="x", color=INK, linewidths=1, label="B")
     axes.set_xlim(*extent[:2])
     axes.set_ylim(*extent[2:])
-    axes.set_title(title, loc="left", color=INK, fontsize=9)
+    head(axes, title, 6)
 
 
 def draw_surface(
@@ -108,5 +109,5 @@ def draw_lines(
     for name, colour in zip(names, COLOURS, strict=False):
         draw_curve(axes, records, name, colour)
     axes.set_xlim(0, steps)
-    axes.set_title("losses", loc="left", color=INK, fontsize=9)
-    axes.legend(loc="center right", fontsize=7, frameon=False, labelcolor=INK)
+    axes.set_xlabel("step", color=INK, fontsize=8)
+    head(axes, "losses")

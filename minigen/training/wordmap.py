@@ -9,9 +9,9 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import entr
 
-from minigen.files import StrPath, written_whole
+from minigen.files import StrPath
 from minigen.kernels.threads import single_threaded_blas
-from minigen.training.figures import COLOURS, INK, new_figure
+from minigen.training.figures import COLOURS, INK, new_figure, pixels, save_image
 
 
 @single_threaded_blas()
@@ -104,5 +104,9 @@ def save_word_map(path: StrPath, words: Sequence[str], vectors: np.ndarray) -> N
                     taken = np.vstack([taken, [box.x0, box.y0, box.x1, box.y1]])
                     break
                 label.remove()
-        with written_whole(path) as file:
-            canvas.print_png(file)
+        picture = pixels(figure)
+    save_image(
+        path, picture,
+        caption="Frequent words, those with similar vectors near each other: only near neighbours"
+        " mean something, not directions or distances across the map.",
+    )  # fmt: skip

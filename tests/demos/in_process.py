@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import json
 import pathlib
 import runpy
@@ -9,10 +10,12 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from minigen.training import load_checkpoint
 
 DEMOS = pathlib.Path(__file__).parents[2] / "demos"
+FRAMES = "samples", "walk"
 
 
 def run(script, *flags, status=0):
@@ -29,7 +32,18 @@ def run(script, *flags, status=0):
     if isinstance(code, str):
         code = print(code, file=said) or 1
     assert code == status, said.getvalue()
+    for flag, folder in itertools.pairwise(flags):
+        if flag in ("--out", "--resume"):
+            require_captions(pathlib.Path(folder))
     return said.getvalue()
+
+
+def require_captions(folder):
+    """Every picture of a run, but for the frames of its animations, says what is to be seen."""
+    for path in folder.rglob("*.png"):
+        if path.parent.name not in FRAMES:
+            with Image.open(path) as image:
+                assert image.info.get("Description", "").endswith("."), path
 
 
 def scores_of(folder):

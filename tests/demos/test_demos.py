@@ -19,13 +19,13 @@ def test_dcgan_resumed_is_dcgan_uninterrupted(tmp_path, pictures):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     small = ("--data", pictures, "--quick", "--batch-size", 8)
     said = run("dcgan.py", *small, "--steps", 12, "--out", whole)
-    assert "ConvTranspose2d" in said and "samples.gif" in said
+    assert "ConvTranspose2d" in said and "samples.gif" in said and "next: " in said
     run("dcgan.py", *small, "--steps", 8, "--out", parts)
     run("dcgan.py", "--resume", parts, "--steps", 12)
     a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
     assert a.keys() == {"gan", "average", "batches", "random"}
     np.testing.assert_equal(a, b)  # bit for bit, whatever is nested inside
-    for name in ("config.json", "metrics.jsonl", "samples.gif", "curves.png"):
+    for name in ("config.json", "metrics.jsonl", "samples.gif", "curves.png", "samples/000000.png"):
         assert (parts / name).stat().st_size > 0
     assert json.loads((parts / "config.json").read_text())["data"] == str(pictures)
 

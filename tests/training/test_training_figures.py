@@ -92,6 +92,25 @@ def test_a_png_holds_each_pixel_as_a_square(tmp_path_factory, picture, scale):
     np.testing.assert_array_equal(back, picture.repeat(scale, 0).repeat(scale, 1))
 
 
+@settings(deadline=None, max_examples=20)
+@given(picture=pictures, words=st.lists(st.text("abψ−", min_size=1, max_size=9), max_size=90))
+def test_a_caption_stands_below_the_whole_picture_and_in_the_file(tmp_path_factory, picture, words):
+    path = tmp_path_factory.getbasetemp() / "told.png"
+    caption = " ".join(words)
+    save_image(path, picture, title="step 1", caption=caption)
+    with Image.open(path) as image:
+        told, description = np.asarray(image), image.info.get("Description", "")
+    assert description == caption
+    height, width = picture.shape[:2]
+    top = next(i for i in range(len(told)) if same(told[i : i + height, :width], picture))
+    assert bool(words) == (told[top + height :] < 128).any()  # there is ink
+    assert (told[:, -1] == 255).all()  # and none runs over the border
+
+
+def same(some, picture):
+    return some.shape == picture.shape and (some == picture).all()
+
+
 def read_gif(path):
     with Image.open(path) as gif:
         frames = []
@@ -216,5 +235,6 @@ def test_rows_have_names_to_their_left():
     assert (margin[24:] < 255).sum() > (margin[:24] < 255).sum()  # the longer name
     assert np.array_equal(grid[24:, -width:], image_grid(red, 3))
     assert np.array_equal(grid[:24, -width:, 1], image_grid(grey, 3))
+    assert len(named_rows([("same", grey), ("same", red)])) == len(grid)
     with pytest.raises(ValueError, match="rows of one length"):
         named_rows({"a": grey, "b": red[:2]})
