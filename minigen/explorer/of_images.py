@@ -38,7 +38,7 @@ class OfGAN(View[Kind]):
         if trained.classes:
             self.controls = [
                 class_of("class", "class", trained.classes),
-                class_of("other", "second class", trained.classes),
+                class_of("other", "second class", trained.classes, len(trained.classes) > 1),
                 Slider("between", "from the class to the second", 0.0, 1.0, 0.0),
             ]
         first = trained.noise(1).numpy()[0]

@@ -343,17 +343,17 @@ function drawField(answer) {
   }
   pen.fillStyle = colour("--line");
   for (const point of answer.real) dot(point, 2);
-  pen.fillStyle = colour("--made");
+  pen.fillStyle = colour("--accent");
   for (const point of answer.points) dot(point, 2);
   if (answer.mark) {
-    pen.fillStyle = colour("--mark");
+    pen.fillStyle = colour("--sign");
     dot(answer.mark, 6);
   }
 }
 
 function drawHeights(pen, rows, side) {
   const size = side / rows.length;
-  pen.fillStyle = colour("--faint");
+  pen.fillStyle = colour("--soft");
   rows.forEach((row, i) => row.forEach((height, j) => {
     pen.globalAlpha = 0.6 * height;
     pen.fillRect(j * size, side - (i + 1) * size, size + 1, size + 1);
@@ -362,7 +362,7 @@ function drawHeights(pen, rows, side) {
 }
 
 function drawArrows(pen, arrows, x, y, longest) {
-  pen.strokeStyle = colour("--faint");
+  pen.strokeStyle = colour("--soft");
   for (const [left, bottom, across, up] of arrows) {
     const [fromX, fromY] = [x(left), y(bottom)];
     const [toX, toY] = [fromX + (across / 2) * longest, fromY - (up / 2) * longest];

@@ -73,9 +73,9 @@ def seed_of(name: str, label: str, value: int = 0) -> Slider:
     return Slider(name, f"{label}, its seed", 0, SEEDS, value, whole=True)
 
 
-def class_of(name: str, label: str, classes: Sequence[str]) -> Choice:
+def class_of(name: str, label: str, classes: Sequence[str], value: int = 0) -> Choice:
     """A choice of a class."""
-    return Choice(name, label, tuple(classes))
+    return Choice(name, label, tuple(classes), int(value))
 
 
 def row(values: Sequence[float]) -> np.ndarray:
