@@ -17,7 +17,8 @@ ROOMS = {
     "models": 3010,
     "training": 1963,
     "metrics": 590,
-    "data": 2105,
+    "explorer": 940,
+    "data": 2113,
     "torch_names": 390,
     "torchvision_names": 306,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from typing import Any
 
@@ -131,7 +132,7 @@ class OfBigGAN(OfGAN[DrawingBigGAN]):
         norms = [m for m in gan.generator.modules() if isinstance(m, nn.BatchNorm2d)]
         if cut not in self._standing:
             gan.stand(None if cut >= WIDEST else cut, Generator(0), BATCHES)
-            self._standing[cut] = [norm.state_dict() for norm in norms]
+            self._standing[cut] = copy.deepcopy([norm.state_dict() for norm in norms])
         for norm, state in zip(norms, self._standing[cut], strict=True):
             norm.load_state_dict(state)
 

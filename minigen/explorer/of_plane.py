@@ -149,7 +149,9 @@ class OfMap(OfPlane[Plane]):
     def __init__(self, trained: Plane):
         autoencoder = isinstance(trained, PlaneAutoencoder)
         self._map: Callable[[Tensor], Tensor] = trained.model if autoencoder else trained.model.draw
-        super().__init__(trained, trained.builder.spiral(1000, 0) if autoencoder else trained.real(1000))
+        super().__init__(
+            trained, trained.builder.spiral(1000, 0) if autoencoder else trained.real(1000)
+        )
         self.controls = [
             Slider("time", "share of the way", 0.0, 1.0, 1.0),
             Slider("spread", "noise on the points", 0.0, 1.0, 0.2 if autoencoder else 0.0),
@@ -165,7 +167,6 @@ class OfMap(OfPlane[Plane]):
         arrows = np.concatenate([self.places, shortened(field - self.places)], 1)
         ways = np.stack([x, x + values["time"] * (there - x)])
         show(self.answer(ways[-1], ways=ways[:, :WAYS].transpose(1, 0, 2), arrows=arrows))
-
 
     def _points(self, seed: int) -> np.ndarray:
         """What the map is given."""

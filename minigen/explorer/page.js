@@ -215,7 +215,7 @@ function wantPlane(changedNumber = -1) {
 function latentPlane(control) {
   const code = values[control.of];
   const { least, most } = latentOf(control);
-  const background = element("img", { alt: "" });
+  const background = element("img", { alt: "", draggable: false }); // the point is dragged
   const mark = element("span");
   const plane = element("div", { className: "latent", tabIndex: 0 }, background, mark);
   plane.setAttribute("role", "application");

@@ -27,7 +27,7 @@ from minigen.explorer.uploads import MOST_PIXELS
 from minigen.training import RunError
 
 GET = b"GET / HTTP/1.1"
-MALFORMED = 400  # requests; the figure of 10,000 is by tests/explorer/attack.py
+MALFORMED = 400  # requests; 10,000 are sent by measure.py
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +298,7 @@ def test_names_are_escaped_inside_json(name):
 
 
 def requests_gone_wrong(server, count, seed=0):
-    """Requests that were right, but for bytes that were changed, taken out or doubled; and noise."""
+    """Requests that were right, but for bytes that were changed or taken out; and noise."""
     chance = random.Random(seed)
     body = json.dumps({"level": 0.5}).encode()
     right = [
