@@ -25,14 +25,14 @@ import os
 from typing import Any
 
 import numpy as np
-from scoring.plane import FINE, MANY, POINTS, off
+from scoring.plane import FINE, POINTS, off
 
 import minigen
 from minigen import Generator, Tensor, optim, training
 from minigen.models import diffusion as D
 from minigen.models import flow_matching as FM
 from minigen.models.networks import evaluating
-from minigen.training.builders.diffusion_2d import DATA, Model, build, flags, noise_of, walk
+from minigen.training.builders.diffusion_2d import DATA, MANY, Model, build, flags, noise_of, walk
 from minigen.training.common import short
 from minigen.training.plane import draw_points, frame
 from minigen.training.run import CHECKPOINT

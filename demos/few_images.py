@@ -341,6 +341,8 @@ def main() -> None:
     if not args.models:
         raise data.DataError("--models: nobody is left to make pictures")
     train, test = split(args)
+    for count in args.images:  # before hours of work
+        few(train, count, draw=0)
     todo = cells(args)
     loop = training.Loop(run, steps=len(todo), state={}, log_every=1, save_every=1)
     training.begin(

@@ -38,7 +38,7 @@ from minigen.models import digits
 from minigen.training.builders.diffusion import CHAINS, SAMPLERS
 from minigen.training.builders.phrases import known_phrase
 from minigen.training.common import short
-from minigen.training.flags import device, new_file, number, path, seed, units, whole
+from minigen.training.flags import device, folder, new_file, number, path, seed, units, whole
 from minigen.training.trained import Drawing, DrawingDiffusion, DrawingVAE, Trained
 from minigen.training.trained_kinds import (
     CycleGAN,
@@ -73,7 +73,7 @@ def flags() -> training.Flags:
     add("--interpolate", action="store_true", help="an animation: --out x.gif or x.mp4")
     add("--reconstruct", action="store_true", help="test images, and what is made of their codes")
     add("--traverse", action="store_true", help="one latent at a time")
-    add("--inputs", type=path, metavar="FOLDER", help="pictures to make others of")
+    add("--inputs", type=folder, metavar="FOLDER", help="pictures to make others of")
     add("--to", metavar="DOMAIN", help="into which domain (each)")
     add("--near", nargs="+", metavar="WORD", help="show the words that are nearest to these")
     add("--analogy", nargs=3, metavar=("A", "B", "C"), help="A is to B as C is to what?")

@@ -22,7 +22,7 @@ import itertools
 import numpy as np
 
 import minigen
-from minigen import Generator, Tensor, training
+from minigen import Generator, Tensor, data, training
 from minigen.metrics import slerp
 from minigen.models import stylegan as S
 from minigen.models.networks import evaluating
@@ -30,6 +30,21 @@ from minigen.training.builders.stylegan import build, flags
 
 COLUMNS = 8  # of the pictures
 FRAMES = 12  # of the walk from one code to the next
+
+
+def build_to_draw(args: argparse.Namespace, channels: int, size: int, classes: int) -> S.StyleGAN:
+    """The same, if it has both coarse layers and fine ones.
+
+    Raises:
+        DataError: no layer is fine.
+    """
+    gan = build(args, channels, size, classes)
+    if args.border >= (layers := gan.generator.styles_count):
+        raise data.DataError(
+            f"--border {args.border}: of {size} × {size} pixels the layers are 0 to {layers - 1},"
+            " and one at least has to be fine"
+        )
+    return gan
 
 
 def codes(
@@ -159,7 +174,7 @@ def main() -> None:
     if args.path_weight:
         panels["path length"] = ["path length"]
     training.train_gan(
-        build, run, args, panels, READING, decay=args.decay, warm_up=True,
+        build_to_draw, run, args, panels, READING, decay=args.decay, warm_up=True,
         sample_every=max(50, args.steps // 60), draw_all=draw_all,
     )  # fmt: skip
 

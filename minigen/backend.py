@@ -524,14 +524,16 @@ class Generator:
     def uniform(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of U[0, 1)."""
         numbers = self._next().random(shape, drawn_as(dtype))
-        if dtype == np.float16:  # as many bits as it holds, so that none is rounded up to 1
+        if (
+            np.dtype(dtype) == np.float16
+        ):  # as many bits as it holds, so that none is rounded up to 1
             numbers = (np.floor(numbers * 2048) / 2048).astype(dtype)
         return to_device(numbers, device)
 
 
 def drawn_as(dtype: Any) -> Any:
     """The dtype in which random numbers are drawn: NumPy draws none of 16 bits."""
-    return FLOAT32 if dtype == np.float16 else dtype
+    return FLOAT32 if np.dtype(dtype) == np.float16 else dtype
 
 
 default_generator = Generator()

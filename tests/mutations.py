@@ -1078,14 +1078,27 @@ real pictures alone are augmented | augment
 the hinge's margin is 2 | biggan
 - F.relu(1 - real).mean()
 + F.relu(2 - real).mean()
+# models/networks.py
+all parts have the mode of the whole afterwards | biggan
+-             module.training = training
++             module.training = modes[0][1]
 # models/biggan.py
 generated images are judged by the labels of others | biggan
 - F.cat([y, y]) for y
 + F.cat([y, y.flip(0)]) for y
 u and v are renewed in evaluation | biggan
--         return (one, other) if wide else (other, one)
-+         self.u.copy_(one if wide else other)
-+         return (one, other) if wide else (other, one)
+-         u, v = (one, other) if wide else (other, one)
++         u, v = (one, other) if wide else (other, one)
++         self.u.copy_(u)
+squares of weights overflow | biggan
+-         w = w / abs(w).max()
++         w = w * 1
+what lies beyond the truncation is cut off, not drawn again | biggan
+-         kept = np.where(np.isfinite(kept), kept, whole)
++         kept = whole
+truncated noise is of other random numbers than the whole | biggan
+-         whole, root = z.numpy().astype(np.float64), math.sqrt(2)
++         whole, root = z.numpy().astype(np.float64)[::-1], math.sqrt(2)
 σ is that of the training's weights, not of their average | biggan
 - (self.u, self.v) if self.training else self.sought()
 + (self.u, self.v)
@@ -1113,6 +1126,24 @@ lengths of columns are regularised, too | biggan
 attention has a temperature | biggan
 - F.softmax(f.transpose(1, 2) @ g, -1)
 + F.softmax(f.transpose(1, 2) @ g / 2, -1)
+the first block looks at bright pixels alone | biggan
+- self.conv1(x if self.first else F.relu(x))
++ self.conv1(F.relu(x))
+every block is told the first piece of z | biggan
+- F.cat([vectors, piece], 1)
++ F.cat([vectors, first], 1)
+statistics are of one class | biggan
+- F.randint(classes, (batch_size,)
++ F.randint(1, (batch_size,)
+the way around a block of the generator is rectified | biggan
+- doubled(self.skip(x))
++ doubled(self.skip(F.relu(x)))
+D learns as slowly as G | biggan
+-         options["discriminator_optimiser"] = discriminator_optimiser
++         options["discriminator_optimiser"] = optimiser
+the judge's pictures are not averaged around a block | biggan
+- F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
++ F.avg_pool2d(h, 2), x[:, :, ::2, ::2]
 # models/augment.py
 the slope does not pass through the augmentation | augment
 - images = POLICIES[name](images, self.generator)
@@ -1123,6 +1154,12 @@ all pictures are moved alike | augment
 contrast is of each pixel | augment
 - level = x.mean((1, 2, 3), keepdim=True)
 + level = x.mean(1, keepdim=True)
+a moved picture comes back on the other side | augment
+- F.pad(images, (most[1], most[1], most[0], most[0]))
++ F.pad(images, (most[1], most[1], most[0], most[0]), "circular")
+what is cut out prefers a side | augment
+-         last = side - length % 2
++         last = side - 1
 # models/pix2pix.py
 the judge sees no input | pix2pix
 -     return F.cat([x, y], 1)
@@ -1381,9 +1418,42 @@ each picture is drawn with new noise | stylegan
 a slow layer begins small | stylegan
 -         nn.init.normal_(self.weight, std=1 / rate)
 +         nn.init.normal_(self.weight)
+pictures of a prime batch are groups of one | stylegan
+- default=min(divisors, default=1))
++ default=1)
+a way of no length has a slope of NaN | stylegan
+- jacobian.flatten(1).norm(dim=1)
++ jacobian.flatten(1).square().sum(1).sqrt()
 y is of all pixels' length | stylegan
 - device=images.device) / math.sqrt(area)
 + device=images.device)
+R1 is of made pictures | stylegan
+- penalty = self.r1(x, *y)
++ penalty = self.r1(self.generated(len(x), *y).detach(), *y)
+R1 does not look through the augmentation | stylegan
+- slopes(lambda x: self.judged(x, *labels), images
++ slopes(lambda x: self.discriminator(x, *labels), images
+D descends the path length | stylegan
+- descend(self.generator_optimiser, self.path_every
++ descend(self.discriminator_optimiser, self.path_every
+a block of the judge doubles the variance | stylegan
+- * math.sqrt(0.5)
++ * 1.0
+LeakyReLU takes variance away | stylegan
+- activated(GAIN * (
++ activated(1.0 * (
+coarse colours are forgotten | stylegan
+- doubled(picture) + colours
++ colours
+colours have the style of the layer before | stylegan
+- styles[:, i + 1]
++ styles[:, i]
+the judge drops pixels without a blur | stylegan
+- self.around(blurred(x, stride=2))
++ self.around(x[:, :, ::2, ::2])
+the penalty's mean length never moves | stylegan
+- self.mean_length += 0.01 *
++ self.mean_length += 0.0 *
 # metrics/paths.py
 a path's length is divided by a step once | metrics_paths
 - .sum(1) / epsilon**2
@@ -1391,6 +1461,9 @@ a path's length is divided by a step once | metrics_paths
 the way of z is a chord | metrics_paths
 -     turned = a * np.cos(t * angle) + across * np.sin(t * angle)
 +     turned = a + t * (b - a)
+of two ways none is left | metrics_paths
+- ((0.01, "lower"), (0.99, "higher"))
++ ((0.01, "linear"), (0.99, "linear"))
 # data/images.py
 a row of which one number is NaN is taken | training_figures
 - np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
@@ -1485,6 +1558,9 @@ digits that differ are read as the last of them | data_phrases
 four digits are as many as three | data_phrases
 -     found[known, 0] = number[known] - 1
 +     found[:, 0] = number.clip(1, len(NUMBERS)) - 1
+digits stand in the first cells | data_phrases
+- rng.permuted(np.tile(np.arange(4), (len(combos), 1)), axis=1)
++ np.tile(np.arange(4), (len(combos), 1))
 # models/denoiser.py
 patches that cannot be halved pass | denoiser
 - if any(side % (self.patch * 2**halvings)
@@ -2155,6 +2231,74 @@ loading the digits draws from the caller's stream | digits
 digits are drawn of no class | digits
 - noise, labels, guidance=GUIDANCE)
 + noise, labels * 0, guidance=GUIDANCE)
+# training/loading.py
+a demo is whatever config.json says | training_loading
+-     if not isinstance(demo, str) or demo not in DEMOS:
++     if demo is None:
+no model is too large for its checkpoint | training_loading
+- with at_most(held + SPARE):
++ with at_most(2**62):
+first weights draw from the common stream | training_loading
+-         minigen.default_generator.load_state_dict(before)
++         pass
+sides of pictures are unbounded | training_loading
+- and SIDES[0] <= shape[1] == shape[2] <= SIDES[1]
++ and SIDES[0] <= shape[1] == shape[2]
+names of classes are not counted | training_loading
+- if not right or len(names) != count:
++ if not right:
+a loaded run needs its data | training_loading
+- settings_of(run, without_data=True)
++ settings_of(run)
+# functional/arguments.py
+small tensors count for nothing | training_loading
+- left[0] -= max(math.prod(shape), LEAST)
++ left[0] -= math.prod(shape) if math.prod(shape) > 10**7 else 0
+# training/command.py
+settings of a file that do not go together are taken | training_loading
+-         if wrong := self.refusal(settings):
+-             raise RunError(f"{run.folder}/config.json: {wrong}")
++         self.refusal(settings)
+# training/trained_base.py
+a model is drawn with its last weights | training_loading
+-             average.copy_to()
++             pass
+a model that diverged is drawn with | training_loading
+- if holds_nan(self.state.get(part)):
++ if holds_nan(part):
+# training/trained.py
+between two classes lies the first | training_loading
+- return generator.told(z, labels[0] @ generator.shared.weight)
++ return generator.told(z, labels[0].flip(1) @ generator.shared.weight)
+a class may be any number | training_loading
+- fits = found.shape == (count,) and (found >= 0).all() and (found < known).all()
++ fits = found.shape == (count,)
+statistics of one truncation are those of all | demos_sample
+- if truncation not in known:
++ if not known:
+styles are never cut off | demos_sample
+- return generator.styles(self.code(z, labels), truncation)
++ return generator.styles(self.code(z, labels))
+# models/denoiser.py
+weights of classes are those of other classes | training_loading
+- return told + labels @ self.label.weight[: self.null]
++ return told + labels @ self.label.weight[1 : self.null + 1]
+# ../demos/sampling/files.py
+an array of single pictures is not from 0 to 1 | demos_sample
+-             np.save(file, pictures)
++             np.save(file, 2 * pictures - 1)
+# ../demos/sampling/pictures.py
+all pictures on a way are one | demos_sample
+- noise = model.between(noises[here], noises[there], share)
++ noise = noises[here]
+# ../demos/sampling/others.py
+every domain is the first | demos_sample
+- made = {f"to {to}" if to else "made": model.translate(images, to) for to in ways}
++ made = {"made": model.translate(images, to) for to in ways}
+# ../demos/sample.py
+flags without an effect are taken | demos_sample
+-     for name in sorted(given - {*ALWAYS} - known_flags(model)):
++     for name in ():
 # ../demos/few_images.py
 a generator sees more than the few | demos_few_images
 - made = made_by(cell.kind, some, args)
@@ -2229,8 +2373,8 @@ a flag without an effect is passed over | training_flags
 -             if name in self._only and not met(settings):
 +             if name in self._only and not met:
 settings that do not go together are taken | training_flags
--             if when(settings):
-+             if when is None:
+- for when, message in self._refusals if when(settings))
++ for when, message in self._refusals if when is None)
 a width of a file is not checked | training_flags
 -         return flag.type(str(value))
 +         return value

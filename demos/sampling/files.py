@@ -23,18 +23,28 @@ def ending(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
+def rows_of_classes(made: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+    """A grid of pictures (N, C, H, W) in rows, of a class each if there are several."""
+    told = np.zeros(len(made)) if labels is None else labels
+    rows = [made[told == kind] for kind in dict.fromkeys(told.tolist())]
+    if len(rows) == 1:
+        return training.image_grid(made, low=0)
+    columns = max(map(len, rows))
+    white = np.ones_like(made[:1])
+    padded = [np.concatenate([row, white.repeat(columns - len(row), 0)]) for row in rows]
+    return training.image_grid(np.concatenate(padded), columns, low=0)
+
+
 def write(
     args: argparse.Namespace,
     pictures: np.ndarray,
-    columns: int,
     labels: np.ndarray | None = None,
     names: Sequence[str] = (),
 ) -> str:
     """Write pictures (N, C, H, W) from 0 to 1 as the flags --out and --single say.
 
     Args:
-        columns: of the grid.
-        labels: of the pictures, kept in an .npz.
+        labels: of the pictures, a row of the grid each, kept in an .npz.
         names: of the single files; numbers if there are none.
 
     Returns:
@@ -44,8 +54,7 @@ def write(
         return write_single(args.single, pictures, names)
     if ending(args.out) in ARRAYS:
         return write_array(args.out, pictures, labels)
-    grid = training.image_grid(pictures, columns, low=0)
-    training.save_image(args.out, grid, SCALE)
+    training.save_image(args.out, rows_of_classes(pictures, labels), SCALE)
     return args.out
 
 

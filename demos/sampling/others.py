@@ -41,7 +41,7 @@ def of_inputs(args: argparse.Namespace, model: Translating) -> None:
     if args.single:
         for way, pictures in made.items():
             ends = [name if len(made) == 1 else f"{name} {way}" for name in names]
-            write(args, pictures, COLUMNS, names=ends)
+            write(args, pictures, names=ends)
         where = args.single
     elif ending(args.out) in ARRAYS:
         where = write_array(args.out, np.concatenate([*made.values()]))
@@ -70,7 +70,10 @@ def beside(path: str, rows: dict[str, np.ndarray]) -> str:
         for i in range(0, count, COLUMNS)
         for name, pictures in rows.items()
     }
-    training.save_image(path, training.named_rows(named, low=0), scale=2)
+    training.save_image(
+        path, training.named_rows(named, low=0), scale=2,
+        caption="Given pictures, and below each what was made of it.",
+    )  # fmt: skip
     return path
 
 
@@ -90,7 +93,8 @@ def of_plane(args: argparse.Namespace, model: Plane) -> None:
         def draw(axes: Any) -> None:
             draw_points(axes[0], real, points, extent, title)
 
-        training.save_image(args.out, frame(draw, size=5.0))
+        caption = "Real points, and points that the model has drawn."
+        training.save_image(args.out, frame(draw, size=5.0), caption=caption)
         where = args.out
     print(f"{len(points):,} points: {where}")
 

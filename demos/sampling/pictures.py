@@ -39,21 +39,17 @@ def noise_of(args: argparse.Namespace, model: Drawing, count: int, seed: int) ->
 def of_noise(args: argparse.Namespace, model: Drawing) -> None:
     """So many pictures, a row or more of each class or phrase."""
     count = args.count or COUNT
-    rows, labels = 0, None
-    if isinstance(model, Phrases):
-        if args.phrase:
-            rows = len(args.phrase)
-            labels = [args.phrase[i] for i in classes_in_rows(range(rows), count)]
+    labels = asked = None
+    if isinstance(model, Phrases) and args.phrase:
+        labels = classes_in_rows(range(len(args.phrase)), count)
+        asked = [args.phrase[i] for i in labels]
     elif model.classes:
-        classes = args.classes or list(range(len(model.classes)))
-        rows, labels = len({*classes}), classes_in_rows(classes, count)
+        labels = asked = classes_in_rows(args.classes or range(len(model.classes)), count)
     began = time.perf_counter()
-    made = model.draw(noise_of(args, model, count, args.seed), labels, **options_of(args, model))
+    made = model.draw(noise_of(args, model, count, args.seed), asked, **options_of(args, model))
     seconds = time.perf_counter() - began
-    columns = -(-count // rows) if rows > 1 else math.ceil(math.sqrt(count))
-    kept = None if isinstance(model, Phrases) else labels
     by = ", ".join(f"{name} {value}" for name, value in how_drawn(args, model).items())
-    where = write(args, made, columns, kept)
+    where = write(args, made, labels)
     print(f"{count} pictures in {seconds:.1f} s{f' ({by})' if by else ''}: {where}")
 
 
@@ -107,14 +103,17 @@ def of_reconstructions(args: argparse.Namespace, model: DrawingVAE) -> None:
     made = model.draw(model.encode(images))
     error = float(np.square(made - images, dtype=np.float64).mean())
     if args.single or not args.out.lower().endswith(".png"):
-        where = write(args, made, len(made))
+        where = write(args, made)
     else:
         rows = {}
         for i in range(0, len(images), COLUMNS):
             for name, row in ("test images", images), ("again", made):
                 mark = f" {i + 1} on" if len(images) > COLUMNS else ""
                 rows[name + mark] = blank_after(row[i : i + COLUMNS])
-        training.save_image(args.out, training.named_rows(rows, low=0), scale=2)
+        training.save_image(
+            args.out, training.named_rows(rows, low=0), scale=2,
+            caption="Real test images, and what is made of each from its code.",
+        )  # fmt: skip
         where = args.out
     print(f"{len(made)} test images again, squared error of a pixel {error:.4f}: {where}")
 
@@ -137,7 +136,10 @@ def of_traversals(args: argparse.Namespace, model: DrawingVAE) -> None:
     made = made.reshape(model.latents, COLUMNS, *model.image_shape)
     order = np.argsort(-made.var(1).mean((1, 2, 3)))[:ROWS]
     rows = {f"latent {unit}": made[unit] for unit in order}
-    training.save_image(args.out, training.named_rows(rows, low=0), scale=2)
+    training.save_image(
+        args.out, training.named_rows(rows, low=0), scale=2,
+        caption="In each row one latent goes through its values, and all others stay.",
+    )  # fmt: skip
     print(
         f"the {len(order)} latents of {model.latents} that change a picture most, each from"
         f" {-REACH:g} to {REACH:g} standard deviations: {args.out}"

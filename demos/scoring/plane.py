@@ -17,7 +17,7 @@ from minigen.models.discogan import DiscoGAN
 from minigen.models.gan import GAN
 from minigen.models.wgan import WGAN
 from minigen.training.builders import discogan_modes, mixture_gan, parabola_gan
-from minigen.training.builders.diffusion_2d import DATA, Model, noise_of, walk
+from minigen.training.builders.diffusion_2d import DATA, MANY, Model, noise_of, walk
 from minigen.training.builders.parabola_gan import CURVE
 from minigen.training.trained import Trained
 from scoring.scores import Scores
@@ -26,7 +26,6 @@ SAMPLED = 2500  # of a mixture, as PacGAN's protocol has it
 EACH = 2000  # of each mode of A
 RANGE = 2.0  # of a parabola's x
 SAMPLES = 1000  # of a parabola
-MANY = 100  # steps of Euler's or Heun's
 FINE = 40  # of Runge and Kutta's, for densities; twice as many from σ = 80 on
 POINTS = 10_000  # of which the density is measured
 ASSIGNED = 1000  # of which the Wasserstein distance is

@@ -160,7 +160,8 @@ def attribution(
     code, and those from one layer on.
 
     Of classes it is the share of pairs, that differ in it, which then show the other's; of numbers,
-    how far they go from the one to the other: Σ (made − a)·(b − a) / Σ (b − a)².
+    how far they go from the one to the other: Σ (made − a)·(b − a) / Σ (b − a)². Where no pair
+    differs nothing is known, and nothing said.
     """
     a, b = (drawing.generator.styles(drawing.codes(count, i)).numpy() for i in range(2))
 
@@ -173,12 +174,13 @@ def attribution(
         kinds, numbers = seen(np.where(layer == i, b, a))
         for name, made in kinds.items():
             differ = kinds_a[name] != kinds_b[name]
-            exchanged = (made == kinds_b[name]) & differ
-            found[f"layer {i} decides {name}"] = exchanged.sum() / max(differ.sum(), 1)
+            if differ.any():
+                found[f"layer {i} decides {name}"] = (made == kinds_b[name])[differ].mean()
         for name, made in numbers.items():
             way = numbers_b[name] - numbers_a[name]
-            gone = ((made - numbers_a[name]) * way).sum()
-            found[f"layer {i} decides {name}"] = gone / max((way**2).sum(), 1e-9)
+            if way.any():
+                gone = ((made - numbers_a[name]) * way).sum()
+                found[f"layer {i} decides {name}"] = gone / (way**2).sum()
     for i in range(1, a.shape[1]):  # the mixing grid
         kinds, _ = seen(np.where(layer < i, a, b))
         for name, made in kinds.items():

@@ -4,9 +4,9 @@
     combination  the places of these in NUMBERS, COLOURS and DIGITS, (3,)
     words        the places of these in WORDS, (3,): what a network is told
 
-A picture has four cells, in as many of which as the number says stands a handwritten digit, each of
-them another. Which combinations are held out is a rule: of each digit one colour to test with and
-another one for validation, in any number. So training sees each word, and each number with each
+A picture has four cells, in as many of which as the number says stands a handwritten digit, each
+drawn by itself. Which combinations are held out is a rule: of each digit one colour to test with
+and another one for validation, in any number. So training sees each word, and each number with each
 colour and with each digit, but never a red zero.
 """
 
@@ -88,11 +88,14 @@ def small(images: Images) -> np.ndarray:
     """The digits of images at half the size, (N, 14, 14) from 0 to 1: means of 2 × 2 pixels.
 
     Raises:
-        DataError: they are no grey images of 28 × 28 pixels in ten classes.
+        DataError: they are no grey images of 28 × 28 pixels of the classes 0 to 9.
     """
-    shape = images.images.shape[1:]
-    if shape != (1, SIDE, SIDE) or len(images.classes) != len(DIGITS):
-        raise DataError(f"{images.name}: phrases are of digits (1, {SIDE}, {SIDE}), not {shape}")
+    shape, kinds = images.images.shape[1:], images.classes
+    if shape != (1, SIDE, SIDE) or "".join(kinds) != "0123456789":
+        raise DataError(
+            f"{images.name}: phrases are of digits, images (1, {SIDE}, {SIDE}) of the classes 0 to"
+            f" 9, not {shape} of {', '.join(kinds)[:40]}"
+        )
     pairs = images.images.reshape(-1, CELL, 2, CELL, 2)
     return pairs.mean((2, 4), dtype=np.float32) / 255
 
@@ -102,13 +105,20 @@ class PhrasePictures:
     many were drawn before it.
 
     Args:
-        images: of digits; see `small`.
+        images: of digits, of each at least one; see `small`.
         seed: of the batches.
+
+    Raises:
+        DataError: they are others, or a digit is missing.
     """
 
     def __init__(self, images: Images, seed: int = 0):
         self.digits, self.seed, self.batches = small(images), seed, 0
         self.rows = [np.flatnonzero(images.labels == digit) for digit in range(len(DIGITS))]
+        if missing := [name for name, rows in zip(DIGITS, self.rows, strict=True) if not len(rows)]:
+            raise DataError(
+                f"{images.name}: of its {len(images):,} images none is a {missing[0]}: take more"
+            )
 
     def draw(self, combos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A picture of each combination (N, 3), float32 (N, 3, 28, 28) from −1 to 1."""

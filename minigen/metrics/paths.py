@@ -26,7 +26,7 @@ def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray | float) -> np.ndarray:
 def path_length(first: Any, second: Any, epsilon: float) -> float:
     """E [d² / ε²], d the distance of the features of a picture, `first` (N, d), from those of the
     picture ε further on its way, `second`: perceptual path length (Karras et al. 2019,
-    arXiv:1812.04948, section 4.1; without the 1 % at each end, as their code does).
+    arXiv:1812.04948, section 4.1; without the 1 % at each end, rounded down, as their code does).
 
     A way is straight and even in the features if its length is their distance from end to end,
     which is the shortest. The paper takes LPIPS and ε = 1e-4; in float32 that small a step drowns
@@ -44,5 +44,5 @@ def path_length(first: Any, second: Any, epsilon: float) -> float:
             f" {second.shape} and {epsilon}"
         )
     d = np.square(second - first).sum(1) / epsilon**2
-    low, high = np.quantile(d, [0.01, 0.99])
+    low, high = (np.quantile(d, q, method=end) for q, end in ((0.01, "lower"), (0.99, "higher")))
     return float(d[(low <= d) & (d <= high)].mean())

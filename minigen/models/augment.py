@@ -40,7 +40,7 @@ def translation(images: Tensor, generator: Generator | None = None, ratio: float
     """Each picture moved down and to the right by whole pixels, from −`ratio` of its sides to
     `ratio` of them."""
     n, _, height, width = images.shape
-    most, device = [round(side * ratio) for side in (height, width)], images.device
+    most, device = [part(side, ratio) for side in (height, width)], images.device
 
     def places(side: int, most: int) -> Tensor:
         """Where in the padded picture its pixels come from, (N, side)."""
@@ -60,14 +60,21 @@ def cutout(images: Tensor, generator: Generator | None = None, ratio: float = 0.
 
     def cut(side: int) -> Tensor:
         """Which places of an axis it covers, (N, side)."""
-        length = round(side * ratio)
-        centre = F.randint(0, side, (n, 1), generator=generator, device=device)
+        length = part(side, ratio)
+        # The middle of an even length lies between pixels, and so in `side` + 1 places.
+        last = side - length % 2
+        centre = F.randint(0, last + 1, (n, 1), generator=generator, device=device)
         beyond = F.arange(side, device=device) - (centre - length // 2)
         return (beyond >= 0) & (beyond < length)
 
     height, width = images.shape[2:]
     hidden = cut(height)[:, None, :, None] & cut(width)[:, None, None, :]
     return F.where(hidden, 0.0, images)
+
+
+def part(side: int, ratio: float) -> int:
+    """So much of a side in whole pixels, half a one rounded up."""
+    return int(side * ratio + 0.5)
 
 
 POLICIES = {"colour": colour, "translation": translation, "cutout": cutout}

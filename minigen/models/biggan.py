@@ -21,16 +21,21 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
+from scipy.special import erf, erfinv
 
 import minigen
 from minigen import Generator, Tensor, nn, optim
 from minigen import functional as F
 from minigen.backend import namespace
+from minigen.halves import is_half
 from minigen.models.adversaries import Batch
 from minigen.models.gan import GAN, Loss
-from minigen.models.networks import evaluating
+from minigen.models.networks import evaluating, sizes_to
 
 # Appendix C, and the learning rates and ε of the authors' code.
 ADAM = functools.partial(optim.Adam, lr=1e-4, betas=(0.0, 0.999), eps=1e-6)
@@ -68,13 +73,17 @@ class Spectral(nn.Module):
     @minigen.no_grad()
     def sought(self) -> tuple[Tensor, Tensor]:
         """u and v of the W in place: where power iteration would end, an eigenvector of W·Wᵀ, or of
-        Wᵀ·W where that is smaller."""
-        w = self.weight.flatten(1)
+        Wᵀ·W where that is smaller. NaN, if W is not finite."""
+        w = self.weight.flatten(1).to("float32" if is_half(self.weight) else self.weight.dtype)
+        w = w / abs(w).max()  # whose squares neither overflow nor vanish
         wide = w.shape[0] <= w.shape[1]
         square = (w @ w.t() if wide else w.t() @ w).array
+        if not namespace(square).isfinite(square).all():
+            return self.u * math.nan, self.v * math.nan  # of which eigh knows nothing
         one = Tensor(namespace(square).linalg.eigh(square)[1][:, -1])
         other = F.normalize(w.t() @ one if wide else w @ one, dim=0)
-        return (one, other) if wide else (other, one)
+        u, v = (one, other) if wide else (other, one)
+        return u.to(self.weight.dtype), v.to(self.weight.dtype)
 
     def normed(self) -> Tensor:
         """W / σ. The slope flows through σ, with u and v constant."""
@@ -91,18 +100,21 @@ class SNLinear(Spectral, nn.Linear):
 
 
 class SNConv2d(Spectral, nn.Conv2d):
-    """`nn.Conv2d` of stride 1 with spectral norm."""
+    """`nn.Conv2d` with spectral norm."""
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H', W')."""
-        return F.conv2d(input, self.normed(), self.bias, padding=self.padding)
+        return self._conv_forward(input, self.normed(), self.bias)
 
 
 class SNEmbedding(Spectral, nn.Embedding):
-    """`nn.Embedding` with spectral norm."""
+    """`nn.Embedding` with spectral norm; no row is one of padding."""
+
+    def __init__(self, num_embeddings: int, embedding_dim: int):
+        super().__init__(num_embeddings, embedding_dim)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Integers (N,) -> (N, width)."""
+        """Integers (…) -> (…, embedding_dim)."""
         return F.embedding(input, self.normed())
 
 
@@ -192,11 +204,13 @@ def doubled(x: Tensor) -> Tensor:
 
 def widths(size: int, width: int) -> tuple[int, list[int]]:
     """The side of the smallest picture inside, from 4 to 7 unless the size is odd sooner, and the
-    channels of each level, from the smallest to the whole one."""
-    levels = 0
-    while size % 2 == 0 and size >= 8:
-        size, levels = size // 2, levels + 1
-    return size, [width * min(2**i, MOST) for i in reversed(range(levels + 1))]
+    channels of each level, from the smallest to the whole one.
+
+    Raises:
+        DataError: the size cannot be halved; see `sizes_to`.
+    """
+    sizes = sizes_to(size)
+    return sizes[0], [width * min(2**i, MOST) for i in reversed(range(len(sizes)))]
 
 
 class BigGenerator(nn.Module):
@@ -208,11 +222,14 @@ class BigGenerator(nn.Module):
     Args:
         channels: of the pictures.
         width: channels at the full size; twice as many at half of it, up to four times.
-        size: of the pictures: 28, 32, or any other that can be halved.
+        size: of the pictures: 28, 32, or any other that is even and 8 or more.
         classes: how many.
         piece: numbers in each piece of z.
         told: numbers in a class's vector.
         attention: at half the size.
+
+    Raises:
+        DataError: the size is odd, or below 8.
     """
 
     def __init__(
@@ -375,13 +392,22 @@ class BigGAN(GAN):
     def sample_noise(
         self, count: int, generator: Generator | None = None, truncation: float | None = None
     ) -> Tensor:
-        """z, (count, noise), as N(0, I); with a `truncation` τ none of its numbers lies outside
-        [−τ, τ] (section 3.1). One stream gives the same z, nearer to 0, for a smaller τ."""
+        """z, (count, noise), as N(0, I); with a `truncation` τ as if numbers outside [−τ, τ] were
+        drawn again (section 3.1). One stream gives the same z, nearer to 0 for a smaller τ: what is
+        kept is the order, that is the share of the distribution that lies nearer to 0.
+
+        Raises:
+            ValueError: τ is below 0.
+        """
+        z = super().sample_noise(count, generator)
         if truncation is None:
-            return super().sample_noise(count, generator)
-        like = next(iter(self.generator.parameters()))
-        z = F.empty(count, self.noise, dtype=like.dtype, device=like.device)
-        return nn.init.trunc_normal_(z, a=-truncation, b=truncation, generator=generator)
+            return z
+        if not truncation >= 0:
+            raise ValueError(f"sample_noise: a truncation is a number from 0 on, not {truncation}")
+        whole, root = z.numpy().astype(np.float64), math.sqrt(2)  # P(|z| < x) = erf(x / √2)
+        kept = root * erfinv(erf(whole / root) * math.erf(truncation / root))
+        kept = np.where(np.isfinite(kept), kept, whole)  # beyond 8 its share rounds to 1
+        return Tensor(np.clip(kept, -truncation, truncation).astype(z.dtype), device=z.device)
 
     def stand(
         self,

@@ -318,6 +318,20 @@ def quarter(size: int) -> int:
     return size // 4
 
 
+def sizes_to(size: int) -> list[int]:
+    """The sizes from the coarsest to `size`, each twice the one before: 4, 8, 16, 32, or 7, 14, 28.
+
+    Raises:
+        DataError: the size cannot be halved without falling below 4.
+    """
+    sizes = [size]
+    while sizes[0] % 2 == 0 and sizes[0] >= 8:
+        sizes.insert(0, sizes[0] // 2)
+    if not sizes[1:]:
+        raise DataError(f"pictures must be of an even size, 8 or more, not {size}")
+    return sizes
+
+
 def glorot(network: nn.Module) -> None:
     """Glorot and Bengio's initialisation, that of Keras, in which the tutorial's pair is written.
     Without batch norm it matters: from PyTorch's smaller weights the generator turned black in the
@@ -331,12 +345,13 @@ def glorot(network: nn.Module) -> None:
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
     """The network as it is to be looked at: unrecorded, without dropout, and with batch norm's
-    running statistics, so that no image depends on the others beside it. Afterwards it is in the
-    mode that it was in."""
-    was_training = network.training
+    running statistics, so that no image depends on the others beside it. Afterwards it, and each of
+    its parts, is in the mode that it was in."""
+    modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
         with minigen.no_grad():
             yield
     finally:
-        network.train(was_training)
+        for module, training in modes:
+            module.training = training

@@ -30,9 +30,10 @@ import minigen
 from minigen import Generator as Stream
 from minigen import Tensor, nn, optim
 from minigen import functional as F
-from minigen.data import DataError
+from minigen.halves import in_float32
 from minigen.models.adversaries import Batch, descend
 from minigen.models.gan import GAN
+from minigen.models.networks import sizes_to
 from minigen.models.wgan import slopes
 
 MOST = 8  # times the width are the channels at most
@@ -85,7 +86,7 @@ class EqualConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         weight = self.weight * (self.gain / math.sqrt(self.weight[0].numel()))
         bias = None if self.bias is None else self.bias * self.gain
-        return F.conv2d(input, weight, bias, self.stride, self.padding)
+        return self._conv_forward(input, weight, bias)
 
 
 @functools.cache
@@ -128,10 +129,13 @@ class ModulatedConv2d(nn.Module):
 
     Args:
         inputs, outputs: channels.
-        kernel: its side, odd.
+        kernel: its side, odd; 5 at most with `up`.
         style: length of w.
         up: double the size, by a transposed convolution of stride 2 and a blur.
         demodulate: equation 3; colours go without, for theirs is the last word.
+
+    Raises:
+        ValueError: another kernel.
     """
 
     def __init__(
@@ -145,6 +149,10 @@ class ModulatedConv2d(nn.Module):
         demodulate: bool = True,
     ):
         super().__init__()
+        if kernel % 2 == 0 or kernel > 5 and up:
+            raise ValueError(
+                f"ModulatedConv2d: expected an odd kernel, 5 at most with up, got {kernel}"
+            )
         self.up, self.demodulate = up, demodulate
         self.affine = EqualLinear(style, inputs, bias=1.0)  # A: at first every style is about 1
         self.weight = nn.Parameter(F.randn(outputs, inputs, kernel, kernel))
@@ -155,14 +163,21 @@ class ModulatedConv2d(nn.Module):
         weight = self.weight / math.sqrt(self.weight[0].numel())
         y = x * s[:, :, None, None]
         if self.up:
-            y = F.conv_transpose2d(y, weight.transpose(0, 1), stride=2)  # 2H + 1 pixels
-            y = 4 * blurred(y)  # and 4 as in `doubled`
+            y = F.conv_transpose2d(y, weight.transpose(0, 1), stride=2)  # 2H + kernel − 2 pixels
+            y = 4 * blurred(y, (5 - weight.shape[-1]) // 2)  # and 4 as in `doubled`
         else:
             y = F.conv2d(y, weight, padding=weight.shape[-1] // 2)
         if self.demodulate:
-            squares = weight.square().sum((2, 3))  # Σ_k w_ijk², (outputs, inputs)
-            y = y * F.rsqrt(s.square() @ squares.T + 1e-8)[:, :, None, None]
+            y = y * demodulation(s, weight)[:, :, None, None]
         return y + self.bias
+
+
+@in_float32
+def demodulation(s: Tensor, weight: Tensor) -> Tensor:
+    """1 / √(Σ_ik s_i²·w_ijk² + ε) of styles (N, inputs) and weights (outputs, inputs, R, S):
+    (N, outputs)."""
+    squares = weight.square().sum((2, 3))  # Σ_k w_ijk², (outputs, inputs)
+    return F.rsqrt(s.square() @ squares.T + 1e-8)
 
 
 class StyledLayer(nn.Module):
@@ -197,8 +212,7 @@ class Mapping(nn.Module):
 
     def __init__(self, noise: int, style: int, depth: int = 2, classes: int = 0):
         super().__init__()
-        self.classes = classes
-        self.embedding = EqualLinear(classes, noise) if classes else None
+        self.embedding = ClassCode(classes, noise) if classes else None
         sizes = [noise * (2 if classes else 1), *[style] * depth]
         self.layers = nn.ModuleList(
             [
@@ -211,8 +225,7 @@ class Mapping(nn.Module):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         x = second_moment(z)
         if self.embedding is not None:
-            told = self.embedding(F.one_hot(labels, self.classes).to(z.dtype))
-            x = F.cat([x, second_moment(told)], 1)
+            x = F.cat([x, self.embedding(labels)], 1)
         for layer in self.layers:
             x = activated(layer(x))
         if self.training:
@@ -221,9 +234,25 @@ class Mapping(nn.Module):
         return x
 
 
+@in_float32
 def second_moment(x: Tensor) -> Tensor:
     """Rows (N, C) with a mean square of 1."""
     return x * F.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
+
+
+class ClassCode(EqualLinear):
+    """Classes (N,) -> a code of each, (N, outputs), whose mean square is 1; `inputs` are how many
+    classes there are."""
+
+    def forward(self, labels: Tensor | None) -> Tensor:
+        """Refuses None, which is what a network gets that is not told the class but should be."""
+        if labels is None:
+            raise ValueError(
+                f"expected labels (N,) of {self.in_features} classes, for this network is told the"
+                " class, got none"
+            )
+        rows = F.one_hot(labels, self.in_features).to(self.weight.dtype)
+        return second_moment(super().forward(rows))
 
 
 class Generator(nn.Module):
@@ -346,14 +375,14 @@ class Judge(nn.Module):
         super().__init__()
         sizes = sizes_to(size)[::-1]
         widths = [width * min((size // s) ** 2, MOST) for s in sizes]
-        self.classes, self.group = classes, group
+        self.group = group
         self.colours = EqualConv2d(channels, width, 1, gain=GAIN)
         pairs = zip(widths, widths[1:], strict=False)
         self.blocks = nn.Sequential(*[JudgeBlock(a, b) for a, b in pairs])
         self.convolution = EqualConv2d(widths[-1] + 1, widths[-1], 3, padding=1, gain=GAIN)
         self.hidden = EqualLinear(widths[-1] * sizes[-1] ** 2, hidden, gain=GAIN)
         self.out = EqualLinear(hidden, hidden if classes else 1)
-        self.embedding = EqualLinear(classes, hidden) if classes else None
+        self.embedding = ClassCode(classes, hidden) if classes else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.blocks(activated(self.colours(images)))
@@ -361,34 +390,28 @@ class Judge(nn.Module):
         x = self.out(activated(self.hidden(x.flatten(1))))
         if self.embedding is None:
             return x
-        told = second_moment(self.embedding(F.one_hot(labels, self.classes).to(x.dtype)))
-        return (x * told).sum(1, keepdim=True) / math.sqrt(x.shape[1])
+        return (x * self.embedding(labels)).sum(1, keepdim=True) / math.sqrt(x.shape[1])
 
 
+@in_float32
 def with_deviation(x: Tensor, group: int = 4) -> Tensor:
     """(N, C, H, W) -> (N, C + 1, H, W): one more plane, how much the pictures of each group differ,
     the mean over C, H, W of the standard deviation in it. So a judge sees it if pictures are all
-    alike (Karras et al. 2018, section 3). Groups have `group` pictures, or as many as divide N."""
+    alike (Karras et al. 2018, section 3). Groups have `group` pictures, or as many as `members_of`
+    says."""
     n, _, h, w = x.shape
-    members = x.reshape(math.gcd(n, group), -1, *x.shape[1:])  # member, which group, C, H, W
+    members = x.reshape(members_of(n, group), -1, *x.shape[1:])  # member, which group, C, H, W
     variance = (members - members.mean(0)).square().mean(0)
     deviation = (variance + 1e-8).sqrt().mean((1, 2, 3))  # of each group
     plane = deviation.repeat(len(members))[:, None, None, None]
     return F.cat([x, plane.expand(n, 1, h, w)], 1)
 
 
-def sizes_to(size: int) -> list[int]:
-    """The sizes from the coarsest to `size`, each twice the one before: 4, 8, 16, 32, or 7, 14, 28.
-
-    Raises:
-        DataError: the size cannot be halved without falling below 4.
-    """
-    sizes = [size]
-    while sizes[0] % 2 == 0 and sizes[0] >= 8:
-        sizes.insert(0, sizes[0] // 2)
-    if not sizes[1:]:
-        raise DataError(f"pictures must be of an even size, 8 or more, not {size}")
-    return sizes
+def members_of(count: int, group: int) -> int:
+    """How many of so many pictures are a group: the most that divide them, up to `group`. Of one
+    nothing can be said, so where it would be one they are the fewest that divide them beyond."""
+    divisors = [d for d in range(2, count + 1) if count % d == 0]
+    return max((d for d in divisors if d <= group), default=min(divisors, default=1))
 
 
 def lazy_adam(lr: float, every: int | None) -> Callable[..., optim.Adam]:
@@ -410,7 +433,7 @@ def path_lengths(generator: Generator, styles: Tensor, noise: Sequence[Tensor]) 
     area = images.shape[2] * images.shape[3]
     y = F.randn(*images.shape, dtype=images.dtype, device=images.device) / math.sqrt(area)
     (jacobian,) = minigen.grad((images * y).sum(), styles, create_graph=True)
-    return jacobian.square().sum(2).mean(1).sqrt()
+    return jacobian.flatten(1).norm(dim=1) / math.sqrt(jacobian.shape[1])
 
 
 class StyleGAN(GAN):

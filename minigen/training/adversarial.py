@@ -126,11 +126,13 @@ def fixed_noise(
 
 
 def rows_of(classes: Sequence[int], count: int, device: str) -> Tensor | None:
-    """Labels (count,), so many of each class in a row, or None without classes."""
+    """Labels (count,), so many of each class in a row, or None without classes. Where they do not
+    divide the count, the first have one more than the others."""
     if not classes:
         return None
-    rows = np.repeat(np.asarray(classes, np.int64), -(-count // len(classes)))[:count]
-    return Tensor(rows, device=device)
+    each = np.full(len(classes), count // len(classes))
+    each[: count % len(classes)] += 1
+    return Tensor(np.repeat(np.asarray(classes, np.int64), each), device=device)
 
 
 def is_told(args: argparse.Namespace) -> bool:

@@ -79,6 +79,7 @@ share = number(least=0, most=1)
 decay = number(least=0, below=1)  # of a moving average
 device = _kind("cpu, cuda or cuda:1", str, re.compile(r"cpu|cuda(:\d{1,3})?").fullmatch)
 path = _kind("a path", str, lambda text: text and "\0" not in text)
+folder = _kind("a folder that is there", str, os.path.isdir)
 new_file = _kind(
     "a file in a folder that is there", str,
     lambda text: text and not os.path.isdir(text) and os.path.isdir(os.path.dirname(text) or "."),

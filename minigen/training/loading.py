@@ -40,6 +40,7 @@ from minigen.training.common import StrPath, is_step, short
 from minigen.training.flags import Settings
 from minigen.training.images import CHARACTERS, load_images
 from minigen.training.run import CHECKPOINT, Run, RunError
+from minigen.training.trained_base import MISFITS
 
 # By the name in config.json: who builds the model, and what it can do.
 DEMOS: dict[str, tuple[ModuleType, type[T.Trained]]] = {
@@ -200,7 +201,7 @@ def build(found: T.Trained) -> None:
             f"{found.name}: config.json describes a larger model than that of the checkpoint,"
             f" which holds {held:,} numbers"
         ) from error
-    except T.MISFITS as error:
+    except MISFITS as error:
         said = " ".join(str(error).split())
         raise RunError(f"{found.name}: config.json describes no model: {said}") from error
     finally:

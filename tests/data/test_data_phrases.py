@@ -16,8 +16,11 @@ DRAWN = np.random.default_rng(0).integers(130, 256, (30, 1, 28, 28)).astype(np.u
 DRAWN[:, :, :2] = (130 + 12 * LABELS)[:, None, None, None]  # the first rows say which it is
 
 
+NAMES = tuple("0123456789")
+
+
 def digits(name="few"):
-    return Images(name, DRAWN, LABELS, P.DIGITS)
+    return Images(name, DRAWN, LABELS, NAMES)
 
 
 def judge(cells):
@@ -118,8 +121,24 @@ def test_batches_are_of_their_split_and_go_on_where_they_stood():
     assert not np.array_equal(batches[0][0], PhrasePictures(digits(), seed=4).batch(16)[0])
     held_out = {tuple(words) for words in whole.batch(40, "test")[1]}
     assert held_out <= {tuple(words) for words in P.words_of(P.combinations("test"))}
-    other = Images("others", 255 - DRAWN, LABELS, P.DIGITS)
+    other = Images("others", 255 - DRAWN, LABELS, NAMES)
     with pytest.raises(ValueError, match="other digits"):
         PhrasePictures(other).load_state_dict(parts.state_dict())
-    with pytest.raises(DataError, match="phrases are of digits"):
-        PhrasePictures(Images("wide", DRAWN[..., :20], LABELS, P.DIGITS))
+
+
+def test_pictures_are_made_of_all_ten_digits_and_of_nothing_else():
+    clothes = ("shirt", *NAMES[1:])
+    for name, images, names in ("wide", DRAWN[..., :20], NAMES), ("clothes", DRAWN, clothes):
+        with pytest.raises(DataError, match=f"{name}: phrases are of digits"):
+            PhrasePictures(Images(name, images, LABELS, names))
+    for digit, name in enumerate(P.DIGITS):
+        rest = digit != LABELS
+        with pytest.raises(DataError, match=f"of its 27 images none is a {name}: take more"):
+            PhrasePictures(Images("few", DRAWN[rest], LABELS[rest], NAMES))
+
+
+def test_digits_stand_in_any_cell():
+    ones = np.zeros((100, 3), int)
+    pictures = PhrasePictures(digits()).draw(ones, np.random.default_rng(0))
+    cells = pictures.max(1).reshape(100, 2, 14, 2, 14).max((2, 4)).reshape(100, 4) > -1
+    assert (cells.sum(1) == 1).all() and (cells.sum(0) > 10).all()

@@ -167,3 +167,27 @@ def test_sample_draws_by_the_model_that_ships_and_by_a_run(tmp_path, pictures, m
     ):
         said = run("sample.py", *flags, status=status)
         assert reason in said and said.count("\n") == 1, said
+
+
+def test_numbers_that_cannot_be_drawn_are_refused_before_the_first_cell(tmp_path):
+    flags = "--quick", "--data", "digits", "--images", 50, 55, "--out", tmp_path / "run"
+    assert "55 images, as many of each of 10 classes" in run("few_images.py", *flags, status=1)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("count, kinds", [(9, 2), (7, 3), (3, 3), (6, 3), (5, 1), (5, 0)])
+def test_rows_of_samples_are_of_one_class(count, kinds, monkeypatch):
+    monkeypatch.syspath_prepend(DEMOS)
+    files = importlib.import_module("sampling.files")
+    labels = training.rows_of(range(kinds), count, "cpu")
+    labels = None if labels is None else labels.numpy()
+    levels = np.zeros(count) if labels is None else labels / 8
+    made = np.broadcast_to(levels[:, None, None, None], (count, 1, 2, 2)).astype("f")
+    grid = files.rows_of_classes(made, labels)
+    rows = grid[2:].reshape(-1, 2 + 2, grid.shape[1])  # pixels, and white between them
+    assert (grid < 255).sum() == 4 * count
+    if kinds > 1:
+        assert len(rows) == kinds
+        for kind, row in enumerate(rows):
+            ink = row[row < 255]
+            assert (ink == round((kind / 4) * 127.5)).all()

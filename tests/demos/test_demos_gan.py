@@ -1,12 +1,15 @@
 """The demos of GANs run, resume, take a folder of pictures, and are measured by evaluate.py."""
 
 import functools
+import importlib
 import itertools
 import json
 
 import numpy as np
 import pytest
-from in_process import run, same_end, scores_of
+from hypothesis import given
+from hypothesis import strategies as st
+from in_process import DEMOS, run, same_end, scores_of
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
@@ -32,6 +35,17 @@ def pictures(tmp_path_factory):
         Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8)).save(folder / kind / f"{i}.png")
     (folder / "broken.png").write_text("no picture")
     return folder
+
+
+@given(st.lists(st.integers(0, 99), unique=True, max_size=9), st.integers(0, 50))
+def test_as_many_are_of_each_class_as_can_be(classes, count):
+    rows = training.rows_of(classes, count, "cpu")
+    if not classes:
+        assert rows is None
+        return
+    each = [int((rows.numpy() == kind).sum()) for kind in classes]
+    assert sum(each) == len(rows) == count and max(each) - min(each) <= 1
+    assert np.array_equal(rows.numpy(), np.repeat(classes, each))
 
 
 def small(pictures, *flags):
@@ -210,9 +224,27 @@ def test_a_biggan_goes_on_and_is_measured_over_truncation(tmp_path, pictures, mo
     assert 0 <= scores["recall falls, of 7 steps of τ"] <= 7
 
 
-def test_biggan_draws_the_nearest_training_picture(tmp_path, pictures):
+def test_biggan_draws_the_nearest_training_picture(pictures):
     """Of a training picture itself, and of one that is a little darker."""
     args = biggan.flags().settings([], {"data": str(pictures), "size": 8, "limit": None})
     images = training.load_images(args).scaled()
     made = images[[7, 3, 5]] - np.array([0, 0.01, 0.02], "f")[:, None, None, None]
     assert nearest(made, images).tolist() == [7, 3, 5]
+
+
+def test_biggan_draws_every_class_though_their_names_begin_alike(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(DEMOS)
+    demo = importlib.import_module("biggan")
+
+    class Folder:
+        path = staticmethod(tmp_path.joinpath)
+
+    heights = []
+    monkeypatch.setattr(
+        training, "save_image", lambda path, image, **how: heights.append(len(image))
+    )
+    names = tuple(f"a name that is cut here {i}" for i in range(3))
+    flags = ["--data", "digits", "--piece", "2", "--width", "2"]
+    args = biggan.flags().settings(flags)
+    demo.draw_classes(Folder, args, biggan.build(args, 1, 8, len(names)), names)
+    assert heights == [len(names) * (8 + 4)] * 2

@@ -7,6 +7,7 @@ import pytest
 from in_process import DEMOS, run, same_end, scores_of
 
 from minigen import training
+from minigen.models import stylegan as S
 
 
 def test_a_run_is_resumed_drawn_and_measured(tmp_path, coloured, monkeypatch):
@@ -34,6 +35,8 @@ def test_a_run_is_resumed_drawn_and_measured(tmp_path, coloured, monkeypatch):
     assert "path length in w, full, epsilon 0.001" in scores
     shares = [v for k, v in scores.items() if "decides class" in k or "of the fine" in k]
     assert len(shares) == 4 + 3 and all(0 <= share <= 1 for share in shares)
+    said = run("stylegan.py", "--resume", parts, "--border", 4, status=1)
+    assert "--border 4: of 8 × 8 pixels the layers are 0 to 3" in said
     said = run("stylegan.py", "--data", coloured, "--size", 9, "--quick", status=2)
     assert "8 or more, not 9" in said
 
@@ -49,3 +52,19 @@ def test_slant_and_thickness_are_those_of_bars(monkeypatch):
         bar = (x >= 10) & (x < 10 + width)
         assert scores.thickness(bar[None].astype(float))[0] == pytest.approx(width)
     assert scores.thickness(np.zeros((1, 9, 9)))[0] == 0
+
+
+def test_of_a_factor_in_which_no_pair_differs_nothing_is_said(monkeypatch):
+    monkeypatch.syspath_prepend(DEMOS)
+    scores = importlib.import_module("scoring.styles")
+
+    def factors(model, images, classes):
+        n = len(images)
+        return {"class": np.zeros(n)}, {"slant": images.mean((1, 2, 3)), "thickness": np.ones(n)}
+
+    monkeypatch.setattr(scores, "factors", factors)
+    networks = S.Generator(1, 8, 2, noise=3, style=4), S.Judge(1, 8, 2)
+    drawing = scores.Drawing(S.StyleGAN(*networks, noise=3), None, seed=0)
+    found = scores.attribution(drawing, None, "ab", 4)
+    decided = {name.partition("decides ")[2] for name in found if "decides" in name}
+    assert decided == {"slant"}

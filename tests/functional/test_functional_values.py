@@ -439,8 +439,11 @@ def test_what_pytorchs_samples_ask_for(name):
         assert y.dtype == expected.dtype
 
 
-def test_numbers_of_16_bits_are_below_1():
-    assert minigen.rand(100_000, dtype=np.float16).numpy().max() < 1
+@pytest.mark.parametrize("half", [np.float16, "float16", np.dtype("float16")])
+def test_numbers_of_16_bits_are_below_1(half):
+    numbers = minigen.rand(100_000, dtype=half).numpy()
+    assert numbers.dtype == np.float16 and numbers.max() < 1
+    assert minigen.randn(3, dtype=half).dtype == np.float16
 
 
 def test_a_copy_is_one_and_no_copy_is_the_tensor_itself():

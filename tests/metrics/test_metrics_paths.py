@@ -23,6 +23,15 @@ def test_the_path_length_of_a_known_speed():
         path_length(first, first, 0)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 50, 201])
+def test_of_any_number_of_ways_one_in_a_hundred_at_each_end_is_left_out(count):
+    """Of few none is, and of two not both."""
+    d = np.random.default_rng(0).permutation(np.arange(1.0, count + 1))
+    out = int((count - 1) * 0.01)
+    expected = np.arange(1.0 + out, count - out + 1).mean()
+    assert path_length(np.zeros((count, 1)), np.sqrt(d)[:, None], 1.0) == pytest.approx(expected)
+
+
 def test_a_way_on_the_sphere_has_one_speed():
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((2, 20, 64)).astype(np.float32)

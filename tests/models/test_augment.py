@@ -6,6 +6,7 @@ import pytest
 
 import minigen
 from minigen import Generator, Tensor, nn
+from minigen import functional as F
 from minigen.models import augment as A
 from minigen.models import gan as G
 from minigen.models import networks as N
@@ -57,6 +58,17 @@ def test_a_rectangle_of_half_the_sides_is_cut_out():
     assert np.array_equal(cut, cut.any(2)[:, :, None] & cut.any(1)[:, None, :])
     assert cut.sum((1, 2)).max() == 4 * 8 and cut.sum((1, 2)).min() == 2 * 4
     assert cut.any((0,)).all()
+
+
+@pytest.mark.parametrize("side", [4, 5, 7, 8])
+@pytest.mark.parametrize("policy", ["translation", "cutout"])
+def test_no_side_is_preferred(policy, side):
+    """What the middle row of pixels can become is what is seen of it in a mirror. In 600
+    draws one of the ten ways at most is missed once in 10¹³ times."""
+    x = F.ones(600, 1, side, side)
+    seen = {row.tobytes() for row in A.POLICIES[policy](x, Generator(0)).array[:, 0, side // 2]}
+    mirrored = {np.frombuffer(row, np.float32)[::-1].tobytes() for row in seen}
+    assert seen == mirrored and len(seen) > 1
 
 
 @pytest.mark.parametrize("channels", [1, 3])

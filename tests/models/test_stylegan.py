@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minigen
 from minigen import Generator, Tensor, gradcheck, nn
@@ -41,23 +43,34 @@ def test_demodulated_outputs_have_variance_1():
 
 
 @pytest.mark.parametrize("up", [False, True])
-def test_scale_convolve_rescale_is_a_convolution_of_modulated_weights(up):
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("side", [2, 7])
+def test_scale_convolve_rescale_is_a_convolution_of_modulated_weights(up, kernel, side):
     """Equations 1 to 3 as they are written, with weights of its own for each picture."""
     minigen.manual_seed(0)
-    layer = S.ModulatedConv2d(3, 4, 3, 5, up=up).to(WIDE)
-    x, w = minigen.randn(2, 3, 6, 6, dtype=WIDE), minigen.randn(2, 5, dtype=WIDE)
+    layer = S.ModulatedConv2d(3, 4, kernel, 5, up=up).to(WIDE)
+    x, w = minigen.randn(2, 3, side, side, dtype=WIDE), minigen.randn(2, 5, dtype=WIDE)
     s = w.numpy() @ layer.affine.weight.detach().numpy().T / math.sqrt(5) + 1
     for n in range(2):
-        weight = layer.weight.detach().numpy() / math.sqrt(3 * 9) * s[n][None, :, None, None]
+        weight = layer.weight.detach().numpy() / math.sqrt(3 * kernel**2)
+        weight = weight * s[n][None, :, None, None]
         weight /= np.sqrt((weight**2).sum((1, 2, 3), keepdims=True) + 1e-8)
         picture = x[n : n + 1]
         if up:
             whole = F.conv_transpose2d(picture, Tensor(weight).transpose(0, 1), stride=2)
-            expected = 4 * S.blurred(whole)
+            border = (5 - kernel) // 2
+            expected = 4 * S.blurred(whole, border)
         else:
-            expected = F.conv2d(picture, Tensor(weight), padding=1)
+            expected = F.conv2d(picture, Tensor(weight), padding=kernel // 2)
         got = layer(x, w)[n : n + 1].detach().numpy()
+        assert got.shape == (1, 4, side * (1 + up), side * (1 + up))
         np.testing.assert_allclose(got, expected.numpy(), rtol=1e-6, atol=1e-9)  # ε
+
+
+@pytest.mark.parametrize("kernel, up", [(2, False), (4, True), (7, True)])
+def test_kernels_without_a_middle_are_refused(kernel, up):
+    with pytest.raises(ValueError, match=f"an odd kernel, 5 at most with up, got {kernel}"):
+        S.ModulatedConv2d(1, 1, kernel, 2, up=up)
 
 
 @pytest.mark.parametrize("padding, stride", [(1, 1), (2, 1), (1, 2)])
@@ -93,19 +106,37 @@ def test_weights_learn_at_one_speed():
     np.testing.assert_allclose(convolution(y).numpy(), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
 @pytest.mark.parametrize("count", [1, 3, 4, 8])
-def test_equal_images_deviate_by_the_root_of_epsilon(count):
-    x = images(1).expand(count, -1, -1, -1)
-    seen = S.with_deviation(x).numpy()
-    assert seen.shape == (count, 3, 8, 8) and np.allclose(seen[:, 2], 1e-4, rtol=1e-6)
+def test_equal_images_deviate_by_the_root_of_epsilon(count, dtype):
+    """And the judge's slope there is a number."""
+    x = images(1).expand(count, -1, -1, -1).to(dtype).requires_grad_()
+    seen = S.with_deviation(x)
+    assert seen.shape == (count, 3, 8, 8) and seen.dtype == dtype
+    assert np.allclose(seen.detach().numpy()[:, 2], 1e-4, rtol=np.finfo(dtype).eps)
+    (g,) = minigen.grad(seen[:, 2].sum(), x)
+    assert (g.numpy() == 0).all()
 
 
-def test_the_deviation_is_that_of_each_group():
-    x = images(8).numpy()
+@given(st.integers(1, 40), st.integers(2, 8))
+def test_groups_are_as_large_as_asked_for_or_as_can_be(count, group):
+    """A batch of any size is told apart from one picture, repeated."""
+    members = S.members_of(count, group)
+    assert count % members == 0 and (members > 1 or count == 1)
+    if count % group == 0:
+        assert members == group
+    for better in range(members + 1, group + 1):
+        assert count % better
+
+
+@pytest.mark.parametrize("count, members", [(2, 2), (5, 5), (6, 3), (8, 4), (9, 3)])
+def test_the_deviation_is_that_of_each_group(count, members):
+    x = images(count).numpy()
     seen = S.with_deviation(Tensor(x)).numpy()[:, 2]
-    for first in (0, 1):  # members of a group are as far apart as there are groups
-        members = x[first::2]
-        assert np.allclose(seen[first::2], members.std(0).mean(), rtol=1e-6)
+    groups = count // members
+    for first in range(groups):  # members of a group are as far apart as there are groups
+        deviation = x[first::groups].std(0).mean()
+        assert np.allclose(seen[first::groups], deviation, rtol=1e-6) and deviation > 0.1
 
 
 def test_truncated_to_nothing_all_styles_draw_one_picture():
@@ -171,13 +202,27 @@ def test_r1_is_the_squared_slope_at_real_pictures():
     gan.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(2 * 64, 1)).to(WIDE)
     weight = gan.discriminator[1].weight.detach().numpy()
     assert gan.r1(images(3)).item() == pytest.approx((weight**2).sum())
+    gan.augmentation = lambda x: 3 * x  # as the judge sees them
+    assert gan.r1(images(3)).item() == pytest.approx(9 * (weight**2).sum())
+
+
+def test_r1_is_of_the_pictures_that_are_given(monkeypatch):
+    seen, gan, x = [], small(judge_every=1), images(3)
+
+    def r1(self, *given):
+        seen.append(given[0].numpy())
+        return self.discriminator(given[0]).square().mean()
+
+    monkeypatch.setattr(S.StyleGAN, "r1", r1)
+    gan.step(x)
+    assert len(seen) == 1 and np.array_equal(seen[0], x.numpy())
 
 
 @pytest.mark.parametrize("often", [1, 4, 16])
 def test_lazy_penalties_are_in_expectation_those_of_every_turn(often, monkeypatch):
     """What is descended in 16 turns adds up to 16 times the penalties."""
     found, of_judge, length = [], Tensor(np.array(2.0)), Tensor(np.array(7.0))
-    monkeypatch.setattr(S, "descend", lambda optimiser, loss: found.append(loss.item()))
+    monkeypatch.setattr(S, "descend", lambda optimiser, loss: found.append((optimiser, loss)))
     monkeypatch.setattr(S.GAN, "step", lambda self, *real: {})
     monkeypatch.setattr(S.StyleGAN, "r1", lambda *given: of_judge)
     monkeypatch.setattr(S.StyleGAN, "path_penalty", lambda *given: (length, length))
@@ -186,7 +231,11 @@ def test_lazy_penalties_are_in_expectation_those_of_every_turn(often, monkeypatc
     for _ in range(16):
         gan.step(images(4))
     assert len(found) == 2 * 16 / often
-    assert sum(found) == pytest.approx(16 * (0.5 / 2 * 2 + 3 * 7))
+    for optimiser, penalty in (
+        (gan.discriminator_optimiser, 0.5 / 2 * 2), (gan.generator_optimiser, 3 * 7)
+    ):  # fmt: skip
+        mine = [loss.item() for who, loss in found if who is optimiser]
+        assert sum(mine) == pytest.approx(16 * penalty)
 
 
 def test_lazy_adam_goes_as_far_and_forgets_as_much():
@@ -211,6 +260,16 @@ def test_path_lengths_are_those_of_the_jacobian():
     planes = [plane.expand(2000, -1, -1, -1) for plane in noise]
     found = S.path_lengths(generator, many, planes).detach().numpy() ** 2
     assert found.mean() == pytest.approx(exact, rel=5 * found.std() / exact / math.sqrt(2000))
+
+
+def test_a_generator_that_never_moves_has_a_length_of_0_and_a_slope():
+    gan = small()
+    for colours in gan.generator.colours:
+        nn.init.zeros_(colours.weight)
+    penalty, mean = gan.path_penalty(2)
+    assert penalty.item() == mean.item() == 0
+    slopes = minigen.grad(penalty, [colours.weight for colours in gan.generator.colours])
+    assert all((g.numpy() == 0).all() for g in slopes)
 
 
 def test_the_mean_length_is_a_constant():
@@ -281,6 +340,43 @@ def test_the_judge_is_told_the_class_by_a_product():
     z = gan.sample_noise(4)
     a, b = (gan.draw(z, Tensor([c] * 4)).numpy() for c in (0, 1))
     assert not np.allclose(a, b)
+
+
+def test_a_network_that_is_told_the_class_wants_to_hear_it():
+    gan = small(classes=3)
+    for network, x in (gan.generator, gan.sample_noise(2)), (gan.discriminator, images(2)):
+        with pytest.raises(ValueError, match="labels .N,. of 3 classes"):
+            network(x)
+        with pytest.raises(ValueError, match="3 classes"):
+            network(x, Tensor([0, 3]))
+
+
+def test_a_picture_is_the_sum_of_the_colours_of_all_sizes():
+    """Those of a size in the style after its layers'."""
+    generator, seen = small(size=16).generator, []
+    for colours in generator.colours:
+        colours.register_forward_hook(lambda _, given, out: seen.append((given[1], out)))
+    styles = minigen.randn(2, generator.styles_count, 4, dtype=WIDE)
+    made = generator.synthesis(styles).detach().numpy()
+    expected = F.zeros(2, 2, 2, 2, dtype=WIDE)
+    for i, (style, colours) in enumerate(seen):
+        assert np.array_equal(style.numpy(), styles[:, 2 * i + 1].numpy())
+        expected = S.doubled(expected) + colours
+    assert len(seen) == 3
+    np.testing.assert_allclose(made, expected.detach().numpy(), atol=1e-12)
+
+
+def test_layers_keep_the_second_moment():
+    """√2 makes up for what LeakyReLU takes, √½ for the sum of two ways."""
+    gan, x = small(), images(2)
+    styled, w = gan.generator.layers[-1], minigen.randn(2, 4, dtype=WIDE)
+    expected = math.sqrt(2) * F.leaky_relu(styled.convolution(x, w), 0.2)
+    np.testing.assert_allclose(styled(x, w).detach().numpy(), expected.detach().numpy())
+    block = S.JudgeBlock(2, 2).to(WIDE)
+    block.around = nn.Identity()
+    nn.init.zeros_(block.second.weight)
+    around = S.blurred(x, stride=2).numpy() / math.sqrt(2)
+    np.testing.assert_allclose(block(x).detach().numpy(), around)
 
 
 def test_sizes_are_doubled():

@@ -25,6 +25,7 @@ DATA = {
     "moons": data.moons(),
     "swiss-roll": data.swiss_roll(),
 }
+MANY = 100  # steps of Euler's or Heun's
 Model = FM.Flow | D.Diffusion
 
 

@@ -92,7 +92,7 @@ def dcgan(
 
 
 def vae_training(threads: int, device: str) -> Callable[[torch.Tensor], None]:
-    """What trains the networks of `benchmark.vae_training`."""
+    """What trains the networks of `sections.vae_training`."""
     use(threads)
     encoder = nn.Sequential(nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 40)).to(device)
     decoder = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784)).to(device)
@@ -111,7 +111,7 @@ def vae_training(threads: int, device: str) -> Callable[[torch.Tensor], None]:
 
 
 def vae(batch: int, threads: int, device: str) -> Callable[[], None]:
-    """The training step of `benchmark.vae_step`."""
+    """The training step of `sections.vae_step`."""
     x = tensor(np.random.default_rng(0).uniform(0, 1, (batch, 784)).astype("f"), device)
     return functools.partial(vae_training(threads, device), x)
 

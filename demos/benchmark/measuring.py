@@ -34,8 +34,8 @@ def set_tf32(on: bool) -> None:
     """Let products on a GPU round their factors to TF32, on both sides. This engine's own switch
     comes with its CUDA kernels; CuPy's products keep to float32 unless CUPY_TF32 is set."""
     os.environ["CUPY_TF32"] = str(int(on))
-    if "benchmark_torch" in sys.modules:
-        sys.modules["benchmark_torch"].use(backend.threads(), tf32=on)
+    if "benchmark.with_torch" in sys.modules:
+        sys.modules["benchmark.with_torch"].use(backend.threads(), tf32=on)
 
 
 def elapsed(who: str, device: str, f: Call, calls: int) -> float:
@@ -95,7 +95,7 @@ def measured(
 
 def in_own_process(module: str, model: str, batch: int, device: str) -> dict[str, float]:
     """Seconds of a step of that model and the peak memory of a process that does nothing else."""
-    command = [sys.executable, str(FOLDER / "benchmark_process.py"), module, model, str(batch)]
+    command = [sys.executable, str(FOLDER / "process.py"), module, model, str(batch)]
     path = os.pathsep.join(p for p in sys.path if p)
     done = subprocess.run(
         [*command, str(backend.threads()), device],
@@ -125,9 +125,9 @@ class Bench:
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.torch = None
         if "torch" in against:
-            import benchmark_torch
+            from benchmark import with_torch
 
-            self.torch = benchmark_torch
+            self.torch = with_torch
             self.torch.use(backend.threads())
         set_tf32(False)
         self.speed = machine_speed("cpu" if device == "cpu" else "cuda:0", "float32")
@@ -192,11 +192,11 @@ class Bench:
     def memory(self, model: str, batch: int) -> None:
         """The peak memory of a process that trains this model, and of one that does so with
         PyTorch."""
-        ours = in_own_process("benchmark", f"{model}_step", batch, self.device)["peak"]
+        ours = in_own_process("benchmark.sections", f"{model}_step", batch, self.device)["peak"]
         text = f"peak memory, batch {batch}: minigen {human_bytes(ours)}"
         values: dict[str, Any] = {"name": f"peak memory, batch {batch}", "minigen": ours}
         if self.torch is not None:
-            theirs = in_own_process("benchmark_torch", model, batch, self.device)["peak"]
+            theirs = in_own_process("benchmark.with_torch", model, batch, self.device)["peak"]
             text += f", PyTorch {human_bytes(theirs)}, ratio {ours / theirs:.2f}"
             values |= {"torch": theirs, "ratio": ours / theirs}
         self.note(text, **values)

@@ -15,7 +15,8 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-from benchmark_random import CLASSES, Drawn, drawn, module
+
+from benchmark.drawn import CLASSES, Drawn, drawn, module
 
 
 class Training(NamedTuple):

@@ -1,6 +1,6 @@
 """A process that trains networks with one library, when it is told to and only then.
 
-`benchmark_versus.py` starts it with the library's module, threads and device, and writes a request
+`versus.py` starts it with the library's module, threads and device, and writes a request
 a line, as JSON; each is answered by a line. For each network the process forks, so that the time
 of importing is spent once, and yet each network has a process of its own, whose memory is its own.
 Where there is no fork, all networks share one.
@@ -28,8 +28,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import benchmark_networks
-from benchmark_process import peak_memory
+from benchmark import networks
+from benchmark.process import peak_memory
 
 # Operations whose FLOPs are those of products; names as in a profile.
 PRODUCTS = ["conv2d", "conv2d_input", "conv2d_weight", "matmul", "linear", "einsum"]
@@ -48,7 +48,7 @@ def used_memory(device: str) -> int:
     return (peak_memory(device) or 0) - (code_in_memory() if device == "cpu" else 0)
 
 
-def without_dropout(torch: Any, training: benchmark_networks.Training) -> float:
+def without_dropout(torch: Any, training: networks.Training) -> float:
     """The loss of a step without dropout, whose random numbers are each library's own."""
     kinds = (torch.nn.Dropout, torch.nn.Dropout2d)
     layers = [m for net in training.networks for m in net.modules() if isinstance(m, kinds)]
@@ -91,7 +91,7 @@ class Child:
 
     def build(self, name: str, seed: int) -> dict[str, Any]:
         """See above."""
-        self.training = benchmark_networks.build(name, self.torch, seed, self.device)
+        self.training = networks.build(name, self.torch, seed, self.device)
         loss = without_dropout(self.torch, self.training)
         for _ in range(2):
             self.training.step()

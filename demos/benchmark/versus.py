@@ -11,10 +11,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import benchmark_networks
 import numpy as np
-from benchmarking import FOLDER, TITLES, Bench
 
+from benchmark.measuring import FOLDER, TITLES, Bench
+from benchmark.networks import ISSUE, MORE
 from minigen import backend
 from minigen.units import human_bytes, human_seconds
 
@@ -39,7 +39,7 @@ COLUMNS = "{0:24}  minigen{1:>9}  ratio  quartiles       products     ×   memor
 def names(random: int = RANDOM) -> list[str]:
     """The networks' names, with those of so many drawn by a seed."""
     drawn = [f"random-{i}" for i in range(random)]
-    return [*benchmark_networks.ISSUE, *benchmark_networks.MORE, *drawn]
+    return [*ISSUE, *MORE, *drawn]
 
 
 def busy() -> float:
@@ -56,7 +56,7 @@ class Side:
 
     def __init__(self, library: str, device: str = "cpu"):
         self.library = library
-        command = [sys.executable, str(FOLDER / "benchmark_child.py"), MODULES[library]]
+        command = [sys.executable, str(FOLDER / "child.py"), MODULES[library]]
         self.process = subprocess.Popen(
             [*command, str(backend.threads()), device],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -77,7 +77,7 @@ class Side:
         return answer
 
     def tell(self, do: str, **request: Any) -> None:
-        """Write a request; see `benchmark_child.py`."""
+        """Write a request; see `child.py`."""
         self.process.stdin.write(json.dumps({"do": do, **request}) + "\n")
         self.process.stdin.flush()
 
@@ -198,8 +198,8 @@ def networks(
         budget: seconds for a network, about, without those to build it.
     """
     groups = {
-        "the first nine": [*benchmark_networks.ISSUE],
-        "ten more": [*benchmark_networks.MORE],
+        "the first nine": [*ISSUE],
+        "ten more": [*MORE],
         "random ones": [f"random-{i}" for i in range(random)],
     }
     rows = bench.rows["networks"]
