@@ -2459,9 +2459,6 @@ the oldest request wins | explorer_worker
 a request that waits is forgotten without a word | explorer_worker
 -                 self._waiting.end(DroppedError())
 +                 pass
-an error of the work ends the worker | explorer_worker
--         except Exception as error:  # it is the asker's, who gets it
-+         except DroppedError as error:
 # explorer/controls.py
 numbers out of bounds are taken | explorer_views
 - or not self.least <= given <= self.most

@@ -26,9 +26,18 @@ class Held:
 
 
 def dropped(answers):
-    with pytest.raises(DroppedError):
-        return [*answers]
-    return None
+    """Reads to the end, which is that of a request that was dropped; in a thread, lest it wait."""
+    ends = []
+
+    def read():
+        with pytest.raises(DroppedError):
+            ends.extend(answers)
+        ends.append("dropped")
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(10)
+    assert ends == ["dropped"]
 
 
 def test_of_those_that_wait_the_newest_is_worked_on():
