@@ -33,6 +33,7 @@ from minigen.backend import require_device
 from minigen.training.builders.diffusion import sampler_and_steps
 from minigen.training.common import short
 from minigen.training.flags import device, path, whole
+from minigen.training.pages import write_page
 from minigen.training.trained import Trained
 
 
@@ -79,6 +80,7 @@ def evaluate(trained: Trained, flags: argparse.Namespace) -> tuple[str, Scores]:
         if not scores:
             raise
         print(f"no more scores of {run.folder}: {error}")
+    write_page(run.folder)
     left_out = ("demo", "seed", "image_shape", "class_count", "class_names")
     settings = (f"{k} {v}" for k, v in run.config.items() if k not in left_out)
     return f"{demo}: {', '.join(settings)}", scores

@@ -22,6 +22,7 @@ from minigen.data.text import corpus
 from minigen.data.vectors import Vectors
 from minigen.models.word2vec import Predictor, Word2Vec
 from minigen.training.builders.word2vec import SAMPLED, flags
+from minigen.training.pages import write_page
 from minigen.training.wordmap import save_word_map
 
 ON_THE_MAP = 400
@@ -93,6 +94,7 @@ def main() -> None:
     vectors.save(path, text=args.text)
     shown = vectors.words[:ON_THE_MAP]
     save_word_map(run.path("map.png"), shown, vectors.vectors[:ON_THE_MAP])
+    write_page(run.folder)
     show(vectors)
     print(f"the vectors are in {path}, a map of frequent words in {run.folder}/map.png")
     if interrupted:

@@ -49,15 +49,20 @@ def visit(chromium):
     """
     contexts, errors, asked = [], [], []
 
+    def kept_from(request):
+        if request.failure == "csp":  # the page's own policy: nobody was asked
+            asked.remove(request.url)
+
     def visit(address, **options):
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)  # on a busy machine
         page.errors = errors
         page.on("console", lambda said: said.type == "error" and errors.append(said.text))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
+        page.on("requestfailed", kept_from)
         there = pathlib.Path(address) if isinstance(address, os.PathLike) else None
         page.goto(there.resolve().as_uri() if there else address)
         return page

@@ -573,9 +573,6 @@ the weight's gradient is a constant in the input | conv2d
 the odd zero of padding="same" is on the left | functional_values
 - (0, total[1] % 2, 0, total[0] % 2)
 + (total[1] % 2, 0, total[0] % 2, 0)
-no image is not flattened | kernels_sweep
-- reshape(n, size[0] * size[1], c)
-+ reshape(n, -1, c)
 # functional/image.py
 rows and columns of shuffled pixels are exchanged | functional_values
 - permute(0, 4, 2, 5, 3, 1)
@@ -2201,6 +2198,81 @@ a checkpoint of more steps is taken | training_loop
 the config is not what the run goes on with | training_flags
 -             run.write_config()  # of
 +             pass  # of
+a run has no page before its first checkpoint | pages_run
+-                     self._save()
+-                     self.show()
++                     self._save()
+# training/pages/curves.py
+a peak is lost where columns are joined | pages_curves
+- min(a[2], b[2]), max(a[3], b[3]), mean
++ b[2], b[3], mean
+columns become ever more | pages_curves
+-         while len(self.columns) > COLUMNS:
++         while False:
+a line that is being written is taken | pages_curves
+-                 if not line.endswith(
++                 if False and not line.endswith(
+metrics are read from the beginning each time | pages_curves
+-             file.seek(self._read)
++             file.seek(0)
+a run that went back keeps the steps that were undone | pages_curves
+-             if found.st_ino != self._file or found.st_size < self._read:
++             if found.st_size < self._read:
+# training/pages/pictures.py
+frames that are kept were not kept before | pages_curves
+-         stride *= 2
++         stride += 1
+pictures are packed anew each time | pages_pictures
+- before[key] if key in before else packed(path, most)
++ packed(path, most)
+a damaged picture ends the training | pages_pictures
+-     except (OSError, ValueError, SyntaxError):  # what
++     except ValueError:  # what
+a picture has as many bytes as it has | pages_pictures
+-             if len(content) <= most or min(image.size) < 16:
++             if True:
+# training/pages/html.py
+text is taken for markup | pages_run
+- p if isinstance(p, Markup) else html.escape(p)
++ p
+an attribute ends where its text says so | pages_run
+- {html.escape(str(value))}"'
++ {value}"'
+data ends the script that holds it | pages_run
+-     return Markup(text.replace("<",
++     return Markup(text.replace("nothing",
+a script that got into a page runs | pages_browser
+- script-src {_hash(code)}
++ script-src 'unsafe-inline'
+somebody's page is replaced by a run's | pages_run
+-         if MARK.encode() not in file.read(4096):
++         if False:
+# training/pages/about.py
+a setting names the folders above the data | pages_run
+- else f"…/{name}"
++ else text
+the command that resumes names the home folder | pages_run
+-         return path.name
++         return str(path)
+# training/pages/seen.py
+a floor stands far from its score | pages_run
+-             if base is not None:
++             if False:
+# training/pages/sections.py
+settings that differ are not marked | demos_compare
+-         differs = bool(meanings) and len({*cells}) > 1
++         differs = False
+# training/pages/runlist.py
+all runs of a folder are read each time | pages_run
+-                 current = known is not None and known[0] == changed
++                 current = False
+any folder gets a list of runs | pages_run
+-             if self.parent.name != "runs" and not (self.parent / OWN).exists():
++             if False:
+# training/events.py
+TensorBoard shows steps that were undone | training_events
+-         self._write(step=0, session_log=log(status=log.START))
++         pass
 # training/command.py
 a script that SIGTERM ended is a success | display
 -         if loops.ended_by is None:
@@ -2378,6 +2450,113 @@ settings that do not go together are taken | training_flags
 a width of a file is not checked | training_flags
 -         return flag.type(str(value))
 +         return value
+# export/trace.py
+a length of the first batch is taken for one of all | export_trace, export_models
+-         return Many(times)
++         return a
+two runs may compute other things | export_trace
+-         if names[0] != names[1]:
++         if False:
+what leads to no output is written too | export_trace
+-     return [step for step in steps if step in wanted]
++     return list(steps)
+numbers that were drawn inside are the first run's | export_trace
+-         if a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
++         if a.shape == b.shape or np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+dropout's mask is a constant of the first run | export_models
+-             return self._mask(call, a, b) if (of, place) == CHANCE else self._value(a, b, of)
++             return Constant(a, a.shape, "x") if (of, place) == CHANCE else self._value(a, b, of)
+a mask is kept as often as it should be dropped | export_command
+-         kept = 1 / call.options["scale"]
++         kept = 1 - 1 / call.options["scale"]
+# export/constants.py
+the weight without its norm is stored, not the folded one | export_trace, export_models
+-         if value.array.size <= SMALL or not made_of(value, kept):
++         while isinstance(value, Step) and value.array.size > SMALL:
++             value = value.inputs[0]
++         if value.array.size <= SMALL or not made_of(value, kept):
+what can be made is stored too | export_trace
+-         if value.array.size <= SMALL or not made_of(value, kept):
++         if True:
+constants are called anything | export_trace
+-     name, count = value.name, 1
++     name, count = "constant", 1
+# export/writer.py
+the batch size is that of the first run | export_operations
+-             self._batch = self.node("Shape", given.name, start=0, end=1)
++             self._batch = self.integers(2)
+inputs of other dtypes are written as they are | export_operations
+-         return name if dtype in (None, x.array.dtype) else self.cast(name, dtype)
++         return name
+# export/arithmetic.py
+the bias is forgotten | export_operations, export_models
+-         given = [x, weight, *([bias] if bias else [])]
++         given = [x, weight]
+a convolution's padding is left out | export_operations
+-         pads=p.padding * 2, dilations=p.dilation, group=p.groups, **more,
++         dilations=p.dilation, group=p.groups, **more,
+the mean of a batch is that of each example | export_operations, export_models
+-     over = [i for i in range(len(step.shape)) if i != 1]
++     over = [i for i in range(len(step.shape)) if i > 1]
+softmax goes along the last axis | export_operations
+-     return w.node("Softmax", *w.names(step), axis=step.option("dim"))
++     return w.node("Softmax", *w.names(step), axis=-1)
+groups are normalised in the batch's order | export_operations
+-     x = w.reshaped(x, (lead, groups, inside))
++     x = w.reshaped(x, (lead, 1, groups * inside))
+# export/places.py
+an index of the last entry takes none | export_operations
+-             slices.append((axis, k, k + 1 if k != -1 else LAST, 1))
++             slices.append((axis, k, k + 1, 1))
+pixels are mixed by the mirror image | export_operations
+-     np.add.at(matrix, (by.columns, by.rows), by.weights)
++     np.add.at(matrix, (by.columns, by.rows[::-1]), by.weights)
+what is joined goes along the batch | export_operations
+-     return w.node("Concat", *w.names(step), axis=step.option("dim"))
++     return w.node("Concat", *w.names(step), axis=0)
+# export/parts.py
+StyleGAN's planes of noise stay the network's own | export_models
+-         return generator(z, *(told or (None,)), psi, planes)
++         return generator(z, *(told or (None,)), psi)
+an encoder's ε is left out | export_parts
+-         return mean, log_var, reparameterised(mean, log_var, epsilon)
++         return mean, log_var, mean
+a translator is drawn as it is trained | export_parts
+-         with drawing(network, noise):
++         if network.train():
+# export/usage.py
+the way from noise ends a step too soon | export_command
+- [*alpha_bar[chain[1:]], 1.0]
++ [*alpha_bar[chain[1:]], alpha_bar[0]]
+guidance is away from the class | export_command
+- "(1 + w) * said(x, t, labels) - w * said(x, t, none)"
++ "(1 + w) * said(x, t, none) - w * said(x, t, labels)"
+# export/card.py
+places on the machine are told | export_command
+-         return OWN if is_place else value
++         return value
+# export/__init__.py
+a page of somebody's is written over | export_command
+-     if first not in [[f"# {path.stem}{ending}".encode()] for ending in ENDINGS]:
++     if False:
+a file that differs is written | export_command
+-             if not max(found.values()) <= MOST:
++             if False:
+# serialization.py
+metadata is left out of the header | export_command
+-         header = {**(metadata or {}), **({} if flat else {STRUCTURE: structure})}
++         header = {} if flat else {STRUCTURE: structure}
+# functional/embedding.py
+one_hot: each class is the one before | functional_values
+-     classes = namespace(data).arange(num_classes)
++     classes = namespace(data).arange(num_classes) + 1
+# kernels/pooling.py
+no image is not flattened | kernels_sweep
+-     return x.transpose(0, 2, 3, 1).reshape(n, h * w, c)
++     return x.transpose(0, 2, 3, 1).reshape(n, -1, c)
+pooled pixels go back to the first place | max_pool2d
+-     rows = along.add(_rows(g), _rows(places), 1, (n, math.prod(size), c))
++     rows = along.add(_rows(g), 0 * _rows(places), 1, (n, math.prod(size), c))
 # metrics/similarity.py
 a judgement that is no number is counted | metrics_similarity
 -         if not np.isfinite(value):

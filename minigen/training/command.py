@@ -20,6 +20,7 @@ from minigen.display import Screen, forgiving_streams
 from minigen.training import loop as loops
 from minigen.training.checkpoint import CheckpointError
 from minigen.training.common import short
+from minigen.training.events import Events, require_tensorboard
 from minigen.training.flags import (
     Flags,
     Settings,
@@ -33,16 +34,17 @@ from minigen.training.flags import (
     whole,
 )
 from minigen.training.loop import DivergedError, Loop
+from minigen.training.pages import RunPage
 from minigen.training.run import CHECKPOINT, Run, RunError, free_folder
 
 FOR_THE_USER = (CheckpointError, DataError, DeviceError, DivergedError, RunError)
-OF_THIS_CALL = ("out", "resume", "quick")  # flags that are no settings of the run
+OF_THIS_CALL = ("out", "resume", "quick", "tensorboard")  # flags that are no settings of the run
 DATA = ("data", "corpus")  # settings that name files
 
 
 class Parser(Flags):
     """A command line with the flags that training scripts share: --seed, --device, --out,
-    --resume and --quick.
+    --resume, --quick and --tensorboard.
 
     Args:
         description: the script's docstring.
@@ -70,6 +72,9 @@ class Parser(Flags):
             help=f"run folder, if not runs/{name} or the next free one")  # fmt: skip
         add("--resume", type=path, metavar="FOLDER", help="go on with the run in this folder")
         add("--quick", action="store_true", help="a small run of seconds: does it all work?")
+        add(
+            "--tensorboard", action="store_true", help="log for TensorBoard, too, in the run folder"
+        )
 
     def add_images(self, **options: Any) -> None:
         """Add the flags of images to train with: --data, --size, --limit and --batch-size.
@@ -114,6 +119,8 @@ class Parser(Flags):
             DeviceError: nor the device.
         """
         given = self.given(argv)
+        if given.get("tensorboard"):
+            require_tensorboard()
         if given.get("resume"):
             run = Run.resume(given["resume"])
             args = self._resumed(run, given, argv)
@@ -126,6 +133,9 @@ class Parser(Flags):
             run = Run.create(args.out or free_folder("runs", self.name), flags)
         settings = {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
         run.config = {**run.config, "demo": self.name, **settings}
+        run.at_save.append(RunPage(run.folder, self, args.device))
+        if args.tensorboard:
+            run.at_log.append(Events())
         return args, run
 
     def settings_of(self, run: Run, without_data: bool = False) -> Settings:
@@ -238,6 +248,7 @@ def finish(
         reading: what the numbers are, and which are good.
         then: the script beside this one that is to be run next on the folder, if any.
     """
+    loop.show()
     line = f"{loop.step} steps in {loop.seconds:.0f} s" + (f": {found}" if found else "")
     print(line + (f"; look at {loop.run.folder}/{look_at}" if look_at else ""))
     if loop.interrupted:

@@ -64,7 +64,8 @@ DEMOS: dict[str, tuple[ModuleType, type[T.Trained]]] = {
     "wgan": (wgan, T.DrawingGAN),
     "word2vec": (word2vec, K.Words),
 }
-WITHOUT_MODEL = ("critic_vs_discriminator", "few_images")  # demos whose runs are of figures alone
+# Demos whose runs are of figures alone.
+WITHOUT_MODEL = ("bugs", "critic_vs_discriminator", "few_images")
 CHANNELS, SIDES = (1, 3), (4, 4096)  # of pictures, at least and at most
 MOST_CLASSES = 10**6
 SPARE = 2**20  # numbers that a model may have beyond those of its checkpoint: tables, buffers

@@ -162,6 +162,7 @@ class Loop:
             with self.run.by_one_loop(), self._signals_end_the_loop():
                 if self._saved_step is None:
                     self._save()
+                    self.show()
                 elif 0 < self.step < self.steps:
                     self._draw()  # a kill may have come between the checkpoint and this
                 while self.step < self.steps and not self.interrupted:
@@ -237,10 +238,22 @@ class Loop:
         """Print a line to stdout without tearing the progress bar."""
         Bar.write(text, file=Screen(sys.stdout))
 
+    def show(self) -> None:
+        """Call what the run is shown by, such as its page, with this loop: after each checkpoint,
+        that of step 0 included, and what was drawn beside it, and once more was drawn at the end.
+
+        Raises:
+            RunError: the folder cannot be written to.
+        """
+        with writing_in(self.run.folder):
+            for show in self.run.at_save:
+                show(self)
+
     def _draw(self) -> None:
         with writing_in(self.run.folder):
             for draw in self._at_save:
                 draw()
+        self.show()
 
     def _save(self) -> None:
         self.run.sync()  # first, so that no power cut leaves a checkpoint without its metrics

@@ -133,6 +133,7 @@ def test_runs_of_all_kinds_are_measured(tmp_path, pictures, monkeypatch):
         scores = scores_of(folder)
         assert scores["Fréchet distance"] > scores["Fréchet distance, floor"] >= 0
         assert scores["accuracy of the classifier"] > 0.9
+        assert "<small>floor " in (folder / "index.html").read_text("utf-8")
         assert ("read as the class asked for" in scores) == (folder.name != "packed")
     before = scores_of(folders[0])
     said = run("evaluate.py", folders[0], folders[0], "--images", 30)

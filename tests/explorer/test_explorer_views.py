@@ -198,7 +198,8 @@ def test_values_are_checked_or_refused(values):
 
 
 @pytest.mark.parametrize("name, wrong", [
-    ("share", 1.1), ("share", -0.1), ("z", [0.0, -2.0]), ("share", float("nan")), ("share", True), ("share", 10**400), ("seed", 0.5),
+    ("share", 1.1), ("share", -0.1),
+    ("z", [0.0, -2.0]), ("share", float("nan")), ("share", True), ("share", 10**400), ("seed", 0.5),
     ("z", [0.0]), ("z", [0.0, 2.0]), ("z", [0.0, "1"]), ("z", 0.0), ("class", 2), ("class", -1),
     ("class", True), ("plane", [0, 2, 0]), ("plane", [0, 1]), ("words", "four"), ("words", 4),
     ("other", 0),
