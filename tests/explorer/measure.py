@@ -9,7 +9,6 @@ which draw as fast. Moves are single sliders' over HTTP, one connection, one aft
 
 import http.client
 import json
-import socket
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import made_runs
 import numpy as np
-from served import Grey, answer_on, ask, serving, token_of
+from served import Grey, ask, serving, thrown, token_of
 from test_explorer_door import requests_gone_wrong
 
 from minigen import training
@@ -89,11 +88,8 @@ def main():
     got = {}
     with serving(Grey()) as server:
         for text in requests_gone_wrong(server, ATTACKS):
-            with socket.create_connection(server.server_address, timeout=30) as connection:
-                connection.sendall(text)
-                connection.shutdown(socket.SHUT_WR)
-                status = answer_on(connection)[0]
-                got[status] = got.get(status, 0) + 1
+            status = thrown(server, text)
+            got[status] = got.get(status, 0) + 1
         assert ask(server, "/about")[0] == 200
     print(f"{ATTACKS:,} malformed requests got: {got}")
 

@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -70,6 +70,15 @@ def request(server, line, headers, body=b""):
     with socket.create_connection(server.server_address, timeout=10) as connection:
         connection.sendall(line + b"\r\n" + headers + b"Connection: close\r\n\r\n" + body)
         return answer_on(connection)
+
+
+def thrown(server, text):
+    """The status that any bytes get; the server may hang up while they are on their way."""
+    with socket.create_connection(server.server_address, timeout=30) as connection:
+        with suppress(OSError):
+            connection.sendall(text)
+            connection.shutdown(socket.SHUT_WR)
+        return answer_on(connection)[0]
 
 
 def answer_on(connection):

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
-from served import Grey, answer_on, ask, headers_of, request, serving, token_of
+from served import Grey, answer_on, ask, headers_of, request, serving, thrown, token_of
 
 from minigen.explorer import door
 from minigen.explorer.answers import to_json
@@ -324,12 +324,7 @@ def requests_gone_wrong(server, count, seed=0):
 
 
 def test_malformed_requests_get_an_error_or_nothing(server):
-    found = []
-    for text in requests_gone_wrong(server, MALFORMED):
-        with socket.create_connection(server.server_address, timeout=10) as connection:
-            connection.sendall(text)
-            connection.shutdown(socket.SHUT_WR)
-            found.append(answer_on(connection)[0])
+    found = [thrown(server, text) for text in requests_gone_wrong(server, MALFORMED)]
     assert all(one is None or one >= 400 for one in found)
     assert ask(server, "/about")[0] == 200
 
