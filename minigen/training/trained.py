@@ -12,6 +12,7 @@ Pictures are (N, C, H, W), from 0, black, to 1, whatever the model's own range i
 from __future__ import annotations
 
 import argparse
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -155,7 +156,7 @@ class DrawingBigGAN(DrawingGAN):
         norms = [m for m in self.model.generator.modules() if isinstance(m, nn.BatchNorm2d)]
         if truncation not in known:
             self.model.stand(truncation, Generator(self.settings.seed + 3))
-            known[truncation] = [norm.state_dict() for norm in norms]
+            known[truncation] = copy.deepcopy([norm.state_dict() for norm in norms])
         for norm, state in zip(norms, known[truncation], strict=True):
             norm.load_state_dict(state)
 

@@ -76,6 +76,14 @@ def test_codes_are_those_of_pictures(runs):
         assert codes.shape == (4, found.latents) and found.draw(codes).shape == (4, 1, 8, 8)
 
 
+def test_a_truncation_has_its_own_statistics_after_another(runs):
+    found = training.load(runs["biggan"])
+    z = found.noise(3, seed=1)
+    first, other, again = (found.draw(z, truncation=tau) for tau in (0.5, 2.0, 0.5))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
 @pytest.mark.parametrize("name", ["gan", "auxiliary", "biggan", "stylegan", "diffusion"])
 def test_weights_of_classes_lead_from_one_to_the_other(runs, name):
     """All weight on one class is the class; between two lie others."""
