@@ -15,47 +15,21 @@ from __future__ import annotations
 import ctrl_c  # noqa: F401 - first
 
 import argparse
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import median_filter
+from scoring.encoders import score, shown
 
 import minigen
 from minigen import Generator, Tensor, data, optim, training
 from minigen.models import autoencoder as A
-from minigen.models.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, mlp
+from minigen.training.builders.autoencoder import SPIRAL, build, flags, spiral
 from minigen.training.figures import head
-from minigen.training.flags import data_set, number, refuse_odd_sides, units
 from minigen.training.plane import MADE, REAL, frame
 
 COLUMNS = 10  # of the grids
-KINDS = ("gaussian", "masking", "salt-and-pepper", "block")
 EXTENT = (-1.5, 1.5, -1.5, 1.5)
 LONGEST = 0.15  # of the arrows
-SPIRAL = 20_000  # points
-
-
-def build(args: argparse.Namespace, channels: int, size: int) -> A.Autoencoder:
-    """The autoencoder of these flags, for images (channels, size, size), or for points."""
-    if args.data == "spiral":
-        layers = 2, 128, 128, args.latent
-        model = A.Autoencoder(mlp(*layers), mlp(*reversed(layers)), squash=False)
-    elif args.network == "conv":
-        sizes = args.latent, args.width, size, channels
-        model = A.Autoencoder(ConvEncoder(*sizes), ConvDecoder(*sizes))
-    else:
-        hidden = args.hidden if args.network == "deep" else []
-        sizes = args.latent, hidden, size, channels
-        model = A.Autoencoder(MLPEncoder(*sizes), MLPDecoder(*sizes))
-    return model.to(args.device)
-
-
-def spiral(count: int, seed: int) -> np.ndarray:
-    """Points (count, 2) of a spiral of one and a half turns."""
-    t = np.random.default_rng(seed).random(count) ** 0.5
-    angle = 3 * np.pi * t
-    return (1.2 * t * np.stack([np.cos(angle), np.sin(angle)])).T.astype(np.float32)
 
 
 def outside(images: Tensor) -> Tensor:
@@ -66,42 +40,11 @@ def outside(images: Tensor) -> Tensor:
     return Tensor(keep, device=images.device)
 
 
-def shown(args: argparse.Namespace, clean: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Test examples (N, …), some at a time, and what the model is shown of them: with the same
-    damage each time."""
-    noise = Generator(args.seed + 1)
-    for i in range(0, len(clean), 500):
-        x = clean[i : i + 500]
-        yield x, A.corrupted(x, args.damage, args.amount, noise) if args.damage else x
-
-
 def test_loss(args: argparse.Namespace, model: A.Autoencoder, clean: Tensor) -> float:
     """The loss of test examples (N, …)."""
     with minigen.no_grad():
         parts = [float(A.squared_error(model(s), x)) * len(x) for x, s in shown(args, clean)]
     return sum(parts) / len(clean)
-
-
-def score(args: argparse.Namespace, model: A.Autoencoder, clean: Tensor) -> dict[str, float]:
-    """Mean squared errors of a pixel, of all images (N, C, H, W): reconstructed, and for a
-    denoising autoencoder of damaged images, of what it makes of them, and of the best of median
-    filters of 3 and 5 pixels."""
-    sums: dict[str, float] = {}
-
-    def count(name: str, made: Tensor, true: Tensor) -> None:
-        error = float(((made - true) ** 2).mean()) * len(true) / len(clean)
-        sums[name] = sums.get(name, 0.0) + error
-
-    with minigen.no_grad():
-        for x, bad in shown(args, clean):
-            count("reconstructed", model(x), x)
-            if args.damage:
-                count("damaged", bad, x)
-                count("denoised", model(bad), x)
-                for side in 3, 5:
-                    smooth = median_filter(bad.numpy(), size=(1, 1, side, side))
-                    count(f"median of {side} x {side}", Tensor(smooth, device=x.device), x)
-    return sums
 
 
 def draw_images(
@@ -159,55 +102,9 @@ def draw_arrows(run: training.Run, model: A.Autoencoder, points: np.ndarray) -> 
     )  # fmt: skip
 
 
-def flags() -> training.Parser:
-    """The command line."""
-    parser = training.Parser(
-        __doc__, name="autoencoder", quick={"epochs": 1, "hidden": [40], "width": 4, "limit": 1000}
-    )
-    add = parser.add_argument
-    parser.add_epochs(10, lr=1e-3)
-    parser.add_images(
-        data={
-            "type": data_set("spiral"),
-            "help": "mnist, fashion-mnist, digits, …, a folder of pictures, or spiral: 2-D points",
-        },
-        limit={"help": "train and test with the first so many only"},
-        batch_size={"default": 128, "help": "examples a step"},
-    )
-    add("--network", choices=("linear", "deep", "conv"), default="deep", help="which age",
-        only=("with --data spiral", lambda args: args.data != "spiral"))  # fmt: skip
-
-    def built(network: str) -> Any:
-        return lambda args: args.data != "spiral" and args.network == network
-
-    add("--hidden", type=units, nargs="+", default=[500, 250], help="units of its layers",
-        only=("without images and --network deep", built("deep")))  # fmt: skip
-    add("--width", type=units, default=16, help="channels after the first convolution",
-        only=("without images and --network conv", built("conv")))  # fmt: skip
-    add("--latent", type=units, default=32, help="numbers that make a code")
-    add("--damage", choices=KINDS, help="show damaged images, and ask for clean ones")
-    add("--amount", type=number(above=0, most=100), default=0.5,
-        only=("without --damage", lambda args: args.damage),
-        help="of damage: standard deviation or share")  # fmt: skip
-    parser.refuse(
-        lambda args: args.damage not in (None, "gaussian") and args.amount > 1,
-        "--amount of --damage {damage} is a share, at most 1, not {amount}",
-    )
-    parser.refuse(
-        lambda args: args.data == "spiral" and args.damage == "block",
-        "--damage block is for images, not for points of --data spiral",
-    )
-    parser.refuse(
-        lambda args: args.data == "spiral" and args.batch_size > (args.limit or SPIRAL),
-        "--batch-size {batch_size} is more than there are points to train with",
-    )
-    refuse_odd_sides(parser)
-    return parser
-
-
 @training.script
 def main() -> None:
-    args, run = flags().open_run()
+    args, run = flags(__doc__).open_run()
 
     minigen.manual_seed(args.seed)
     if args.data == "spiral":

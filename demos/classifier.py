@@ -11,21 +11,8 @@ import functools
 
 import minigen
 from minigen import Tensor, data, optim, training
-from minigen.models.classifier import Classifier, evaluate, step
-from minigen.training.flags import refuse_odd_sides, units
-
-
-def flags() -> training.Parser:
-    """The command line."""
-    parser = training.Parser(__doc__, name="classifier", quick={"epochs": 1, "width": 2})
-    parser.add_epochs(5, lr=2e-3)
-    parser.add_images(batch_size={"help": "images a step"})
-    parser.add_argument(
-        "--width", type=units, default=20, help="channels after the first convolution"
-    )
-    refuse_odd_sides(parser)
-    return parser
-
+from minigen.models.classifier import evaluate, step
+from minigen.training.builders.classifier import build, flags
 
 READING = (
     "accuracy is the share of a batch's images that are read rightly, test accuracy that of all"
@@ -35,7 +22,7 @@ READING = (
 
 @training.script
 def main() -> None:
-    args, run = flags().open_run()
+    args, run = flags(__doc__).open_run()
 
     minigen.manual_seed(args.seed)
     train = training.train_images(run, args)
@@ -46,7 +33,7 @@ def main() -> None:
     test_images = Tensor(test.scaled(), device=args.device)
     test_labels = Tensor(test.labels, device=args.device)
     channels, size = train.images.shape[1:3]
-    model = Classifier(channels, len(train.classes), args.width, size).to(args.device)
+    model = build(args, channels, size, len(train.classes))
     optimiser = optim.Adam(model.parameters(), lr=args.lr)
     state = {"model": model, "optimiser": optimiser}
     loop = training.loop_of_epochs(run, args, batches, state)

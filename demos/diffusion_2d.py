@@ -22,69 +22,24 @@ import argparse
 import functools
 import math
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scoring.plane import FINE, POINTS, off
 
 import minigen
-from minigen import Generator, Tensor, data, optim, training
-from minigen.metrics import wasserstein
+from minigen import Generator, Tensor, optim, training
 from minigen.models import diffusion as D
 from minigen.models import flow_matching as FM
-from minigen.models import ode
-from minigen.models.denoiser import PlaneDenoiser
 from minigen.models.networks import evaluating
+from minigen.training.builders.diffusion_2d import DATA, MANY, Model, build, flags, noise_of, walk
 from minigen.training.common import short
-from minigen.training.flags import decay, number, path, rate, share, units, whole
 from minigen.training.plane import draw_points, frame
 from minigen.training.run import CHECKPOINT
 
-DATA = {
-    # That of FFJORD (Grathwohl et al. 2019) at half its size: σ is an eighth of the radius.
-    "gaussians": data.ring(8, math.sqrt(2), math.sqrt(2) / 8),
-    "checkerboard": data.Checkerboard(),
-    "moons": data.moons(),
-    "swiss-roll": data.swiss_roll(),
-}
 EDGE = 2.4  # of the pictures
 EXTENT = (-EDGE, EDGE, -EDGE, EDGE)
 FRAMES = 30  # of an animation
-MANY = 100  # steps of Euler's or Heun's
-FINE = 40  # of Runge and Kutta's, for densities; twice as many from σ = 80 on
-POINTS = 10_000  # of which the density is measured
-ASSIGNED = 1000  # of which the Wasserstein distance is
-Model = FM.Flow | D.Diffusion
-
-
-def build(args: argparse.Namespace) -> Model:
-    """The model of these flags."""
-    network = PlaneDenoiser(args.width, args.depth)
-    if args.model == "flow":
-        model: Model = FM.Flow(network, args.late)
-    else:
-        schedule = D.SCHEDULES[args.schedule](args.chain)
-        options = {"predicts": args.predicts, "clip": False, "levels": None}
-        model = D.Diffusion(network, schedule, **options)
-    return model.to(args.device)
-
-
-def noise_of(args: argparse.Namespace, seed: int, count: int) -> Tensor:
-    """N(0, I), (count, 2), that does not draw from the stream of the training."""
-    return minigen.randn(count, 2, generator=Generator(seed), device=args.device)
-
-
-def walk(model: Model, noise: Tensor, steps: int, method: str = "heun") -> np.ndarray:
-    """Where points are on their way from noise to data, (steps + 1, N, 2)."""
-    with evaluating(model.network):
-        if isinstance(model, FM.Flow):
-            times = np.linspace(0, 1, steps + 1)
-            return np.stack([z.numpy() for z in ode.path(model.velocity, noise, times, method)])
-        levels = D.noise_levels(model, steps)
-        wide = np.sqrt(1 + levels**2)
-        ways = list(ode.path(model.slope, noise * float(wide[0]), levels, method))
-        places = [z.numpy() / w for z, w in zip(ways, wide, strict=True)]
-        return np.stack([*places, model.denoised(ways[-1], float(levels[-1])).numpy()])
 
 
 def score_at(model: Model, x: Tensor, done: float) -> Tensor:
@@ -95,49 +50,6 @@ def score_at(model: Model, x: Tensor, done: float) -> Tensor:
     sigma = float(D.noise_levels(model, MANY)[round(done * MANY)])  # where `walk` is then
     wide = math.sqrt(1 + sigma**2)
     return wide * (model.denoised(wide * x, sigma) - wide * x) / sigma**2
-
-
-def off(args: argparse.Namespace, model: Model, count: int, steps: int) -> np.ndarray:
-    """log p_true − log p_model of fresh points (count,), in nats; the model is in float64 then.
-
-    Euler's error is out of the question: ways are those of Runge and Kutta, the trace is exact.
-    """
-    true = DATA[args.data]
-    points = true.sample(count, Generator(args.seed + 1000)).numpy().astype(np.float64)
-    model.to("float64")
-    density = model.log_density if isinstance(model, FM.Flow) else functools.partial(
-        D.log_density, model
-    )  # fmt: skip
-    x = Tensor(points, device=args.device)
-    found = [density(x[i : i + 1000], steps=steps).numpy() for i in range(0, count, 1000)]
-    return true.log_density(points) - np.concatenate(found)
-
-
-def score(args: argparse.Namespace, model: Model) -> Iterator[dict[str, float]]:
-    """How straight ways are, how near points come in few steps, and how far the density is off, as
-    it is found."""
-    true = DATA[args.data]
-    noise = noise_of(args, args.seed + 2, ASSIGNED)
-    places = walk(model, noise, MANY)
-    yield {"squared way, E ‖z₁ − z₀‖²": float(((places[-1] - places[0]) ** 2).sum(1).mean())}
-    if isinstance(model, FM.Flow):
-        yield {"straightness, E ‖(z₁ − z₀) − ż‖²": FM.straightness(model, noise)}
-    real = [true.sample(ASSIGNED, Generator(args.seed + 3 + i)).numpy() for i in range(2)]
-    yield {"W1 between true points": wasserstein(*real)}
-    for steps in 1, 2, 5, 10, MANY:
-        made = walk(model, noise, steps, "euler")[-1]
-        yield {f"W1 to true points, Euler {steps}": wasserstein(real[0], made)}
-    if hasattr(true, "log_density"):
-        fine = FINE if isinstance(model, FM.Flow) else 2 * FINE
-        rough, nats = (off(args, model, POINTS, steps) for steps in (fine // 2, fine))
-        yield {
-            "points": len(nats),
-            "log p true − log p model, mean": float(nats.mean()),
-            "log p true − log p model, standard error": float(nats.std() / math.sqrt(len(nats))),
-            "log p true − log p model, median": float(np.median(nats)),
-            "log p true − log p model, 99th percentile": float(np.percentile(nats, 99)),
-            "the mean with steps twice as long": float(rough.mean()),
-        }
 
 
 def draw_ways(args: argparse.Namespace, model: Model, axes: Any) -> None:
@@ -217,43 +129,6 @@ def teacher(args: argparse.Namespace) -> FM.Flow:
     return model
 
 
-def flags() -> training.Parser:
-    """The command line."""
-    parser = training.Parser(
-        __doc__, name="diffusion_2d", quick={"steps": 60, "width": 32, "pairs": 1000}
-    )
-    add = parser.add_argument
-    add("--steps", type=whole(), default=12_000, help="training steps in all")
-    add("--data", choices=tuple(DATA), default="gaussians", help="8 Gaussians, or another")
-    add("--model", choices=("flow", "diffusion"), default="flow", help="which")
-    flow = "without --model flow", lambda args: args.model == "flow"
-    add("--transport", action="store_true", only=flow,
-        help="pair noise and data by optimal transport within each batch")  # fmt: skip
-    add("--reflow", type=path, metavar="RUN", only=flow,
-        help="begin with the flow of this run, and train on the pairs that it makes")  # fmt: skip
-    add("--pairs", type=whole(1, 10**8), default=100_000, help="that it makes",
-        only=("without --reflow", lambda args: args.reflow is not None))  # fmt: skip
-    add("--late", type=number(least=1, most=100), default=2.0, only=flow,
-        help="times to train at are 1 − u^LATE: the more often, the nearer to data")  # fmt: skip
-    chain = "without --model diffusion", lambda args: args.model == "diffusion"
-    add("--predicts", choices=tuple(D.PREDICTIONS), default="velocity", only=chain,
-        help="what the network says")  # fmt: skip
-    add("--schedule", choices=tuple(D.SCHEDULES), default="cosine", only=chain,
-        help="how noise comes in")  # fmt: skip
-    add("--chain", type=whole(2, 10**5), default=1000, only=chain, help="steps of the chain")
-    add("--batch-size", type=units, default=1024, help="points a step")
-    add("--width", type=units, default=256, help="units in each hidden layer")
-    add("--depth", type=whole(1, 100), default=3, help="hidden layers")
-    add("--lr", type=rate, default=2e-3, help="learning rate of Adam")
-    add("--fall", type=share, default=0.8, help="share of the steps in which --lr falls to 0")
-    add("--decay", type=decay, default=0.999, help="of the weights' average that is drawn with")
-    parser.refuse(
-        lambda args: args.transport and args.reflow,
-        "--transport pairs anew what --reflow has paired: leave one of them out",
-    )
-    return parser
-
-
 READING = (
     "Most of the loss is noise that nobody could tell, so it soon stops falling. Nats off are the"
     " mean of log p_true − log p_model at true points: 0 is the truth, below 0.05 is good."
@@ -262,7 +137,7 @@ READING = (
 
 @training.script
 def main() -> None:
-    args, run = flags().open_run()
+    args, run = flags(__doc__).open_run()
     if args.reflow:
         run.config["reflow"] = args.reflow = os.path.abspath(args.reflow)
 

@@ -19,44 +19,16 @@ import functools
 from typing import Any
 
 import numpy as np
+from scoring.plane import score_of_modes
 
 import minigen
-from minigen import Generator, Tensor, data, optim, training
-from minigen.metrics import Translated, translated_modes
-from minigen.models.discogan import FORMS, DiscoGAN, PointJudge
-from minigen.models.networks import mlp
-from minigen.training.flags import rate, units, weight, whole
+from minigen import Tensor, training
+from minigen.models.discogan import DiscoGAN
+from minigen.training.builders.discogan_modes import A, B, build, flags, translated
 from minigen.training.plane import draw_clusters, draw_surface, frame
 
-SIGMA = 0.05
-A, B = data.ring(5, sigma=SIGMA), data.ring(10, sigma=SIGMA)
-SAMPLES = 2000  # of each mode of A
 FRAMES = 40  # of the animation
 EXTENT = (-1.4, 1.4, -1.4, 1.4)
-
-
-def build(args: argparse.Namespace) -> DiscoGAN:
-    """The networks of these flags: three linear layers make a generator, five a discriminator."""
-    generators = [mlp(2, args.width, args.width, 2) for _ in range(2)]
-    judges = [PointJudge(2, [args.width] * 4) for _ in range(2)]
-    return DiscoGAN(
-        *(network.to(args.device) for network in (*generators, *judges)),
-        form=args.form,
-        reconstruction=args.reconstruction,
-        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.0, 0.9)),
-    )
-
-
-def translated(args: argparse.Namespace, gan: DiscoGAN, seed: int, count: int) -> np.ndarray:
-    """G_AB of `count` points of each mode of A, (5, count, 2), drawn apart from the training."""
-    noise = minigen.randn(len(A.centres), count, 2, generator=Generator(seed)) * A.sigma
-    points = noise + Tensor(A.centres[:, None].astype(np.float32))
-    return gan.draw(points.reshape(-1, 2).to(args.device)).numpy().reshape(points.shape)
-
-
-def score(args: argparse.Namespace, gan: DiscoGAN) -> Translated:
-    """How well a trained generator covers B, and tells the modes of A apart."""
-    return translated_modes(translated(args, gan, args.seed + 2, SAMPLES), B.centres, B.sigma)
 
 
 def draw(args: argparse.Namespace, gan: DiscoGAN, axes: Any) -> None:
@@ -71,24 +43,15 @@ def draw(args: argparse.Namespace, gan: DiscoGAN, axes: Any) -> None:
     draw_clusters(axes[0], points, B.centres, EXTENT)
 
 
-def flags() -> training.Parser:
-    """The command line."""
-    parser = training.Parser(__doc__, name="discogan_modes", quick={"steps": 100, "width": 16})
-    add = parser.add_argument
-    add("--steps", type=whole(), default=40_000, help="training steps in all")
-    add("--form", choices=FORMS, default="both", help="a GAN, with one reconstruction, with both")
-    add("--reconstruction", type=weight, default=20.0,
-        only=("with --form gan", lambda args: args.form != "gan"),
-        help="λ, the weight of a reconstruction")  # fmt: skip
-    add("--batch-size", type=units, default=128, help="points of A a step, and as many of B")
-    add("--width", type=units, default=64, help="units in each hidden layer")
-    add("--lr", type=rate, default=1e-3, help="learning rate; falls to 0 in the second half")
-    return parser
+READING = (
+    "The losses stay near those of judges that cannot tell. The reconstruction is how far points"
+    " are from themselves after the way there and back: it falls even where modes are left out."
+)
 
 
 @training.script
 def main() -> None:
-    args, run = flags().open_run()
+    args, run = flags(__doc__).open_run()
 
     minigen.manual_seed(args.seed)
     gan = build(args)
@@ -115,7 +78,7 @@ def main() -> None:
 
     @loop.at_save
     def show() -> None:
-        frames = training.draw_course(run, panels, shown, seconds_per_frame=0.15)
+        frames = training.draw_course(run, panels, shown, READING, seconds_per_frame=0.15)
         training.save_strip(run.path("samples.png"), frames, shown)
 
     if loop.step == 0:
@@ -133,7 +96,7 @@ def main() -> None:
         if loop.every(max(10, args.steps // FRAMES)):
             picture(step)
 
-    found = score(args, gan)
+    found = score_of_modes(args, gan)
     training.finish(
         loop,
         "samples.gif",

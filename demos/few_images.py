@@ -371,8 +371,10 @@ def main() -> None:
     print((run.folder / "table.md").read_text(encoding="utf-8"))
     reading = (
         "Accuracies are of real test images; a difference that is less than twice its error may be"
-        " chance. The row of the leak is a warning: its generator has seen all training images."
+        " chance."
     )
+    if "leak" in args.models:
+        reading += " The leak is a warning: its generator has seen all training images."
     training.finish(loop, "table.md", reading=reading, then="")
     if not loop.interrupted and loop.step < len(todo):
         print(f"to go on: {training.resume_command(run)} --minutes {2 * args.minutes:g}")

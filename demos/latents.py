@@ -27,9 +27,8 @@ import minigen
 from minigen import Generator, Tensor, data, optim, training
 from minigen.models import autoencoder as A
 from minigen.models import vae as V
-from minigen.models.networks import MLPDecoder, MLPEncoder
+from minigen.training.builders.latents import build, flags
 from minigen.training.figures import head
-from minigen.training.flags import units
 from minigen.training.plane import frame
 
 COLUMNS, SAMPLES = 10, 36
@@ -124,39 +123,18 @@ def draw_dimensions(run: training.Run, models: dict[str, Any], test: Tensor) -> 
     )  # fmt: skip
 
 
-def flags() -> training.Parser:
-    """The command line."""
-    parser = training.Parser(
-        __doc__, name="latents", quick={"epochs": 1, "hidden": [40], "limit": 1000}
-    )
-    add = parser.add_argument
-    parser.add_epochs(5, lr=1e-3)
-    parser.add_images(batch_size={"default": 128, "help": "images a step"})
-    add("--latents", type=units, nargs="+", default=[2, 20], help="how many, in each pair")
-    add("--hidden", type=units, nargs="+", default=[400], help="units of the perceptrons' layers")
-    parser.refuse(
-        lambda args: len(set(args.latents)) < len(args.latents) or len(args.latents) > 8,
-        "--latents: expected up to 8 numbers, each of them once",
-    )
-    return parser
-
-
 @training.script
 def main() -> None:
-    args, run = flags().open_run()
+    args, run = flags(__doc__).open_run()
 
     minigen.manual_seed(args.seed)
     train, test = training.train_images(run, args), training.load_images(args, "test")
     channels, size = train.images.shape[1:3]
     train_x, test_x = (A.checked_images(s.scaled(low=0)) for s in (train, test))
     batches = data.Batches(train_x, batch_size=args.batch_size, seed=args.seed)
-    plain, probable = [], []
-    for latent in args.latents:
-        sizes = latent, args.hidden, size, channels
-        plain.append(A.Autoencoder(MLPEncoder(*sizes), MLPDecoder(*sizes)).to(args.device))
-        probable.append(V.mlp_vae(*sizes).to(args.device))
-    models = dict(zip([f"autoencoder {n}" for n in args.latents], plain, strict=True))
-    models |= zip([f"VAE {n}" for n in args.latents], probable, strict=True)
+    models = build(args, channels, size)
+    plain = [model for model in models.values() if isinstance(model, A.Autoencoder)]
+    probable = [model for model in models.values() if isinstance(model, V.VAE)]
     optimisers = {n: optim.Adam(model.parameters(), lr=args.lr) for n, model in models.items()}
     state = {f"{n} optimiser": optimiser for n, optimiser in optimisers.items()} | models
     loop = training.loop_of_epochs(run, args, batches, state)

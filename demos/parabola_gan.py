@@ -16,49 +16,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scoring.plane import score_of_curve
 
 import minigen
-from minigen import Generator, Tensor, data, nn, optim, training
+from minigen import Tensor, training
 from minigen import functional as F
-from minigen.metrics import wasserstein
 from minigen.models.gan import GAN
-from minigen.models.networks import mlp
-from minigen.training.flags import rate, units, whole
+from minigen.training.builders.parabola_gan import CURVE, build, flags, sample
 from minigen.training.plane import draw_lines, draw_points, draw_surface, frame
 
-CURVE = data.Parabola()
-RANGE = 2.0  # of x
 EXTENT = (-1.4, 1.4, -0.5, 1.6)
-SAMPLES = 1000
 FRAMES = 40  # of the animation
-
-
-def build(args: argparse.Namespace) -> GAN:
-    """Three hidden layers in each network."""
-    hidden = [args.width] * 3
-    return GAN(
-        mlp(2, *hidden, 2).to(args.device),
-        mlp(2, *hidden, 1, activation=functools.partial(nn.LeakyReLU, 0.2)).to(args.device),
-        noise=2,
-        optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.0, 0.9)),
-    )
-
-
-def sample(gan: GAN, seed: int, count: int) -> np.ndarray:
-    """Generated points (count, 2), by noise that does not draw from the stream of the training."""
-    return gan.draw(gan.sample_noise(count, Generator(seed))).numpy()
-
-
-def score(args: argparse.Namespace, gan: GAN) -> dict[str, float]:
-    """Mean distance to the curve as a share of the range of x, W1 to true points, and its floor,
-    W1 between true points: each the mean over four sets of points, all drawn afresh."""
-    made = [sample(gan, args.seed + 2 + i, SAMPLES) for i in range(4)]
-    true = [CURVE.sample(SAMPLES, Generator(1000 + i)).numpy() for i in range(8)]
-    return {
-        "distance to the curve / range": float(np.mean([*map(CURVE.distance, made)]) / RANGE),
-        "W1 to true points": float(np.mean([*map(wasserstein, true[:4], made)])),
-        "W1 between true points": float(np.mean([*map(wasserstein, true[:4], true[4:])])),
-    }
 
 
 def draw(gan: GAN, records: Sequence[dict], args: argparse.Namespace, axes: Any) -> None:
@@ -76,20 +44,9 @@ def draw(gan: GAN, records: Sequence[dict], args: argparse.Namespace, axes: Any)
     draw_lines(axes[2], records, ("loss_d", "loss_g"), args.steps)
 
 
-def flags() -> training.Parser:
-    """The command line."""
-    parser = training.Parser(__doc__, name="parabola_gan", quick={"steps": 60, "width": 16})
-    add = parser.add_argument
-    add("--steps", type=whole(), default=6000, help="training steps in all")
-    add("--batch-size", type=units, default=256, help="true points a step, and as many generated")
-    add("--width", type=units, default=64, help="units in each of three hidden layers")
-    add("--lr", type=rate, default=1e-3, help="learning rate; falls to 0 in the second half")
-    return parser
-
-
 @training.script
 def main() -> None:
-    args, run = flags().open_run()
+    args, run = flags(__doc__).open_run()
 
     minigen.manual_seed(args.seed)
     gan = build(args)
@@ -122,7 +79,7 @@ def main() -> None:
         if loop.every(max(10, args.steps // FRAMES)):
             picture(step)
 
-    found = ", ".join(f"{name} {value:.4f}" for name, value in score(args, gan).items())
+    found = ", ".join(f"{name} {value:.4f}" for name, value in score_of_curve(args, gan).items())
     reading = (
         "The distance to the curve is in its range's units: below 0.005 is good. W1, how far mass"
         " has to be moved, cannot get below that between two sets of true points."

@@ -1,8 +1,25 @@
-"""Draw pictures by a trained diffusion model: python demos/sample.py digits --class 7
+"""Use a trained model: python demos/sample.py RUN
 
-MODEL is digits, the model of handwritten digits that comes with the package (see
-minigen/models/digits.py), or the folder of a run of demos/diffusion.py. Without --class each row is
-a class, where there are any. A run is drawn as it was trained to be, if no flag says otherwise.
+RUN is the folder of a run of any demo, or digits, a model of handwritten digits that comes with the
+package. What is not given is as the run has it. By kind:
+
+    pictures of noise
+        sample.py digits --class 7                    a grid; without --class each row is one
+        sample.py RUN --count 500 --single FOLDER     a PNG each; with --out x.npy or x.npz an array
+        sample.py RUN --interpolate --out way.gif     from noise to noise, or .mp4; with several
+                                                      --class from class to class
+        sample.py digits --sampler heun --steps 8 --guidance 2
+        sample.py RUN --truncation 0.5                BigGAN: noise cut off; StyleGAN: ψ
+        sample.py RUN --phrase "two red fives"        of a run of demos/phrases.py
+        sample.py RUN --reconstruct                   VAE, autoencoder: test images again
+        sample.py RUN --traverse                      what each latent does
+    pictures of pictures
+        sample.py RUN --inputs FOLDER --to twemoji    pix2pix, CycleGAN, StarGAN
+    points
+        sample.py RUN                                 over true ones
+    words
+        sample.py RUN --near music king               nearest neighbours
+        sample.py RUN --analogy man king woman        man is to king as woman is to …
 """
 
 from __future__ import annotations
@@ -11,124 +28,166 @@ import ctrl_c  # noqa: F401 - first
 
 import argparse
 import os
-import time
-from typing import Any
 
-import diffusion
-import numpy as np
+from sampling import others, pictures
+from sampling.files import ARRAYS, MOVING, ending
 
-from minigen import Tensor, optim, training
+from minigen import training
 from minigen.backend import require_device
 from minigen.models import digits
-from minigen.models.diffusion import Diffusion
+from minigen.training.builders.diffusion import CHAINS, SAMPLERS
+from minigen.training.builders.phrases import known_phrase
 from minigen.training.common import short
-from minigen.training.flags import device, new_file, number, path, seed, units, whole
-from minigen.training.run import CHECKPOINT
+from minigen.training.flags import device, folder, new_file, number, path, seed, units, whole
+from minigen.training.trained import Drawing, DrawingDiffusion, DrawingVAE, Trained
+from minigen.training.trained_kinds import (
+    CycleGAN,
+    Phrases,
+    Plane,
+    PlaneDiffusion,
+    StarGAN,
+    Translating,
+    Words,
+)
+from minigen.training.video import MISSING, can_write_mp4
 
-
-def digits_that_ship(args: argparse.Namespace) -> tuple[Diffusion, list[int], int, dict[str, Any]]:
-    """The model of the package, the shape of an image, how many classes, and how it is drawn."""
-    how = {"sampler": "ddim", "steps": digits.STEPS, "guidance": digits.GUIDANCE}
-    return digits.load(args.device), [1, 28, 28], 10, how
-
-
-def of_run(args: argparse.Namespace) -> tuple[Diffusion, list[int], int, dict[str, Any]]:
-    """The same of a run of demos/diffusion.py: its model with the averaged weights.
-
-    Raises:
-        RunError: it is no such run.
-        CheckpointError: the checkpoint is not of the model that config.json describes.
-    """
-    run = training.Run.read(args.model)
-    if run.config.get("demo") != "diffusion":
-        found = short(run.config.get("demo"))
-        raise training.RunError(f"{run.folder}: expected a run of diffusion, not of {found}")
-    trained = diffusion.flags().settings_of(run)
-    trained.device = args.device
-    saved = training.load_checkpoint(run.folder / CHECKPOINT)
-    try:
-        shape, classes = run.config["image_shape"], run.config["class_count"]
-        model = diffusion.build(trained, *shape[:2], classes)
-        average = optim.ExponentialMovingAverage(model, 0, warm_up=True)
-        average.load_state_dict(saved["state"]["average"])
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise training.CheckpointError(
-            f"{run.folder}: the checkpoint is not of the model that config.json describes:"
-            f" {' '.join(str(error).split())}"
-        ) from error
-    average.copy_to()
-    how = {"sampler": trained.sampler, "steps": trained.steps_to_draw}
-    how["guidance"] = trained.guidance
-    return model, shape, classes if trained.conditional else 0, how
-
-
-def grid(made: np.ndarray, labels: Tensor | None) -> np.ndarray:
-    """Pictures (N, C, H, W) in rows, of a class each if there are several."""
-    told = np.zeros(len(made)) if labels is None else labels.numpy()
-    rows = [made[told == kind] for kind in dict.fromkeys(told.tolist())]
-    if len(rows) == 1:
-        return training.image_grid(made)
-    columns = max(map(len, rows))
-    white = np.ones_like(made[:1])
-    padded = [np.concatenate([row, white.repeat(columns - len(row), 0)]) for row in rows]
-    return training.image_grid(np.concatenate(padded), columns)
+ALWAYS = ("model", "device")
 
 
 def flags() -> training.Flags:
     """The command line."""
     parser = training.Flags(__doc__)
     add = parser.add_argument
-    add("model", type=path, metavar="MODEL", help="digits, or a run folder of demos/diffusion.py")
+    add("model", type=path, metavar="RUN", help="a run folder, or digits")
     add("--class", dest="classes", type=whole(0, 10**6), nargs="+", metavar="CLASS",
         help="what to draw, a row or more each (all)")  # fmt: skip
-    add("--count", type=units, default=64, help="pictures in all")
+    add("--phrase", type=known_phrase, nargs="+", help="what to draw, in words")
+    add("--count", type=units, help="pictures in all (64; 16 that move; all inputs), points (1500),"
+        " words (10)")  # fmt: skip
     add("--seed", type=seed, default=0, help="of the noise")
-    add("--sampler", choices=tuple(diffusion.SAMPLERS), help="how they are drawn")
-    add("--steps", type=whole(2, 10**5), help="in how many steps")
+    add("--sampler", choices=tuple(SAMPLERS), help="how diffusion draws")
+    add("--steps", type=whole(2, 10**5), help="in how many steps it does")
     add("--guidance", type=number(least=0, most=100),
         help="w, how much plainer the class is than the network says")  # fmt: skip
-    add("--out", type=new_file, default="sample.png", metavar="FILE", help="the picture, a PNG")
+    add("--truncation", type=number(least=0, most=100), help="how far noise or styles may go")
+    add("--interpolate", action="store_true", help="an animation: --out x.gif or x.mp4")
+    add("--reconstruct", action="store_true", help="test images, and what is made of their codes")
+    add("--traverse", action="store_true", help="one latent at a time")
+    add("--inputs", type=folder, metavar="FOLDER", help="pictures to make others of")
+    add("--to", metavar="DOMAIN", help="into which domain (each)")
+    add("--near", nargs="+", metavar="WORD", help="show the words that are nearest to these")
+    add("--analogy", nargs=3, metavar=("A", "B", "C"), help="A is to B as C is to what?")
+    add("--out", type=new_file, default="sample.png", metavar="FILE",
+        help="the picture, a PNG; an array, .npy or .npz; what moves, .gif or .mp4")  # fmt: skip
+    add("--single", type=path, metavar="FOLDER", help="a PNG of each picture, in this folder")
     add("--half", type=new_file, metavar="FILE",
         help="write the weights in half precision, too (.npz)")  # fmt: skip
     add("--device", type=device, default="cpu", help="cpu, or cuda for an NVIDIA card")
+    refuse_names_of_files(parser)
+    parser.refuse(
+        lambda args: sum((args.interpolate, args.reconstruct, args.traverse)) > 1,
+        "--interpolate, --reconstruct and --traverse are three pictures: give one of them",
+    )
+    return parser
+
+
+def refuse_names_of_files(parser: training.Flags) -> None:
+    """Refuse names that do not say what is in the file."""
     parser.refuse(
         lambda args: bool(args.half) and not args.half.endswith(".npz"),
         "--half: expected a name that ends in .npz, not {half}",
     )
-    return parser
+    parser.refuse(
+        lambda args: args.interpolate and ending(args.out) not in MOVING,
+        "--interpolate is an animation: give --out a name that ends in .gif or .mp4, not {out}",
+    )
+    parser.refuse(
+        lambda args: not args.interpolate and ending(args.out) not in (".png", *ARRAYS),
+        "--out: expected a name that ends in .png, .npy or .npz, not {out}",
+    )
+    parser.refuse(
+        lambda args: args.traverse and ending(args.out) != ".png",
+        "--traverse is one picture: give --out a name that ends in .png, not {out}",
+    )
+    parser.refuse(lambda args: ending(args.out) == ".mp4" and not can_write_mp4(), MISSING)
+
+
+def known_flags(model: Trained) -> set[str]:
+    """Those that have an effect with a model."""
+    known = {"seed", "count", "out"}
+    if isinstance(model, Drawing):
+        known |= {"single", "interpolate", *model.options}
+        known |= {"classes"} if model.classes else set()
+        known -= set() if model.classes or isinstance(model, Phrases) else {"guidance"}
+        known |= {"phrase"} if isinstance(model, Phrases) else set()
+        known |= {"reconstruct", "traverse"} if isinstance(model, DrawingVAE) else set()
+        known |= {"half"} if isinstance(model, DrawingDiffusion) else set()
+    if isinstance(model, Translating):
+        known = {"inputs", "count", "out", "single"}
+        known |= {"to"} if isinstance(model, CycleGAN | StarGAN) else set()
+    if isinstance(model, PlaneDiffusion):
+        known |= {"steps"}
+    return {"near", "analogy", "count"} if isinstance(model, Words) else known
+
+
+def refuse_what_it_cannot(
+    parser: training.Flags, args: argparse.Namespace, given: set[str], model: Trained
+) -> None:
+    """End the program with a line if a flag asks for what the model does not do."""
+    if not isinstance(model, Drawing | Translating | Plane | Words):
+        model.cannot("draw anything")
+    for name in sorted(given - {*ALWAYS} - known_flags(model)):
+        flag = parser.flags[name].option_strings[0]
+        what = f"{args.model}, a run of {model.demo}, which {model.does}"
+        if name in ("classes", "guidance") and isinstance(model, Drawing):
+            what = f"{args.model}, which knows no classes"
+        parser.error(f"{flag} has no effect on {what}: leave it out")
+    known = len(model.classes)
+    if wrong := [c for c in args.classes or () if c >= known]:
+        parser.error(f"--class: {args.model} knows the classes 0 to {known - 1}, not {wrong}")
+    if isinstance(model, Translating) and not args.inputs:
+        parser.error(f"{args.model} makes pictures of pictures: give --inputs FOLDER")
+    if args.to and args.to not in model.domains:
+        parser.error(f"--to: {args.model} knows {', '.join(model.domains)}, not {short(args.to)}")
+    if isinstance(model, Words) and not (args.near or args.analogy):
+        parser.error(f"{args.model} knows words: give --near WORD or --analogy A B C")
+    if isinstance(model, DrawingDiffusion):
+        how = pictures.how_drawn(args, model)
+        if how.get("sampler", "ddim") in CHAINS and how["steps"] > len(model.model.schedule):
+            chain = len(model.model.schedule)
+            parser.error(f"--steps: the chain has {chain} alone, not {how['steps']}")
+
+
+def draw(args: argparse.Namespace, model: Trained) -> None:
+    """Make what the flags ask for."""
+    if isinstance(model, Translating):
+        others.of_inputs(args, model)
+    elif isinstance(model, Plane):
+        others.of_plane(args, model)
+    elif isinstance(model, Words):
+        others.of_words(args, model)
+    elif args.reconstruct:
+        pictures.of_reconstructions(args, model)
+    elif args.traverse:
+        pictures.of_traversals(args, model)
+    elif args.interpolate:
+        pictures.of_way(args, model)
+    else:
+        pictures.of_noise(args, model)
 
 
 @training.script
 def main() -> None:
     parser = flags()
-    args = parser.parse_args()
+    given, args = parser.given(), parser.parse_args()
     require_device(args.device)
     if args.model != "digits" and not os.path.isdir(args.model):
         parser.error(f"expected digits, or a run folder that is there, not {short(args.model)}")
-    load = digits_that_ship if args.model == "digits" else of_run
-    model, shape, known, how = load(args)
-    for name in how:
-        if (given := getattr(args, name)) is not None:
-            how[name] = given
-    if wrong := [c for c in args.classes or () if c >= known]:
-        there = f"the classes 0 to {known - 1}" if known else "no classes"
-        parser.error(f"--class: {args.model} knows {there}, not {wrong}")
-    if args.guidance and not known:
-        parser.error(f"--guidance has no effect, for {args.model} knows no classes: leave it out")
-    if how["sampler"] in diffusion.CHAINS and how["steps"] > len(model.schedule):
-        parser.error(f"--steps: the chain has {len(model.schedule)} alone, not {how['steps']}")
-
-    labels = training.rows_of(args.classes or range(known), args.count, args.device)
-    noise = diffusion.noise_of(args, args.seed, (args.count, *shape))
-    wanted = argparse.Namespace(device=args.device, seed=args.seed, guidance=how["guidance"])
-    began = time.perf_counter()
-    made = diffusion.draw(wanted, model, noise, labels, how["sampler"], how["steps"])
-    seconds = time.perf_counter() - began
-    training.save_image(args.out, grid(made.astype(np.float32), labels), scale=2)
-    by = ", ".join(f"{name} {value}" for name, value in how.items())
-    print(f"{args.count} pictures in {seconds:.1f} s ({by}): {args.out}")
+    model = training.load(args.model, args.device)
+    refuse_what_it_cannot(parser, args, {*given}, model)
+    draw(args, model)
     if args.half:
-        digits.save(model, args.half)
+        digits.save(model.model, args.half)
         print(f"the weights, {os.path.getsize(args.half):,} bytes: {args.half}")
 
 

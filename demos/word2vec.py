@@ -13,22 +13,18 @@ from __future__ import annotations
 
 import ctrl_c  # noqa: F401 - first
 
-import argparse
 import functools
-import os
 import time
 
 from minigen import training
 from minigen.data import DataError
 from minigen.data.text import corpus
 from minigen.data.vectors import Vectors
-from minigen.models.word2vec import CONTEXTS, Predictor, Word2Vec
-from minigen.training.flags import cut, did_you_mean, rate, share, units, whole
+from minigen.models.word2vec import Predictor, Word2Vec
+from minigen.training.builders.word2vec import SAMPLED, flags
+from minigen.training.pages import write_page
 from minigen.training.wordmap import save_word_map
 
-EPOCHS = {"docs": 20}  # a small text is read more often
-TEXTS = ("docs", "text8")
-SAMPLED = ("skipgram", "cbow")  # models that sample negatives
 ON_THE_MAP = 400
 PROBES = (
     "eigenvalues", "matrix", "thread", "string", "colour", "plot", "random", "integer",
@@ -40,59 +36,9 @@ ANALOGIES = (
 )  # fmt: skip
 
 
-def text_file(text: str) -> str:
-    """A kind of flag: a text by its name, or a file of it, whose path becomes absolute."""
-    if text in TEXTS:
-        return text
-    if os.path.exists(text):
-        return os.path.abspath(text)
-    meant = did_you_mean(text, TEXTS) or "give a file, text8, or docs, the documentation at hand"
-    raise argparse.ArgumentTypeError(f"there is no text file {cut(text)}: {meant}")
-
-
-def flags() -> training.Parser:
-    """The command line."""
-    parser = training.Parser(
-        __doc__,
-        name="word2vec",
-        quick={"epochs": 2, "dim": 50, "limit": 2000},
-        may_change=("epochs", "workers", "text"),
-    )
-    add = parser.add_argument
-    models = (*SAMPLED, "softmax", *CONTEXTS)
-    add("--model", choices=models, default="skipgram",
-        help="skipgram and cbow sample negatives; softmax is skip-gram with the full softmax, and"
-        " the others are neural language models: for small vocabularies, see --limit")  # fmt: skip
-    add("--corpus", type=text_file, default="docs", metavar="FILE",
-        help="a text (plain, .gz or .xz), text8, or docs, the documentation at hand")  # fmt: skip
-    add("--as-is", action="store_true",
-        help="words are what white space separates, not runs of letters in lower case")  # fmt: skip
-    sampled = f"without --model {' or '.join(SAMPLED)}", lambda args: args.model in SAMPLED
-    add("--dim", type=units, default=100, help="length of a vector")
-    add("--window", type=whole(1, 1000), default=5,
-        only=("with the contexts of that model", lambda args: not CONTEXTS.get(args.model)),
-        help="how far a word sees; each up to this, at random")  # fmt: skip
-    add("--negative", type=whole(1, 1000), default=5, only=sampled,
-        help="noise words for each pair of words")  # fmt: skip
-    add("--sample", type=share, default=1e-3,
-        help="words with a larger share of the text are dropped at random; 0 for none")  # fmt: skip
-    add("--min-count", type=whole(), default=5, help="rarer words are left out")
-    add("--limit", type=whole(), help="so many words at most, the most frequent ones")
-    add("--epochs", type=whole(1, 10**6), default=lambda args: EPOCHS.get(args.corpus, 5),
-        help="passes over the text (20 for docs, else 5)")  # fmt: skip
-    add("--lr", type=rate, help="learning rate at first, if not the model's own")
-    add("--bias", action="store_true", only=sampled,
-        help="learn an output bias for each word too")  # fmt: skip
-    add("--workers", type=whole(1, 1000), default=2,
-        only=(f"{sampled[0]} on a CPU", lambda args: sampled[1](args) and args.device == "cpu"),
-        help="threads; with one, a seed gives the same vectors")  # fmt: skip
-    add("--text", action="store_true", help="write vectors.txt instead of vectors.bin")
-    return parser
-
-
 @training.script
 def main() -> None:
-    args, run = flags().open_run()
+    args, run = flags(__doc__).open_run()
 
     print(f"reading {args.corpus} …", flush=True)
     started = time.perf_counter()
@@ -148,6 +94,7 @@ def main() -> None:
     vectors.save(path, text=args.text)
     shown = vectors.words[:ON_THE_MAP]
     save_word_map(run.path("map.png"), shown, vectors.vectors[:ON_THE_MAP])
+    write_page(run.folder)
     show(vectors)
     print(f"the vectors are in {path}, a map of frequent words in {run.folder}/map.png")
     if interrupted:

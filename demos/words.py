@@ -15,11 +15,10 @@ import ctrl_c  # noqa: F401 - first
 import sys
 from collections.abc import Sequence
 
-from word_scores import vectors_of
-
 from minigen import training
 from minigen.data import DataError
-from minigen.data.vectors import Vectors
+from minigen.data.vectors import Vectors, signed
+from minigen.training.builders.word2vec import vectors_of
 from minigen.training.flags import path, whole
 
 
@@ -63,15 +62,8 @@ def answer(vectors: Vectors, words: Sequence[str], count: int, restrict: int | N
     Raises:
         DataError: a word is unknown, or none is left.
     """
-    signs: dict[str, list[str]] = {"+": [], "-": []}
-    sign = "+"
-    for word in words:
-        if word in signs:
-            sign = word
-        else:
-            signs[sign].append(word)
-            sign = "+"
-    near = _asked(lambda: vectors.most_similar(signs["+"], signs["-"], count, restrict))
+    plus, minus = signed(words)
+    near = _asked(lambda: vectors.most_similar(plus, minus, count, restrict))
     for word, cosine in near:
         print(f"{cosine:.3f}  {word}")
 

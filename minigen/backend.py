@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from minigen.seams import Seam
+
 Array = Any  # numpy.ndarray or cupy.ndarray
 
 FLOAT16, FLOAT32, FLOAT64 = (np.dtype(f"f{size}") for size in (2, 4, 8))
@@ -518,17 +520,34 @@ class Generator:
 
     def normal(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of N(0, 1)."""
-        numbers = self._next().standard_normal(shape, drawn_as(dtype))
+        numbers = dealt(self, shape, lambda s: self._next().standard_normal(s, drawn_as(dtype)))
         return to_device(numbers.astype(dtype, copy=False), device)
 
     def uniform(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of U[0, 1)."""
-        numbers = self._next().random(shape, drawn_as(dtype))
-        if (
-            np.dtype(dtype) == np.float16
-        ):  # as many bits as it holds, so that none is rounded up to 1
+        numbers = dealt(self, shape, lambda s: self._next().random(s, drawn_as(dtype)))
+        if np.dtype(dtype) == np.float16:  # as many bits as it holds: none is rounded up to 1
             numbers = (np.floor(numbers * 2048) / 2048).astype(dtype)
         return to_device(numbers, device)
+
+
+@Seam
+def dealt(stream: Generator, shape: tuple[int, ...], draw: Callable[[Any], Array]) -> Array:
+    """`draw(shape)`, numbers from the stream. One of several processes keeps its samples' part of
+    those of the whole batch."""
+    return draw(shape)
+
+
+@Seam
+def place(rows: int) -> tuple[int, int]:
+    """How many rows of the whole batch lie before this process's `rows`, and how many there are."""
+    return 0, rows
+
+
+@Seam
+def mean_of_all(array: Array) -> Array:
+    """The array; of several processes that train one model, the mean of theirs."""
+    return array
 
 
 def drawn_as(dtype: Any) -> Any:

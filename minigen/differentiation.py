@@ -65,8 +65,10 @@ def backward(
         tensor = node.tensor() if given is None else given[node]
         if tensor is not None and tensor._node is not None:  # neither lost nor frozen since
             accumulate(tensor, gradient)
+            arrived(tensor)
 
     _walk([self], [gradient], given, retain_graph, create_graph, arrive)
+    finished()
 
 
 def grad(
@@ -176,6 +178,16 @@ def accumulate(tensor: Tensor, gradient: Tensor | SparseRows) -> None:
     elif isinstance(gradient, Tensor):
         gradient = gradient.clone()
     tensor._grad = gradient
+
+
+@Seam
+def arrived(tensor: Tensor) -> None:
+    """What else is done when `backward` has added to a tensor's `grad`: nothing, alone."""
+
+
+@Seam
+def finished() -> None:
+    """What else is done at the end of `backward`: nothing, alone."""
 
 
 Tensor.backward = backward

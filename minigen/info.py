@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,6 +93,21 @@ def _compiled_and_run() -> str:
     module.get_function("twice")((1,), (32,), (x,))
     right = (x.get() == 2 * np.arange(32)).all()
     return "compiled and ran" if right else "compiled and ran, but its numbers are wrong"
+
+
+def card(device: str) -> str:
+    """What the card of a device, "cuda" or "cuda:1", is."""
+    number = int(device.partition(":")[2] or 0)
+    return _tried(lambda: _card(backend.require_cuda(), number))
+
+
+def processor() -> str:
+    """The CPU's name, as far as the system tells it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _tried(f: Callable[[], str]) -> str:

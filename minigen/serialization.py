@@ -26,7 +26,12 @@ STRUCTURE = "structure.json"
 KINDS = {"dict": Mapping, "list": list, "tuple": tuple}
 
 
-def save(obj: Any, path: StrPath, format: str | None = None) -> None:
+def save(
+    obj: Any,
+    path: StrPath,
+    format: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write tensors to one .npz or .safetensors file, to be read by `load`.
 
     Args:
@@ -36,16 +41,20 @@ def save(obj: Any, path: StrPath, format: str | None = None) -> None:
             file the array in `{"critic": {"weight": w}}` is named "critic.weight".
         path: its ending says which format; a file of that name is replaced.
         format: ".npz" or ".safetensors", whatever the ending.
+        metadata: text by name for the header of .safetensors, which other programs read too.
 
     Raises:
         TypeError: a leaf or a key is of another kind; names it.
-        ValueError: two arrays come to have the same name, or `path` has another ending.
+        ValueError: two arrays come to have the same name, `path` has another ending, or there is
+            metadata for .npz.
         ImportError: .safetensors, and the package `safetensors` is not installed.
         OSError: the file cannot be written; an older one stays as it was.
     """
     ending = format or Path(path).suffix.lower()
     if ending not in (".npz", ".safetensors"):
         raise ValueError(f"{path}: expected a name that ends in .npz or .safetensors")
+    if metadata and ending == ".npz":
+        raise ValueError(f"{path}: metadata goes into .safetensors alone")
     arrays: dict[str, np.ndarray] = {}
     structure = json.dumps({"version": 1, "state": _encode(obj, "", arrays)})
     flat = isinstance(obj, Mapping) and obj.keys() == arrays.keys()
@@ -56,9 +65,9 @@ def save(obj: Any, path: StrPath, format: str | None = None) -> None:
             if not flat:
                 archive.writestr(STRUCTURE, structure)
     else:
+        header = {**(metadata or {}), **({} if flat else {STRUCTURE: structure})}
         content = _safetensors().save(
-            {name: np.asarray(array, order="C") for name, array in arrays.items()},
-            None if flat else {STRUCTURE: structure},
+            {name: np.asarray(array, order="C") for name, array in arrays.items()}, header or None
         )
         with written_whole(path) as file:
             file.write(content)

@@ -59,7 +59,13 @@ class Leaf(Node):
 
 
 class Sums(dict):
-    """The sum of the gradients that have reached each node so far, made by `plus`."""
+    """The sum of the gradients that have reached each node so far, made by `plus`.
+
+    Attributes:
+        leaves_last: whether leaves are taken after all other nodes, or each as soon as it can be.
+    """
+
+    leaves_last = True
 
     def __init__(self, plus: Callable[[Any, Any], Any]):
         self.plus = plus
@@ -92,7 +98,7 @@ def walk_back(
         targets: any nodes.
         retain: keep what the pullbacks need, for another walk.
     """
-    order = after_their_uses(sums)
+    order = after_their_uses(sums, sums.leaves_last)
     if targets is None:
         targets, wanted = {n for n in order if type(n) is Leaf}, set(order)
     else:
@@ -113,8 +119,9 @@ def walk_back(
                 node.kept = None
 
 
-def after_their_uses(roots: Iterable[Node]) -> list[Node]:
-    """All nodes that lead to the roots, each after every node that uses it, and leaves last.
+def after_their_uses(roots: Iterable[Node], leaves_last: bool = True) -> list[Node]:
+    """All nodes that lead to the roots, each after every node that uses it, and leaves last if
+    not told otherwise.
 
     A node's gradient is complete when every node that uses it has given its share, so that each is
     walked once. This is Kahn's algorithm (1962): count how often each node is used, and take those
@@ -134,7 +141,7 @@ def after_their_uses(roots: Iterable[Node]) -> list[Node]:
     ready, order, leaves = [node for node, count in uses.items() if not count], [], []
     while ready:
         node = ready.pop()
-        (leaves if type(node) is Leaf else order).append(node)
+        (leaves if leaves_last and type(node) is Leaf else order).append(node)
         for parent in node.inputs:
             if parent is not None:
                 uses[parent] -= 1

@@ -9,6 +9,8 @@ import numpy as np
 from minigen.backend import as_array
 from minigen.data.images import DataError
 
+share = (0, 1)  # which part of each batch new `Batches` hand out, and of how many: see `training`
+
 
 class Batches:
     """Cuts arrays that share their first axis into batches, epoch after epoch.
@@ -17,9 +19,12 @@ class Batches:
     `epoch`, and `position`, how many of its batches have been handed out. They are the object's,
     not the iterator's: all iterators of one object share them.
 
+    Where several processes train (see `share`), `batch_size` is that of one's part, of which a
+    batch has one for each.
+
     With `drop_last` an incomplete last batch is left out. Raises DataError where an epoch would
-    have no batch, and ValueError where the arrays differ in length, `batch_size` < 1, or `seed` is
-    not in 0..2^64 - 1.
+    have no batch, or the last one cannot be dealt out, and ValueError where the arrays differ in
+    length, `batch_size` < 1, or `seed` is not in 0..2^64 - 1.
     """
 
     def __init__(
@@ -40,14 +45,21 @@ class Batches:
             raise ValueError(f"Batches: expected a seed in 0..2^64 - 1, got {seed}")
         self.arrays = arrays
         self.items = lengths[0]
-        self.batch_size = batch_size
+        self._part, parts = share
+        self.batch_size = batch_size * parts
+        self._own = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.seed = seed
         if len(self) == 0:
             raise DataError(
-                f"Batches: {self.items} items make no batch of {batch_size}: take a smaller batch "
-                "size" + (", or drop_last=False" if self.items else ", or more items")
+                f"Batches: {self.items} items make no batch of {self.batch_size}: take a smaller "
+                "batch size" + (", or drop_last=False" if self.items else ", or more items")
+            )
+        if parts > 1 and not drop_last and self.items % self.batch_size:
+            raise DataError(
+                f"Batches: the last of {self.items} items cannot be dealt out to {parts} processes"
+                f" as batches of {self.batch_size} are: take drop_last=True"
             )
         self._start(epoch=0, position=0)
 
@@ -63,8 +75,8 @@ class Batches:
         for after its last batch: left or resumed just before that, its rest is empty.
         """
         while self.position < len(self):
-            first = self.position * self.batch_size
-            rows = self._order[first : first + self.batch_size]
+            first = self.position * self.batch_size + self._part * self._own
+            rows = self._order[first : first + self._own]
             batch = tuple(array[rows] for array in self.arrays)
             self.position += 1
             yield batch

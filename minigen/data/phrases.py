@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from minigen.data import batches
 from minigen.data.images import DataError, Images
 
 NUMBERS = ("a", "two", "three")
@@ -114,6 +115,7 @@ class PhrasePictures:
 
     def __init__(self, images: Images, seed: int = 0):
         self.digits, self.seed, self.batches = small(images), seed, 0
+        self._share = batches.share
         self.rows = [np.flatnonzero(images.labels == digit) for digit in range(len(DIGITS))]
         if missing := [name for name, rows in zip(DIGITS, self.rows, strict=True) if not len(rows)]:
             raise DataError(
@@ -136,8 +138,10 @@ class PhrasePictures:
         key = np.array([self.seed, self.batches], np.uint64)
         rng = np.random.Generator(np.random.Philox(key=key))
         self.batches += 1
-        combos = rng.choice(combinations(split), size)
-        return self.draw(combos, rng), words_of(combos)
+        part, parts = self._share
+        combos = rng.choice(combinations(split), size * parts)
+        own = slice(part * size, (part + 1) * size)
+        return self.draw(combos, rng)[own], words_of(combos)[own]
 
     def state_dict(self) -> dict[str, Any]:
         """How many batches were drawn, and what of."""

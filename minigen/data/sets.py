@@ -70,6 +70,8 @@ def load(
     cannot be downloaded.
     """
     own = name not in NAMES and os.path.isdir(name)
+    if os.path.isabs(name) and not own:
+        raise DataError(f"there is no folder {name}")
     if name not in NAMES and not own:
         raise DataError(f"load: expected {', '.join(NAMES)} or a folder of pictures, got {name!r}")
     if split not in SPLITS:

@@ -217,6 +217,20 @@ class Vectors:
         return self.index[word]
 
 
+def signed(words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Words that are added and words that are taken away, of ["king", "-", "man", "+", "woman"].
+    A sign stands for the one word behind it."""
+    signs: dict[str, list[str]] = {"+": [], "-": []}
+    sign = "+"
+    for word in words:
+        if word in signs:
+            sign = word
+        else:
+            signs[sign].append(word)
+            sign = "+"
+    return signs["+"], signs["-"]
+
+
 def _fault(name: bytes) -> str | None:
     """Why a word cannot stand in a file of either format, if so."""
     if name.split() != [name]:

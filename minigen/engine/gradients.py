@@ -34,6 +34,9 @@ class Gradients(Sums):
 
     def __init__(self) -> None:
         super().__init__(plus)
+        # Where no thread works on leaves, what waits for them (`arrived`) gets them early.
+        arrived = differentiation.arrived
+        self.leaves_last = threads() > 1 or arrived.now is arrived.plain
         self._line: deque[tuple[Node, Any]] = deque()
         # Onlookers could not tell to which node another thread's work belongs.
         self._may_wait = threads() > 1 and not (is_grad_enabled() or onlookers)

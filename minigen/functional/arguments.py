@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from minigen.backend import Array, on_host
 
 Dims = int | Sequence[int] | None
 Pair = int | tuple[int, int]
+LEAST = 512  # numbers that a tensor counts as, for `at_most`
+_left: ContextVar[list[int] | None] = ContextVar("_left", default=None)
 SEQUENCES = (tuple, list)  # to make `tuple | list` anew takes as long as the rest of `sizes`
 
 
@@ -139,11 +144,28 @@ def lengths(name: str, arguments: Sequence[Any]) -> tuple[int, ...]:
 
     Raises:
         TypeError, ValueError: one is no whole number, or negative.
+        MemoryError: see `at_most`.
     """
     shape = sizes(name, arguments)
     if min(shape, default=0) < 0:
         raise ValueError(f"{name}: an axis cannot have a negative length: {shape}")
+    if (left := _left.get()) is not None:
+        left[0] -= max(math.prod(shape), LEAST)
+        if left[0] < 0:
+            raise MemoryError(f"{name}: {shape} is more than there should be")
     return shape
+
+
+@contextmanager
+def at_most(numbers: int) -> Iterator[None]:
+    """Let tensors that are made in this context, and in this thread, have so many numbers together,
+    for networks whose sizes come from a file that nobody vouches for; small tensors count as LEAST.
+    What is computed from tensors does not count."""
+    token = _left.set([numbers])
+    try:
+        yield
+    finally:
+        _left.reset(token)
 
 
 def windows_along(n: int, kernel: int, stride: int, padding: int, dilation: int) -> int:

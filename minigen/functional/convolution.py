@@ -15,7 +15,6 @@ import math
 from typing import Any
 
 from minigen.backend import Array
-from minigen.functional import moves
 from minigen.functional.arguments import Pair, pair, windows_along
 from minigen.functional.image import batched, pad, pool_windows
 from minigen.functional.linear import same_dtype
@@ -252,6 +251,21 @@ def conv_transpose2d(
     return y.squeeze(0) if single else y
 
 
+@operation(
+    input=lambda g, places, shape, windows: _put_pixels(g, places, size=shape[2:], windows=windows),
+    exact=True,
+)
+def _max_pool(input: Array, places: Array, *, windows: tuple) -> Array:
+    """The pixels at the places of the largest ones in such windows."""
+    return pooling.take_pixels(input, places)
+
+
+# Its gradient takes pixels from the same places, whichever are the largest there.
+@operation(g=lambda h, places, windows: _max_pool(h, places, windows=windows))
+def _put_pixels(g: Array, places: Array, *, size: tuple, windows: tuple) -> Array:
+    return pooling.put_pixels(g, places, size)
+
+
 def max_pool2d(
     input: Tensor,
     kernel_size: Pair,
@@ -283,10 +297,6 @@ def max_pool2d(
                 f"{name}: a window meets nothing but padding: {geometry[1]} is too much"
             )
     places = pooling.argmax_of_windows(input._array, window, size, *geometry)
-    n, c, h, w = input.shape
-    # A pixel is a row: (N, H·W, C), from which rows are taken channel by channel.
-    pixels = input.permute(0, 2, 3, 1).reshape(n, h * w, c)
-    flat = places.transpose(0, 2, 3, 1).reshape(n, size[0] * size[1], c)
-    y = moves.gather(pixels, flat, dim=1).reshape(n, *size, c).permute(0, 3, 1, 2)
+    y = _max_pool(input, places, windows=(window, *geometry))
     y = y.squeeze(0) if single else y
     return (y, Tensor(places[0] if single else places)) if return_indices else y

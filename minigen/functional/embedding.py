@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from minigen.backend import Array, namespace, on_host
+from minigen.backend import INT64, Array, namespace, on_host
 from minigen.functional import moves
 from minigen.functional.arguments import out_of_range, refuse, require_integers
-from minigen.functional.pointwise import where
+from minigen.functional.pointwise import converted, eq, where
 from minigen.operation import operation
 from minigen.sparse import SparseRows
 from minigen.tape import is_grad_enabled
@@ -95,5 +93,5 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = int(data.max()) + 1
     if out_of_range(data, num_classes):  # on a GPU what is no class is a vector of zeros
         raise ValueError(f"one_hot: {data.min()} to {data.max()}, but {num_classes} classes")
-    xp = namespace(data)
-    return Tensor((data[..., None] == xp.arange(num_classes)).astype(np.int64))
+    classes = namespace(data).arange(num_classes)
+    return converted(eq(moves.reshape(tensor, to=(*tensor.shape, 1)), classes), INT64)

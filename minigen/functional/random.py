@@ -234,6 +234,12 @@ def _dropout_drawn(input: Array, *, keep: float, scale: float, seed: int, draw: 
     return cuda_random.dropout(input, keep, scale, seed, draw)
 
 
+def _mask(shape: tuple[int, ...], keep: float, seed: int, draw: int) -> Array:
+    return backend.dealt(
+        backend.default_generator, shape, lambda s: random.bernoulli(s, keep, seed, draw)
+    )
+
+
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Each element set to 0 with probability p, the others divided by 1 − p (Srivastava et al.
     2014); the input itself when not training. Shape: that of the input.
@@ -249,14 +255,15 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         return input
     shape, scale = input.shape, 1 / (1 - p) if p < 1 else 0.0
     seed, draw = backend.default_generator.reserve()
-    if not on_host(input._array):
+    if not on_host(input._array) and backend.dealt.now is backend.dealt.plain:
         y = _dropout_drawn(input, keep=1 - p, scale=scale, seed=seed, draw=draw)
-    elif input.ndim == 4:  # drawn pixel by pixel, as images lie in memory
-        n, c, h, w = shape
-        mask = random.bernoulli((n, h, w, c), 1 - p, seed, draw).transpose(0, 3, 1, 2)
-        y = _dropout(input, mask, scale=scale)
     else:
-        y = _dropout(input, random.bernoulli(shape, 1 - p, seed, draw), scale=scale)
+        if input.ndim == 4:  # drawn pixel by pixel, as images lie in memory
+            n, c, h, w = shape
+            mask = _mask((n, h, w, c), 1 - p, seed, draw).transpose(0, 3, 1, 2)
+        else:
+            mask = _mask(shape, 1 - p, seed, draw)
+        y = _dropout(input, to_device(mask, input.device), scale=scale)
     return assign("dropout", input, y) if inplace else y
 
 

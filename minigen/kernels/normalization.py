@@ -13,7 +13,7 @@ import copy
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,9 +37,12 @@ class Moments(NamedTuple):
     rstd: Array  # (var + eps)^−½
 
 
+Shared = Callable[..., Any] | None  # what makes all processes' statistics of one's
+
+
 def normalized_in(
     parts: tuple[int, ...], x: Array, weight: Array | None, bias: Array | None, eps: float,
-    batch: bool, size: tuple[int, ...],
+    batch: bool, size: tuple[int, ...], shared: Shared = None,
 ) -> tuple[Array, Moments]:  # fmt: skip
     """`normalized`, for x of any shape, seen in parts, weight and bias of one `size`."""
     order = _order(x, parts, len(size))
@@ -47,21 +50,21 @@ def normalized_in(
         x, weight, bias = _laid_out(order, x, weight, bias)
     weight = None if weight is None else weight.ravel()
     bias = None if bias is None else bias.ravel()
-    y, moments = normalized(x.reshape(parts), weight, bias, eps, batch)
+    y, moments = normalized(x.reshape(parts), weight, bias, eps, batch, shared)
     y = y.reshape(x.shape)
     return y if order is None else _put_back(order, y), moments
 
 
 def gradients_in(
     parts: tuple[int, ...], g: Array, x: Array, weight: Array | None, moments: Moments,
-    size: tuple[int, ...],
+    size: tuple[int, ...], shared: Shared = None,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     """`gradients`, for g and x of any shape, seen in parts, the weight of that `size`."""
     order = _order(x, parts, len(size))
     if order is not None:
         g, x, weight = _laid_out(order, g, x, weight)
     flat = None if weight is None else weight.ravel()
-    d_x, *others = gradients(g.reshape(parts), x.reshape(parts), flat, moments)
+    d_x, *others = gradients(g.reshape(parts), x.reshape(parts), flat, moments, shared)
     if order is None:
         return d_x.reshape(x.shape), *(d.reshape(size) for d in others)
     turned = x.shape[x.ndim - len(size) :]
@@ -96,22 +99,31 @@ def _put_back(order: list[int], y: Array) -> Array:
 
 
 def normalized(
-    x: Array, weight: Array | None, bias: Array | None, eps: float, batch: bool
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    batch: bool,
+    shared: Shared = None,
 ) -> tuple[Array, Moments]:
-    """(x − mean)·rstd·weight + bias, for x in parts, weight and bias (G·K,); and the moments."""
+    """(x − mean)·rstd·weight + bias, for x in parts, weight and bias (G·K,); and the moments. If a
+    batch is `shared` with other processes, that makes the whole one's mean and variance of these.
+    """
     if not x.size:
         return x.copy(), Moments(*[x.sum((0, *range(2, x.ndim)))[None]] * 3)
     if not isinstance(x, np.ndarray):
-        return (_batch_on_gpu if batch else normalized_by_formula)(x, weight, bias, eps, batch)
+        if batch and shared is None:
+            return _batch_on_gpu(x, weight, bias, eps, batch)
+        return normalized_by_formula(x, weight, bias, eps, batch, shared)
     if x.ndim == 3 and not batch:
         return _normalized_rows(x, weight, bias, eps)
     if x.size < limits.now.by_blocks:
-        return normalized_by_formula(x, weight, bias, eps, batch)
+        return normalized_by_formula(x, weight, bias, eps, batch, shared)
     units, k = _Units(x, batch), x.shape[2]
     y = memory.empty(units.shape, x.dtype)
 
     def some(units: _Units, _: slice) -> tuple[Array, Array, Array]:
-        mean, var = units.moments()
+        mean, var = units.moments() if shared is None else shared(*units.moments())
         rstd = 1 / np.sqrt(var + eps)
         scale = _repeated(rstd, k)
         scale = scale if weight is None else scale * weight
@@ -126,20 +138,22 @@ def normalized(
 
 
 def gradients(
-    g: Array, x: Array, weight: Array | None, moments: Moments
+    g: Array, x: Array, weight: Array | None, moments: Moments, shared: Shared = None
 ) -> tuple[Array, Array, Array]:
     """The gradients for the input, the weight and the bias (G·K,), from that of the output, g, in
     parts as x is. With x̂ = (x − mean)·rstd, of m elements a group, and γ the weight:
 
     ∂b = Σ g,   ∂γ = Σ g·x̂,   ∂x = rstd·(γ·g − Σ γ·g/m − x̂·Σ γ·g·x̂/m)
+
+    If a batch is `shared`, that makes the processes' mean of both sums in the last.
     """
     (mean, _, rstd), k = moments, x.shape[2]
     batch = len(mean) < len(x)
     if not x.size:
         return x.copy(), *(g.sum((0, *range(3, x.ndim))).ravel() for _ in range(2))
     if not isinstance(x, np.ndarray):
-        if not batch:
-            return gradients_by_formula(g, x, weight, moments)
+        if not batch or shared is not None:
+            return gradients_by_formula(g, x, weight, moments, shared)
         images = (len(x), -1, *x.shape[3:])
         g, x_ = g.reshape(images), x.reshape(images)
         d_x, *others = cuda.batch_norm_gradients(g, x_, mean.ravel(), rstd.ravel(), weight)
@@ -147,7 +161,7 @@ def gradients(
     if x.ndim == 3 and not batch:
         return _gradients_of_rows(g, x, weight, mean, rstd)
     if x.size < limits.now.by_blocks:
-        return gradients_by_formula(g, x, weight, moments)
+        return gradients_by_formula(g, x, weight, moments, shared)
     units, m = _Units(x, batch), x.size // mean.size
     near = not units.planes and bool(np.abs(mean * rstd).max() <= NEAR)
     g, mean, rstd = units.like(g), _repeated(mean, k), _repeated(rstd, k)
@@ -158,7 +172,8 @@ def gradients(
         d_bias, d_weight = found = units.sums(g_, mean_, near)
         d_weight *= rstd_
         scale = rstd_ if weight is None else rstd_ * weight
-        of_g, of_x = (_repeated(_sum_in_groups(scale * d, k) / m, k) for d in found)
+        means = found if shared is None else shared(found)
+        of_g, of_x = (_repeated(_sum_in_groups(scale * d, k) / m, k) for d in means)
         slope = -rstd_ * of_x
         units.combine(g_, scale, slope, -of_g - slope * mean_, y[units.place])
         return np.add.reduce(found, axis=1)
@@ -486,7 +501,12 @@ def _batch_on_gpu(
 
 
 def normalized_by_formula(
-    x: Array, weight: Array | None, bias: Array | None, eps: float, batch: bool
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    batch: bool,
+    shared: Shared = None,
 ) -> tuple[Array, Moments]:
     """`normalized`, on any arrays."""
     axes = (*((0,) if batch else ()), *range(2, x.ndim))
@@ -494,6 +514,9 @@ def normalized_by_formula(
     mean = x.sum(axes, keepdims=True) / count
     centred = x - mean
     var = (centred * centred).sum(axes, keepdims=True) / count
+    if shared is not None:
+        mean, var = shared(mean, var)
+        centred = x - mean
     rstd = 1 / np.sqrt(var + eps)
     y = centred * rstd
     wide = (*x.shape[1:3], *[1] * (x.ndim - 3))
@@ -503,7 +526,7 @@ def normalized_by_formula(
 
 
 def gradients_by_formula(
-    g: Array, x: Array, weight: Array | None, moments: Moments
+    g: Array, x: Array, weight: Array | None, moments: Moments, shared: Shared = None
 ) -> tuple[Array, Array, Array]:
     """`gradients`, on any arrays."""
     ones = [1] * (x.ndim - 3)
@@ -514,4 +537,6 @@ def gradients_by_formula(
     d_weight, d_bias = (v.sum(pixels).ravel() for v in (g * normal, g))
     scaled = g if weight is None else g * weight.reshape(*x.shape[1:3], *ones)
     constant, of_normal = (v.sum(axes, keepdims=True) / count for v in (scaled, scaled * normal))
+    if shared is not None:
+        constant, of_normal = shared(np.stack([constant, of_normal]))
     return rstd * (scaled - constant - normal * of_normal), d_weight, d_bias

@@ -1,4 +1,4 @@
-"""Which pixel of each window is the largest."""
+"""Which pixel of each window is the largest; pixels taken from there, and put there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from minigen.backend import Array, namespace, on_host
 from minigen.kernels import limits, memory
+from minigen.kernels import places as along
 from minigen.kernels.phases import Pair
 from minigen.kernels.threads import in_pieces
 
@@ -80,3 +81,24 @@ def _argmax(
     offsets = (down[:, None] * w + right).reshape(-1)
     corner = steps[0][:, None] * w + steps[1]  # of each window's first tap
     return (offsets[tap] + corner[:, :, None]).transpose(0, 3, 1, 2)
+
+
+def take_pixels(x: Array, places: Array) -> Array:
+    """Of x (N, C, H, W) what is at these places (N, C, H', W') in H·W."""
+    n, c, *size = places.shape
+    # A pixel is a row, and from these numbers are taken channel by channel.
+    rows = along.take(_rows(x), _rows(places), 1)
+    return rows.reshape(n, *size, c).transpose(0, 3, 1, 2)
+
+
+def put_pixels(g: Array, places: Array, size: Pair) -> Array:
+    """Zeros (N, C, *size) to which g (N, C, H', W') is added at these places."""
+    n, c = places.shape[:2]
+    rows = along.add(_rows(g), _rows(places), 1, (n, math.prod(size), c))
+    return rows.reshape(n, *size, c).transpose(0, 3, 1, 2)
+
+
+def _rows(x: Array) -> Array:
+    """(N, C, H, W) as (N, H·W, C)."""
+    n, c, h, w = x.shape
+    return x.transpose(0, 2, 3, 1).reshape(n, h * w, c)

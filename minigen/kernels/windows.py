@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -106,6 +107,7 @@ def reframed(x: Array, before: list[int], after: list[int], value: float) -> Arr
     return y
 
 
+@dataclass(eq=False)
 class Mixture:
     """A linear map along one axis, as the terms of its sums: `rows[i]` of the result gets
     `weights[i]` times `columns[i]` of the input.
@@ -117,8 +119,10 @@ class Mixture:
         shape: lengths of the axis after and before.
     """
 
-    def __init__(self, shape: Pair, rows: Array, columns: Array, weights: Array):
-        self.shape, self.rows, self.columns, self.weights = shape, rows, columns, weights
+    shape: Pair
+    rows: Array
+    columns: Array
+    weights: Array
 
     @functools.cached_property
     def transposed(self) -> Mixture:

@@ -64,9 +64,11 @@ class Told(nn.Module):
 
     def with_class(self, told: Tensor, labels: Tensor | None) -> Tensor:
         """The vectors (N, width) and those of the classes (N,), or of all the words (N, W), or of
-        none."""
+        none; or what lies between the classes, by weights of each, floats (N, classes)."""
         if self.label is None:
             return told
+        if labels is not None and labels.dtype.kind == "f":
+            return told + labels @ self.label.weight[: self.null]
         if labels is None:
             labels = F.full((len(told),), self.null, dtype="int64", device=told.device)
         return told + self.label(labels if labels.ndim > 1 else labels[:, None]).sum(1)
@@ -308,7 +310,7 @@ def guided(
         return network(x, time)
     if not guidance:
         return network(x, time, labels)
-    none = F.full_like(labels, network.null)
+    none = F.full_like(labels, 0 if labels.dtype.kind == "f" else network.null)
     twice = network(F.cat([x, x]), F.cat([time, time]), F.cat([labels, none]))
     told, untold = twice.chunk(2)
     channels = x.shape[1]

@@ -33,6 +33,7 @@ import numpy as np
 import minigen
 from minigen import Generator, Tensor, nn, optim
 from minigen import functional as F
+from minigen.backend import place
 from minigen.metrics import optimal_assignment
 from minigen.models import ode
 from minigen.models.adversaries import descend
@@ -109,9 +110,10 @@ def stratified(count: int, like: Tensor, generator: Generator | None = None) -> 
     part is the first row's is drawn, or rows that come in some order would each be shown at their
     own times alone."""
     how = {"generator": generator, "dtype": like.dtype, "device": like.device}
-    u, first = F.rand(count, **how), (count * F.rand(1, **how)).floor()
-    part = F.arange(count, dtype=like.dtype, device=like.device) + first
-    return (F.where(part < count, part, part - count) + u) / count
+    before, whole = place(count)
+    u, first = F.rand(count, **how), (whole * F.rand(1, **how)).floor()
+    part = F.arange(before, before + count, dtype=like.dtype, device=like.device) + first
+    return (F.where(part < whole, part, part - whole) + u) / whole
 
 
 def coupled(noise: Tensor, data: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -30,6 +30,7 @@ import minigen
 from minigen import Generator as Stream
 from minigen import Tensor, nn, optim
 from minigen import functional as F
+from minigen.backend import mean_of_all
 from minigen.halves import in_float32
 from minigen.models.adversaries import Batch, descend
 from minigen.models.gan import GAN
@@ -230,7 +231,7 @@ class Mapping(nn.Module):
             x = activated(layer(x))
         if self.training:
             with minigen.no_grad():
-                self.mean.copy_(F.lerp(self.mean, x.mean(0), 0.005))
+                self.mean.copy_(F.lerp(self.mean, Tensor(mean_of_all(x.mean(0).array)), 0.005))
         return x
 
 
@@ -506,7 +507,7 @@ class StyleGAN(GAN):
         4): so equal steps in w are equal steps in pictures, wherever w is."""
         styles = self.mixed_styles(count, *labels)
         lengths = path_lengths(self.generator, styles, self.generator.draw_noise(count))
-        mean = lengths.detach().mean()
+        mean = Tensor(mean_of_all(lengths.detach().mean().array))
         self.mean_length += 0.01 * (mean.item() - self.mean_length)
         return (lengths - self.mean_length).square().mean(), mean
 

@@ -1,6 +1,8 @@
 """Modules that own parameters, under PyTorch's names; each file lists what users call."""
 # ruff: noqa: F403, F405
 
+from importlib import import_module
+
 from minigen.missing import missing_from
 from minigen.nn import init, utils
 from minigen.nn.activation import *
@@ -20,4 +22,11 @@ from minigen.nn.shape import *
 
 _classes = [name for name, value in [*globals().items()] if isinstance(value, type)]
 __all__ = [*_classes, "init", "summary", "utils"]
-__getattr__ = missing_from(globals(), "nn")
+_missing = missing_from(globals(), "nn")
+
+
+def __getattr__(name: str) -> object:
+    if name in ("parallel", "SyncBatchNorm"):  # it stands above, and comes when it is asked for
+        above = import_module("minigen.distributed.parallel")
+        return above if name == "parallel" else above.SyncBatchNorm
+    return _missing(name)

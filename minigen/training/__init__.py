@@ -1,5 +1,7 @@
 """What every demo shares: the loop with its checkpoints, the run folder, and figures."""
 
+from typing import TYPE_CHECKING
+
 from minigen.training.adversarial import (
     ODDS,
     SCORES,
@@ -13,6 +15,7 @@ from minigen.training.adversarial import (
 )
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from minigen.training.command import Parser, command_line, finish, resume_command, script
+from minigen.training.common import StrPath
 from minigen.training.course import (
     begin,
     by_parts,
@@ -44,6 +47,18 @@ from minigen.training.translation import (
     train_translator,
 )
 
+if TYPE_CHECKING:
+    from minigen.training.trained import Trained
+
+
+def load(folder: StrPath, device: str = "cpu") -> "Trained":
+    """The trained model of a run, from its folder; see loading.py, which knows all demos' networks
+    and so is imported by those alone who want one."""
+    from minigen.training.loading import load as loaded
+
+    return loaded(folder, device)
+
+
 __all__ = [
     "ODDS",
     "SCORES",
@@ -70,6 +85,7 @@ __all__ = [
     "free_folder",
     "image_grid",
     "inputs_and_truths",
+    "load",
     "load_checkpoint",
     "load_images",
     "load_pairs",

@@ -18,8 +18,10 @@ from minigen.backend import DeviceError, require_device
 from minigen.data import DataError, resolved
 from minigen.display import Screen, forgiving_streams
 from minigen.training import loop as loops
+from minigen.training import ranks
 from minigen.training.checkpoint import CheckpointError
 from minigen.training.common import short
+from minigen.training.events import Events, require_tensorboard
 from minigen.training.flags import (
     Flags,
     Settings,
@@ -33,15 +35,17 @@ from minigen.training.flags import (
     whole,
 )
 from minigen.training.loop import DivergedError, Loop
+from minigen.training.pages import RunPage
 from minigen.training.run import CHECKPOINT, Run, RunError, free_folder
 
 FOR_THE_USER = (CheckpointError, DataError, DeviceError, DivergedError, RunError)
-OF_THIS_CALL = ("out", "resume", "quick")  # flags that are no settings of the run
+OF_THIS_CALL = ("out", "resume", "quick", "tensorboard")  # flags that are no settings of the run
+DATA = ("data", "corpus")  # settings that name files
 
 
 class Parser(Flags):
     """A command line with the flags that training scripts share: --seed, --device, --out,
-    --resume and --quick.
+    --resume, --quick and --tensorboard.
 
     Args:
         description: the script's docstring.
@@ -69,6 +73,9 @@ class Parser(Flags):
             help=f"run folder, if not runs/{name} or the next free one")  # fmt: skip
         add("--resume", type=path, metavar="FOLDER", help="go on with the run in this folder")
         add("--quick", action="store_true", help="a small run of seconds: does it all work?")
+        add(
+            "--tensorboard", action="store_true", help="log for TensorBoard, too, in the run folder"
+        )
 
     def add_images(self, **options: Any) -> None:
         """Add the flags of images to train with: --data, --size, --limit and --batch-size.
@@ -112,24 +119,42 @@ class Parser(Flags):
             DataError: the data set cannot be had.
             DeviceError: nor the device.
         """
+        return ranks.opened(lambda: self._open_run(argv), argv)
+
+    def _open_run(self, argv: Sequence[str] | None) -> tuple[Settings, Run]:
         given = self.given(argv)
+        if given.get("tensorboard"):
+            require_tensorboard()
         if given.get("resume"):
             run = Run.resume(given["resume"])
             args = self._resumed(run, given, argv)
+            self._refuse_undealt(args)
         else:
             args = self.settings(argv, self.quick if given.get("quick") else {})
             require_device(args.device)
+            self._refuse_undealt(args)
             if getattr(args, "data", None) == "auto":
                 args.data = resolved("auto")
             flags = {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
             run = Run.create(args.out or free_folder("runs", self.name), flags)
         settings = {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
         run.config = {**run.config, "demo": self.name, **settings}
+        run.at_save.append(RunPage(run.folder, self, args.device))
+        if args.tensorboard:
+            run.at_log.append(Events())
         return args, run
 
-    def settings_of(self, run: Run) -> Settings:
+    def _refuse_undealt(self, args: Settings) -> None:
+        if reason := ranks.undealt(args):
+            self.error(reason)
+
+    def settings_of(self, run: Run, without_data: bool = False) -> Settings:
         """The settings of a run, from its config.json, checked as the flags are. What a run of an
         older version does not say is assumed, with a line that says what.
+
+        Args:
+            without_data: its folder of pictures, or file of text, may be gone: what is to be drawn
+                needs none.
 
         Raises:
             RunError: it is a run of another demo, or a setting is damaged.
@@ -142,6 +167,9 @@ class Parser(Flags):
             if name not in config:
                 assumed[name] = found[name]
                 continue
+            if without_data and name in DATA and is_gone(config[name]):
+                found[name] = config[name]
+                continue
             try:
                 found[name] = self.checked(name, config[name])
             except argparse.ArgumentTypeError as error:
@@ -151,7 +179,10 @@ class Parser(Flags):
         said = ", ".join(f"{k} {v}" for k, v in assumed.items() if v not in (None, False))
         if said:
             print(f"{run.folder}/config.json does not say, so it is assumed: {said}")
-        return self.settings([], found)
+        settings = Settings(**found)
+        if wrong := self.refusal(settings):
+            raise RunError(f"{run.folder}/config.json: {wrong}")
+        return self.completed(settings)
 
     def _resumed(self, run: Run, given: dict[str, Any], argv: Sequence[str] | None) -> Settings:
         """The settings of a run that goes on, with those changes that leave it the same run."""
@@ -174,6 +205,17 @@ class Parser(Flags):
         return args
 
 
+def is_gone(place: Any) -> bool:
+    """Whether a value from a file is the path of a folder or file that is not there."""
+    return (
+        isinstance(place, str)
+        and os.path.isabs(place)
+        and len(place) < 4096
+        and "\0" not in place
+        and not os.path.exists(place)
+    )
+
+
 def script(main: Callable[[], Any]) -> Callable[[], Any]:
     """Decorate a script's main function: what the user can mend is said in one line, without a
     traceback, and ends the program with status 1; Ctrl-C ends it with status 130, in one line if
@@ -187,15 +229,17 @@ def script(main: Callable[[], Any]) -> Callable[[], Any]:
             with forgiving_streams():
                 result = main()
         except FOR_THE_USER as error:
-            sys.exit(f"{name}: {error}")
+            ranks.end(f"{name}: {error}")
         except MemoryError as error:
             reason = f": {error}" if str(error) else ""
-            sys.exit(f"{name}: out of memory{reason}; take smaller networks, batches or images")
+            ranks.end(f"{name}: out of memory{reason}; take smaller networks, batches or images")
         except KeyboardInterrupt:
             with suppress(ValueError):  # in another thread than the main one
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end itself is not interrupted
-            print(f"\n{name}: stopped", file=Screen(sys.stderr))
-            sys.exit(130)
+            if not ranks.several():
+                print(f"\n{name}: stopped", file=Screen(sys.stderr))
+                sys.exit(130)
+            ranks.end(f"{name}: stopped", 130)
         if loops.ended_by is None:
             return result
         sys.exit(128 + loops.ended_by)  # a shell's convention for signals
@@ -216,6 +260,7 @@ def finish(
         reading: what the numbers are, and which are good.
         then: the script beside this one that is to be run next on the folder, if any.
     """
+    loop.show()
     line = f"{loop.step} steps in {loop.seconds:.0f} s" + (f": {found}" if found else "")
     print(line + (f"; look at {loop.run.folder}/{look_at}" if look_at else ""))
     if loop.interrupted:

@@ -39,7 +39,9 @@ def write_json(path: StrPath, value: Any) -> None:
         OSError: the file cannot be written; an older one stays as it was.
     """
     with written_whole(path) as file:
-        file.write(json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n")
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        # Of a name that is no text, such as a folder's, half a pair is JSON's own escape.
+        file.write(text.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def is_step(value: Any) -> bool:

@@ -79,6 +79,7 @@ share = number(least=0, most=1)
 decay = number(least=0, below=1)  # of a moving average
 device = _kind("cpu, cuda or cuda:1", str, re.compile(r"cpu|cuda(:\d{1,3})?").fullmatch)
 path = _kind("a path", str, lambda text: text and "\0" not in text)
+folder = _kind("a folder that is there", str, os.path.isdir)
 new_file = _kind(
     "a file in a folder that is there", str,
     lambda text: text and not os.path.isdir(text) and os.path.isdir(os.path.dirname(text) or "."),
@@ -202,9 +203,17 @@ class Flags(argparse.ArgumentParser):
             words, met = self._only.get(name, ("", bool))
             if name in self._only and not met(settings):
                 self.error(f"{self._called(name)} has no effect {words}: leave it out")
-        for when, message in self._refusals:
-            if when(settings):
-                self.error(message.format(**vars(settings)))
+        if wrong := self.refusal(settings):
+            self.error(wrong)
+        return self.completed(settings)
+
+    def refusal(self, settings: Settings) -> str:
+        """What is wrong with settings that do not go together; "" if nothing is."""
+        wrong = (message for when, message in self._refusals if when(settings))
+        return next(wrong, "").format(**vars(settings))
+
+    def completed(self, settings: Settings) -> Settings:
+        """Settings with those that follow from others, where they are not given."""
         for name, value in self._from_others.items():
             if getattr(settings, name) is None:
                 setattr(settings, name, value(settings))

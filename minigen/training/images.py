@@ -7,9 +7,11 @@ from minigen.data.sets import DIGITS_SIZE, DRAWN
 from minigen.training.flags import Settings
 from minigen.training.run import Run
 
+CHARACTERS = 80  # of a class's name that are noted
+
 
 def train_images(run: Run, args: Settings) -> data.Images:
-    """The training images of a run. Their shape and the number of their classes are noted in the
+    """The training images of a run. Their shape and their classes are noted in the
     run's config, so that its networks can be built without them.
 
     Raises:
@@ -18,6 +20,7 @@ def train_images(run: Run, args: Settings) -> data.Images:
     found = load_images(args)
     run.config["image_shape"] = list(found.images.shape[1:])
     run.config["class_count"] = len(found.classes)
+    run.config["class_names"] = [name[:CHARACTERS] for name in found.classes]
     if args.batch_size > len(found):
         raise data.DataError(
             f"--batch-size {args.batch_size:,} is more than the {len(found):,} images of"

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from minigen.display import Bar, Screen
+from minigen.training import ranks
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from minigen.training.common import as_array, as_number, holds_nan, is_finite, is_step, short
 from minigen.training.run import CHECKPOINT, Run, RunError, writing_in
@@ -121,13 +122,15 @@ class Loop:
         self.step = 0
         self.seconds = 0.0
         self.signal: signal.Signals | None = None
+        self._caught: signal.Signals | None = None
         self._state = dict(state)
+        self._ranks = ranks.Together(self._state)
         self._saved_step: int | None = None
         self._metrics: Mapping[str, Any] = {}  # of the last step, read where they are needed
         self._shown = ""
         self._at_save: list[Callable[[], object]] = []
         with run.by_one_loop():
-            if (run.folder / CHECKPOINT).exists():
+            if ranks.same((run.folder / CHECKPOINT).exists()):
                 self._restore()
             run.rewind(self.step)
             run.write_config()  # of a run that goes on otherwise than before: for more steps, say
@@ -157,32 +160,44 @@ class Loop:
         global ended_by
         started = time.perf_counter() - self.seconds
         progress = _Progress(self.step, self.steps)
-        self.signal = ended_by = None
+        self.signal = self._caught = ended_by = None
         try:
-            with self.run.by_one_loop(), self._signals_end_the_loop():
+            with self.run.by_one_loop(), self._signals_end_the_loop(), self._ranks.training():
                 if self._saved_step is None:
                     self._save()
+                    self.show()
                 elif 0 < self.step < self.steps:
                     self._draw()  # a kill may have come between the checkpoint and this
-                while self.step < self.steps and not self.interrupted:
+                ended = self._is_ended()
+                while self.step < self.steps and not ended:
                     self.step += 1
                     yield self.step
                     self.seconds = time.perf_counter() - started
                     progress.advance(self._shown)
-                    more = self.step < self.steps and not self.interrupted
+                    more = self.step < self.steps and not self._caught
                     if more and self.step % self.save_every == 0:
                         self._save()
                         self._draw()
+                    ended = self._is_ended()
                 if self._saved_step != self.step:
                     self._save()
                 self._draw()
+                self._is_ended()
             ended_by = self.signal
+            self._ranks.leave(self.signal)
         finally:
             progress.close(finished=self.step == self._saved_step and not self.interrupted)
 
+    def _is_ended(self) -> bool:
+        """Whether a signal has come, to any of the processes."""
+        ranks.go_apart(False)
+        number = self._ranks.agreed(self._caught, self.step)
+        self.signal = number and signal.Signals(number)
+        return self.interrupted
+
     def every(self, steps: int) -> bool:
         """Whether this step is a multiple of `steps`, or the last one; a picture of it, then, is of
-        a model that has not diverged.
+        a model that has not diverged. Of several processes the first alone is told so.
 
         A run that is resumed with more steps had another last one, so what this decides should not
         touch the state, nor draw from a random stream of the training.
@@ -193,7 +208,7 @@ class Loop:
         due = self.step % steps == 0 or self.step == self.steps
         if due:
             self._require_finite(self._metrics)
-        return due
+        return due and ranks.first_alone()
 
     def log(self, metrics: Mapping[str, Any]) -> None:
         """Log named numbers: on every `log_every`-th step to the run's metrics and the display.
@@ -216,6 +231,7 @@ class Loop:
         if self.step % self.log_every:
             return
         numbers = {name: as_number(name, value) for name, value in metrics.items()}
+        numbers = ranks.mean(numbers)
         self.run.log(self.step, numbers)
         self._shown = ", ".join(f"{name} {number:.3g}" for name, number in numbers.items())
         self._require_finite(numbers)
@@ -237,12 +253,29 @@ class Loop:
         """Print a line to stdout without tearing the progress bar."""
         Bar.write(text, file=Screen(sys.stdout))
 
+    def show(self) -> None:
+        """Call what the run is shown by, such as its page, with this loop: after each checkpoint,
+        that of step 0 included, and what was drawn beside it, and once more was drawn at the end.
+
+        Raises:
+            RunError: the folder cannot be written to.
+        """
+        with writing_in(self.run.folder):
+            for show in self.run.at_save:
+                show(self)
+
     def _draw(self) -> None:
+        if not ranks.first_alone():
+            return
         with writing_in(self.run.folder):
             for draw in self._at_save:
                 draw()
+        self.show()
 
     def _save(self) -> None:
+        if not ranks.first_alone():
+            self._saved_step = self.step
+            return
         self.run.sync()  # first, so that no power cut leaves a checkpoint without its metrics
         state = {name: item.state_dict() for name, item in self._state.items()}
         if self._saved_step is not None:
@@ -311,8 +344,10 @@ class Loop:
         before = {n: h for n, h in before.items() if h not in (None, signal.SIG_IGN)}
 
         def interrupt(number: int, frame: Any) -> None:
-            if not self.interrupted:
-                self.signal = signal.Signals(number)
+            if not self._caught:
+                self._caught = signal.Signals(number)
+                if not ranks.several():  # who agree on it at the end of the step
+                    self.signal = self._caught
                 with suppress(OSError, ValueError, AttributeError):  # there may be no stderr
                     # Not print: the signal may have come amid a print.
                     again = AGAIN if number == signal.SIGINT else b""

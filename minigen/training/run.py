@@ -3,7 +3,7 @@
 import json
 import math
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import count
@@ -47,12 +47,16 @@ class Run:
         folder: the folder.
         config: the configuration as JSON gives it back, so a tuple is a list here, in a new run
             as in a resumed one.
+        at_save: what is called with the loop (see `Loop.show`) to show how far the run is.
+        at_log: what is called with the run, the step and the metrics of each line that is logged.
     """
 
     def __init__(self, folder: StrPath, config: dict[str, Any]):
         """Use `Run.create`, `Run.resume` or `Run.read`; this reads and writes nothing."""
         self.folder = Path(folder)
         self.config = config
+        self.at_save: list[Callable[[Any], object]] = []
+        self.at_log: list[Callable[[Run, int, Mapping[str, Any]], object]] = []
         self._ends_with_newline = False
         self._hold: Hold | None = None
         self._limits: dict[str, float] = {}
@@ -198,6 +202,9 @@ class Run:
             self.rewind(math.inf)
         with writing_in(self.folder), open(self.folder / METRICS, "ab") as file:
             file.write(line.encode() + b"\n")
+            file.flush()
+            for look in self.at_log:
+                look(self, step, metrics)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Read all lines back: `{"step": int, name: float, ...}` each, in the order of writing.
@@ -234,7 +241,7 @@ class Run:
         """Each whole line, as a record and as bytes."""
         for number, line in enumerate(self._read_metrics().split(b"\n")[:-1], start=1):
             try:
-                record = _record(read_json(line))
+                record = record_of(read_json(line))
             except ValueError as error:
                 raise RunError(
                     f"{self.folder / METRICS}, line {number}, is no line of metrics ({error}):"
@@ -277,7 +284,7 @@ class Run:
         return self._hold
 
 
-def _record(fields: Any) -> dict[str, Any]:
+def record_of(fields: Any) -> dict[str, Any]:
     """A line of metrics as `Run.log` took it.
 
     Raises:

@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minigen import training
 from minigen.training import load_checkpoint
+from minigen.training.loading import WITHOUT_MODEL
+from minigen.training.trained import Drawing, DrawingAutoencoder
+from minigen.training.trained_kinds import Plane, Translating
 
 DEMOS = pathlib.Path(__file__).parents[2] / "demos"
 FRAMES = "samples", "walk"
@@ -35,6 +39,8 @@ def run(script, *flags, status=0):
     for flag, folder in itertools.pairwise(flags):
         if flag in ("--out", "--resume"):
             require_captions(pathlib.Path(folder))
+            if code == 0 and (pathlib.Path(folder) / "checkpoint.npz").exists():
+                require_usable(folder)
     return said.getvalue()
 
 
@@ -44,6 +50,22 @@ def require_captions(folder):
         if path.parent.name not in FRAMES:
             with Image.open(path) as image:
                 assert image.info.get("Description", "").endswith("."), path
+
+
+def require_usable(folder):
+    """The model of a run is loaded from its folder, and does what it is for."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        if training.Run.read(folder).config["demo"] in WITHOUT_MODEL:
+            return
+        found = training.load(folder)
+    if isinstance(found, DrawingAutoencoder):
+        found.draw(found.encode(np.zeros((1, *found.image_shape))))
+    elif isinstance(found, Drawing):
+        found.draw(found.noise(1))
+    elif isinstance(found, Translating):
+        found.translate(np.zeros((1, *found.image_shape)))
+    elif isinstance(found, Plane):
+        found.points(1)
 
 
 def scores_of(folder):

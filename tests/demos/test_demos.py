@@ -28,6 +28,8 @@ def test_dcgan_resumed_is_dcgan_uninterrupted(tmp_path, pictures):
     for name in ("config.json", "metrics.jsonl", "samples.gif", "curves.png", "samples/000000.png"):
         assert (parts / name).stat().st_size > 0
     assert json.loads((parts / "config.json").read_text())["data"] == str(pictures)
+    page = (parts / "index.html").read_text("utf-8")
+    assert "step 12 of 12, finished" in page and "parts" in page and str(pictures) not in page
 
 
 def test_classifier_prints_its_test_accuracy(tmp_path):

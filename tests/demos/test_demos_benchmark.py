@@ -10,16 +10,15 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "demos"))
 
-import benchmark
-import benchmarking
-from benchmarking import Bench, installed, measured
+from benchmark import measuring, sections
+from benchmark.measuring import Bench, installed, measured
 
 from minigen import backend
 from minigen.profile import machine_speed
 
 TORCH = ("torch",) if installed("torch") else ()
 PROCESSES: dict[str, dict[str, float]] = {}
-in_own_process = benchmarking.in_own_process
+in_own_process = measuring.in_own_process
 
 
 @pytest.fixture
@@ -37,10 +36,10 @@ def no_time_is_taken(monkeypatch):
             PROCESSES[module] = in_own_process(module, model, batch, device)
         return PROCESSES[module]
 
-    for module in benchmark, benchmarking:
+    for module in sections, measuring:
         monkeypatch.setattr(module, "in_own_process", first)
-    monkeypatch.setattr(benchmarking, "SETTLE", 1e-4)
-    monkeypatch.setattr(benchmarking, "TURN", 1e-4)
+    monkeypatch.setattr(measuring, "SETTLE", 1e-4)
+    monkeypatch.setattr(measuring, "TURN", 1e-4)
 
 
 @pytest.fixture
@@ -50,11 +49,11 @@ def bench(one_thread):
 
 def test_layers_and_their_flops(bench, capsys):
     layers = [
-        benchmark.Layer(3, 4, 8, 3, 2, 1, batch=2),
-        benchmark.Layer(4, 3, 4, 4, 2, 1, True, batch=2),
+        sections.Layer(3, 4, 8, 3, 2, 1, batch=2),
+        sections.Layer(4, 3, 4, 4, 2, 1, True, batch=2),
     ]
     bench.section("conv")
-    benchmark.conv(bench, {"small": layers}, images=1)
+    sections.conv(bench, {"small": layers}, images=1)
     rows = bench.rows["conv"]
     assert [row["flops"] for row in rows[:3]] == [2 * (2 * 4 * 4 * 4) * 3 * 3 * 3] * 3
     assert [row["flops"] for row in rows[3:6]] == [2 * (2 * 4 * 4 * 4) * 3 * 4 * 4] * 3
@@ -77,14 +76,14 @@ def test_layers_and_their_flops(bench, capsys):
 
 def test_steps_and_processes_of_their_own(bench, capsys):
     bench.section("dcgan")
-    benchmark.dcgan(bench, batches=(2,), scaling=(1,))
+    sections.dcgan(bench, batches=(2,), scaling=(1,))
     step, _, memory, scaling = bench.rows["dcgan"]
     assert step["floor_ratio"] == pytest.approx(
         step["seconds"] * bench.speed.product / step["flops"]
     )
     assert memory["minigen"] > 2e7 and scaling["peak"] > 2e7 and scaling["seconds_per_image"] > 0
     bench.section("vae")
-    benchmark.vae(bench, batch=3, images=6)
+    sections.vae(bench, batch=3, images=6)
     # Twice back for the weights, once for the activations: all but the first layer's.
     forward = 2 * 3 * (784 * 400 + 400 * 40 + 20 * 400 + 400 * 784)
     step, epoch, _ = bench.rows["vae"]
@@ -97,17 +96,17 @@ def test_steps_and_processes_of_their_own(bench, capsys):
 def test_pytorch_computes_the_same_things(one_thread, capsys):
     bench = Bench(against=TORCH, rounds=1)
     bench.section("ops")
-    benchmark.ops(bench)
+    sections.ops(bench)
     bench.section("conv")
-    benchmark.conv(bench, {"small": [benchmark.Layer(2, 3, 5, 3, 1, 1, batch=1)]}, images=1)
+    sections.conv(bench, {"small": [sections.Layer(2, 3, 5, 3, 1, 1, batch=1)]}, images=1)
     bench.section("dcgan")
-    benchmark.dcgan(bench, batches=(2,), scaling=())
+    sections.dcgan(bench, batches=(2,), scaling=())
     step, small, memory = bench.rows["dcgan"]
     assert "torch" in small["against"]
     assert step["against"].keys() == {"torch", "torch channels-last"}
     assert memory["ratio"] == memory["minigen"] / memory["torch"]
     bench.section("vae")
-    benchmark.vae(bench, batch=2, images=6)
+    sections.vae(bench, batch=2, images=6)
     assert all("torch" in row["against"] for row in bench.rows["vae"][:2])
     assert bench.rows["ops"][-1]["name"] == "median"
     assert "against PyTorch channels-last" in capsys.readouterr().out
@@ -128,7 +127,7 @@ def test_rounds_alternate():
 
 def test_a_process_that_fails_says_why():
     with pytest.raises(RuntimeError, match="has no attribute 'gone_step'"):
-        in_own_process("benchmark", "gone_step", 1, "cpu")
+        in_own_process("benchmark.sections", "gone_step", 1, "cpu")
 
 
 @pytest.mark.parametrize("given, reason", [
@@ -139,18 +138,18 @@ def test_a_process_that_fails_says_why():
 ])  # fmt: skip
 def test_what_cannot_be_measured_is_refused(given, reason, capsys):
     with pytest.raises(SystemExit) as stopped:
-        benchmark.arguments(given)
+        sections.arguments(given)
     assert stopped.value.code == 2 and reason in capsys.readouterr().err
 
 
 def test_a_reference_must_belong_to_the_section(monkeypatch, capsys):
-    other = benchmark.Section(lambda bench: None, ("gensim",))
-    monkeypatch.setitem(benchmark.SECTIONS, "other", other)
-    assert benchmark.arguments(["all"]).against == ["torch", "gensim"]
-    assert benchmark.arguments(["other"]).against == ["gensim"]
-    assert benchmark.arguments(["all", "--against", "gensim"]).against == ["gensim"]
+    other = sections.Section(lambda bench: None, ("gensim",))
+    monkeypatch.setitem(sections.SECTIONS, "other", other)
+    assert sections.arguments(["all"]).against == ["torch", "gensim"]
+    assert sections.arguments(["other"]).against == ["gensim"]
+    assert sections.arguments(["all", "--against", "gensim"]).against == ["gensim"]
     with pytest.raises(SystemExit):
-        benchmark.arguments(["vae", "--against", "gensim"])
+        sections.arguments(["vae", "--against", "gensim"])
     assert "vae is not compared with gensim" in capsys.readouterr().err
 
 
@@ -160,11 +159,11 @@ def test_without_the_reference_one_line_says_so_and_the_figures_are_written(
     def tiny(bench):
         bench.row("nothing", lambda: None, {})
 
-    monkeypatch.setattr(benchmark, "installed", lambda name: False)
-    monkeypatch.setattr(benchmark, "SECTIONS", {"tiny": benchmark.Section(tiny)})
+    monkeypatch.setattr(sections, "installed", lambda name: False)
+    monkeypatch.setattr(sections, "SECTIONS", {"tiny": sections.Section(tiny)})
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "tiny", "--json", str(tmp_path / "f.json")])
     with contextlib.chdir(tmp_path):
-        benchmark.main()
+        sections.main()
     said = capsys.readouterr().out
     assert said.startswith("PyTorch is not installed") and "Measured now" in said
     found = json.loads((tmp_path / "f.json").read_text())

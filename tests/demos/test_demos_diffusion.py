@@ -17,7 +17,7 @@ def few(monkeypatch):
     """Scores of so small models as here need few points."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(DEMOS)
-        module = importlib.import_module("diffusion_2d")
+        module = importlib.import_module("scoring.plane")
     monkeypatch.setattr(module, "MANY", 10)
     monkeypatch.setattr(module, "FINE", 8)
     monkeypatch.setattr(module, "POINTS", 200)

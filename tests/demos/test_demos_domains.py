@@ -19,7 +19,7 @@ def test_modes_are_translated_resumed_and_counted(tmp_path):
     run("discogan_modes.py", "--resume", tmp_path / "parts", "--steps", 4)
     same_end(tmp_path / "whole", tmp_path / "parts")
     with Image.open(tmp_path / "parts" / "samples.png") as image:
-        assert image.size == (1200, 300)  # four frames
+        assert image.width == 900  # steps 0, 2 and 4
     run("evaluate.py", tmp_path / "parts")
     assert scores_of(tmp_path / "parts").keys() == {"covered", "sharing", "high_quality"}
 

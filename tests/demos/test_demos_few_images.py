@@ -178,11 +178,12 @@ def test_numbers_that_cannot_be_drawn_are_refused_before_the_first_cell(tmp_path
 @pytest.mark.parametrize("count, kinds", [(9, 2), (7, 3), (3, 3), (6, 3), (5, 1), (5, 0)])
 def test_rows_of_samples_are_of_one_class(count, kinds, monkeypatch):
     monkeypatch.syspath_prepend(DEMOS)
-    sample = importlib.import_module("sample")
+    files = importlib.import_module("sampling.files")
     labels = training.rows_of(range(kinds), count, "cpu")
-    levels = np.zeros(count) if labels is None else labels.numpy() / 4 - 1
+    labels = None if labels is None else labels.numpy()
+    levels = np.zeros(count) if labels is None else labels / 8
     made = np.broadcast_to(levels[:, None, None, None], (count, 1, 2, 2)).astype("f")
-    grid = sample.grid(made, labels)
+    grid = files.rows_of_classes(made, labels)
     rows = grid[2:].reshape(-1, 2 + 2, grid.shape[1])  # pixels, and white between them
     assert (grid < 255).sum() == 4 * count
     if kinds > 1:

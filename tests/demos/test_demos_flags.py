@@ -1,5 +1,6 @@
 """Absurd values for every flag of every demo: no traceback, and no nonsense accepted."""
 
+import ast
 import importlib
 import pathlib
 
@@ -28,10 +29,15 @@ WORDS = {
     "--reflow": "",
     "--words": "",
     "--similarity": None,
+    "--single": "",
+    "--to": None,
+    "--near": None,
+    "--analogy": None,
 }  # and what is none
 NAMES = sorted(
-    path.stem for path in DEMOS.glob("*.py") if "\ndef flags()" in path.read_text(encoding="utf-8")
+    path.stem for path in DEMOS.glob("*.py") if "flags(" in path.read_text(encoding="utf-8")
 )
+NAMES += ["benchmark.sections"]
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +60,21 @@ def refused(parser, argv, capsys):
     return said
 
 
+def test_no_demo_imports_another():
+    """What they share is in the package, or in packages beside them; ctrl_c is to be the first."""
+    names = {path.stem for path in DEMOS.glob("*.py")} - {"ctrl_c"}
+    names -= {path.parent.name for path in DEMOS.glob("*/__init__.py")}
+    for path in DEMOS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module] if isinstance(node, ast.ImportFrom) else []
+            assert not names & {*modules}, f"{path} imports {modules}"
+
+
 def test_all_command_lines_are_here():
     scripts = {path.stem for path in DEMOS.glob("*.py") if "__main__" in path.read_text("utf-8")}
-    # The first is called by benchmark.py alone; the pages have no flags.
-    without_flags = {"benchmark_child", "benchmark_process", "gan_in_a_page", "tape_in_a_page"}
-    assert scripts - {*NAMES} == without_flags
+    # The pages have no flags; benchmark.py has those of its package.
+    assert scripts - {*NAMES} == {"benchmark", "gan_in_a_page", "tape_in_a_page"}
 
 
 @pytest.mark.parametrize("name", NAMES)

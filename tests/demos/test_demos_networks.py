@@ -12,32 +12,29 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "demos"))
 
-import benchmark
-import benchmark_child
-import benchmark_networks
-import benchmark_random
-import benchmark_versus
-from benchmark_versus import Side, alternating, line, networks
-from benchmarking import Bench, installed
+from benchmark import child, drawn, sections, versus
+from benchmark import networks as written
+from benchmark.measuring import Bench, installed
+from benchmark.versus import Side, alternating, line, networks
 
 import minigen.torch_names as ours
 from minigen import backend
 
-NAMED = [*benchmark_networks.ISSUE, *benchmark_networks.MORE]
+NAMED = [*written.ISSUE, *written.MORE]
 
 
 @pytest.fixture(autouse=True)
 def no_time_is_taken(monkeypatch, limit_restored):
     backend.limit_threads(1)
     for name in ("PAUSE", "SETTLE", "BLOCK"):
-        monkeypatch.setattr(benchmark_versus, name, 1e-4)
+        monkeypatch.setattr(versus, name, 1e-4)
 
 
 def first_step(name, torch):
     """The loss of a step without dropout, and the gradients that it leaves."""
     batch = {} if name.startswith("random-") else {"batch": 2}
-    trained = benchmark_networks.build(name, torch, dtype="float64", **batch)
-    loss = benchmark_child.without_dropout(torch, trained)
+    trained = written.build(name, torch, dtype="float64", **batch)
+    loss = child.without_dropout(torch, trained)
     parameters = {
         f"{i}.{key}": p.grad.detach().numpy()
         for i, network in enumerate(trained.networks)
@@ -61,13 +58,13 @@ def test_both_libraries_compute_the_same(name):
 
 
 def test_a_seed_draws_the_same_networks_and_in_time_every_kind():
-    found = [benchmark_random.drawn(0, i) for i in range(60)]
-    assert found == [benchmark_random.drawn(0, i) for i in range(60)]
-    assert found[:5] != [benchmark_random.drawn(1, i) for i in range(5)]
-    low, high = benchmark_random.SECONDS
+    found = [drawn.drawn(0, i) for i in range(60)]
+    assert found == [drawn.drawn(0, i) for i in range(60)]
+    assert found[:5] != [drawn.drawn(1, i) for i in range(5)]
+    low, high = drawn.SECONDS
     assert all(low <= network.seconds() <= high for network in found)
     layers = [layer for network in found for layer in network.layers]
-    kinds = {*benchmark_random.ACTIVATIONS, *benchmark_random.NORMS} - {"none"}
+    kinds = {*drawn.ACTIVATIONS, *drawn.NORMS} - {"none"}
     assert kinds <= {layer[0] for layer in layers}
     convolutions = [layer for layer in layers if layer[0] in ("conv", "transposed")]
     assert {kernel for _, _, _, kernel, *_ in convolutions} == {*range(1, 8)}
@@ -75,11 +72,11 @@ def test_a_seed_draws_the_same_networks_and_in_time_every_kind():
 
 
 def test_flops_are_those_of_the_products():
-    step = benchmark_networks.build("mnist", ours, batch=2).step
+    step = written.build("mnist", ours, batch=2).step
     first, second = 26 * 26 * 32 * 9, 24 * 24 * 64 * 32 * 9
     dense = 9216 * 128 + 128 * 10
     # Forward, for the weights, and for what comes in, which no layer comes before the first.
-    assert benchmark_child.product_flops(step) == 2 * 2 * (2 * first + 3 * second + 3 * dense)
+    assert child.product_flops(step) == 2 * 2 * (2 * first + 3 * second + 3 * dense)
 
 
 class FakeSide:
@@ -101,7 +98,7 @@ def test_blocks_alternate():
     assert "".join(log) == "ababbaab"  # to see how long a step takes ab, then ab, ba, ab
     assert list(times["a"]) == [1.0] * 3 and list(times["b"]) == [2.0] * 3
     assert notes == {"idle": 0.001, "disturbed": 0, "kept": 0}
-    assert len(alternating(sides, budget=0)[0]["a"]) == benchmark_versus.ROUNDS[0]
+    assert len(alternating(sides, budget=0)[0]["a"]) == versus.ROUNDS[0]
 
 
 def test_rounds_in_which_others_compute_are_thrown_away():
@@ -114,9 +111,9 @@ def test_rounds_in_which_others_compute_are_thrown_away():
     assert measured(budget=0) == (3, 10, 4, 3)  # no patience: three rounds, whatever they are
     rounds, blocks, disturbed, kept = measured(budget=60)
     assert (disturbed, kept) == (4, 0) and blocks == 2 + 2 * (rounds + 4)
-    before = benchmark_versus.busy()
+    before = versus.busy()
     sum(range(10**6))
-    assert benchmark_versus.busy() >= before
+    assert versus.busy() >= before
 
 
 def test_a_line_says_where_the_first_losses_differ():
@@ -133,7 +130,7 @@ def test_a_line_says_where_the_first_losses_differ():
 
 def test_a_pair_in_processes_of_their_own(monkeypatch, capsys):
     """This engine beside itself, as if it were PyTorch."""
-    monkeypatch.setitem(benchmark_versus.MODULES, "torch", "minigen.torch_names")
+    monkeypatch.setitem(versus.MODULES, "torch", "minigen.torch_names")
     bench = Bench(against=(), rounds=2)
     bench.torch, bench.rows["networks"] = True, []
     networks(bench, only=["plane", "random-0"])
@@ -163,11 +160,11 @@ def test_a_process_that_fails_says_why():
 
 
 def test_from_the_command_line_without_pytorch(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(benchmark, "installed", lambda name: False)
+    monkeypatch.setattr(sections, "installed", lambda name: False)
     given = ["networks", "--only", "plane", "--budget", "0.01", "--json", str(tmp_path / "f.json")]
     monkeypatch.setattr(sys, "argv", ["benchmark.py", *given])
     with contextlib.chdir(tmp_path):
-        benchmark.main()
+        sections.main()
     (row,) = json.loads((tmp_path / "f.json").read_text())["sections"]["networks"]
     assert row["name"] == "plane" and "torch" not in row
     assert row["minigen"].keys() == {"loss", "memory", "seconds"}
@@ -181,5 +178,5 @@ def test_from_the_command_line_without_pytorch(tmp_path, monkeypatch, capsys):
 ])  # fmt: skip
 def test_flags_of_this_section(given, reason, capsys):
     with pytest.raises(SystemExit):
-        benchmark.arguments(given)
+        sections.arguments(given)
     assert reason in capsys.readouterr().err

@@ -43,7 +43,7 @@ def test_a_run_is_resumed_drawn_and_measured(tmp_path, coloured, monkeypatch):
 
 def test_slant_and_thickness_are_those_of_bars(monkeypatch):
     monkeypatch.syspath_prepend(DEMOS)
-    scores = importlib.import_module("style_scores")
+    scores = importlib.import_module("scoring.styles")
     y, x = np.indices((40, 40))
     for lean in -0.4, 0.0, 0.6:
         bar = (abs((x - 20) + lean * (y - 20)) < 2.5) & (abs(y - 20) < 10)
@@ -56,7 +56,7 @@ def test_slant_and_thickness_are_those_of_bars(monkeypatch):
 
 def test_of_a_factor_in_which_no_pair_differs_nothing_is_said(monkeypatch):
     monkeypatch.syspath_prepend(DEMOS)
-    scores = importlib.import_module("style_scores")
+    scores = importlib.import_module("scoring.styles")
 
     def factors(model, images, classes):
         n = len(images)

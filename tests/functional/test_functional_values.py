@@ -480,3 +480,8 @@ def test_channels_become_pixels_row_by_row(lead):
         found = y.numpy()[..., c, i::3, j::3]
         np.testing.assert_array_equal(found, x[..., 9 * c + 3 * i + j, :, :])
     np.testing.assert_array_equal(minigen.pixel_unshuffle(y, 3).numpy(), x)
+
+
+def test_one_hot_has_a_one_at_the_place_of_each_class():
+    y = minigen.functional.one_hot(Tensor([2, 0]), 3)
+    assert y.dtype == np.int64 and y.numpy().tolist() == [[0, 0, 1], [1, 0, 0]]

@@ -1,0 +1,146 @@
+"""Pictures of noise: grids, ways between noises and between classes, and what latents do."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from typing import Any
+
+import numpy as np
+
+from minigen import training
+from minigen.display import Bar
+from minigen.training.trained import Drawing, DrawingVAE, classes_in_rows
+from minigen.training.trained_kinds import Phrases
+from sampling.files import write, write_moving
+
+COUNT, MOVING = 64, 16  # pictures in all
+PLACES, FRAMES = 3, 12  # noises that a way goes through, and frames from one to the next
+COLUMNS, ROWS = 10, 10  # of reconstructions and traversals
+REACH = 2.5  # standard deviations of a latent to either side
+USED = 500  # noises by which a latent's mean and deviation are known
+
+Noise = Any
+
+
+def options_of(args: argparse.Namespace, model: Drawing) -> dict[str, Any]:
+    """What the flags say of how it draws."""
+    given = {name: getattr(args, name) for name in model.options}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def noise_of(args: argparse.Namespace, model: Drawing, count: int, seed: int) -> Noise:
+    """Noise, cut off where the model's noise is."""
+    cut = {"truncation": args.truncation} if model.demo == "biggan" else {}
+    return model.noise(count, seed, **cut)
+
+
+def of_noise(args: argparse.Namespace, model: Drawing) -> None:
+    """So many pictures, a row or more of each class or phrase."""
+    count = args.count or COUNT
+    labels = asked = None
+    if isinstance(model, Phrases) and args.phrase:
+        labels = classes_in_rows(range(len(args.phrase)), count)
+        asked = [args.phrase[i] for i in labels]
+    elif model.classes:
+        labels = asked = classes_in_rows(args.classes or range(len(model.classes)), count)
+    began = time.perf_counter()
+    made = model.draw(noise_of(args, model, count, args.seed), asked, **options_of(args, model))
+    seconds = time.perf_counter() - began
+    by = ", ".join(f"{name} {value}" for name, value in how_drawn(args, model).items())
+    where = write(args, made, labels)
+    print(f"{count} pictures in {seconds:.1f} s{f' ({by})' if by else ''}: {where}")
+
+
+def how_drawn(args: argparse.Namespace, model: Drawing) -> dict[str, Any]:
+    """How it draws, by the flags or else as the run does."""
+    own = {"steps": "steps_to_draw"}
+    found = {name: getattr(model.settings, own.get(name, name), None) for name in model.options}
+    found |= options_of(args, model)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def of_way(args: argparse.Namespace, model: Drawing) -> None:
+    """An animation: each picture of a grid goes from noise to noise and back to where it began; or,
+    with several --class, from class to class with the noise that it has."""
+    count, options = args.count or MOVING, options_of(args, model)
+    classes = args.classes or []
+    places = len(classes) if len(classes) > 1 else PLACES
+    noises = [noise_of(args, model, count, args.seed + i) for i in range(PLACES)]
+    frames, columns = [], math.ceil(math.sqrt(count))
+    total = places * FRAMES
+    with Bar(total=total, unit=" frames", disable=None, leave=False) as bar:
+        for i in range(total):
+            here, there, share = i // FRAMES, (i // FRAMES + 1) % places, i % FRAMES / FRAMES
+            if len(classes) > 1:
+                noise = noises[0]
+                labels = np.zeros((count, len(model.classes)), np.float32)
+                labels[:, classes[here]] += 1 - share
+                labels[:, classes[there]] += share
+            else:
+                noise = model.between(noises[here], noises[there], share)
+                labels = same_labels(model, classes, count)
+            made = model.draw(noise, labels, **options)
+            frames.append(training.image_grid(made, columns, low=0))
+            bar.update(1)
+    print(f"{total} frames of {count} pictures: {write_moving(args.out, frames)}")
+
+
+def same_labels(model: Drawing, classes: list[int], count: int) -> np.ndarray | None:
+    """Labels that stay as they are on the way: the one class that is named, or each in turn."""
+    return np.full(count, classes[0]) if classes else None
+
+
+def of_reconstructions(args: argparse.Namespace, model: DrawingVAE) -> None:
+    """Test images above what the model makes of them.
+
+    Raises:
+        DataError: the run's data cannot be had.
+    """
+    count = args.count or COLUMNS
+    images = training.load_images(model.settings, "test").scaled(low=0)[:count]
+    made = model.draw(model.encode(images))
+    error = float(np.square(made - images, dtype=np.float64).mean())
+    if args.single or not args.out.lower().endswith(".png"):
+        where = write(args, made)
+    else:
+        rows = {}
+        for i in range(0, len(images), COLUMNS):
+            for name, row in ("test images", images), ("again", made):
+                mark = f" {i + 1} on" if len(images) > COLUMNS else ""
+                rows[name + mark] = blank_after(row[i : i + COLUMNS])
+        training.save_image(
+            args.out, training.named_rows(rows, low=0), scale=2,
+            caption="Real test images, and what is made of each from its code.",
+        )  # fmt: skip
+        where = args.out
+    print(f"{len(made)} test images again, squared error of a pixel {error:.4f}: {where}")
+
+
+def blank_after(row: np.ndarray) -> np.ndarray:
+    """A row of pictures made full by white ones."""
+    white = np.ones((COLUMNS - len(row), *row.shape[1:]), row.dtype)
+    return np.concatenate([row, white])
+
+
+def of_traversals(args: argparse.Namespace, model: DrawingVAE) -> None:
+    """A row for each latent, those first that change most: it alone goes through its values."""
+    some = model.noise(USED, args.seed).numpy()
+    mean, deviation = some.mean(0), some.std(0)
+    steps = np.linspace(-REACH, REACH, COLUMNS, dtype=np.float32)
+    z = np.tile(some[0], (model.latents, COLUMNS, 1))
+    for unit in range(model.latents):
+        z[unit, :, unit] = mean[unit] + steps * deviation[unit]
+    made = model.draw(z.reshape(-1, model.latents))
+    made = made.reshape(model.latents, COLUMNS, *model.image_shape)
+    order = np.argsort(-made.var(1).mean((1, 2, 3)))[:ROWS]
+    rows = {f"latent {unit}": made[unit] for unit in order}
+    training.save_image(
+        args.out, training.named_rows(rows, low=0), scale=2,
+        caption="In each row one latent goes through its values, and all others stay.",
+    )  # fmt: skip
+    print(
+        f"the {len(order)} latents of {model.latents} that change a picture most, each from"
+        f" {-REACH:g} to {REACH:g} standard deviations: {args.out}"
+    )
