@@ -282,6 +282,12 @@ a plateau is left a step too early | optim_lr_scheduler
 -         if self.num_bad_epochs > self.patience:
 +         if self.num_bad_epochs >= self.patience:
 # optim/optimizer.py
+a parameter takes the step of those that it is updated with | optim
+- state.get("step"), *state
++ *state
+what is remembered of parameters updated as one is not put back | optim
+-                 kept[...] = value[start:end].reshape(x.shape)
++                 pass
 a closure is called unrecorded | optim
 -             with enable_grad():
 -                 loss = closure()
@@ -426,6 +432,9 @@ a target that broadcasts is taken without a word | functional_pytorch_names
 size_average=False is a mean | functional_pytorch_names
 - "mean" if mean else "sum"
 + "mean"
+targets to be ignored count once there are no weights | functional_extremes
+- valid.size > 0 and bool(valid.all())
++ valid.size > 0
 # functional/random.py
 a place without a probability is drawn | functional_pytorch_names
 - (u[..., None] >= ends[..., None, :])
@@ -814,6 +823,9 @@ columns that windows jump over are met by the first taps | kernels_convolution
 - left + first * column.skip ::
 + left ::
 # kernels/places.py
+few places are looked up in the first row | kernels_places
+-         return x[places(index, dim)]
++         return x[places(index * 0, dim)]
 places of the first axis are those of the first part | kernels_places
 - begin = first if i == 0 else 0
 + begin = 0
@@ -931,6 +943,17 @@ few numbers below 1 are none | kernels_elementwise
 the elements of a piece are left out of a sum | kernels_elementwise
 -     return np.add.reduce(sums)
 +     return np.add.reduce(sums[1:])
+what rounding added to 1 + y stays in its logarithm | kernels_elementwise
+-     y -= lost
+-     return y
++     return y
+e^y − 1 of the half | kernels_elementwise
+-     rest = 1 - t
+-     t += t
++     rest = 1 - t
+the distribution of N(0, 1) lacks its highest power | kernels_elementwise
+- _MINUS_S = tuple(-s for s in _S)
++ _MINUS_S = tuple(-s for s in _S[:-1])
 erf is cut off too early | kernels_elementwise
 - np.clip(x, -4.5, 4.5)
 + np.clip(x, -3.5, 3.5)

@@ -115,7 +115,7 @@ def _hardtanh(input: Array, *, low: float, high: float) -> Array:
 @operation(elementwise=True, floating=True, input=lambda g, input: g * sigmoid(-input))
 def logsigmoid(input: Array) -> Array:
     """log σ(input), without overflow."""
-    return np.minimum(input, 0) - np.log1p(np.exp(-np.abs(input)))
+    return elementwise.logsigmoid(input)
 
 
 def _softplus_pullback(g: Tensor, input: Tensor, beta: float, threshold: float) -> Tensor:

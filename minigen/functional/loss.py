@@ -14,8 +14,9 @@ from minigen.functional.arguments import out_of_range, refuse, require_floating
 from minigen.functional.pointwise import abs, clamp, exp, log, log1p, sigmoid, weighted, where
 from minigen.functional.random import ones
 from minigen.halves import in_float32
+from minigen.kernels import elementwise
 from minigen.operation import operation
-from minigen.tensor import Tensor
+from minigen.tensor import Tensor, wrap
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
@@ -117,7 +118,7 @@ def _bernoulli_nll(input: Array, target: Array) -> Array:
     z *= -0.5
     y -= z
     z *= 2  # −|x|
-    y += np.log1p(np.exp(z))
+    y += elementwise.log1p(np.exp(z))
     return y
 
 
@@ -209,17 +210,24 @@ def _nll(
         )
     xp = namespace(target._array)
     valid = target._array != ignore_index
-    index = xp.where(valid, target._array, 0)
-    counts = valid.astype(log_p.dtype)
-    if not on_host(index):
-        counts[(index < 0) | (index >= classes)] = math.nan
-    elif out_of_range(index, classes):
+    # Where each target counts once, as a rule, nothing is multiplied by how much it counts.
+    once = weight is None and on_host(valid) and valid.size > 0 and bool(valid.all())
+    index = target if once else wrap(xp.where(valid, target._array, 0))
+    counts = None if once else valid.astype(log_p.dtype)
+    if not on_host(valid):
+        counts[(index._array < 0) | (index._array >= classes)] = math.nan
+    elif out_of_range(index._array, classes):
         raise IndexError(f"{name}: targets must be classes from 0 to {classes - 1}")
     index = index.reshape(*expected[:dim], 1, *expected[dim:])
+    picked = moves.gather(log_p, index, dim=dim).reshape(expected)
+    if once:
+        loss = picked * (label_smoothing - 1.0)
+        if label_smoothing:
+            loss = loss + log_p.sum(dim) * (-label_smoothing / classes)
+        return reduced(name, loss, reduction)
     valid = counts = Tensor(counts)
     if weight is not None:
         counts = moves.gather(scale.expand(*log_p.shape), index, dim=dim).reshape(expected) * counts
-    picked = moves.gather(log_p, index, dim=dim).reshape(expected)
     loss = weighted(counts * (label_smoothing - 1.0), picked)
     if label_smoothing:
         every = (log_p if weight is None else weighted(scale, log_p)).sum(dim)

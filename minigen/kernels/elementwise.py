@@ -65,9 +65,15 @@ def _relu(x: Array, y: Array) -> None:
         np.clip(x, 0.0, math.inf, out=y)  # NumPy's loop for this one takes a third of the time
 
 
+def leaky_relu(x: Array, slope: float) -> Array:
+    """x where it is positive, else slope·x"""
+    if type(x) is np.ndarray and x.size < limits.now.clipped and 0 < slope <= 1:
+        return np.maximum(x, x * number(slope, x.dtype))
+    return _leaky_relu(x, slope=slope)
+
+
 @formula(2)
-def leaky_relu(x: Array, y: Array, slope: float) -> None:
-    """y = x where it is positive, else slope·x"""
+def _leaky_relu(x: Array, y: Array, slope: float) -> None:
     if slope == 0:  # 0·(−∞) is NaN
         np.maximum(x, 0, out=y)
         return
@@ -129,6 +135,42 @@ def _select(low: Array, mask: Array, high: Array, y: Array) -> None:
     chosen ^= low
 
 
+@functools.cache
+def by_the_piece(name: str) -> bool:
+    """Whether NumPy computes several numbers of this function of float32 at once on this processor.
+    Of `expm1` and `log1p` it does with AVX-512 alone, and takes 10 ns a number without."""
+    try:
+        found = np.lib.introspect.opt_func_info(f"^{name}$", "float32")
+    except AttributeError:  # NumPy 2.0
+        return False
+    return not any(of["current"].startswith("baseline") for of in found.get(name, {}).values())
+
+
+def log1p(y: Array) -> Array:
+    """log(1 + y), for y from 0 on, whose memory is used up"""
+    if not (type(y) is np.ndarray and y.ndim and y.dtype == FLOAT32) or by_the_piece("log1p"):
+        return np.log1p(y)
+    u = y + 1
+    lost = u - 1  # exactly
+    lost -= y  # so much has rounding added to 1 + y: log(1 + y) ≈ log u − lost/u
+    lost /= u
+    y = np.log(u, out=u)
+    y -= lost
+    return y
+
+
+def expm1(y: Array) -> Array:
+    """e^y − 1, for y up to 0, whose memory is used up"""
+    if not (type(y) is np.ndarray and y.ndim and y.dtype == FLOAT32) or by_the_piece("expm1"):
+        return np.expm1(y)
+    y *= 0.5
+    t = np.tanh(y, out=y)  # = (e^y − 1) / (e^y + 1), of the whole y
+    rest = 1 - t
+    t += t
+    t /= rest
+    return t
+
+
 def sigmoid(x: Array) -> Array:
     """1 / (1 + e^−x)"""
     few = isinstance(x, np.ndarray) and x.size < limits.now.by_polynomials
@@ -178,19 +220,28 @@ def softplus(x: Array) -> Array:
 
 @formula(12)
 def _softplus(x: Array, y: Array) -> None:
+    np.add(_log_of_both(x, y), relu(x), out=y)
+
+
+@formula(12)
+def logsigmoid(x: Array, y: Array) -> None:
+    """y = −log(1 + e^−x), without overflow"""
+    np.subtract(np.minimum(x, 0), _log_of_both(x, y), out=y)
+
+
+@np.errstate(under="ignore")
+def _log_of_both(x: Array, y: Array) -> Array:
+    """log(1 + e^−|x|), for which y's memory is used up"""
     np.abs(x, out=y)
     np.negative(y, out=y)
-    np.exp(y, out=y)
-    np.log1p(y, out=y)
-    y += relu(x)
+    return log1p(np.exp(y, out=y))
 
 
 @formula(10)
 def elu(x: Array, y: Array, alpha: float) -> None:
     """y = x where it is positive, else α·(eˣ − 1): of the two terms one is 0"""
     np.clip(x, -math.inf, 0.0, out=y)
-    np.expm1(y, out=y)
-    y *= alpha
+    np.multiply(expm1(y), alpha, out=y)
     y += relu(x)
 
 
@@ -226,12 +277,8 @@ _Q = 1.0, 0.13125927, 0.0195359333
 
 
 @formula(26)
-def _erf(x: Array, y: Array) -> None:
-    _erf_into(x, y)
-
-
 @np.errstate(under="ignore")
-def _erf_into(x: Array, y: Array) -> None:
+def _erf(x: Array, y: Array) -> None:
     t = np.clip(x, -4.5, 4.5)
     square = np.multiply(t, t, out=y)
     u = _polynomial(_P, square)
@@ -241,29 +288,39 @@ def _erf_into(x: Array, y: Array) -> None:
     np.tanh(u, out=y)
 
 
-def _distribution(x: Array, y: Array) -> None:
-    """y = Φ(x), the share of N(0, 1) below x"""
-    t = x * math.sqrt(0.5)
-    if _by_polynomials(x):
-        _erf_into(t, y)
-    else:
-        special(x).erf(t, out=y)
+# Φ(x) = 1 / (1 + e^−x·S(x²)), for Φ the share of N(0, 1) below x. The polynomial is the best of its
+# degree, by Lawson's method: it puts Φ off by 2.9·10⁻⁸ at most. Beyond 6 it only has to grow.
+_S = (
+    1.59576988, 0.0726661691, -6.5189945e-05, -0.00011061239, 7.92948944e-06, -2.64526733e-07,
+    3.51234314e-09,
+)  # fmt: skip
+_MINUS_S = tuple(-s for s in _S)
+
+
+def _inverse_distribution(x: Array, y: Array) -> Array:
+    """1 / Φ(x), for which y's memory is used up"""
+    if not _by_polynomials(x):
+        np.multiply(x, -math.sqrt(0.5), out=y)
+        return 2 / special(x).erfc(y, out=y)
+    power = _polynomial(_MINUS_S, np.square(x, out=y))
+    power *= x
+    np.exp(power, out=y)
     y += 1
-    y *= 0.5
+    return y
 
 
-@formula(32)
+@formula(24)
+@np.errstate(over="ignore", under="ignore", divide="ignore")
 def gelu(x: Array, y: Array) -> None:
     """y = x·Φ(x)"""
-    _distribution(x, y)
-    y *= x
+    np.divide(x, _inverse_distribution(x, y), out=y)
 
 
-@formula(40)
-@np.errstate(over="ignore", under="ignore")
+@formula(34)
+@np.errstate(over="ignore", under="ignore", divide="ignore")
 def gelu_slope(g: Array, x: Array, y: Array) -> None:
     """y = g·(Φ(x) + x·φ(x)), for φ the density of N(0, 1)"""
-    _distribution(x, y)
+    np.divide(1, _inverse_distribution(x, y), out=y)
     density = np.square(x, out=np.empty_like(x))
     density *= -0.5
     np.exp(density, out=density)

@@ -69,6 +69,8 @@ class Limits:
     together: int = of(64, "pixels", "chosen: a row of NumPy's inner loop")
     by_blocks: int = of(1 << 13, "elements", "from there on blocks beat the plain formula")
     row: int = of(1024, "numbers", "chosen: from there on the start of an inner loop is cheap")
+    # optim/optimizer.py: parameters that are updated as one.
+    as_one: int = of(1 << 12, "numbers", "chosen: up to so many, copies take less time than calls")
     # blas.py: products that OpenBLAS's AVX-512 kernels take uncopied, and what they take at a time
     # (its source); of what is shorter, deeper or turned a piece does not pay.
     piece_products: int = of(10**6, "multiply-adds", "chosen: from OpenBLAS's source")
@@ -86,6 +88,7 @@ class Limits:
     turned_from: int = of(512, "pixels", "chosen: for which filters are copied in any order")
     few: int = of(8, "outputs", "up to so many, scattering beats gathering")
     # How many times as long as their multiply-adds say ways take where they are not at their best.
+    short: float = of(6.0, "channels", "chosen: with so few, depthwise sums take twice as long")
     narrow: float = of(2.0, "times", "gathering for few outputs, by scattering")
     many_planes: float = of(4.0, "times", "scattering for many outputs, by gathering")
     many_pixels: float = of(2.0, "times", "scattering of many pixels, by gathering")

@@ -54,8 +54,10 @@ def _flat(shape: tuple[int, ...], index: Array, dim: int, use: Callable) -> None
 
 
 def _at_once(x: Array, index: Array) -> bool:
-    """Whether a flat array is there to be indexed."""
-    return isinstance(x, np.ndarray) and x.flags.c_contiguous and index.ndim > 1
+    """Whether a flat array is there to be indexed, and the index is not so short that places in it
+    take longer to be found."""
+    many = index.ndim > 1 and index.size >= limits.now.row
+    return many and isinstance(x, np.ndarray) and x.flags.c_contiguous
 
 
 def take(x: Array, index: Array, dim: int) -> Array:

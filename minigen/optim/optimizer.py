@@ -142,33 +142,79 @@ class Optimizer:
         return loss
 
     def _step(self) -> None:
-        given = [(p, g) for g in self.param_groups for p in g["params"] if p.grad is not None]
+        given = [(p, g) for g in self.param_groups for p in g["params"] if p._grad is not None]
         for p, _ in given:
-            grad, data = p._grad, p._array
-            device = device_of(grad.values if isinstance(grad, SparseRows) else grad._array)
-            if (grad.shape, grad.dtype, device) != (data.shape, data.dtype, device_of(data)):
-                raise ValueError(
-                    f"{type(self).__name__}: the gradient {grad.dtype} {grad.shape} on "
-                    f"{device} does not fit its parameter {p.dtype} {p.shape} on {p.device}; "
-                    "call zero_grad() after converting or moving a parameter"
-                )
-            require_writable(f"{type(self).__name__}: a parameter", data)
+            data, grad = p._array, p._grad
+            g = grad._array if type(grad) is Tensor else grad
+            usual = type(g) is type(data) is np.ndarray and data.flags.writeable
+            if not (usual and g.shape == data.shape and g.dtype == data.dtype):
+                self._require_fitting(data, grad)
         updates: list[Update] = []
+        small: dict[tuple, list[Tensor]] = {}
         waiting: set[Tensor] = set()
         for p, group in given:
             if p in waiting:  # again: what threads would do at once comes one after the other
-                run(updates)
-                updates, waiting = [], set()
+                self._finish(updates, small)
             waiting.add(p)
             state = self.state.setdefault(p, {})
             # Not its `array`: nobody else comes to hold it, and there is none to look for.
             if isinstance(p._grad, SparseRows):
                 self._update_rows(p._array, p._grad, group, state)
+            elif _is_small(p._array):
+                # What a formula does depends on the options, and on how far the state has come.
+                alike = id(group), p._array.dtype, state.get("step"), *state
+                small.setdefault(alike, []).append(p)
             else:
                 updates += self._update(p._array, p._grad._array, group, state)
-        run(updates)
+        self._finish(updates, small)
         for p, _ in given:
             increment_version(p)
+
+    def _require_fitting(self, data: Array, grad: Tensor | SparseRows) -> None:
+        device = device_of(grad.values if isinstance(grad, SparseRows) else grad._array)
+        if (grad.shape, grad.dtype, device) != (data.shape, data.dtype, device_of(data)):
+            raise ValueError(
+                f"{type(self).__name__}: the gradient {grad.dtype} {grad.shape} on "
+                f"{device} does not fit its parameter {data.dtype} {data.shape} on "
+                f"{device_of(data)}; call zero_grad() after converting or moving a parameter"
+            )
+        require_writable(f"{type(self).__name__}: a parameter", data)
+
+    def _finish(self, updates: list[Update], small: dict[tuple, list[Tensor]]) -> None:
+        """Do what was found, which is forgotten then."""
+        groups = {id(group): group for group in self.param_groups}
+        run(updates)
+        for (group, *_), some in small.items():
+            self._update_together(some, groups[group])
+        updates.clear()
+        small.clear()
+
+    def _update_together(self, some: list[Tensor], group: dict[str, Any]) -> None:
+        """Update these parameters as one, of which each is a part: for few numbers a call of
+        NumPy's takes longer than to copy them there and back."""
+        first, *others = (self.state[p] for p in some)
+        if not others:
+            run(self._update(some[0]._array, some[0]._grad._array, group, first))
+            return
+        one = lambda arrays: np.concatenate([*arrays], axis=None)
+        data, grad = one(p._array for p in some), one(p._grad._array for p in some)
+        state = {
+            name: value if name == "step" else one(self.state[p][name] for p in some)
+            for name, value in first.items()
+        }
+        run(self._update(data, grad, group, state))
+        step = {"step": state.pop("step")} if "step" in state else {}
+        end = 0
+        for p in some:
+            x, own = p._array, self.state[p]
+            start, end = end, end + x.size
+            x[...] = data[start:end].reshape(x.shape)
+            own |= step
+            for name, value in state.items():
+                kept = own.get(name)
+                if type(kept) is not np.ndarray or kept.dtype != value.dtype:
+                    kept = own[name] = np.empty_like(x, value.dtype)
+                kept[...] = value[start:end].reshape(x.shape)
 
     def work(self) -> tuple[int, int]:
         """How many numbers a step with the present gradients updates, and how many bytes it reads
@@ -328,6 +374,11 @@ class Optimizer:
                 array = state[name] = like(data, array, dtype)
             arrays.append(array)
         return arrays
+
+
+def _is_small(data: Array) -> bool:
+    """Whether it is few numbers, which share their memory with no other parameter."""
+    return type(data) is np.ndarray and data.size <= limits.now.as_one and data.base is None
 
 
 def _saved_entry(

@@ -26,7 +26,7 @@ def test_elements_are_taken_and_added_to_where_the_index_says(shape, dim, length
     g, total = rng.standard_normal(fewer), np.zeros(shape)
     np.add.at(total, places(index, dim), g)
     backend.limit_threads(3)
-    for others in ({}, {"alone": 0, "piece": 2}):
+    for others in ({}, {"row": 1}, {"row": 1, "alone": 0, "piece": 2}):
         with limits.use(**others):
             np.testing.assert_array_equal(take(x, index, dim), x[places(index, dim)])
             turned = np.asfortranarray(x)
