@@ -148,9 +148,10 @@ def draw_all(
         return x, training.rows_of(classes, count, args.device)
 
     made = draw(args, model, *some(COLUMNS * (len(classes) or COLUMNS)))
+    names = [test.classes[kind] for kind in classes]
     kinds = ", a class in each row" if classes else ""
     training.save_image(
-        run.path("samples.png"), training.image_grid(made, COLUMNS), scale=2,
+        run.path("samples.png"), training.class_grid(made, COLUMNS, names), scale=2,
         caption=f"Pictures drawn from noise, by averaged weights{kinds}.",
     )  # fmt: skip
     draw_chain(run, args, model, some)
@@ -199,12 +200,13 @@ def main() -> None:
     count = COLUMNS * (len(classes) or COLUMNS)
     noise = noise_of(args, args.seed + 1, (count, *images.images.shape[1:]))
     labels = training.rows_of(classes, count, args.device)
+    names = [images.classes[kind] for kind in classes]
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
     stream = batches.forever()
 
     def sample(step: int) -> None:
         with average.average_parameters():
-            grid = training.image_grid(draw(args, model, noise, labels), COLUMNS)
+            grid = training.class_grid(draw(args, model, noise, labels), COLUMNS, names)
         training.save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
 
     if loop.step == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from minigen import Generator, Tensor, optim
 from minigen.data import Batches, DataError, Images
 from minigen.models.adversaries import Adversaries
 from minigen.training.command import finish
+from minigen.training.common import as_array
 from minigen.training.course import begin, draw_course
 from minigen.training.figures import image_grid, named_rows, save_image
 from minigen.training.flags import Flags, units, whole
@@ -92,11 +94,8 @@ def train_gan(
     def sample(step: int) -> None:
         with average.average_parameters():
             samples = gan.draw(noise, labels)
-        grid = image_grid(samples, columns=COLUMNS, low=low)
-        if classes:
-            names = [images.classes[kind] for kind in classes]
-            parts = np.split(samples.numpy(), len(classes))
-            grid = named_rows(zip(names, parts, strict=True), low=low)
+        names = [images.classes[kind] for kind in classes]
+        grid = class_grid(samples, COLUMNS, names, low)
         save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
 
     if loop.step == 0:
@@ -123,6 +122,16 @@ def fixed_noise(
     many of each class in a row, or None without classes."""
     z = gan.sample_noise(count, Generator(seed))
     return z, rows_of(classes, count, z.device)
+
+
+def class_grid(
+    images: Any, columns: int, names: Sequence[str] = (), low: float = -1.0
+) -> np.ndarray:
+    """A grid of images (N, C, H, W), or with the names of classes a row for each, as many in all;
+    see `image_grid`."""
+    if not names:
+        return image_grid(images, columns, low=low)
+    return named_rows(zip(names, np.split(as_array(images), len(names)), strict=True), low=low)
 
 
 def rows_of(classes: Sequence[int], count: int, device: str) -> Tensor | None:
