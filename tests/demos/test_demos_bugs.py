@@ -5,7 +5,7 @@ from in_process import run
 
 def test_a_mistake_is_told_from_its_absence(tmp_path):
     small = ("--data", "digits", "--limit", 500, "--only", "average", "labels", "--seeds", 2)
-    said = run("bugs.py", *small, "--steps", 150, "--out", tmp_path / "run")
+    said = run("bugs.py", *small, "--steps", 40, "--out", tmp_path / "run")
     assert said.count(": seen") == 2
     lines = (tmp_path / "run" / "table.md").read_text("utf-8").splitlines()
     assert len(lines) == 4 and all("| seen |" in line for line in lines[2:])

@@ -10,8 +10,9 @@ from minigen.training.pages.papers import papers
 
 
 def test_every_demo_that_trains_names_its_paper():
-    scripts = [path.read_text("utf-8") for path in DEMOS.glob("*.py")]
-    names = {n for text in scripts for n in re.findall(r'Parser\(\s*__doc__,\s*name="(\w+)"', text)}
+    paths = [*DEMOS.glob("*.py"), *(DEMOS.parent / "minigen/training/builders").glob("*.py")]
+    begun = re.compile(r'Parser\(\s*(?:__doc__|description),\s*name="(\w+)"')
+    names = {name for path in paths for name in begun.findall(path.read_text("utf-8"))}
     assert names == papers().keys()
 
 

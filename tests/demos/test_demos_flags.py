@@ -15,7 +15,7 @@ ABSURD = ("0", "-1", "nan", "inf", "-inf", "1e400", "", "x", str(10**30), "1e300
 MAY_BE_0 = {
     "--seed", "--class", "--classes", "--smoothing", "--decay", "--beta", "--warm-up",
     "--capacity", "--fall",
-    "--random", "--guidance",
+    "--random", "--guidance", "--port",
     "--average", "--sample", "--reconstruction", "--classification",
     "--matching", "--dropout", "--l1", "--adversarial", "--layers", "--cycle",
     "--identity", "--pool", "--gamma", "--path-weight", "--mixing",
@@ -33,7 +33,9 @@ WORDS = {
     "--to": None,
     "--near": None,
     "--analogy": None,
+    "--part": "",
 }  # and what is none
+NEEDED = {"file": "model.onnx"}  # by what it is called, where its name will not do
 NAMES = sorted(
     path.stem for path in DEMOS.glob("*.py") if "flags(" in path.read_text(encoding="utf-8")
 )
@@ -49,7 +51,7 @@ def parsers():
 
 def needed(parser):
     """A command line with what the flags cannot do without."""
-    return [f"{flag.dest}" for flag in parser.flags.values() if flag.required]
+    return [NEEDED.get(flag.dest, flag.dest) for flag in parser.flags.values() if flag.required]
 
 
 def refused(parser, argv, capsys):

@@ -54,7 +54,7 @@ def test_resumed_is_uninterrupted(text, tmp_path, monkeypatch, model):
 
     def stop_at_2(loop, metrics):
         log(loop, metrics)
-        loop.signal = signal.SIGINT if loop.step == 2 else None
+        loop._caught = signal.SIGINT if loop.step == 2 else None
 
     with monkeypatch.context() as patch:
         patch.setattr(training.Loop, "log", stop_at_2)

@@ -34,4 +34,4 @@ def test_few_words_and_words_that_are_alike(tmp_path, count):
     words = ["$x$", "日", "<b>", "_", "a" * 99, "\ud800"][:count]
     save_word_map(tmp_path / "map.png", words, np.eye(6)[:count])
     with Image.open(tmp_path / "map.png") as image:
-        assert image.size == (1320, 990)
+        assert image.width == 1320 and image.height > 990  # a caption is below
