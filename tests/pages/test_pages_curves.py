@@ -20,6 +20,7 @@ def test_a_curve_keeps_its_peaks_and_its_mean_in_few_columns(steps, times):
         step += gap
         curve.add(step, value)
         all_values.append(value)
+    assert len(curve.columns) <= COLUMNS
     for most in COLUMNS, 7:
         found = {name: np.array(v) for name, v in curve.drawn(most).items()}
         assert len(found["x"]) <= most and (np.diff(found["x"]) > 0).all()
