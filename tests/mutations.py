@@ -2759,7 +2759,8 @@ def address(name: str) -> str:
 
 
 def failure(tests: list[str], mistake: Mistake | None = None) -> str:
-    """The first of the tests that fails in a copy with the mistake; "" if none does."""
+    """The first of the tests that fails in a copy with the mistake, or whose fixture does; "" if
+    none does."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("minigen", "tests", "demos"):
             ignored = shutil.ignore_patterns("__pycache__", "pictures")
@@ -2776,7 +2777,7 @@ def failure(tests: list[str], mistake: Mistake | None = None) -> str:
             cwd=folder, env={**os.environ, "PYTHONPATH": folder, "CI": "1"},
             capture_output=True, text=True,
         )  # fmt: skip
-    failed = re.search(r"^FAILED .*?::(.*?)(?: - |$)", done.stdout, re.M)
+    failed = re.search(r"^(?:FAILED|ERROR) .*?::(.*?)(?: - |$)", done.stdout, re.M)
     if done.returncode != (1 if failed else 0):
         raise RuntimeError(f"pytest could not run {tests}:\n{done.stdout}{done.stderr}")
     return failed[1] if failed else ""
