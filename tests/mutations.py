@@ -2400,7 +2400,7 @@ between two classes lies the first | training_loading
 a class may be any number | training_loading
 - fits = found.shape == (count,) and (found >= 0).all() and (found < known).all()
 + fits = found.shape == (count,)
-statistics of one truncation are those of all | demos_sample
+statistics of one truncation are those of all | training_loading
 - if truncation not in known:
 + if not known:
 styles are never cut off | demos_sample
