@@ -97,8 +97,8 @@ def draw_arrows(run: training.Run, model: A.Autoencoder, points: np.ndarray) -> 
 
     training.save_image(
         run.path("arrows.png"), frame(draw, 1, 6.0),
-        caption="Arrows from points of the plane to where the autoencoder moves them: once it has"
-        " learnt to mend damage, towards the spiral of the real points.",
+        caption="Arrows show which way the autoencoder moves points of the plane, long ones cut"
+        " short: once it has learnt to mend damage, to the spiral of the real points.",
     )  # fmt: skip
 
 

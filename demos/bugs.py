@@ -112,6 +112,7 @@ STUDIES = {
 }  # fmt: skip
 
 
+LINES = "Curves are of the training, a line for each seed, cut off beyond ±10,000."
 SHOWN = {
     "gan": "",
     "wgan": "",
@@ -385,7 +386,7 @@ def main() -> None:
         if name in found:
             drawn = picture(args.steps, *found[name])
             study = STUDIES[name]
-            caption = f"{study.mistake}. {study.symptom}{SHOWN[study.model]}"
+            caption = f"{study.mistake}. {study.symptom}{SHOWN[study.model]} {LINES}"
             training.save_image(run.path(f"{name}.png"), drawn, title=name, caption=caption)
         run.path("table.md").write_text(table(found) + "\n", encoding="utf-8")
 

@@ -151,7 +151,7 @@ def gaussians(path: Any, steps: int) -> dict[str, float]:
         caption="Above the densities of real and generated points on a line, the best discriminator"
         " p / (p + q) and a trained one, and the critic's line f. Below the slopes that each gives"
         " the generator, over the generated points in colour: the discriminator's vanishes as the"
-        " two get apart, the critic's stays 1.",
+        " two get apart, the critic's stays near 1.",
     )  # fmt: skip
     return scores
 
@@ -187,7 +187,8 @@ def lines(path: Any, steps: int) -> dict[str, float]:
     training.save_image(
         path("lines.png"), frame(draw, 2, 3.2),
         caption="Two lines θ apart, both distances computed and learnt. The Jensen–Shannon"
-        " divergence is log 2 all the way but at 0 and leads nowhere; Wasserstein's is |θ|.",
+        " divergence is log 2 all the way but at 0 and leads nowhere, and is learnt too low in"
+        " few steps; Wasserstein's is |θ|.",
     )  # fmt: skip
     far = thetas != 0
     return {

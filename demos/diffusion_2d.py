@@ -204,7 +204,7 @@ def main() -> None:
          " ways arrive in few steps, curved ones need many."),
         ("scores", 5, functools.partial(draw_scores, model, places),
          "Arrows show where p grows, ∇ log p, at five times between noise and data; the points are"
-         " where they are then, and go along the arrows."),
+         " generated ones where they are then. Long arrows are cut short."),
     ):  # fmt: skip
         training.save_image(run.path(f"{name}.png"), frame(drawn, panels, 3.0), caption=caption)
     draw_walk(run, args, places)

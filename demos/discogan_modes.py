@@ -69,7 +69,7 @@ def main() -> None:
 
     shown = (
         "Points of A's five modes, A1 to A5, translated to B, whose ten modes are the crosses. Grey"
-        " is where B's judge takes points for real."
+        " is where B's judge takes points for real. Each colour should fill modes of its own."
     )
 
     def picture(step: int) -> None:

@@ -122,8 +122,8 @@ def draw_noise(
         rows[f"picture {i + 1}"] = np.concatenate([made[: COLUMNS - 1], deviation[None]])
     training.save_image(
         run.path("noise.png"), training.named_rows(rows), scale=2,
-        caption="In each row the same styles with seven drawings of noise. Last, how much a hundred"
-        " of them differ in each pixel: black not at all, white by a fifth of all grey levels.",
+        caption="In each row the same styles with seven drawings of noise. The last column is the"
+        " standard deviation over a hundred drawings: black none, white a fifth of all levels.",
     )  # fmt: skip
 
 

@@ -73,7 +73,8 @@ def draw(run: training.Run, model: V.VAE, images: Tensor, labels: np.ndarray) ->
             rows[f"latent {unit}"] = decoded(z)
         save_rows(
             "traversal.png", rows,
-            "In each row one latent goes from −2.5 to 2.5, the most used one first, and all others"
+            "In each row one latent goes from −2.5 to 2.5, from left to right, the most used first"
+            " (ten at most), and all others"
             " stay those of one test image: a row that does not change is of a latent not used.",
         )  # fmt: skip
         if model.latent == 2:
@@ -92,7 +93,9 @@ def draw(run: training.Run, model: V.VAE, images: Tensor, labels: np.ndarray) ->
         head(axes[0], "means of the two most used latents", 10, 7, *dots.legend_elements())
         axes[1].bar(np.arange(model.latent), found.variance[order], color="#0072b2")
         axes[1].axhline(found.threshold, color="#d55e00", linewidth=1, label="active above this")
-        axes[1].set_xlabel("latent, the most used first", fontsize=8)
+        axes[0].set_xlabel(f"latent {order[0]}", fontsize=8)
+        axes[0].set_ylabel(f"latent {order[min(1, model.latent - 1)]}", fontsize=8)
+        axes[1].set_xlabel("latents, the most used first", fontsize=8)
         axes[1].locator_params(axis="x", integer=True)
         head(axes[1], f"variance of the means: {found.count} active")
 

@@ -25,8 +25,8 @@ from minigen.training.run import Run
 COLUMNS = 8  # of the grid of samples
 ODDS = (
     "d_real and d_fake say how probable D finds it that real and drawn images are real. Near ½ it"
-    " cannot tell them apart, which is good; 1 and 0 for long mean that D has won, and that G"
-    " learns little. The losses do not say how good the images are."
+    " cannot tell them apart, which is good, but for an untrained D; 1 and 0 for long mean that D"
+    " has won, and that G learns little. The losses do not say how good the images are."
 )
 SCORES = (
     "d_real and d_fake are D's scores of real and of drawn images: the nearer they are to each"
