@@ -100,7 +100,7 @@ def draw_gaussians(run: training.Run, all_spaces: list[Space], labels: np.ndarra
         run.path("gaussian.png"), frame(draw, count, 3.0, 2),
         caption="Above test images by their two widest coordinates, coloured by class, with one,"
         " two and three standard deviations of the Gaussian thought to lie there. Below images"
-        " drawn from it: fog from pixels, few digits from an autoencoder's codes, most from a VAE's.",
+        " drawn from it: fog from pixels, few digits from autoencoders' codes, most from VAEs'.",
     )  # fmt: skip
 
 
