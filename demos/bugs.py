@@ -36,6 +36,7 @@ from minigen.metrics import mode_coverage
 from minigen.models import classifier as C
 from minigen.models import vae as V
 from minigen.models import wgan as W
+from minigen.models.adversaries import descend
 from minigen.models.autoencoder import checked_images
 from minigen.models.gan import discriminator_loss
 from minigen.models.networks import evaluating, mlp
@@ -133,14 +134,6 @@ def adam(network: nn.Module, lr: float = 1e-3) -> optim.Adam:
     return optim.Adam(network.parameters(), lr=lr, betas=(0.5, 0.999))
 
 
-def descend(optimiser: optim.Optimizer, loss: Tensor, clear: bool = True) -> None:
-    """A step down the loss."""
-    if clear:
-        optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
-
-
 def points_of(generator: nn.Module, curves: Curves) -> Found:
     """What a generator of points came to, by noise that it has not seen."""
     with evaluating(generator):
@@ -167,7 +160,10 @@ def gan(wrong: str | None, steps: int, seed: int, args: argparse.Namespace) -> F
         loss_d.backward(retain_graph=True)
         of_d.step()
         loss_g = F.softplus(-d(fake)).mean()
-        descend(of_g, loss_g, clear=wrong != "detach")
+        if wrong != "detach":  # else what came of D's loss is still there
+            of_g.zero_grad()
+        loss_g.backward()
+        of_g.step()
         if due:
             curves["loss_d"].append(loss_d.item())
             curves["loss_g"].append(loss_g.item())
