@@ -7,28 +7,32 @@ from typing import Any
 import numpy as np
 
 from minigen.explorer.answers import picture
-from minigen.explorer.view import View
+from minigen.explorer.view import Kind, View
 from minigen.explorer.worker import Show
 from minigen.training.trained_kinds import Reading, Translating
 
 TOLD = 5  # classes, the most probable ones
 
 
-class OfTranslation(View[Translating]):
-    """A picture, and what becomes of it in each domain.
+class OfPicture(View[Kind]):
+    """What has nothing to show before a picture is given.
 
     Args:
         trained: the model.
     """
 
-    sees = "Give a picture: what the model makes of it is shown, in each of its domains."
-
-    def __init__(self, trained: Translating):
+    def __init__(self, trained: Kind):
         super().__init__(trained)
         self.takes = trained.image_shape[:2]
 
     def draw(self, values: dict[str, Any], show: Show) -> None:
         """Nothing, before a picture is given."""
+
+
+class OfTranslation(OfPicture[Translating]):
+    """A picture, and what becomes of it in each domain."""
+
+    sees = "Give a picture: what the model makes of it is shown, in each of its domains."
 
     def given(self, images: np.ndarray) -> dict[str, Any]:
         """Translations, side by side."""
@@ -39,21 +43,10 @@ class OfTranslation(View[Translating]):
         return {"given": picture(images), **shown}
 
 
-class OfReading(View[Reading]):
-    """A picture, and how probable each class is.
-
-    Args:
-        trained: the model.
-    """
+class OfReading(OfPicture[Reading]):
+    """A picture, and how probable each class is."""
 
     sees = "Give a picture: the classifier says what it takes it for."
-
-    def __init__(self, trained: Reading):
-        super().__init__(trained)
-        self.takes = trained.image_shape[:2]
-
-    def draw(self, values: dict[str, Any], show: Show) -> None:
-        """Nothing, before a picture is given."""
 
     def given(self, images: np.ndarray) -> dict[str, Any]:
         """The most probable classes."""
