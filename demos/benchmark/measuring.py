@@ -19,6 +19,7 @@ import threadpoolctl
 
 import minigen
 from minigen import backend
+from minigen.info import processor
 from minigen.profile import machine_speed
 from minigen.units import human_bytes, human_seconds
 
@@ -230,11 +231,3 @@ class Bench:
 def installed(package: str) -> bool:
     """Whether the package could be imported."""
     return importlib.util.find_spec(package) is not None
-
-
-def processor() -> str:
-    """The CPU's name, as far as the system tells it."""
-    info = pathlib.Path("/proc/cpuinfo")
-    if info.exists() and "model name" in (text := info.read_text()):
-        return text.split("model name")[1].split(":", 1)[1].split("\n")[0].strip()
-    return platform.processor() or platform.machine()
