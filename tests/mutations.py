@@ -2450,8 +2450,8 @@ draws are paired with others | demos_few_images
 + found[Cell(d, count, kind)][name] for d in (draws if kind else draws[::-1])]
 # training/course.py
 frames of an older version's size end the drawing | training_course
--     frames = [frame for frame in frames if _size(frame) == _size(frames[-1])]
-+     frames = [frame for frame in frames if frame]
+-     frames = [frame for frame, size in zip(frames, sizes, strict=True) if size == sizes[-1]]
++     frames = [frame for frame, size in zip(frames, sizes, strict=True) if size]
 # training/figures.py
 a caption is not in the file's description | training_figures
 -         description.add_itxt("Description", caption)

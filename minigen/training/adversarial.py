@@ -94,8 +94,7 @@ def train_gan(
     def sample(step: int) -> None:
         with average.average_parameters():
             samples = gan.draw(noise, labels)
-        names = [images.classes[kind] for kind in classes]
-        grid = class_grid(samples, COLUMNS, names, low)
+        grid = class_grid(samples, COLUMNS, [images.classes[kind] for kind in classes], low)
         save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
 
     if loop.step == 0:

@@ -87,7 +87,8 @@ def draw_course(
         the last one, which an older version drew.
     """
     frames = sorted((run.folder / "samples").glob("*.png"))
-    frames = [frame for frame in frames if _size(frame) == _size(frames[-1])]
+    sizes = [_size(frame) for frame in frames]
+    frames = [frame for frame, size in zip(frames, sizes, strict=True) if size == sizes[-1]]
     if frames:
         titles = [f"step {int(frame.stem):,}" for frame in frames]
         save_gif(run.path("samples.gif"), frames, titles=titles, caption=samples, **options)
