@@ -514,28 +514,39 @@ class Generator:
             draw, self.draws = self.draws, self.draws + 1
             return self.seed, draw
 
-    def _next(self) -> np.random.Generator:
-        seed, draw = self.reserve()
-        return np.random.Generator(np.random.Philox(key=seed, counter=draw << 64))
-
     def normal(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of N(0, 1)."""
-        numbers = dealt(self, shape, lambda s: self._next().standard_normal(s, drawn_as(dtype)))
+        seed, draw = self.reserve()
+
+        def run(first: int, count: int) -> Array:
+            # NumPy makes them by rejection: none can be had without those before it.
+            stream = np.random.Generator(np.random.Philox(key=seed, counter=draw << 64))
+            return stream.standard_normal(first + count, drawn_as(dtype))[first:]
+
+        numbers = dealt(self, shape, run)
         return to_device(numbers.astype(dtype, copy=False), device)
 
     def uniform(self, shape: tuple[int, ...], dtype: Any = FLOAT32, device: str = "cpu") -> Array:
         """An array of U[0, 1)."""
-        numbers = dealt(self, shape, lambda s: self._next().random(s, drawn_as(dtype)))
+        seed, draw = self.reserve()
+        a_count = 32 // np.dtype(drawn_as(dtype)).itemsize  # numbers of a count, which is 32 bytes
+
+        def run(first: int, count: int) -> Array:
+            counts, before = divmod(first, a_count)
+            bits = np.random.Philox(key=seed, counter=(draw << 64) + counts)
+            return np.random.Generator(bits).random(before + count, drawn_as(dtype))[before:]
+
+        numbers = dealt(self, shape, run)
         if np.dtype(dtype) == np.float16:  # as many bits as it holds: none is rounded up to 1
             numbers = (np.floor(numbers * 2048) / 2048).astype(dtype)
         return to_device(numbers, device)
 
 
 @Seam
-def dealt(stream: Generator, shape: tuple[int, ...], draw: Callable[[Any], Array]) -> Array:
-    """`draw(shape)`, numbers from the stream. One of several processes keeps its samples' part of
-    those of the whole batch."""
-    return draw(shape)
+def dealt(stream: Generator, shape: tuple[int, ...], run: Callable[[int, int], Array]) -> Array:
+    """Numbers from the stream. `run(first, count)` gives a draw's numbers first, first + 1, …; one
+    of several processes takes its samples' part of those of the whole batch."""
+    return run(0, math.prod(shape)).reshape(shape)
 
 
 @Seam

@@ -22,6 +22,9 @@ script runs alone. The demos of this project make the group by themselves (`mini
     reducer.py     gradients averaged in buckets while the walk back goes on
     parallel.py    DistributedDataParallel, SyncBatchNorm, DistributedSampler
     dealing.py     random numbers of one process's batch, dealt out
+    tables.py      tables that each rank changes by itself, brought together now and then
+    rehearsal.py   one rank of many that are not there; network.py: how long messages take
+    plan.py        how long a step would take on more ranks: python -m minigen.distributed.plan RUN
 """
 
 from minigen.distributed.group import (

@@ -2,9 +2,9 @@
 process would draw for them in the whole batch.
 
 So noise, masks and mixing weights differ between ranks, and N ranks compute what one process
-computes. Each rank draws what the whole batch needs, and keeps its part: NumPy makes normal numbers
-one after the other, so that none can be had without those before it. Drawing grows with the number
-of ranks.
+computes. A rank passes over the numbers of the ranks before it. Uniform numbers and masks are had
+from any place of the stream; NumPy makes normal ones one after the other, so that to pass over them
+is to draw them: that grows with the number of ranks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+
+import numpy as np
 
 from minigen import backend
 from minigen.backend import Array, Generator
@@ -28,14 +29,16 @@ def dealing(rows: int, *streams: Generator) -> Iterator[None]:
     """
     dealt = {id(stream) for stream in (backend.default_generator, *streams)}
 
-    def part(stream: Generator, shape: tuple[int, ...], draw: Callable[[Any], Array]) -> Array:
-        size, rank = group.get_world_size(), group.get_rank()
-        before = groups(shape, rows) if size > 1 and id(stream) in dealt else None
-        if before is None:
-            return draw(shape)
-        within = math.prod(shape) // before
-        whole = draw((before, size, within))
-        return whole[:, rank].reshape(shape)
+    def part(stream: Generator, shape: tuple[int, ...], run: Callable[[int, int], Array]) -> Array:
+        size = group.get_world_size()
+        batches = groups(shape, rows) if size > 1 and id(stream) in dealt else None
+        if not batches:
+            return backend.dealt.plain(stream, shape, run)
+        mine = math.prod(shape) // batches
+        whole = size * mine  # numbers of a whole batch
+        numbers = run(group.get_rank() * mine, (batches - 1) * whole + mine)
+        parts = [numbers[b * whole :][:mine] for b in range(batches)]
+        return (parts[0] if batches == 1 else np.concatenate(parts)).reshape(shape)
 
     filled = {backend.dealt: part, backend.place: _place, backend.mean_of_all: mean_of_all}
     before = {seam: seam.now for seam in filled}
@@ -64,7 +67,8 @@ def mean_of_all(array: Array) -> Array:
 def groups(shape: tuple[int, ...], rows: int) -> int | None:
     """How many times a shape holds numbers for a whole batch, one batch after the other: an array
     (3·rows, …) or (3, rows, …) three times. Another first axis is a batch of that many samples, a
-    half of it, say. None for a single number for all."""
+    half of it, say. None for a single number for all; with one sample a rank it looks like a
+    batch, and is dealt out."""
     before = 1
     for length in shape[:2]:
         if length and length % rows == 0:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -144,6 +146,17 @@ def the_group() -> Backend:
     if not _group:
         raise RuntimeError("there is no group of processes: call init_process_group() first")
     return _group[0]
+
+
+@contextmanager
+def in_place(other: Backend) -> Iterator[None]:
+    """Let another group stand in the place of the one there is, if any, during a block."""
+    before = _group[:], _apart[0]
+    _group[:], _apart[0] = [other], False
+    try:
+        yield
+    finally:
+        _group[:], _apart[0] = before
 
 
 class _Done:

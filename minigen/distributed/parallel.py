@@ -9,19 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from minigen import functional as F
 from minigen import nn
 from minigen.backend import Array, namespace
 from minigen.data.loader import Sampler
 from minigen.distributed import group
 from minigen.distributed.dealing import mean_of_all
 from minigen.distributed.reducer import BUCKET, Reducer
+from minigen.functional.normalization import move_running
 from minigen.kernels import normalization as kernels
 from minigen.operation import operation
-from minigen.tape import is_grad_enabled, recording
+from minigen.tape import is_grad_enabled
 from minigen.tensor import Tensor, wrap
 
 __all__ = ["DistributedDataParallel", "DistributedSampler", "SyncBatchNorm"]
+
+TABLE = 16  # ranks, at most, whose means and variances travel beside each other
 
 
 @operation(input=lambda g: sum_over_ranks(g))
@@ -38,12 +40,16 @@ def sum_over_ranks(input: Array) -> Array:
 def _moments_of_all(mean: Array, variance: Array) -> tuple[Array, Array]:
     """Those of the whole batch, of equal parts: Chan, Golub and LeVeque (1979), equation 2.1."""
     xp, ranks = namespace(mean), group.get_world_size()
+    if ranks > TABLE:  # two short messages instead of a long one
+        middle = mean_of_all(mean)
+        return middle, mean_of_all(variance + (mean - middle) ** 2)
     table = xp.zeros((ranks, 2, *mean.shape), mean.dtype)
-    table[group.get_rank()] = mean, variance
+    mine = table[group.get_rank()]
+    mine[0], mine[1] = mean, variance
     group.the_group().all_reduce(table, group.ReduceOp.SUM).wait()
-    means, variances = table[:, 0], table[:, 1]
-    middle = means.mean(0)
-    return middle, (variances + (means - middle) ** 2).mean(0)
+    middle, inside = xp.add.reduce(table) / ranks
+    apart = table[:, 0] - middle
+    return middle, inside + xp.add.reduce(apart * apart) / ranks
 
 
 def _synced_pullback(
@@ -173,22 +179,14 @@ class SyncBatchNorm(nn.BatchNorm2d):
             input, self.weight, self.bias,
             parts=(n, c, 1, *pixels), size=(c,), eps=self.eps, moments=moments,
         )  # fmt: skip
-        mean, variance, _ = moments[0]
-        count = ranks * input.numel() // c
-        self._move(wrap(mean[0]), wrap(variance[0] * (count / max(count - 1, 1))))
+        if self.track_running_stats and self.training:
+            self.num_batches_tracked.add_(1)
+            share = self.momentum
+            if share is None:
+                share = 1 / self.num_batches_tracked.item()
+            count = ranks * input.numel() // c
+            move_running(self.running_mean, self.running_var, moments[0], count, share)
         return y
-
-    def _move(self, mean: Tensor, variance: Tensor) -> None:
-        """Move the running statistics towards these, the variance an unbiased one."""
-        if not self.track_running_stats or not self.training:
-            return
-        self.num_batches_tracked.add_(1)
-        share = self.momentum
-        if share is None:
-            share = 1 / self.num_batches_tracked.item()
-        with recording(False):
-            for running, now in (self.running_mean, mean), (self.running_var, variance):
-                running.copy_(F.lerp(running, now, share))
 
     @classmethod
     def convert_sync_batchnorm(cls, module: nn.Module, process_group: Any = None) -> nn.Module:

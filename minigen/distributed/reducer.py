@@ -37,6 +37,7 @@ class Bucket:
     def __init__(self, parameters: list[Tensor]):
         self.parameters = parameters
         self._ends = [0, *itertools.accumulate(p._array.size for p in parameters)]
+        self._orders = [memory_order(p._array.strides) for p in parameters]
         self.waiting: set[int] = set()
         self.flat: Array = None
         self._work: Any = None
@@ -80,9 +81,8 @@ class Bucket:
 
     def _part(self, i: int) -> Array:
         """Where the gradient of parameter i lies, in the order of the parameter's memory."""
-        p = self.parameters[i]._array
-        axes = memory_order(p.strides)
-        part = self.flat[self._ends[i] : self._ends[i + 1]].reshape([p.shape[a] for a in axes])
+        shape, axes = self.parameters[i]._array.shape, self._orders[i]
+        part = self.flat[self._ends[i] : self._ends[i + 1]].reshape([shape[a] for a in axes])
         return part.transpose(sorted(range(len(axes)), key=axes.__getitem__))
 
 

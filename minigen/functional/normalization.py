@@ -113,14 +113,27 @@ def batch_norm(
         input, weight, bias,
         parts=(n, c, 1, *input.shape[2:]), size=(c,), batch=True, eps=eps, moments=moments,
     )  # fmt: skip
-    mean, var, _ = moments[0]
-    for seen, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
+    move_running(running_mean, running_var, moments[0], count, momentum)
+    return y
+
+
+def move_running(
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    moments: kernels.Moments,
+    count: int,
+    momentum: float,
+) -> None:
+    """Move running statistics in place by the share `momentum` towards those of a batch with so
+    many values a channel."""
+    mean, var, _ = moments
+    unbiased = var * (count / max(count - 1, 1))
+    for seen, batch in ((running_mean, mean), (running_var, unbiased)):
         if seen is not None and count:
             statistic = seen.array
             statistic *= 1 - momentum
             statistic += momentum * batch[0]
             increment_version(seen)
-    return y
 
 
 def _require_running(name: str, otherwise: str, running: dict[str, Tensor | None]) -> None:

@@ -235,9 +235,10 @@ def _dropout_drawn(input: Array, *, keep: float, scale: float, seed: int, draw: 
 
 
 def _mask(shape: tuple[int, ...], keep: float, seed: int, draw: int) -> Array:
-    return backend.dealt(
-        backend.default_generator, shape, lambda s: random.bernoulli(s, keep, seed, draw)
-    )
+    def run(first: int, count: int) -> Array:
+        return random.bernoulli((count,), keep, seed, draw, first)
+
+    return backend.dealt(backend.default_generator, shape, run)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

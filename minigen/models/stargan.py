@@ -27,9 +27,12 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 import minigen
 from minigen import Tensor, nn, optim
 from minigen import functional as F
+from minigen.backend import default_generator, mean_of_all, place
 from minigen.data import DataError
 from minigen.models.adversaries import Parts, descend
 from minigen.models.networks import Conditional
@@ -147,6 +150,21 @@ def reconstruction(again: Tensor, x: Tensor) -> Tensor:
     return abs(again - x).mean()
 
 
+def in_another_order(domains: Tensor) -> Tensor:
+    """The domains (N,) of a batch in random order: of one of several processes its part of those of
+    the whole batch in theirs."""
+    count = len(domains)
+    before, whole = place(count)
+    if whole == count:
+        return domains[F.randperm(count, device=domains.device)]
+    table = np.zeros((2, whole))
+    mine = table[:, before : before + count]
+    mine[:] = default_generator.uniform((count,), np.float64), domains.numpy()
+    chances, of_all = mean_of_all(table) * (whole // count)  # where others have zeros
+    order = chances.argsort(kind="stable")[before : before + count]
+    return Tensor(of_all[order].round().astype(np.int64), device=domains.device)
+
+
 class StarGAN(Parts):
     """The two networks, their optimisers, and a training step.
 
@@ -196,7 +214,7 @@ class StarGAN(Parts):
         if not real:
             raise ValueError("step: expected at least one batch of images and domains, got none")
         for x, of in real:
-            to = of[F.randperm(len(of), device=of.device)]
+            to = in_another_order(of)
             with minigen.no_grad():
                 made = self.generator(x, to)
             values, logits = self.judge(x)

@@ -27,6 +27,13 @@ def test_the_mask_is_the_stream_below_a_threshold(shape, p, seed, draw):
     np.testing.assert_array_equal(random.bernoulli(shape, p, seed, draw), expected)
 
 
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 9))
+def test_any_part_of_a_draw_is_had_from_where_it_begins(before, count, draw):
+    whole = random.bernoulli((before + count,), 0.4, 3, draw)
+    part = random.bernoulli((count,), 0.4, 3, draw, before)
+    np.testing.assert_array_equal(part, whole[before:])
+
+
 def test_as_many_as_the_probability_says():
     for p in (0.1, 0.5, 0.9):
         mask = random.bernoulli((200_000,), p, 1, 0)
