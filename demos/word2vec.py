@@ -7,6 +7,8 @@ curve of the loss (curves.png, metrics.jsonl), config.json and checkpoint.npz. A
     python demos/words.py RUN matrix              the nearest neighbours of a word
     python demos/words.py RUN king - man + woman  an analogy
     python demos/evaluate.py RUN                  how well they agree with people's judgements
+
+With `mpiexec -n 2` two processes learn it, each from its part of the text.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ import ctrl_c  # noqa: F401 - first
 
 import functools
 import time
+import zlib
 
 from minigen import training
 from minigen.data import DataError
 from minigen.data.text import corpus
 from minigen.data.vectors import Vectors
 from minigen.models.word2vec import Predictor, Word2Vec
+from minigen.training import ranks
 from minigen.training.builders.word2vec import SAMPLED, flags
 from minigen.training.pages import write_page
 from minigen.training.wordmap import save_word_map
@@ -48,6 +52,7 @@ def main() -> None:
         f" {len(text.words):,} get a vector; read in {time.perf_counter() - started:.0f} s;"
         f" the run folder is {run.folder}"
     )
+    ranks.require_same("text", zlib.crc32("\n".join(text.words).encode(), len(text)))
     options = {
         "dim": args.dim, "window": args.window, "sample": args.sample, "seed": args.seed,
         "device": args.device, "lr": args.lr,

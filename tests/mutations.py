@@ -1764,6 +1764,15 @@ batches of latents are averaged, not added | metrics_likelihood
 - here[...] = np.logaddexp(here, np.logaddexp.reduce(weights, axis=0))
 + here[...] = np.logaddexp(here, np.logaddexp.reduce(weights, axis=0)) - np.log(2)
 # models/word2vec.py
+each rank learns from all of the text | distributed_tables
+-             if i * ranks // workers == rank
++             if ranks
+rows that have met count as if they had not | distributed_tables
+-         self._since[:rows] = 0.0
++         pass
+all rows meet each time | distributed_tables
+-             self._meet(int(due[-1]) + 1)
++             self._meet(len(self._since))
 two workers take one word each | word2vec
 - max(1, min(self.workers, len(rows) // 2))
 + self.workers
@@ -2139,9 +2148,12 @@ buckets go out in the order in which they are finished | distributed
 +             if ready(bucket) and bucket._work is None:
 +                 bucket.send(self._lane)
 # distributed/dealing.py
-each rank has the noise of the first | distributed
--         return whole[:, rank].reshape(shape)
-+         return whole[:, 0].reshape(shape)
+each rank has the noise of the first | distributed_dealing
+-         numbers = run(group.get_rank() * mine, (batches - 1) * whole + mine)
++         numbers = run(0, (batches - 1) * whole + mine)
+the second of several batches begins where the first one's part ends | distributed_dealing
+-         parts = [numbers[b * whole :][:mine] for b in range(batches)]
++         parts = [numbers[b * mine :][:mine] for b in range(batches)]
 the slopes of batch norm's mean and variance are those of a rank's part | distributed
 -     mean = backend.namespace(array).ascontiguousarray(array / group.get_world_size())
 -     group.the_group().all_reduce(mean, group.ReduceOp.SUM).wait()
@@ -2151,6 +2163,32 @@ the slopes of batch norm's mean and variance are those of a rank's part | distri
 batch norm takes the statistics of its rank's part | distributed
 -         if ranks == 1 or not (self.training or self.running_mean is None):
 +         if ranks or not (self.training or self.running_mean is None):
+# distributed/tables.py
+the mean of changes is taken, however rare the row | distributed_tables
+-     return np.expm1(-ranks * x) / (ranks * np.expm1(-x))
++     return np.full(len(x), 1 / ranks)
+rows are left out that should meet | distributed_tables
+-                 some = slice(first, min(first + rows, len(x)))
++                 some = slice(first, min(first + rows, len(x) - 1))
+a row's changes are counted again when it meets again | distributed_tables
+-                 before[some] += change
+-                 table[some] = before[some]
++                 table[some] = before[some] + change
+# distributed/network.py
+what was summed by halves comes back at once | distributed_plan
+-         by_halves = 2 * rounds * self.latency + 2 * (ranks - 1) / ranks * whole
++         by_halves = rounds * self.latency + (ranks - 1) / ranks * whole
+# distributed/plan.py
+each rank of a machine has all its bandwidth | distributed_plan
+-         network = self.inside if alone else self.between.shared(min(self.ranks, ranks))
++         network = self.inside if alone else self.between
+a plan's messages take no time | distributed_plan
+-             step = work.seconds + messages
++             step = work.seconds
+# distributed/rehearsal.py
+a rehearsal is the first rank's, which passes over no noise | distributed_dealing
+-         self.size, self.rank, self._seconds = size, size - 1, seconds
++         self.size, self.rank, self._seconds = size, 0, seconds
 # distributed/mpi.py
 an error ends its rank alone | distributed
 -         sys.excepthook = self._uncaught
@@ -2159,6 +2197,19 @@ an error ends its rank alone | distributed
 all ranks are shown the first one's part of a batch | distributed
 -             first = self.position * self.batch_size + self._part * self._own
 +             first = self.position * self.batch_size
+# training/ranks.py
+ranks do not meet before a checkpoint | distributed_tables
+-                 part.meet()
++                 pass
+# training/loop.py
+ranks do not meet where a loop ends | distributed_tables
+-                 self._meet()
+-                 if self._saved_step
++                 if self._saved_step
+# kernels/random.py
+a part of a mask begins where its count of eight does | kernels_random
+-     return true[left:].reshape(shape)
++     return true[: size - left].reshape(shape)
 # training/lock.py
 the lock keeps nobody out | training_lock
 -                 lock(file)

@@ -28,6 +28,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ import minigen
 from minigen import Tensor, nn, optim
 from minigen import functional as F
 from minigen.backend import Array, namespace, to_device
+from minigen.distributed import all_reduce, group
+from minigen.distributed.tables import Tables
 from minigen.kernels import skipgram as kernels
 from minigen.kernels.threads import single_threaded_blas
 from minigen.operation import operation
@@ -118,13 +121,14 @@ class LanguageModel(nn.Module):
         e = self.embedding(context).flatten(1)  # (N, size·dim)
         return self.output(e if self.hidden is None else self.hidden(e).tanh())
 
-    def loss(self, context: Tensor, target: Tensor) -> Tensor:
-        """−log p(t | c), averaged. A context that predicts several words needs its softmax once:
-        target (N,), or (N, …) with −1 where there is none."""
+    def loss(self, context: Tensor, target: Tensor, count: int | None = None) -> Tensor:
+        """−log p(t | c), averaged, or its sum over `count`. A context that predicts several words
+        needs its softmax once: target (N,), or (N, …) with −1 where there is none."""
         log_p = self(context).log_softmax(1)
-        flat = target.array.reshape(len(context), -1)
+        flat = target.array.reshape(len(context), math.prod(target.shape[1:]))
         rows, columns = (flat >= 0).nonzero()
-        return -log_p[rows, flat[rows, columns]].mean()
+        losses = -log_p[rows, flat[rows, columns]]
+        return losses.mean() if count is None else losses.sum() / count
 
 
 def pair_loss(
@@ -240,6 +244,10 @@ RATES = {"skipgram": 0.035, "cbow": 0.1}
 # Noise words drawn for a tile. A tile of skip-gram has many pairs, and gained from more of them.
 SHARED = {"skipgram": 48, "cbow": 32}
 BATCH = {"skipgram": 256, "cbow": 512}  # words between two changes of the tables, at most
+# Of several processes, chosen by the scores on 17 million words, of two and of four of them:
+MEET = 25_000  # words of all, between two meetings of frequent rows
+APART = 0.6  # sum of the rates of all steps that a row takes between two meetings, if it can be
+BOWL = 3.0  # sum of rates of the steps that take a row from 1 to 1/e of its way, see `Tables`
 
 
 def keep_probability(counts: np.ndarray, sample: float) -> np.ndarray:
@@ -279,12 +287,23 @@ class Noise:
         return np.where(point < self.own[column], column, self.other[column])
 
 
+def steps_a_word(counts: np.ndarray, keep: np.ndarray, negative: float) -> np.ndarray:
+    """How many steps a word of the text makes with each row, on average: as itself, and as noise
+    for another, of which each word that is kept has `negative`."""
+    seen, drawn = counts * keep / counts.sum(), counts**0.75
+    return seen + negative * seen.sum() * drawn / drawn.sum()
+
+
 class Word2Vec:
     """The two tables, and training with negative sampling by stochastic gradient descent.
 
     Several workers, each on its part of the text, change the same tables without locks (Recht et
     al. 2011). All random numbers are a function of the seed and the step, so that with one worker
     the same seed gives the same vectors, bit for bit.
+
+    Of several processes each has tables and workers of its own, and its part of each step's text,
+    which is cut for all workers of all of them. They bring their tables together (see
+    `distributed.tables`), rows of frequent words every `MEET` words, and all when `meet` is called.
 
     Args:
         counts: how often each word of the vocabulary occurs, most frequent first.
@@ -336,6 +355,10 @@ class Word2Vec:
         self.seed, self.device = seed, device
         self.keep = keep_probability(counts, sample).astype(np.float32)
         self.noise = Noise(counts)
+        self._steps = steps_a_word(counts, self.keep, negative)
+        self._tables: Tables | None = None  # of several processes
+        self._meetings = 0
+        self._since = np.zeros(len(counts))  # of each row: words times their rate since it met
         self.batch = _batch_size(counts * self.keep, most=BATCH[model])
         w_in = (self._random(0, 0).random((len(counts), dim), np.float32) - 0.5) / dim
         self.w_in = Tensor(w_in, device=device)
@@ -346,10 +369,10 @@ class Word2Vec:
     words_a_step = 100_000
 
     def step(self, rows: np.ndarray, number: int, done: float, end: float) -> dict[str, float]:
-        """Learn from the words of a piece of text, divided among the workers.
+        """Learn from the words of a piece of text, divided among the workers of all processes.
 
         Args:
-            rows: of the tables, int32 (n,).
+            rows: of the tables, int32 (n,); the same in all processes.
             number: of the step, from 1: the random numbers depend on it.
             done: how much of the training is done before these words, from 0 to 1.
             end: and after them.
@@ -358,24 +381,71 @@ class Word2Vec:
             The loss of a pair and its noise: a mean over the first batch of each worker, and how
             many pairs these had; NaN of 0 pairs.
         """
-        rate = self.lr * (1 - done)
-        workers = max(1, min(self.workers, len(rows) // 2))  # a word alone makes no pair
+        ranks = group.get_world_size()
+        pieces = max(1, len(rows) // MEET) if ranks > 1 else 1
+        bounds = [len(rows) * i // pieces for i in range(pieces + 1)]
+        rate, fall = self.lr * (1 - done), self.lr * (done - end) / max(len(rows), 1)
+        if ranks > 1:
+            self._tables = self._tables or Tables(self._arrays())
+        sums = np.zeros(2)
+        for i, (a, b) in enumerate(pairwise(bounds)):
+            sums += self._learn_piece(rows[a:b], number, i, rate + fall * a, fall)
+            if ranks > 1:
+                self._meet_often(b - a, rate + fall * (a + b) / 2)
+        increment_version(self.w_in)
+        increment_version(self.w_out)
+        if ranks > 1:
+            all_reduce(total := Tensor(sums))
+            sums = total.numpy()
+        loss, pairs = sums.tolist()
+        return {"loss": loss / pairs if pairs else math.nan, "pairs": pairs}
+
+    def meet(self) -> None:
+        """Bring the tables of all processes together, which all have to call."""
+        if self._since.any():
+            self._meet(len(self._since))
+
+    def _meet_often(self, words: int, rate: float) -> None:
+        """Bring together, after so many words of all, those rows whose turn it is: frequent ones
+        each time, rarer ones every second, fourth, … time, so that each meets when about as many
+        steps were taken with it."""
+        self._since += words * rate
+        self._meetings += 1
+        turns = self._meetings & -self._meetings  # 1, 2, 1, 4, 1, 2, 1, 8, …
+        due = np.flatnonzero(self._steps * (MEET * self.lr * turns) >= APART)
+        if len(due):
+            self._meet(int(due[-1]) + 1)
+
+    def _meet(self, rows: int) -> None:
+        each = self._steps[:rows] * self._since[:rows] / group.get_world_size()
+        self._tables.meet(each / BOWL)
+        self._since[:rows] = 0.0
+
+    def _learn_piece(
+        self, rows: np.ndarray, number: int, piece: int, rate: float, fall: float
+    ) -> np.ndarray:
+        """What `_learn` gives of this process's workers, summed: each takes its part of a piece of
+        the text of step `number`."""
+        ranks, rank = group.get_world_size(), group.get_rank()
+        # A word alone makes no pair.
+        workers = max(1, min(ranks * self.workers, len(rows) // 2))
         bounds = [len(rows) * i // workers for i in range(workers + 1)]
-        fall = self.lr * (done - end) / max(len(rows), 1)
+        before = piece * ranks * self.workers  # workers of pieces before
         tasks = [
-            (rows[a:b], self._random(number, i + 1), rate + fall * a, rate + fall * b)
-            for i, (a, b) in enumerate(zip(bounds, bounds[1:], strict=False))
+            (rows[a:b], self._random(number, before + i + 1), rate + fall * a, rate + fall * b)
+            for i, (a, b) in enumerate(pairwise(bounds))
+            if i * ranks // workers == rank
         ]
         with single_threaded_blas():
-            if len(tasks) == 1:
-                sums = [self._learn(*tasks[0])]
+            if len(tasks) < 2:
+                sums = [self._learn(*task) for task in tasks]
             else:
                 self._pool = self._pool or ThreadPoolExecutor(self.workers, "word2vec")
                 sums = list(self._pool.map(self._learn, *zip(*tasks, strict=True)))
-        increment_version(self.w_in)
-        increment_version(self.w_out)
-        loss, pairs = (sum(float(s[i]) for s in sums) for i in (0, 1))
-        return {"loss": loss / pairs if pairs else math.nan, "pairs": pairs}
+        return np.sum([[float(n) for n in s] for s in sums] or [[0.0, 0.0]], axis=0)
+
+    def _arrays(self) -> list[Array]:
+        return [table.array for table in self.state_dict().values()]
 
     def _learn(
         self, rows: np.ndarray, rng: np.random.Generator, rate: float, end: float
@@ -482,7 +552,10 @@ class Predictor:
         self.optimiser = optim.Adam(self.network.parameters(), lr=self.lr)
 
     def step(self, rows: np.ndarray, number: int, done: float, end: float) -> dict[str, float]:
-        """See `Word2Vec.step`; the loss is that of the last batch, the pairs are those of all."""
+        """See `Word2Vec.step`; the loss is that of the last batch, the pairs are those of all.
+
+        Of several processes each takes its part of each batch; who averages their gradients and
+        losses, as `training.Loop` does, has those of the whole one."""
         rng = np.random.Generator(np.random.Philox(key=np.array([self.seed, number], np.uint64)))
         rows = rows[rng.random(len(rows), np.float32) < self.keep[rows]]
         if self.model == "softmax":
@@ -491,17 +564,19 @@ class Predictor:
             context, target = contexts(rows, self.model, rng, self.window)
         self.optimiser.param_groups[0]["lr"] = self.lr * (1 - done)
         loss, pairs = math.nan, 0
+        ranks, rank = group.get_world_size(), group.get_rank()
         for a in range(0, len(context), self.batch):
-            part = slice(a, a + self.batch)
-            c, t = (Tensor(x[part].astype(np.int64), device=self.device) for x in (context, target))
-            if not (t.array >= 0).any():
+            end = min(a + self.batch, len(context))
+            if not (count := int((target[a:end] >= 0).sum())):
                 continue
-            value = self.network.loss(c, t)
+            part = slice(a + (end - a) * rank // ranks, a + (end - a) * (rank + 1) // ranks)
+            c, t = (Tensor(x[part].astype(np.int64), device=self.device) for x in (context, target))
+            value = ranks * self.network.loss(c, t, count)
             self.optimiser.zero_grad()
             value.backward()
             self.optimiser.step()
             loss = value.item()
-            pairs += int((t.array >= 0).sum())
+            pairs += count
         return {"loss": loss, "pairs": pairs}
 
     def vectors(self) -> np.ndarray:

@@ -53,6 +53,8 @@ class Parser(Flags):
         quick: what flags that are not given become with --quick.
         may_change: settings that may be other ones when the run is resumed, besides the device:
             those that say how long it is, or what is shown, and that no step depends on.
+        dealt_by_model: whether the model deals its data out to several processes by itself; else
+            it is batches that are dealt out.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class Parser(Flags):
         name: str,
         quick: dict[str, object],
         may_change: Sequence[str] = ("steps", "epochs"),
+        dealt_by_model: bool = False,
     ):
         super().__init__(description)
+        self.dealt_by_model = dealt_by_model
         self.name, self.quick = name, quick
         self.may_change = ("device", *may_change)
         add = self.add_argument
@@ -145,7 +149,7 @@ class Parser(Flags):
         return args, run
 
     def _refuse_undealt(self, args: Settings) -> None:
-        if reason := ranks.undealt(args):
+        if reason := ranks.undealt(args, self.dealt_by_model):
             self.error(reason)
 
     def settings_of(self, run: Run, without_data: bool = False) -> Settings:

@@ -174,11 +174,13 @@ class Loop:
                     yield self.step
                     self.seconds = time.perf_counter() - started
                     progress.advance(self._shown)
-                    more = self.step < self.steps and not self._caught
-                    if more and self.step % self.save_every == 0:
-                        self._save()
-                        self._draw()
+                    if self.step < self.steps and self.step % self.save_every == 0:
+                        self._meet()
+                        if not self._caught:
+                            self._save()
+                            self._draw()
                     ended = self._is_ended()
+                self._meet()
                 if self._saved_step != self.step:
                     self._save()
                 self._draw()
@@ -187,6 +189,11 @@ class Loop:
             self._ranks.leave(self.signal)
         finally:
             progress.close(finished=self.step == self._saved_step and not self.interrupted)
+
+    def _meet(self) -> None:
+        """Before a checkpoint: all processes come to this, whichever has caught a signal."""
+        ranks.go_apart(False)
+        self._ranks.meet(self.step)
 
     def _is_ended(self) -> bool:
         """Whether a signal has come, to any of the processes."""

@@ -19,14 +19,14 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minigen import distributed, nn
+from minigen import Tensor, distributed, nn
 from minigen.backend import Generator
 from minigen.data import batches
 from minigen.distributed import group
@@ -101,8 +101,9 @@ def opened(
     if not first():
         run = Spectator(Path(folder), config, known_limits)
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
-    args.batch_size //= distributed.get_world_size()
-    rows[:] = [args.batch_size]
+    if hasattr(args, "batch_size"):
+        args.batch_size //= distributed.get_world_size()
+        rows[:] = [args.batch_size]
     batches.share = distributed.get_rank(), distributed.get_world_size()
     return args, run
 
@@ -118,10 +119,25 @@ def _require_one_script(given: list[str], first_given: list[str]) -> None:
             )
 
 
-def undealt(settings: Any) -> str | None:
-    """Why these settings cannot be trained by so many ranks, if so."""
+def require_same(what: str, value: Any) -> None:
+    """End all if a rank has another value than rank 0; `what` is what has it, such as a text."""
+    if not several():
+        return
+    the_group().patient = True
+    values = distributed.all_gather_object(value)
+    other = next((rank for rank, its in enumerate(values) if its != values[0]), None)
+    if other is not None:
+        end(f"rank {other} has another {what} than rank 0: give all the same; all ranks end")
+
+
+def undealt(settings: Any, by_model: bool) -> str | None:
+    """Why these settings cannot be trained by so many ranks, if so.
+
+    Args:
+        by_model: whether the model deals its data out by itself.
+    """
     ranks = distributed.get_world_size()
-    if ranks == 1:
+    if ranks == 1 or by_model:
         return None
     whole = getattr(settings, "batch_size", None)
     if whole is None:
@@ -228,14 +244,23 @@ class Together:
         """
         if self.alone:
             return signal
-        code = self._code() if step % CHECK_EVERY == 0 else 0
-        numbers = np.array([signal or 0, code, -code], np.int64)
-        the_group().all_reduce(numbers, "max").wait()
-        if numbers[1] != -numbers[2]:
-            codes = distributed.all_gather_object(code)
-            other = next(r for r, c in enumerate(codes) if c != codes[0])
-            end(f"rank {other} has other weights than rank 0 at step {step}; all ranks end")
-        return int(numbers[0]) or None
+        if step % CHECK_EVERY == 0:
+            networks = self._of(nn.Module)
+            _require_alike([t for n in networks for t in (*n.parameters(), *n.buffers())], step)
+        number = np.array([signal or 0], np.int64)
+        the_group().all_reduce(number, "max").wait()
+        return int(number[0]) or None
+
+    def meet(self, step: int) -> None:
+        """Before something is saved: bring together what each rank has changed by itself, such as
+        tables of word vectors, by their method `meet`.
+
+        Ends all ranks if it differs then.
+        """
+        for part in self._parts:
+            if hasattr(part, "meet"):
+                part.meet()
+                _require_alike(part.state_dict().values(), step)
 
     def leave(self, signal: int | None) -> None:
         """End this process where the loop ends, if it is not rank 0, which goes on to draw."""
@@ -247,13 +272,17 @@ class Together:
     def _of(self, kind: type) -> list[Any]:
         return [part for part in self._parts if isinstance(part, kind)]
 
-    def _code(self) -> int:
-        """Of all weights and buffers, a number that others have almost surely not."""
-        code = 0
-        for network in self._of(nn.Module):
-            for tensor in (*network.parameters(), *network.buffers()):
-                code = zlib.crc32(np.ascontiguousarray(tensor.numpy()), code)
-        return code
+
+def _require_alike(tensors: Iterable[Tensor], step: int) -> None:
+    """End all if a rank has other ones than rank 0, by a number that others have almost surely
+    not."""
+    code = 0
+    for tensor in tensors:
+        code = zlib.crc32(np.ascontiguousarray(tensor.numpy()), code)
+    codes = distributed.all_gather_object(code)
+    other = next((rank for rank, its in enumerate(codes) if its != codes[0]), None)
+    if other is not None:
+        end(f"rank {other} has other weights than rank 0 at step {step}; all ranks end")
 
 
 def _parts(values: Any) -> Iterator[Any]:

@@ -11,8 +11,10 @@ import numpy as np
 
 import minigen
 from minigen import Tensor, distributed, nn, optim
-from minigen.distributed import DistributedDataParallel, DistributedSampler, SyncBatchNorm
-from minigen.distributed.group import go_apart, the_group
+from minigen.distributed import DistributedDataParallel, DistributedSampler, SyncBatchNorm, parallel
+from minigen.distributed.group import go_apart, in_place, the_group
+from minigen.distributed.rehearsal import Rehearsal
+from minigen.distributed.tables import Tables, share_of_sum
 from minigen.kernels import limits
 from minigen.models import (
     autoencoder,
@@ -30,8 +32,10 @@ from minigen.models.cyclegan import CycleGAN
 from minigen.models.denoiser import Denoiser
 from minigen.models.gan import GAN, AuxiliaryGAN
 from minigen.models.pix2pix import Pix2Pix
+from minigen.models.stargan import Added, StarGAN, StarJudge, by_pixels
 from minigen.models.translators import PatchJudge, ResNetTranslator, UNet
 from minigen.models.wgan import WGAN
+from minigen.models.word2vec import Predictor, Word2Vec
 from minigen.training import ranks
 
 WHOLE = 8  # samples of a batch
@@ -102,9 +106,11 @@ def data_parallel():
         "statistics": apart([*zip(alone.buffers(), net.buffers(), strict=True)]),
     }
     alone.zero_grad(), net.zero_grad()
+    parallel.TABLE = 1  # as of many ranks
     with limits.use(by_blocks=1):  # as of large batches
         alone(x).square().mean().backward()
         wrapped(my(x)).square().mean().backward()
+    parallel.TABLE = 16
     found["by blocks"] = apart([(p.grad, q.grad) for p, q in both])
 
     with wrapped.no_sync():
@@ -157,6 +163,13 @@ def pairs(model):
 def with_batch(model):
     step = model.step
     model.step = lambda xy: step(*xy)
+    return model
+
+
+def with_domains(model):
+    """`model.step((x, domains))`, two batches of them."""
+    step = model.step
+    model.step = lambda xy: step(xy, xy)
     return model
 
 
@@ -221,6 +234,8 @@ MODELS = {
     "cyclegan": lambda: pairs(CycleGAN(
         ResNetTranslator(1, 1, 4, 1), ResNetTranslator(1, 1, 4, 1), PatchJudge(1, 4, 1, size=SIZE),
         PatchJudge(1, 4, 1, size=SIZE), pool=0)),
+    "stargan": lambda: with_domains(StarGAN(
+        N.Conditional(Added(by_pixels(1 + 3, 1, 4, 2), 1), 3), StarJudge(1, 3, 4, SIZE, 2))),
     "biggan": lambda: biggan.BigGAN(
         biggan.BigGenerator(1, 4, SIZE, 3, 4), biggan.BigJudge(1, 4, SIZE, 3)),
 }  # fmt: skip
@@ -273,6 +288,85 @@ def models():
         code = b"".join(np.ascontiguousarray(t.numpy()).tobytes() for t in (*weights, *own))
         found[name]["alike"] = len(set(distributed.all_gather_object(code))) == 1
     return found
+
+
+def words():
+    """Tables that meet; steps of word vectors beside those of one process."""
+    rank, size, found = distributed.get_rank(), distributed.get_world_size(), {}
+    rng = np.random.default_rng(rank)
+    mine = [np.ones((7, 3)), np.zeros(7)]
+    tables = Tables(mine)
+    changes = [rng.standard_normal(t.shape) for t in mine]
+    x = np.array([0, 1e-3, 0.1, 1, 2, 50, 1e6])
+    for meeting in 1, 2:
+        for table, change in zip(mine, changes, strict=True):
+            table += change
+        tables.meet(x[:4])  # of the others a part of the way
+        tables.meet(x)
+        share = share_of_sum(x, size)
+        for i, before in enumerate((1.0, 0.0)):
+            total = sum(distributed.all_gather_object(changes[i]))
+            expected = before + meeting * (share.reshape(-1, *[1] * (total.ndim - 1)) * total)
+            found[f"table {i} at meeting {meeting}"] = float(abs(mine[i] - expected).max())
+
+    counts = 1000 // np.arange(1, 41)
+    text = np.random.default_rng(0).choice(40, 900, p=counts / counts.sum()).astype(np.int32)
+
+    def word2vec(workers):
+        return Word2Vec(counts, dim=8, workers=workers, sample=0, bias=True)
+
+    go_apart()
+    alone = word2vec(size).step(text, 1, 0.0, 0.5)
+    go_apart(False)
+    model = word2vec(1)
+    found["as many pairs"] = model.step(text, 1, 0.0, 0.5)["pairs"] == alone["pairs"]
+    model.step(text[:2], 2, 0.5, 0.6)  # which only one rank has a part of
+    model.meet()
+    met = [t.numpy().tobytes() for t in model.state_dict().values()]
+    found["alike"] = len({b"".join(m) for m in distributed.all_gather_object(met)}) == 1
+
+    for kind in "softmax", "last-four":
+        go_apart()
+        alone = predicted(kind, counts, text)
+        go_apart(False)
+        both = zip(alone, predicted(kind, counts, text), strict=True)
+        found[kind] = apart([*both])
+    return found
+
+
+def predicted(kind, counts, text):
+    """The weights of a language model after steps in double precision, of odd batches."""
+    model = Predictor(counts, model=kind, dim=4, sample=0)
+    model.network.to(dtype="float64")
+    model.batch = 13
+    with ranks.Together({"model": model}).training():
+        model.step(text[:41], 1, 0.0, 0.5)
+    return [p.detach().clone() for p in model.network.parameters()]
+
+
+def rehearsed():
+    """Bytes of each message of a step, and of its rehearsal."""
+    ranks.rows[:] = [WHOLE // distributed.get_world_size()]
+    x = Tensor(np.random.default_rng(0).uniform(-1, 1, (ranks.rows[0], 1, SIZE, SIZE)))
+    sent, send = [], the_group().all_reduce
+
+    def noted(array, op, lane=None):
+        sent.append(array.nbytes)
+        return send(array, op, lane)
+
+    def step():
+        model = MODELS["gan, batch norm"]()
+        with ranks.Together({"model": model}).training():
+            sent.clear()
+            model.step((x.to(dtype="float32"),))
+
+    the_group().all_reduce = noted
+    step()
+    the_group().all_reduce, earnest = send, [*sent]
+    stage = Rehearsal(distributed.get_world_size())
+    with in_place(stage):
+        step()
+    return {"sent": earnest, "rehearsed": stage.sent[-len(earnest) :]}
 
 
 def dealt():

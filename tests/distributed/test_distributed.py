@@ -13,8 +13,8 @@ import pytest
 
 from minigen import data, distributed, nn
 from minigen.data import batches as batches_module
+from minigen.data.vectors import Vectors
 from minigen.distributed import DistributedSampler
-from minigen.distributed.dealing import groups
 from minigen.training import load_checkpoint
 
 HERE = Path(__file__).parent
@@ -49,7 +49,7 @@ def train(ranks, *flags, folder, **environment):
 def found(request, tmp_path_factory):
     """What all checks found, on each rank."""
     folder = tmp_path_factory.mktemp("ranks")
-    checks = ("messages", "data_parallel", "dealt", "models")
+    checks = ("messages", "data_parallel", "dealt", "models", "words", "rehearsed")
     words = "-n", request.param, sys.executable, HERE / "on_ranks.py", folder, *checks
     status, said = mpiexec(*words, folder=folder)
     assert status == 0, said
@@ -103,6 +103,23 @@ def test_a_step_of_each_model_is_that_of_one_process(found):
 
 
 @needs_mpi
+def test_tables_meet_and_word_vectors_are_learnt_by_parts(found):
+    for rank in found:
+        words = rank["words"]
+        for i, meeting in (0, 1), (0, 2), (1, 1), (1, 2):
+            assert words[f"table {i} at meeting {meeting}"] < 1e-14
+        assert words["as many pairs"] and words["alike"]
+        assert words["softmax"] < 1e-9 and words["last-four"] < 1e-9
+
+
+@needs_mpi
+def test_a_rehearsal_notes_what_a_step_sends(found):
+    for rank in found:
+        assert rank["rehearsed"]["sent"] == rank["rehearsed"]["rehearsed"]
+        assert len(rank["rehearsed"]["sent"]) > 15
+
+
+@needs_mpi
 def test_a_sampler_deals_each_epoch_out(found):
     for epoch in range(2):
         indices = [i for rank in found for i in rank["dealt"]["indices"][epoch]]
@@ -119,22 +136,6 @@ def test_a_sampler_leaves_out_or_deals_twice_what_does_not_divide():
         ]
         assert [len(part) for part in dealt] == [count] * 3
         assert len(set().union(*dealt)) == (9 if drop else 10)
-
-
-@pytest.mark.parametrize(
-    "shape, rows, before",
-    [
-        ((4, 7), 4, 1),
-        ((12, 7), 4, 3),  # three batches, one after the other
-        ((3, 4, 1), 4, 3),
-        ((2, 5), 4, 1),  # half a batch
-        ((1,), 4, None),  # one number for all
-        ((), 4, None),
-        ((1, 9), 1, 1),
-    ],
-)
-def test_which_numbers_are_dealt_out(shape, rows, before):
-    assert groups(shape, rows) == before
 
 
 def test_batches_are_dealt_out_in_one_order(monkeypatch):
@@ -189,6 +190,7 @@ def test_a_run_of_several_ranks_and_then_of_others_is_that_of_one_process(tmp_pa
         ("raise:1:7", "rank 1: ZeroDivisionError: no reason"),
         ("drift:1:90", "rank 1 has other weights than rank 0"),
         ("version:1:0", "rank 1 has minigen 0.0.1"),
+        ("text:1:0", "rank 1 has another text than rank 0"),
     ],
 )
 def test_all_end_with_one_line_when_one_does(tmp_path, misdeed, line):
@@ -196,7 +198,7 @@ def test_all_end_with_one_line_when_one_does(tmp_path, misdeed, line):
     status, said = train(2, *flags, folder=tmp_path, MISDEED=misdeed, TEST_TIMEOUT="2")
     assert status != 0
     assert [line in text for text in said.splitlines() if "all ranks end" in text] == [True]
-    if not misdeed.startswith("version"):
+    if not misdeed.endswith(":0"):
         assert load_checkpoint(tmp_path / "run/checkpoint.npz")["step"] % 5 == 0
 
 
@@ -227,6 +229,27 @@ def test_ctrl_c_on_the_launcher_saves_once(tmp_path):
     assert launcher.returncode == 130, said
     assert said.count("to go on") == said.count("steps in") == 1
     assert 0 < load_checkpoint(tmp_path / "run/checkpoint.npz")["step"] < 2000
+
+
+@needs_mpi
+def test_word_vectors_of_two_ranks_and_then_four(tmp_path):
+    rng = np.random.default_rng(0)
+    topics = [[f"{letter}{i}" for i in "bcdefgh"] for letter in "xy"]
+    words = [" ".join(rng.choice(topics[n % 2], 12)) for n in range(800)]
+    (tmp_path / "text").write_text(" ".join(words))
+    script = sys.executable, HERE.parents[1] / "demos/word2vec.py"
+    flags = "--corpus", "text", "--dim", 16, "--sample", 0, "--epochs", 20
+    status, said = mpiexec("-n", 2, *script, *flags, "--out", "run", folder=tmp_path)
+    assert status == 0, said
+    assert said.count("words/s") >= 1 and said.count("nearest neighbours") == 1
+    status, said = mpiexec("-n", 4, *script, "--resume", "run", "--epochs", 30, folder=tmp_path)
+    assert status == 0, said
+    vectors = Vectors.load(tmp_path / "run/vectors.bin")
+    for word in "xb", "ye":
+        near = {w[0] for w, _ in vectors.most_similar(word, count=6)}
+        assert near == {word[0]}
+    lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [*range(1, 31)]
 
 
 @needs_mpi

@@ -10,6 +10,7 @@ import numpy as np
 import minigen
 from minigen import Tensor, data, distributed, nn, optim, training
 from minigen.distributed import mpi
+from minigen.training import ranks
 from minigen.training.flags import whole
 
 what, rank, when = os.environ.get("MISDEED", "nothing:0:0").split(":")
@@ -43,6 +44,7 @@ def main():
     parser.add_argument("--batch-size", type=whole(), default=8)
     parser.add_argument("--pause", type=whole(0), default=0)
     args, run = parser.open_run()
+    ranks.require_same("text", what == "text" and mine)
     minigen.manual_seed(args.seed)
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))

@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from minigen.backend import threads
 from minigen.data import DataError
 from minigen.data.vectors import Vectors
 from minigen.models.word2vec import CONTEXTS
@@ -49,6 +50,7 @@ def flags(description: str = "") -> Parser:
         name="word2vec",
         quick={"epochs": 2, "dim": 50, "limit": 2000},
         may_change=("epochs", "workers", "text"),
+        dealt_by_model=True,
     )
     add = parser.add_argument
     models = (*SAMPLED, "softmax", *CONTEXTS)
@@ -75,8 +77,9 @@ def flags(description: str = "") -> Parser:
     add("--lr", type=rate, help="learning rate at first, if not the model's own")
     add("--bias", action="store_true", only=sampled,
         help="learn an output bias for each word too")  # fmt: skip
-    add("--workers", type=whole(1, 1000), default=2,
+    add("--workers", type=whole(1, 1000), default=lambda args: min(2, threads()),
         only=(f"{sampled[0]} on a CPU", lambda args: sampled[1](args) and args.device == "cpu"),
-        help="threads; with one, a seed gives the same vectors")  # fmt: skip
+        help="threads (2, if there are two cores for this process); with one, a seed gives the same"
+        " vectors")  # fmt: skip
     add("--text", action="store_true", help="write vectors.txt instead of vectors.bin")
     return parser
