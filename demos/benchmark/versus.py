@@ -54,11 +54,11 @@ def busy() -> float:
 class Side:
     """A library in a process of its own."""
 
-    def __init__(self, library: str, device: str = "cpu"):
+    def __init__(self, library: str, device: str = "cpu", threads: int | None = None):
         self.library = library
         command = [sys.executable, str(FOLDER / "child.py"), MODULES[library]]
         self.process = subprocess.Popen(
-            [*command, str(backend.threads()), device],
+            [*command, str(threads or backend.threads()), device],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
             start_new_session=True,  # Ctrl-C is for who asks; the process ends with its requests
