@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -61,6 +62,20 @@ def wait_for_steps(metrics: Path, launcher: subprocess.Popen) -> None:
         time.sleep(0.02)
 
 
+def until_ended(launcher: subprocess.Popen, rank: int, how: signal.Signals) -> float:
+    """Kill or stop a rank, if it is not 0, and wait until its launcher has ended, LIMIT seconds at
+    most; how many it took. They are counted while this script runs: whoever stops it for a while
+    stops the ranks too, and when they go on, the one that was stopped here does not."""
+    naps = 0
+    while launcher.poll() is None and naps < LIMIT / 0.1:
+        with suppress(ProcessLookupError):
+            if rank and (naps == 0 or how == signal.SIGSTOP):
+                os.kill(rank, how)
+        time.sleep(0.1)
+        naps += 1
+    return naps * 0.1
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=200)
@@ -90,22 +105,21 @@ def main() -> None:
                 if rng.random() > args.early:
                     wait_for_steps(run / "metrics.jsonl", launcher)
                 time.sleep(rng.uniform(0, args.longest))
-                ranks = ranks_below(launcher.pid)
+                while not (ranks := ranks_below(launcher.pid)) and launcher.poll() is None:
+                    time.sleep(0.02)
                 how = signal.SIGSTOP if rng.random() < args.stop else signal.SIGKILL
-                if ranks:
-                    killed += 1
-                    os.kill(rng.choice(ranks), how)
-                else:  # not begun, or over
-                    launcher.send_signal(signal.SIGINT)
-                began = time.monotonic()
-                try:
-                    launcher.wait(LIMIT)
-                except subprocess.TimeoutExpired:
+                # Of a training that is over none is left.
+                chosen = rng.choice(ranks) if ranks else 0
+                killed += chosen != 0
+                seconds = until_ended(launcher, chosen, how)
+                if launcher.poll() is None:
                     hanging += 1
+                    said.seek(0)
+                    print(f"start {i} hung after {how.name}: {said.read().decode()[-2000:]}")
                     for pid in (*ranks_below(launcher.pid), launcher.pid):
                         os.kill(pid, signal.SIGKILL)
                     launcher.wait()
-                slowest = max(slowest, time.monotonic() - began)
+                slowest = max(slowest, seconds)
                 said.seek(0)
                 lines += b"all ranks end" in said.read()
             if (run / "checkpoint.npz").exists():
