@@ -1376,7 +1376,7 @@ the way back goes to the domain again | stargan
 - self.generator(made, of)
 + self.generator(made, to)
 images go to their own domain | stargan
-- of[F.randperm(len(of), device=of.device)]
+- in_another_order(of)
 + of
 made images are to be of the domain that they came from | stargan
 -         domain_made = domain_loss(logits, to)

@@ -2,7 +2,9 @@
 
 Whoever is the first on its machine to say what happened makes a file, the claim; the others end in
 silence. A rank that is killed can say nothing: a watcher, another process, waits at the other end
-of a pipe, and speaks if the rank ends without a goodbye. The launcher then ends all others.
+of a pipe, and speaks if the rank ends without a goodbye. The launcher then ends all others. It ends
+a rank, too, that was stopped and is not let go on while others run, which may wait for it in
+patience (see `mpi`).
 """
 
 from __future__ import annotations
@@ -16,14 +18,38 @@ import time
 from pathlib import Path
 
 # Waits until the rank is gone; says its line unless another was said; removes the claim when all
-# who could ask for it are gone. It imports nothing that takes time.
+# who could ask for it are gone. It imports nothing that takes time. Ranks are all stopped where
+# somebody suspends the whole.
 WATCHER = """
-import os, sys, time
-line, claim = sys.argv[1:]
+import os, select, sys, time
+rank, claim, seconds = sys.argv[1:]
+pid = os.getppid()
+line = "is gone without a word: it was killed, or there was no memory left for it"
+
+def status(pid, place):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[place]
+
+def alone_is_stopped():
+    try:
+        parent = status(pid, 1)
+        with open(f"/proc/{parent}/task/{parent}/children") as file:
+            states = {other: status(other, 0) for other in file.read().split()}
+        return states[str(pid)] == "T" and set(states.values()) > {"T"}
+    except (OSError, KeyError, IndexError):
+        return False
+
+stopped = 0
+while not select.select([0], [], [], 0.5)[0]:
+    stopped = stopped + 0.5 if alone_is_stopped() else 0
+    if stopped > float(seconds):
+        line = f"was stopped, and not let go on for {stopped:.0f} s"
+        os.kill(pid, 9)
+        break
 if not os.read(0, 1):
     try:
         os.close(os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        os.write(2, line.encode() + b"\\n")
+        os.write(2, f"rank {rank} (process {pid}) {line}; all ranks end\\n".encode())
     except OSError:
         pass
     os.closerange(0, 3)
@@ -49,15 +75,13 @@ class LastWords:
 
     Args:
         rank: its number.
+        timeout: seconds, for half of which it may be stopped.
     """
 
-    def __init__(self, rank: int):
+    def __init__(self, rank: str, timeout: float):
         self._path = _claim()
-        line = (
-            f"rank {rank} (process {os.getpid()}) is gone without a word: it was killed, or there "
-            "was no memory left for it; all ranks end"
-        )
-        command = [sys.executable, "-I", "-S", "-c", WATCHER, line, str(self._path)]
+        words = str(rank), str(self._path), str(timeout / 2)
+        command = [sys.executable, "-I", "-S", "-c", WATCHER, *words]
         self._watcher = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
         )

@@ -46,7 +46,7 @@ class MPI:
 
     def __init__(self, timeout: float):
         rank = next((os.environ[n] for n in RANKS if n in os.environ), "?")
-        self._words = LastWords(rank)
+        self._words = LastWords(rank, timeout)
         mpi = self._mpi = _loaded()
         self.comm = mpi.COMM_WORLD.Dup()
         self._notes = mpi.COMM_WORLD.Dup()
@@ -101,11 +101,13 @@ class MPI:
                 self.patient = False
                 return
             os.sched_yield()
-        began, told = time.monotonic(), False
+        before, waited, told = time.monotonic(), 0.0, False
         limit = PATIENCE if self.patient else self.timeout
         while not request.Test():
             time.sleep(NAP)
-            waited = time.monotonic() - began
+            now = time.monotonic()
+            # More than a second is no nap: all were suspended, and the others go on now, too.
+            before, waited = now, waited + min(now - before, 1.0)
             if waited > min(NOTE, limit / 4):
                 if not told:
                     self._tell()

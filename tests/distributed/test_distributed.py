@@ -186,7 +186,9 @@ def test_a_run_of_several_ranks_and_then_of_others_is_that_of_one_process(tmp_pa
     [
         ("die:1:7", "rank 1 (process"),
         ("die:0:7", "rank 0 (process"),
-        ("stop:1:7", "rank 1 did not come"),
+        ("hang:1:7", "rank 1 did not come"),
+        ("stop:1:7", "was stopped, and not let go on"),
+        ("stop while others are patient:0:10", "was stopped, and not let go on"),
         ("raise:1:7", "rank 1: ZeroDivisionError: no reason"),
         ("drift:1:90", "rank 1 has other weights than rank 0"),
         ("version:1:0", "rank 1 has minigen 0.0.1"),

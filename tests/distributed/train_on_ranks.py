@@ -68,6 +68,8 @@ def main():
         optimiser.step()
         loop.log({"loss": loss.detach()})
         if loop.every(10):
+            if what == "stop while others are patient" and step == int(when):
+                os.kill(os.getpid(), signal.SIGSTOP)
             run.path("samples", f"{step}.txt").write_text(f"drawn by rank {me}")
     training.finish(loop)
 
