@@ -19,7 +19,7 @@ ROOMS = {
     "metrics": 598,
     "export": 1250,
     "data": 2132,
-    "distributed": 1032,
+    "distributed": 1053,
     "explorer": 940,
     "torch_names": 390,
     "torchvision_names": 306,
