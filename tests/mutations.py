@@ -1774,7 +1774,7 @@ all rows meet each time | distributed_tables
 -             self._meet(int(due[-1]) + 1)
 +             self._meet(len(self._since))
 two workers take one word each | word2vec
-- max(1, min(self.workers, len(rows) // 2))
+- max(1, min(ranks * self.workers, len(rows) // 2))
 + self.workers
 an update that does nothing | word2vec
 -                 kernels.add_rows(tables[0], *result.w_in, damping(result.w_in.rows, now))
@@ -2289,9 +2289,9 @@ pictures after a kill are older than the checkpoint | training_loop, training_ki
 -                     self._draw()  # a kill may have come between the checkpoint and this
 +                     pass
 pictures are drawn at the end alone | training_loop
--                         self._save()
--                         self._draw()
-+                         self._save()
+-                             self._save()
+-                             self._draw()
++                             self._save()
 what an object makes of a damaged entry escapes | training_loop
 - except Exception as error:  # whatever
 + except KeyError as error:  # whatever

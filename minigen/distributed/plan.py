@@ -124,16 +124,16 @@ def summary(
     batch: int, alone: Work, same: Callable[[int], Work], parts: dict[int, Work], machines: Machines
 ) -> str:
     """What the table comes to, and what limits it; the arguments are those of `lines`."""
-    work, latency = same(MOST), machines.of_latency()
-    messages, waits = (m.messages(work, MOST) for m in (machines, latency))
+    work = same(MOST)
+    messages, waits = (m.messages(work, MOST) for m in (machines, machines.of_latency()))
     step, passed = work.seconds + messages, work.seconds - same(2).seconds
-    of_step = [part / step for part in (same(2).seconds, passed, waits, messages - waits)]
+    parts_of_step = same(2).seconds, passed, waits, messages - waits
+    own, others, latency, sending = (f"{part / step:.0%}" for part in parts_of_step)
     found = (
         f"With {batch} examples each, {MOST:,} ranks do {MOST * alone.seconds / step:,.0f} times"
-        " what one does. Of their step {:.0%} is work, {:.0%} drawing the noise of other ranks,"
-        " which each passes over, {:.0%} ".format(*of_step)
-        + f"the latency of {len(work.sent)}"
-        f" messages, and {of_step[3]:.0%} their {sum(work.sent) / 1e6:.2f} MB."
+        f" what one does. Of their step {own} is work, {others} drawing the noise of others,"
+        f" passed over, {latency} the latency of {len(work.sent)} messages, and {sending}"
+        f" their {sum(work.sent) / 1e6:.2f} MB."
     )
     if parts:
         steps = {n: work.seconds + machines.messages(work, n) for n, work in parts.items()}
@@ -225,6 +225,7 @@ def plan() -> None:
     """What `python -m minigen.distributed.plan` does."""
     from minigen import training
     from minigen.training import ranks
+    from minigen.training.practice import practice
 
     args = flags().parse_args()
     given = None
@@ -232,18 +233,19 @@ def plan() -> None:
         given = Network(1e-6 * args.latency, 1e9 / 8 * args.bandwidth)
     if distributed.launched():
         distributed.init_process_group()
-    elif MPIEXEC.exists() and distributed.is_available():
+    if not ranks.first():
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    trained = training.load(args.run)
+    batch = args.batch_size or getattr(trained.settings, "batch_size", 1)
+    practice(trained, batch)  # what cannot be planned is said before anything is measured
+    if not distributed.launched() and MPIEXEC.exists() and distributed.is_available():
         words = [MPIEXEC, "-n", "2", sys.executable, "-m", "minigen.distributed.plan"]
         sys.exit(subprocess.run([*map(str, words), *sys.argv[1:]]).returncode)
-    elif given is None:
+    if given is None and not distributed.launched():
         sys.exit(
             "plan: how long a message takes is not known: pip install 'minigen[mpi-local]', with"
             " which it is measured here, or give --latency and --bandwidth"
         )
-    if not ranks.first():
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
-    trained = training.load(args.run)
-    batch = args.batch_size or trained.settings.batch_size
     report(trained, batch, given)
 
 
