@@ -140,16 +140,18 @@ def main() -> None:
             draw_images(run, args, model, Tensor(train_x[:1000], device=args.device), clean)
         training.draw_course(run, {"squared error": ["loss", "test loss"]}, curves=reading)
 
+    @loop.at_every(len(batches), from_start=False)
+    def measure(step: int) -> None:
+        error = test_loss(args, model, clean)
+        loop.say(f"epoch {step // len(batches)}: test loss {error:.4f}")
+        run.log(step, {"test loss": error})
+
     stream = batches.forever()
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, share=1)
-    for i in loop:
+    for _ in loop:
         x = Tensor(next(stream)[0], device=args.device)
         loop.log(A.step(model, optimiser, x, damage))
         schedule.step()
-        if loop.every(len(batches)):
-            error = test_loss(args, model, clean)
-            loop.say(f"epoch {i // len(batches)}: test loss {error:.4f}")
-            run.log(i, {"test loss": error})
 
     if args.data != "spiral":
         found = score(args, model, clean)

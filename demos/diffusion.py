@@ -204,20 +204,17 @@ def main() -> None:
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
     stream = batches.forever()
 
+    @loop.at_every(max(50, args.steps // FRAMES))
     def sample(step: int) -> None:
         with average.average_parameters():
             grid = training.class_grid(draw(args, model, noise, labels), COLUMNS, names)
         training.save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
 
-    if loop.step == 0:
-        sample(0)
-    for step in loop:
+    for _ in loop:
         some, *told = (Tensor(x, device=args.device) for x in next(stream))
         loop.log(D.step(model, optimiser, seen(args, some), *told))
         schedule.step()
         average.update()
-        if loop.every(max(50, args.steps // FRAMES)):
-            sample(step)
 
     if not loop.interrupted:
         average.copy_to()

@@ -170,16 +170,14 @@ def main() -> None:
         real = true.sample(1500, Generator(args.seed + 4)).numpy()
         draw_points(axes[0], real, made, EXTENT)
 
+    @loop.at_every(max(10, args.steps // FRAMES))
     def picture(step: int) -> None:
         with average.average_parameters():
             drawn = frame(draw, size=3.0)
         training.save_image(run.path("samples", f"{step:06d}.png"), drawn)
 
-    if loop.step == 0:
-        picture(0)
-
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
-    for step in loop:
+    for _ in loop:
         if pairs:
             rows = minigen.randint(0, args.pairs, (args.batch_size,), device=args.device)
             metrics = FM.step(model, optimiser, pairs[1][rows], noise=pairs[0][rows])
@@ -191,8 +189,6 @@ def main() -> None:
         loop.log(metrics)
         schedule.step()
         average.update()
-        if loop.every(max(10, args.steps // FRAMES)):
-            picture(step)
 
     if loop.interrupted:
         return training.finish(loop, "samples.gif")

@@ -83,6 +83,7 @@ def main() -> None:
         " point there to be: grey rings round the modes show a judge that still tells them apart."
     )
 
+    @loop.at_every(max(10, args.steps // FRAMES))
     def picture(step: int) -> None:
         drawn = frame(functools.partial(draw, args, gan, judge), size=3.0)
         training.save_image(run.path("samples", f"{step:06d}.png"), drawn)
@@ -93,21 +94,16 @@ def main() -> None:
         frames = training.draw_course(run, panels, shown, reading, seconds_per_frame=0.15)
         training.save_strip(run.path("samples.png"), frames, shown)
 
-    if loop.step == 0:
-        picture(0)
-
     rates = args.lr, args.lr / 10 if args.collapse else args.lr
     schedules = [
         training.falling(optimiser, rate, loop.steps, loop.step)
         for optimiser, rate in zip(gan.optimisers(), rates, strict=True)
     ]
-    for step in loop:
+    for _ in loop:
         points = [mixture.sample(args.batch_size) / scale for _ in range(batches)]
         loop.log(gan.step(*(x.to(args.device) for x in points)))
         for schedule in schedules:
             schedule.step()
-        if loop.every(max(10, args.steps // FRAMES)):
-            picture(step)
 
     found = score_of_mixture(args, gan)
     training.finish(

@@ -63,21 +63,18 @@ def main() -> None:
         " place to be, the greyer the more: once G has learnt, D is flat; on the right the losses."
     )
 
+    @loop.at_every(max(10, args.steps // FRAMES))
     def picture(step: int) -> None:
         panels = functools.partial(draw, gan, run.metrics(), args)
         training.save_image(run.path("samples", f"{step:06d}.png"), frame(panels, 3, 2.6))
 
     how = {"seconds_per_frame": 0.1, "colours": 64}
     loop.at_save(functools.partial(training.draw_course, run, {}, shown, **how))
-    if loop.step == 0:
-        picture(0)
     schedules = [training.falling(o, args.lr, loop.steps, loop.step) for o in gan.optimisers()]
-    for step in loop:
+    for _ in loop:
         loop.log(gan.step(CURVE.sample(args.batch_size).to(args.device)))
         for schedule in schedules:
             schedule.step()
-        if loop.every(max(10, args.steps // FRAMES)):
-            picture(step)
 
     found = ", ".join(f"{name} {value:.4f}" for name, value in score_of_curve(args, gan).items())
     reading = (

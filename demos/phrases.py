@@ -72,22 +72,18 @@ def main() -> None:
     course = functools.partial(training.draw_course, run, {"loss": ["loss"]}, shown, READING)
     loop.at_save(functools.partial(course, seconds_per_frame=0.25))
 
+    @loop.at_every(max(50, args.steps // FRAMES))
     def sample(step: int) -> None:
         with average.average_parameters():
             grid_of_phrases = grid(args, model, {"train": "", "validation": " (never seen)"})
         training.save_image(run.path("samples", f"{step:06d}.png"), grid_of_phrases, scale=2)
 
-    if loop.step == 0:
-        sample(0)
-
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
-    for step in loop:
+    for _ in loop:
         batch = (Tensor(x, device=args.device) for x in pictures.batch(args.batch_size))
         loop.log(D.step(model, optimiser, *batch))
         schedule.step()
         average.update()
-        if loop.every(max(50, args.steps // FRAMES)):
-            sample(step)
 
     if not loop.interrupted:
         average.copy_to()

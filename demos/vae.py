@@ -112,7 +112,7 @@ def main() -> None:
 
     minigen.manual_seed(args.seed)
     train = training.train_images(run, args)
-    test, test_x = test_images(args)
+    tested, test_x = test_images(args)
     pixels = checked_images(train.scaled(low=0))
     batches = data.Batches(pixels, batch_size=args.batch_size, seed=args.seed)
     model = build(args, *train.images.shape[1:3])
@@ -142,34 +142,34 @@ def main() -> None:
     def show() -> None:
         training.draw_course(run, panels, drawn, reading, seconds_per_frame=0.4, colours=32)
         with shown():
-            draw(run, model, test_x, test.labels)
+            draw(run, model, test_x, tested.labels)
 
+    @loop.at_every(args.every * len(batches))
     def sample(step: int) -> None:
-        made = model.sample(COLUMNS**2, Generator(args.seed + 2))
+        with shown(), minigen.no_grad():
+            made = model.sample(COLUMNS**2, Generator(args.seed + 2))
         grid = training.image_grid(made.clamp(0, 1), COLUMNS, low=0)
         training.save_image(run.path("samples", f"{step:07d}.png"), grid)
 
-    if loop.step == 0:
-        with minigen.no_grad():
-            sample(0)
+    @loop.at_every(args.every * len(batches), from_start=False)
+    def test(step: int) -> None:
+        with shown():
+            found = V.evaluate(model, test_x, generator=Generator(args.seed + 1))
+        numbers = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+        loop.say(f"epoch {step // len(batches)}: test {numbers}")
+        run.log(step, {f"test {name}": value for name, value in found.items()})
+
     stream = batches.forever()
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
-    for i in loop:
+    for step in loop:
         x = seen(args, Tensor(next(stream)[0], device=args.device))
-        done = (i - 1) / loop.steps
+        done = (step - 1) / loop.steps
         capacity = None if args.capacity is None else args.capacity * min(1.0, 2 * done)
         beta = args.beta * min(1.0, done / args.warm_up) if args.warm_up else args.beta
         loop.log(V.step(model, optimiser, x, beta=beta, capacity=capacity, samples=args.samples))
         schedule.step()
         if args.average:
             average.update()
-        if loop.every(args.every * len(batches)):
-            with shown(), minigen.no_grad():
-                found = V.evaluate(model, test_x, generator=Generator(args.seed + 1))
-                sample(i)
-            numbers = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
-            loop.say(f"epoch {i // len(batches)}: test {numbers}")
-            run.log(i, {f"test {name}": value for name, value in found.items()})
 
     training.finish(loop, "samples.gif", reading=reading)
 

@@ -308,21 +308,17 @@ def train_translator(
     course = functools.partial(draw_course, run, panels, SHOWN_ROWS, reading)
     loop.at_save(functools.partial(course, seconds_per_frame=0.25))
     schedules = [falling(o, args.lr, loop.steps, loop.step, args.fall) for o in model.optimisers()]
-    every = max(50, args.steps // 40)
 
+    @loop.at_every(max(50, args.steps // 40))
     def picture(i: int) -> None:
         with average.average_parameters():
             grid = named_rows(rows())
             run.log(i, check())
         save_image(run.path("samples", f"{i:06d}.png"), grid, scale=2)
 
-    if loop.step == 0:
-        picture(0)
     for i in loop:
         loop.log(step(i))
         for schedule in schedules:
             schedule.step()
         average.update()
-        if loop.every(every):
-            picture(i)
     finish(loop, "samples.gif", reading=reading)

@@ -55,6 +55,11 @@ def main():
     state["random"] = minigen.default_generator
     loop = training.Loop(run, steps=args.steps, state=state, log_every=1, save_every=5)
     stream = batches.forever()
+
+    @loop.at_every(10)
+    def draw(step):
+        run.path("samples", f"{step}.txt").write_text(f"drawn by rank {me}")
+
     for step in loop:
         time.sleep(args.pause / 1000)
         x, y = (Tensor(a) for a in next(stream))
@@ -65,8 +70,6 @@ def main():
             misbehave(model)
         optimiser.step()
         loop.log({"loss": loss.detach()})
-        if loop.every(10):
-            run.path("samples", f"{step}.txt").write_text(f"drawn by rank {me}")
     training.finish(loop)
 
 
