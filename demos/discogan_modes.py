@@ -68,8 +68,9 @@ def main() -> None:
         panels["reconstruction"] = ["reconstruction"]
 
     shown = (
-        "Points of A's five modes, A1 to A5, translated to B, whose ten modes are the crosses. Grey"
-        " is where B's judge takes points for real. Each colour should fill modes of its own."
+        "Points of A's five modes, A1 to A5, translated to B, whose ten real modes are the crosses."
+        " The darker the ground, the more real B's judge takes a point there to be. Good are points"
+        " on all ten crosses, no cross with two colours, and none between."
     )
 
     @loop.at_every(max(10, args.steps // FRAMES))

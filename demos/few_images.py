@@ -23,6 +23,7 @@ import argparse
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -332,6 +333,21 @@ def part(images: data.Images, rows: slice) -> data.Images:
     return data.Images(images.name, images.images[rows], images.labels[rows], images.classes)
 
 
+def draw_made(path: Path, cell: Cell, made: data.Images) -> None:
+    """Ten made pictures of each class, a row each."""
+    pictures = made.scaled()
+    rows = {name: pictures[made.labels == kind][:10] for kind, name in enumerate(made.classes)}
+    learnt = f"which learnt from {cell.count:,} real ones"
+    if cell.kind == "leak":
+        learnt = "the model that ships, which learnt from all 60,000 real ones"
+    training.save_image(
+        path, training.named_rows(rows), scale=2,
+        caption=f"Pictures that {cell.kind} made, {learnt}, a class in each row; none of them is"
+        " real. They can teach something where they are right, could be real, and no two are"
+        " alike.",
+    )  # fmt: skip
+
+
 @training.script
 def main() -> None:
     args, run = flags().open_run()
@@ -359,13 +375,7 @@ def main() -> None:
         found, made = measured(cell, train, test, args)
         loop.log(found)
         if made and cell.draw == 0:
-            each = max(1, len(made) // 100)
-            grid = training.image_grid(made.scaled()[::each], 10)
-            training.save_image(
-                run.path("made", f"{cell.count}-{cell.kind}.png"), grid, scale=2,
-                caption=f"Pictures that {cell.kind} made, a class in each row, trained on"
-                f" {cell.count:,} real ones.",
-            )  # fmt: skip
+            draw_made(run.path("made", f"{cell.count}-{cell.kind}.png"), cell, made)
         if args.minutes and loop.seconds > 60 * args.minutes:
             loop.steps = step  # the last one, for now
     print((run.folder / "table.md").read_text(encoding="utf-8"))

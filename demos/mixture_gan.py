@@ -79,8 +79,9 @@ def main() -> None:
     names = ["loss_d", "loss_g"] if args.model == "gan" else ["gap", "slope", "distance"]
     reading = READING["gan" if args.model == "gan" else "wgan"]
     shown = (
-        "Real and generated points in the plane. The greyer it is, the more real the judge takes a"
-        " point there to be: grey rings round the modes show a judge that still tells them apart."
+        "Real and generated points in the plane. The darker the ground, the more real the judge"
+        " takes a point there to be. Good are orange points on all blue modes and few between; the"
+        " ground then has little contrast at the modes, for the judge cannot tell the two apart."
     )
 
     @loop.at_every(max(10, args.steps // FRAMES))

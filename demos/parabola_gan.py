@@ -59,8 +59,10 @@ def main() -> None:
     )
     training.begin(run, "points of a parabola", (gan.generator, (gan.noise,)))
     shown = (
-        "On the left points that G draws, over the true curve; in the middle how real D takes each"
-        " place to be, the greyer the more: once G has learnt, D is flat; on the right the losses."
+        "On the left points that the generator G draws of noise z, over the true curve; in the"
+        " middle how probable the discriminator D finds it that a point is real, from 0.4, white,"
+        " to 0.6, dark; on the right the losses of both. Good are orange points all along the blue"
+        " curve; D is then one grey."
     )
 
     @loop.at_every(max(10, args.steps // FRAMES))

@@ -104,8 +104,8 @@ def main() -> None:
 
 
 READING = (
-    "The loss falls as true neighbours are told from words drawn by chance. How good the vectors"
-    " are it does not say; neighbours and analogies do."
+    "The loss, in nats of a pair of words, falls as a word's true neighbours are told from others."
+    " How good the vectors are it does not say; neighbours and analogies do."
 )
 
 

@@ -12,6 +12,7 @@ from minigen.training.adversarial import (
     fixed_noise,
     refuse_broken_packs,
     rows_of,
+    samples_caption,
     train_gan,
 )
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
@@ -100,6 +101,7 @@ __all__ = [
     "refuse_small",
     "resume_command",
     "rows_of",
+    "samples_caption",
     "save_checkpoint",
     "save_gif",
     "save_image",

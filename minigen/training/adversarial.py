@@ -24,13 +24,15 @@ from minigen.training.run import Run
 
 COLUMNS = 8  # of the grid of samples
 ODDS = (
-    "d_real and d_fake say how probable D finds it that real and drawn images are real. Near ½ it"
-    " cannot tell them apart, which is good, but for an untrained D; 1 and 0 for long mean that D"
-    " has won, and that G learns little. The losses do not say how good the images are."
+    "d_real and d_fake say how probable the discriminator D finds it that real and drawn images are"
+    " real. Near ½ it cannot tell them apart, which is good, but for an untrained D; 1 and 0 for"
+    " long mean that D has won, and that the generator G learns little. The losses do not say how"
+    " good the images are."
 )
 SCORES = (
-    "d_real and d_fake are D's scores of real and of drawn images: the nearer they are to each"
-    " other, the less it can tell them apart. The losses do not say how good the images are."
+    "d_real and d_fake are the discriminator D's scores of real and of drawn images: the nearer"
+    " they are to each other, the less it can tell them apart, which is good, but for an untrained"
+    " D. The losses, of D and of the generator G, do not say how good the images are."
 )
 
 
@@ -82,7 +84,10 @@ def train_gan(
     loop = Loop(run, steps=args.steps, state=state, log_every=10)
     begin(run, f"{len(images):,} images of {images.name}", *networks_of(gan, images, classes))
 
-    loop.at_save(functools.partial(draw_gan, run, panels, reading, classes))
+    shown = samples_caption(classes)
+    loop.at_save(
+        functools.partial(draw_course, run, panels, shown, reading, seconds_per_frame=0.25)
+    )
     loop.at_every(sample_every)(sampler(run, args, gan, average, images, classes, low))
     if watch:
         loop.at_every(sample_every)(lambda step: run.log(step, watch(gan)))
@@ -108,13 +113,13 @@ def networks_of(
     return [] if classes else [*zip(gan.networks(), shapes, strict=True)]
 
 
-def draw_gan(
-    run: Run, panels: Mapping[str, Sequence[str]], reading: str, classes: Sequence[int]
-) -> None:
-    """samples.gif and curves.png."""
-    kinds = ", a class in each row" if classes else ""
-    shown = f"Pictures by G's averaged weights, always from the same noise{kinds}."
-    draw_course(run, panels, shown, reading, seconds_per_frame=0.25)
+def samples_caption(classes: Sequence[int], source: str = "the same noise at each step") -> str:
+    """What drawn pictures show, a class in each row, if there are any."""
+    kinds, told = (", a class in each row", " of their row's class") if classes else ("", "")
+    return (
+        f"Drawn pictures, none of them real, from {source}{kinds}, by weights averaged over some"
+        f" steps. Good ones could be taken for real pictures{told}, and no two are alike."
+    )
 
 
 def sampler(

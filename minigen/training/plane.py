@@ -38,17 +38,20 @@ def frame(
 def draw_points(
     axes: Any, real: np.ndarray, made: np.ndarray, extent: Sequence[float], title: str = ""
 ) -> None:
-    """Real and generated points (N, 2), in a window of (left, right, bottom, top).
+    """Real and generated points (N, 2), or one of the two alone, in a window of (left, right,
+    bottom, top).
 
     Raises:
         DataError: generated points that are not finite.
     """
     require_finite("generated", np.asarray(made), "point")
-    axes.scatter(*np.asarray(real).T, s=4, color=REAL, alpha=0.5, linewidths=0, label="real")
+    if len(real):
+        axes.scatter(*np.asarray(real).T, s=4, color=REAL, alpha=0.5, linewidths=0, label="real")
     if len(made):
-        axes.scatter(
-            *np.asarray(made).T, s=4, color=MADE, alpha=0.7, linewidths=0, label="generated"
-        )
+        x, y = np.asarray(made).T
+        inside = (extent[0] <= x) & (x <= extent[1]) & (extent[2] <= y) & (y <= extent[3])
+        far = f", {1 - inside.mean():.0%} outside" if inside.mean() < 0.99 else ""
+        axes.scatter(x, y, s=4, color=MADE, alpha=0.7, linewidths=0, label=f"generated{far}")
     axes.set_xlim(*extent[:2])
     axes.set_ylim(*extent[2:])
     head(axes, title)
