@@ -169,7 +169,8 @@ def main() -> None:
     if args.data != "spiral":
         found = score(args, model, clean)
         print("squared error of a pixel: " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()))
-    training.finish(loop, "curves.png", reading=reading)
+    then = "sample.py" if args.data == "spiral" else "evaluate.py"
+    training.finish(loop, "curves.png", reading=reading, then=then)
 
 
 if __name__ == "__main__":

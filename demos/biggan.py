@@ -126,6 +126,7 @@ def draw_all(
     run: training.Run, args: argparse.Namespace, gan: B.BigGAN, classes: list[int]
 ) -> None:
     """The pictures of a trained model."""
+    print("drawing truncation.png, classes.png, interpolation.png and nearest.png …", flush=True)
     draw_truncations(run, args, gan)
     gan.stand(args.truncation, Generator(args.seed + 3))
     draw_classes(run, args, gan, training.load_images(args).classes)

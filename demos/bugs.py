@@ -316,6 +316,7 @@ def draw_curves(panel: Any, name: str, steps: int, right: list[Found], wrong: li
             panel.plot(x, values, color=colour, linewidth=width, label=None if i else label)
             if np.abs(values).max() > WILD:
                 panel.set_yscale("symlog")
+                panel.yaxis.get_major_locator().set_params(numticks=6)
     panel.set_xlabel("step", fontsize=8)
     head(panel, name)
     quiet(panel, 8)
@@ -423,7 +424,7 @@ def main() -> None:
         "Points of high quality and accuracies are shares, of which more is better; a KL near 0"
         " means that codes say nothing. table.md says how to tell each mistake from its curves."
     )
-    training.finish(loop, "table.md", reading=reading, then="")
+    training.finish(loop, "table.md", reading=reading, then=["mixture_gan.py"])
 
 
 if __name__ == "__main__":

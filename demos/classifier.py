@@ -53,7 +53,7 @@ def main() -> None:
         images, labels = (Tensor(x, device=args.device) for x in next(stream))
         loop.log(step(model, optimiser, images, labels))
         schedule.step()
-    training.finish(loop, "curves.png", reading=READING, then="")
+    training.finish(loop, "curves.png", reading=READING, then="explore.py")
 
 
 if __name__ == "__main__":

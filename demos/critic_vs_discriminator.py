@@ -380,7 +380,7 @@ def main() -> None:
         " a difference or a mean distance near 0; a critic's gap alone is too large by the slope's"
         " excess over 1."
     )
-    training.finish(loop, pictures, reading=reading, then="")
+    training.finish(loop, pictures, reading=reading, then=["wgan.py", "--penalty", "10"])
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ import numpy as np
 
 import minigen
 from minigen import Generator, Tensor, data, optim, training
+from minigen.display import progress
 from minigen.models import diffusion as D
 from minigen.training.builders.diffusion import SAMPLERS, build, draw, flags, noise_of, seen
 
@@ -160,15 +161,15 @@ def draw_all(
         x = noise_of(args, args.seed + 1, (count, *images.shape[1:]))
         return x, training.rows_of(classes, count, args.device)
 
+    print("drawing the pictures of the trained model …", flush=True)
     made = draw(args, model, *some(COLUMNS * (len(classes) or COLUMNS)))
     names = [test.classes[kind] for kind in classes]
     training.save_image(
         run.path("samples.png"), training.class_grid(made, COLUMNS, names), scale=2,
         caption=training.samples_caption(classes, "noise"),
     )  # fmt: skip
-    draw_chain(run, args, model, some)
-    draw_samplers(run, args, model, some)
-    draw_interpolation(run, args, model, some)
+    for drawing in progress((draw_chain, draw_samplers, draw_interpolation), "pictures"):
+        drawing(run, args, model, some)
     left = np.arange(images.shape[3]) < images.shape[3] // 2
     left = Tensor(left.astype(np.float32), device=args.device)
     shown = Tensor(test.labels[:COLUMNS], device=args.device) if classes else None

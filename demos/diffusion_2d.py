@@ -29,6 +29,7 @@ from scoring.plane import FINE, POINTS, off
 
 import minigen
 from minigen import Generator, Tensor, optim, training
+from minigen.display import progress
 from minigen.models import diffusion as D
 from minigen.models import flow_matching as FM
 from minigen.models.networks import evaluating
@@ -81,7 +82,7 @@ def draw_walk(run: training.Run, args: argparse.Namespace, places: np.ndarray) -
     """walk.gif: where the points are, from noise to data."""
     real = DATA[args.data].sample(1500, Generator(args.seed + 4)).numpy()
     frames, count = [], min(FRAMES, 1 + args.steps // 20)  # few of a quick run
-    for i in np.linspace(0, MANY, count).round().astype(int):
+    for i in progress(np.linspace(0, MANY, count).round().astype(int), "frames"):
         draw = functools.partial(
             draw_points,
             real=real,
@@ -211,6 +212,7 @@ def main() -> None:
     draw_walk(run, args, places)
     said = ""
     if hasattr(true, "log_density"):
+        print("measuring how far off the density is …", flush=True)
         nats = off(args, model, POINTS // 10, FINE)
         said = f"{nats.mean():.3f} nats off, median {np.median(nats):.3f}, of {len(nats):,} points"
     return training.finish(loop, "walk.gif", said, READING)

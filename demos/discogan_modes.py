@@ -69,8 +69,9 @@ def main() -> None:
 
     shown = (
         "Points of A's five modes, A1 to A5, translated to B, whose ten real modes are the crosses."
-        " The darker the ground, the more real B's judge takes a point there to be. Good are points"
-        " on all ten crosses, no cross with two colours, and none between."
+        " The darker the ground, the more real B's judge takes a point there to be; shades go from"
+        " the least to the most of each picture. Good are points on all ten crosses, no cross with"
+        " two colours, and none between."
     )
 
     @loop.at_every(max(10, args.steps // FRAMES))

@@ -32,6 +32,7 @@ from scipy.stats import t as student
 
 import minigen
 from minigen import Tensor, data, optim, training
+from minigen.display import progress
 from minigen.models import classifier as C
 from minigen.models import diffusion as D
 from minigen.models import digits
@@ -227,7 +228,7 @@ def noise_for(labels: Tensor) -> Tensor:
 def shown(some: data.Images, args: argparse.Namespace, steps: int) -> Iterator[tuple[Tensor, ...]]:
     """Batches of so many steps."""
     stream = batches(some, BATCH, args.seed)
-    for _ in range(steps):
+    for _ in progress(range(steps), "steps"):
         yield tuple(Tensor(part, device=args.device) for part in next(stream))
 
 
@@ -270,7 +271,7 @@ def accuracy(
     optimiser = optim.Adam(model.parameters(), lr=2e-3)
     schedule = training.falling(optimiser, 2e-3, args.steps, share=1)
     streams = [batches(some, BATCH // len(sets), seed) for some in sets]
-    for _ in range(args.steps):
+    for _ in progress(range(args.steps), "steps"):
         parts = zip(*(next(stream) for stream in streams), strict=True)
         x, y = (np.concatenate(part) for part in parts)
         x = turned(x, rng) if turn else x
@@ -385,7 +386,7 @@ def main() -> None:
     )
     if "leak" in args.models:
         reading += " The leak is a warning: its generator has seen all training images."
-    training.finish(loop, "table.md", reading=reading, then="")
+    training.finish(loop, "table.md", reading=reading, then=["gan.py", "--conditional"])
     if not loop.interrupted and loop.step < len(todo):
         print(f"to go on: {training.resume_command(run)} --minutes {2 * args.minutes:g}")
 

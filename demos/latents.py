@@ -169,7 +169,7 @@ def main() -> None:
         "An autoencoder's loss is the squared error of an image, a VAE's the negative bound of"
         " log p(x) in nats: compare each with its own kind alone, the less, the better."
     )
-    training.finish(loop, "gaussian.png", reading=reading, then="")
+    training.finish(loop, "gaussian.png", reading=reading, then="sample.py")
 
 
 if __name__ == "__main__":

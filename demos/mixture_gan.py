@@ -80,8 +80,8 @@ def main() -> None:
     reading = READING["gan" if args.model == "gan" else "wgan"]
     shown = (
         "Real and generated points in the plane. The darker the ground, the more real the judge"
-        " takes a point there to be. Good are orange points on all blue modes and few between; the"
-        " ground then has little contrast at the modes, for the judge cannot tell the two apart."
+        " takes a point there to be; shades go from the least to the most of each picture. Good are"
+        " orange points on all blue modes, which they then cover, and few between."
     )
 
     @loop.at_every(max(10, args.steps // FRAMES))

@@ -78,6 +78,7 @@ def main() -> None:
         for schedule in schedules:
             schedule.step()
 
+    print("measuring the distance to the curve …", flush=True)
     found = ", ".join(f"{name} {value:.4f}" for name, value in score_of_curve(args, gan).items())
     reading = (
         "The distance to the curve is in its range's units: below 0.005 is good. W1, how far mass"

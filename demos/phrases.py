@@ -91,6 +91,7 @@ def main() -> None:
 
     if not loop.interrupted:
         average.copy_to()
+        print("drawing phrases.png …", flush=True)
         drawn = grid(args, model, {"train": "", "test": " (never seen)"})
         caption = SHOWN.format(noise="")
         training.save_image(run.path("phrases.png"), drawn, scale=2, caption=caption)

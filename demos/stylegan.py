@@ -23,6 +23,7 @@ import numpy as np
 
 import minigen
 from minigen import Generator, Tensor, data, training
+from minigen.display import progress
 from minigen.metrics import slerp
 from minigen.models import stylegan as S
 from minigen.models.networks import evaluating
@@ -164,7 +165,7 @@ def draw_all(
 ) -> None:
     """The pictures of a trained model."""
     with evaluating(gan.generator):
-        for draw in draw_mixing, draw_truncation, draw_noise, draw_walk:
+        for draw in progress((draw_mixing, draw_truncation, draw_noise, draw_walk), "pictures"):
             draw(run, args, gan, classes)
 
 

@@ -100,7 +100,7 @@ def main() -> None:
     if interrupted:
         print(f"to go on: {training.resume_command(run)}")
     else:
-        print(f"next: {training.command_line('evaluate.py', str(run.folder))}")
+        training.say_what_next(READING, ["evaluate.py", str(run.folder)])
 
 
 READING = (

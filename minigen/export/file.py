@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigen.display import progress
 from minigen.export.recording import Input, run
 from minigen.export.table import TABLE
 from minigen.export.trace import CHANCE, Many, Value, trace
@@ -107,7 +108,7 @@ def differences(part: Part, content: bytes, batches: Sequence[int] = CHECKED) ->
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
     found = {}
-    for batch in batches:
+    for batch in progress(batches, "batches"):
         inputs = [x.example(batch, seed=batch + i) for i, x in enumerate(part.inputs)]
         own = run(part.function, inputs, seed=batch)
         masks = [call.inputs[1] for call in own.calls if call.operation.name == CHANCE[0]]

@@ -16,7 +16,14 @@ from minigen.training.adversarial import (
     train_gan,
 )
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from minigen.training.command import Parser, command_line, finish, resume_command, script
+from minigen.training.command import (
+    Parser,
+    command_line,
+    finish,
+    resume_command,
+    say_what_next,
+    script,
+)
 from minigen.training.common import StrPath
 from minigen.training.course import (
     begin,
@@ -106,6 +113,7 @@ __all__ = [
     "save_gif",
     "save_image",
     "save_strip",
+    "say_what_next",
     "script",
     "train_gan",
     "train_images",

@@ -128,6 +128,7 @@ class Loop:
         self._state = dict(state)
         self._ranks = ranks.Together(self._state)
         self._saved_step: int | None = None
+        self._progress: _Progress | None = None
         self._metrics: Mapping[str, Any] = {}  # of the last step, read where they are needed
         self._shown = ""
         self._at_save: list[Callable[[], object]] = []
@@ -189,7 +190,7 @@ class Loop:
         """
         global ended_by
         started = time.perf_counter() - self.seconds
-        progress = _Progress(self.step, self.steps)
+        progress = self._progress = _Progress(self.step, self.steps)
         self.signal = self._caught = ended_by = None
         try:
             with self.run.by_one_loop(), self._signals_end_the_loop(), self._ranks.training():
@@ -244,8 +245,9 @@ class Loop:
         if due:
             self._require_finite(self._metrics)
         if due and ranks.first_alone():
-            for draw in due:
-                draw(self.step)
+            with self._progress.doing("drawing"):
+                for draw in due:
+                    draw(self.step)
 
     def log(self, metrics: Mapping[str, Any]) -> None:
         """Log named numbers: on every `log_every`-th step to the run's metrics and the display.
@@ -304,10 +306,11 @@ class Loop:
     def _draw(self) -> None:
         if not ranks.first_alone():
             return
-        with writing_in(self.run.folder):
-            for draw in self._at_save:
-                draw()
-        self.show()
+        with self._progress.doing("drawing"):
+            with writing_in(self.run.folder):
+                for draw in self._at_save:
+                    draw()
+            self.show()
 
     def _save(self) -> None:
         if not ranks.first_alone():
@@ -428,6 +431,18 @@ class _Progress:
         self.shown = shown
         if self.bar is None and shown and time.perf_counter() - self.started >= self.next_line:
             self._print_line()
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Say at the bar's end what is done meanwhile, for a block that may take some seconds."""
+        if self.bar is None:
+            yield
+            return
+        self.bar.set_postfix_str(", ".join(filter(None, (self.shown, what))))
+        try:
+            yield
+        finally:
+            self.bar.set_postfix_str(self.shown, refresh=False)
 
     def close(self, finished: bool) -> None:
         """End the display; the bar of a loop that did not finish is cleared."""

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import entr
 
+from minigen.display import progress
 from minigen.files import StrPath
 from minigen.kernels.threads import single_threaded_blas
 from minigen.training.figures import COLOURS, INK, new_figure, pixels, save_image
@@ -42,7 +43,7 @@ def tsne(
         size=(n, 2)
     )
     velocity, gain = np.zeros_like(y), np.ones_like(y)
-    for i in range(steps):
+    for i in progress(range(steps), "steps"):
         early = i < steps // 4
         near = 1 / (1 + cdist(y, y, "sqeuclidean"))  # (n, n), Student's t
         np.fill_diagonal(near, 0)
