@@ -2218,7 +2218,22 @@ a checkpoint may hold anything | training_checkpoint
 # training/loop.py
 a model that diverged between two logged steps is drawn | training_loop
 -         if due:
+-             self._require_finite
 +         if False:
++             self._require_finite
+nothing is drawn before the first step | training_loop
+-                 if self.step == 0:
+-                     self._draw_step()
++                 pass
+the last step is drawn only where it is due | training_loop
+- if (self.step % steps == 0 or self.step == self.steps) and (self.step or from_start)
++ if self.step % steps == 0 and (self.step or from_start)
+what begins later is called at step 0, too | training_loop
+- or self.step == self.steps) and (self.step or from_start)
++ or self.step == self.steps)
+what is due at step 0 logs twice in a run that is resumed there | training_loop
+-             run.rewind(-1 if again else self.step)
++             run.rewind(self.step)
 weights of NaN replace the last good checkpoint | training_loop
 -             if where := holds_nan(state):
 +             if where := None:
@@ -2453,20 +2468,35 @@ frames of an older version's size end the drawing | training_course
 -     frames = [frame for frame, size in zip(frames, sizes, strict=True) if size == sizes[-1]]
 +     frames = [frame for frame, size in zip(frames, sizes, strict=True) if size]
 # training/figures.py
+names of columns stand over other columns | training_figures
+-         place = left + (i + 0.5) * width
++         place = (i + 0.5) * width
+a long name of a column runs into the next one | training_figures
+-         while small.getlength(name) > width:
++         while False:
+columns may lack names | training_figures
+- | ({len(columns)} if columns else set())) != 1:
++ ) != 1:
+a spike at the beginning flattens a curve | training_figures
+-     if high > low and np.ptp(values) > 2 * (high - low):
++     if False:
 a caption is not in the file's description | training_figures
 -         description.add_itxt("Description", caption)
 +         description.add_itxt("Title", caption)
-lines of a caption run over the border | training_figures
--         if line and _font().getlength(longer) > width:
-+         if line and _font().getlength(line) > width:
 two rows of one name are one | training_figures
 -     pairs = [*(rows.items() if isinstance(rows, Mapping) else rows)]
 +     pairs = [*dict(rows).items()]
-# training/adversarial.py
-the pictures begin after the first steps | test_demos
--     if loop.step == 0:
--         sample(0)
-+     pass
+# training/captions.py
+lines of a caption run over the border | training_figures
+-         if line and font(size).getlength(longer) > width:
++         if line and font(size).getlength(line) > width:
+letters of a wide picture's caption are as small as any | training_figures
+-     size = max(SIZE, width // WIDE)
++     size = SIZE
+# training/plane.py
+points that are out of sight are not told of | training_figures
+- f", {1 - inside.mean():.0%} outside" if inside.mean() < 0.99 else ""
++ ""
 # training/course.py
 a run that goes on slows down from its beginning | training_course
 - return LambdaLR(optimiser, factor, last_epoch=done - 1)
