@@ -47,6 +47,7 @@ from minigen.training.plane import draw_points, frame
 RING = data.ring()
 EDGE = 1.8  # of the pictures of the ring
 BATCH = 128
+ENOUGH = 3000  # steps of each training, after which the mistakes were looked at
 LOGGED = 100  # points of a curve
 Curves = dict[str, list[float]]
 
@@ -371,7 +372,9 @@ def flags() -> training.Parser:
     )
     parser.add_images(size=None, limit={"default": 10_000}, batch_size=None)
     add = parser.add_argument
-    add("--steps", type=whole(), default=3000, help="of each training, at most a minute of a core")
+    add(
+        "--steps", type=whole(), default=ENOUGH, help="of each training, at most a minute of a core"
+    )
     add("--seeds", type=whole(1, 100), default=3, help="trainings of each, from --seed on")
     add("--only", type=one_of(*STUDIES), nargs="+", metavar="MISTAKE", help="these alone (all)")
     parser.refuse(lambda args: args.device != "cpu", "--device: this runs on the CPU alone")
@@ -403,6 +406,8 @@ def main() -> None:
         if name in found:
             study = STUDIES[name]
             caption = f"{study.symptom}{SHOWN[study.model]}{LINES}"
+            if args.steps < ENOUGH:
+                caption += f" All this was seen after {ENOUGH:,} steps, and not in so few as here."
             training.save_image(
                 run.path(f"{name}.png"), picture(study, args.steps, *found[name]),
                 title=f"{name}: {study.mistake}", caption=caption,

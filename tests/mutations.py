@@ -2486,6 +2486,10 @@ a caption is not in the file's description | training_figures
 two rows of one name are one | training_figures
 -     pairs = [*(rows.items() if isinstance(rows, Mapping) else rows)]
 +     pairs = [*dict(rows).items()]
+# export/file.py
+names lose a part that not all begin with | export_parts
+-     shared = os.path.commonprefix([*state]).rpartition(".")[0] if len(state) > 1 else ""
++     shared = next(iter(state)).rpartition(".")[0]
 # training/captions.py
 lines of a caption run over the border | training_figures
 -         if line and font(size).getlength(longer) > width:
@@ -2495,7 +2499,7 @@ letters of a wide picture's caption are as small as any | training_figures
 +     size = SIZE
 # training/plane.py
 points that are out of sight are not told of | training_figures
-- f", {1 - inside.mean():.0%} outside" if inside.mean() < 0.99 else ""
+- f", {outside.mean():.0%} outside" if outside.mean() > 0.01 else ""
 + ""
 # training/course.py
 a run that goes on slows down from its beginning | training_course

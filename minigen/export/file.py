@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -61,7 +62,7 @@ def as_onnx(part: Part) -> Written:
         ImportError: the package `onnx` is not installed.
     """
     onnx = onnx_package()
-    network = trace(part.function, part.inputs, part.network.state_dict())
+    network = trace(part.function, part.inputs, short_names(part.network.state_dict()))
     writer = Writer(network, TABLE)
     for name, value in zip(part.outputs, network.outputs, strict=True):
         writer.node("Identity", writer.name(value), name=name)
@@ -85,6 +86,13 @@ def as_onnx(part: Part) -> Written:
     onnx.helper.set_model_props(model, dict(part.metadata))
     onnx.checker.check_model(model)
     return Written(model, network.given)
+
+
+def short_names(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state dict whose names lack what all of them begin with, up to a dot: in the file of a
+    small network that counts."""
+    shared = os.path.commonprefix([*state]).rpartition(".")[0] if len(state) > 1 else ""
+    return {name.removeprefix(f"{shared}.") if shared else name: x for name, x in state.items()}
 
 
 def _symbol(length: Many) -> str:

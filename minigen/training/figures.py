@@ -122,7 +122,7 @@ def _names_above(names: Sequence[str], left: int, right: int) -> np.ndarray:
     above = Image.new("RGB", (right, NAMES + 4), "white")
     for i, name in enumerate(names):
         while small.getlength(name) > width:
-            name = f"{name[:-2]}…" if len(name) > 2 else ""
+            name = f"{name[:-2]}…" if len(name) > 2 else name[:-1]
         place = left + (i + 0.5) * width, NAMES + 1
         ImageDraw.Draw(above).text(place, name, fill="black", font=small, anchor="ms")
     return np.array(above)

@@ -28,6 +28,7 @@ def frame(
         uint8 array (100·size·rows, 100·size·panels, 3).
     """
     figure = new_figure(size * panels, size * rows, dpi=100, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1)  # or the last number of an axis is cut
     axes = [figure.add_subplot(rows, panels, i + 1) for i in range(rows * panels)]
     for each in axes:
         quiet(each, 8)
@@ -49,8 +50,8 @@ def draw_points(
         axes.scatter(*np.asarray(real).T, s=4, color=REAL, alpha=0.5, linewidths=0, label="real")
     if len(made):
         x, y = np.asarray(made).T
-        inside = (extent[0] <= x) & (x <= extent[1]) & (extent[2] <= y) & (y <= extent[3])
-        far = f", {1 - inside.mean():.0%} outside" if inside.mean() < 0.99 else ""
+        outside = (x < extent[0]) | (extent[1] < x) | (y < extent[2]) | (extent[3] < y)
+        far = f", {outside.mean():.0%} outside" if outside.mean() > 0.01 else ""
         axes.scatter(x, y, s=4, color=MADE, alpha=0.7, linewidths=0, label=f"generated{far}")
     axes.set_xlim(*extent[:2])
     axes.set_ylim(*extent[2:])

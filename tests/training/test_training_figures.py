@@ -277,9 +277,12 @@ def test_first_values_far_off_do_not_flatten_a_curve(tmp_path, monkeypatch):
     from matplotlib.axes import Axes
 
     windows, window = [], Axes.set_ylim
-    monkeypatch.setattr(
-        Axes, "set_ylim", lambda self, *args: windows.append(args) or window(self, *args)
-    )
+
+    def seen(self, *args, **how):
+        windows.extend([args] if not how else [])  # matplotlib's own calls have options
+        return window(self, *args, **how)
+
+    monkeypatch.setattr(Axes, "set_ylim", seen)
     values = [1e4, *np.sin(np.arange(400))]
     records = [{"step": step, "a": value} for step, value in enumerate(values)]
     plot_metrics(tmp_path / "a.png", records, {"p": ["a"]}, smoothing=0)
