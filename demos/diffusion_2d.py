@@ -63,18 +63,19 @@ def draw_ways(args: argparse.Namespace, model: Model, axes: Any) -> None:
         draw_points(panel, real, places[-1], EXTENT, f"{steps} step{'s' * (steps > 1)} of Euler's")
 
 
-def draw_scores(model: Model, places: np.ndarray, axes: Any) -> None:
+def draw_scores(args: argparse.Namespace, model: Model, places: np.ndarray, axes: Any) -> None:
     """∇log p on a grid at five times, and the points there; the longest arrows are cut."""
     line = np.linspace(-EDGE, EDGE, 19)[1:-1]
     grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2).astype(np.float32)
     like = next(iter(model.parameters()))
+    real = DATA[args.data].sample(400, Generator(args.seed + 4)).numpy()
     for panel, done in zip(axes, (0.05, 0.4, 0.7, 0.85, 0.95), strict=True):
         with evaluating(model.network):
             slopes = score_at(model, Tensor(grid, device=like.device), done).numpy()
         length = np.linalg.norm(slopes, axis=1, keepdims=True) + 1e-12
         slopes = slopes / length * np.minimum(length, np.median(length) * 2)
         points = places[round(done * MANY), :600]
-        draw_points(panel, points[:0], points, EXTENT, f"{done:.0%} of the way")
+        draw_points(panel, real, points, EXTENT, f"{done:.0%} of the way")
         panel.quiver(*grid.T, *slopes.T, color="#555555", width=0.004)
 
 
@@ -203,10 +204,11 @@ def main() -> None:
          "Points generated from the same noise by few steps and by many; grey lines are the ways"
          " of 100 of them. Good are orange points on the blue ones, by few steps already: straight"
          " ways get there in few, curved ones need many."),
-        ("scores", 5, functools.partial(draw_scores, model, places),
-         "Generated points at five times between noise and data, and arrows of ∇ log p, which show"
-         " where the model thinks that points are denser then; long ones are cut short. In a good"
-         " model they all lead to the middle at first, and to the data in the end."),
+        ("scores", 5, functools.partial(draw_scores, args, model, places),
+         "Generated points at five times between noise and data, real ones, and arrows of ∇ log p,"
+         " which show where the model thinks that generated points are denser then; long ones are"
+         " cut short. In a good model they lead to the middle at first, and to the real points in"
+         " the end."),
     ):  # fmt: skip
         training.save_image(run.path(f"{name}.png"), frame(drawn, panels, 3.0), caption=caption)
     draw_walk(run, args, places)

@@ -66,8 +66,8 @@ def flags() -> training.Flags:
     add("--class", dest="classes", type=whole(0, 10**6), nargs="+", metavar="CLASS",
         help="what to draw, a row or more each (all)")  # fmt: skip
     add("--phrase", type=known_phrase, nargs="+", help="what to draw, in words")
-    add("--count", type=units, help="pictures in all (64; 16 that move; 10 of each model;"
-        " all inputs), points (1500), words (10)")  # fmt: skip
+    add("--count", type=units, help="pictures in all (64; 8 of each class; 16 that move; 10 of"
+        " each model; all inputs), points (1500), words (10)")  # fmt: skip
     add("--seed", type=seed, default=0, help="of the noise")
     add("--sampler", choices=tuple(SAMPLERS), help="how diffusion draws")
     add("--steps", type=whole(2, 10**5), help="in how many steps it does")

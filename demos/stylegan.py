@@ -80,7 +80,7 @@ def draw_mixing(
     for i in range(n):
         row = pure[i : i + 1], inside[n * i : n * (i + 1)]
         rows[f"coarse styles of {i + 1}"] = np.concatenate(row)
-    columns = ["pure", *(str(i + 1) for i in range(n))]
+    columns = ["pure", *"ABCDEFGH"[:n]]
     training.save_image(
         run.path("mixing.png"), training.named_rows(rows, columns=columns), scale=2,
         caption="Drawn pictures, none real. The top row and the left column are pictures of one"
@@ -98,12 +98,12 @@ def draw_truncation(
     z, labels = codes(args, gan, COLUMNS, args.seed + 4, classes)
     w = generator.mapping(z, *labels)
     rows = {
-        f"ψ = {psi:g}".replace("-", "−"): generator.synthesis(generator.styles(w, psi)).numpy()
+        f"psi = {psi:g}".replace("-", "−"): generator.synthesis(generator.styles(w, psi)).numpy()
         for psi in (-1, -0.7, -0.35, 0, 0.35, 0.7, 1)
     }
     training.save_image(
         run.path("truncation.png"), training.named_rows(rows), scale=2,
-        caption="Drawn pictures, none real, one code in each column. At ψ = 1 the style is the"
+        caption="Drawn pictures, none real, one code in each column. At psi = 1 the style is the"
         " code's own, at 0 the mean of all styles, the same in all columns but for noise, below 0"
         " the opposite. In a good model pictures change smoothly, and opposite ones differ in what"
         " can be named, as the colour.",

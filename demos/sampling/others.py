@@ -82,8 +82,8 @@ def of_models(args: argparse.Namespace, model: Latents) -> None:
         where = write_array(args.out, np.concatenate([*rows.values()]), labels)
     else:
         caption = (
-            "Pictures that each model has drawn, none of them real: autoencoders of the Gaussian"
-            " nearest to their codes, VAEs of N(0, I). Good ones could be real."
+            "Pictures that each model has drawn, none of them real: an autoencoder of the Gaussian"
+            " nearest to its codes, a VAE of the standard one. Good ones could be real."
         )
         if args.reconstruct:
             caption = (

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from minigen import training
+from minigen.data import phrases
 from minigen.display import Bar
 from minigen.training.trained import Drawing, DrawingVAE, classes_in_rows
 from minigen.training.trained_kinds import Phrases
 from sampling.files import COLUMNS, beside, write, write_moving
 
 COUNT, MOVING = 64, 16  # pictures in all
+EACH = 8  # of each of several classes or phrases
 PLACES, FRAMES = 3, 12  # noises that a way goes through, and frames from one to the next
 ROWS = 10  # of traversals
 REACH = 2.5  # standard deviations of a latent to either side
@@ -39,19 +41,25 @@ def noise_of(args: argparse.Namespace, model: Drawing, count: int, seed: int) ->
 
 def of_noise(args: argparse.Namespace, model: Drawing) -> None:
     """So many pictures, a row or more of each class or phrase."""
-    count = args.count or COUNT
-    labels, asked, names = None, None, model.classes
-    if isinstance(model, Phrases) and args.phrase:
-        labels, names = classes_in_rows(range(len(args.phrase)), count), args.phrase
+    names = args.phrase or some_phrases() if isinstance(model, Phrases) else model.classes
+    kinds = args.classes or range(len(names))
+    count = args.count or (EACH * len(kinds) if len(kinds) > 1 else COUNT)
+    labels = asked = classes_in_rows(kinds, count) if names else None
+    if isinstance(model, Phrases):
         asked = [names[i] for i in labels]
-    elif model.classes:
-        labels = asked = classes_in_rows(args.classes or range(len(model.classes)), count)
     began = time.perf_counter()
     made = model.draw(noise_of(args, model, count, args.seed), asked, **options_of(args, model))
     seconds = time.perf_counter() - began
     by = ", ".join(f"{name} {value}" for name, value in how_drawn(args, model).items())
     where = write(args, made, labels, asked=names, caption=caption_of(model, labels, names))
     print(f"{count} pictures in {seconds:.1f} s{f' ({by})' if by else ''}: {where}")
+
+
+def some_phrases() -> list[str]:
+    """A few of those that there are to train with, of all kinds."""
+    every = phrases.combinations("train")
+    chosen = np.linspace(0, len(every) - 1, EACH).round().astype(int)
+    return [phrases.phrase_of(every[i]) for i in chosen]
 
 
 def caption_of(model: Drawing, labels: np.ndarray | None, names: Sequence[str]) -> str:
