@@ -2486,6 +2486,10 @@ a caption is not in the file's description | training_figures
 two rows of one name are one | training_figures
 -     pairs = [*(rows.items() if isinstance(rows, Mapping) else rows)]
 +     pairs = [*dict(rows).items()]
+# display.py
+work of a moment has a bar | display
+-     return Bar(items, unit=f" {unit}", delay=2, leave=False, disable=None)
++     return Bar(items, unit=f" {unit}", delay=0, leave=False, disable=None)
 # export/file.py
 names lose a part that not all begin with | export_parts
 -     shared = os.path.commonprefix([*state]).rpartition(".")[0] if len(state) > 1 else ""
