@@ -240,6 +240,7 @@ def test_rows_have_names_to_their_left():
         named_rows({"a": grey, "b": red[:2]})
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.text("abψ−", max_size=12), min_size=1, max_size=6), st.integers(4, 30))
 def test_columns_have_names_above_them_and_no_name_is_wider_than_its_column(names, side):
     rows = {"a row": np.zeros((len(names), 1, side, side), np.float32)}
@@ -292,6 +293,7 @@ def test_first_values_far_off_do_not_flatten_a_curve(tmp_path, monkeypatch):
     assert len(windows) == 1
 
 
+@settings(deadline=None, max_examples=8)
 @given(st.integers(0, 40))
 def test_the_legend_tells_how_many_points_are_out_of_sight(outside):
     points = np.zeros((40, 2))
@@ -302,6 +304,6 @@ def test_the_legend_tells_how_many_points_are_out_of_sight(outside):
         plane.draw_points(axes[0], np.zeros((1, 2)), points, (-1, 1, -1, 1))
         labels.extend(text.get_text() for text in axes[0].get_legend().get_texts())
 
-    plane.frame(draw, size=1.0)
+    plane.frame(draw, size=3.0)
     said = f", {outside / 40:.0%} outside" if outside else ""
     assert labels == ["real", f"generated{said}"]
