@@ -2260,7 +2260,7 @@ what an object makes of a damaged entry escapes | training_loop
 - except Exception as error:  # whatever
 + except KeyError as error:  # whatever
 metrics after the checkpoint are kept | training_loop, training_kills
--             run.rewind(self.step)
+-             run.rewind(-1 if again else self.step)
 +             run.rewind(1e9)
 a checkpoint of more steps is taken | training_loop
 -         if saved["step"] > self.steps:
@@ -2269,9 +2269,10 @@ the config is not what the run goes on with | training_flags
 -             run.write_config()  # of
 +             pass  # of
 a run has no page before its first checkpoint | pages_run
--                     self._save()
+-                 if new:
 -                     self.show()
-+                     self._save()
+-                 elif
++                 if
 # training/pages/curves.py
 a peak is lost where columns are joined | pages_curves
 - min(a[2], b[2]), max(a[3], b[3]), mean
@@ -2434,8 +2435,12 @@ all pictures on a way are one | demos_sample
 - noise = model.between(noises[here], noises[there], share)
 + noise = noises[here]
 # ../demos/sampling/others.py
+several models draw as the first of them | demos_sample
+-         codes = one.encode
++         one = next(iter(model.each().values()))
++         codes = one.encode
 every domain is the first | demos_sample
-- made = {f"to {to}" if to else "made": model.translate(images, to) for to in ways}
+- made = {f"made {to}" if to else "made": model.translate(images, to) for to in ways}
 + made = {"made": model.translate(images, to) for to in ways}
 # ../demos/sample.py
 flags without an effect are taken | demos_sample
@@ -2519,9 +2524,9 @@ the order of the data is forgotten | training_course
 + streams = {"random"
 what is measured in parts is recorded | training_course
 -     with minigen.no_grad():
--         parts
+-         starts
 +     with minigen.enable_grad():
-+         parts
++         starts
 # units.py
 999.6 bytes are 1e+03 B | units
 - value >= 999.5
@@ -2586,8 +2591,8 @@ the bias is forgotten | export_operations, export_models
 -         given = [x, weight, *([bias] if bias else [])]
 +         given = [x, weight]
 a convolution's padding is left out | export_operations
--         pads=p.padding * 2, dilations=p.dilation, group=p.groups, **more,
-+         dilations=p.dilation, group=p.groups, **more,
+- (p.stride, p.padding * 2, p.dilation,
++ (p.stride, (0, 0, 0, 0), p.dilation,
 the mean of a batch is that of each example | export_operations, export_models
 -     over = [i for i in range(len(step.shape)) if i != 1]
 +     over = [i for i in range(len(step.shape)) if i > 1]
