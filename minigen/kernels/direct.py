@@ -82,6 +82,11 @@ class Windows:
         self.at_once = channels * max(math.prod(p.shape) for band in self.places for p in band)
         # With few channels the runs that lie together in memory are rows of pixels, not channels.
         self.planar = channels // self.groups <= now.planar
+        self.copied = now.copied if math.prod(what.problem.taps) > 1 else 0.0
+
+    def cost(self, outputs: int) -> float:
+        """Multiply-adds of an image, for so many outputs of a group; copies count as some."""
+        return self.per_image * len(self.phases) * (outputs + self.copied)
 
     def _places(self, band: int, itemsize: int) -> list[Place]:
         """One for each pair of phases."""
@@ -212,7 +217,7 @@ def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
         matrices = _filters_as_they_are(windows, w[:, part])
         work(matrices, y[..., part], None if bias is None else bias[part], 0, n)
 
-    cost = n * windows.per_image * len(windows.phases) * w.shape[1]
+    cost = n * windows.cost(w.shape[1])
     if windows.by_filters:
         over_images(some_filters, w.shape[1], cost)
     else:
@@ -306,7 +311,7 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
                 total += out
         return total if wide else total.swapaxes(1, 2)
 
-    cost = n * windows.per_image * o
+    cost = n * windows.cost(o)
     if not windows.by_filters:
         some_images = lambda first, last: work(other, first, last)
         return sum_over_images(some_images, n * windows.bands, cost).reshape(shape)
