@@ -75,13 +75,18 @@ def _silu_curvature(h: Tensor, g: Tensor, input: Tensor) -> Tensor:
     return h * g * s * (1 - s) * (2 + input * (1 - 2 * s))
 
 
-@operation(elementwise=True, g=lambda h, input: _silu_slope(h, input), input=_silu_curvature)
-def _silu_slope(g: Array, input: Array) -> Array:
-    """g·σ·(1 + x·(1 − σ))"""
-    return elementwise.silu_slope(g, input)
+@operation(
+    elementwise=True,
+    g=lambda h, input, output: _silu_slope(h, input, output),
+    input=_silu_curvature,
+)
+def _silu_slope(g: Array, input: Array, output: Array) -> Array:
+    """g·σ·(1 + x·(1 − σ)). The output, x·σ, gives σ without another exponential; that it follows x
+    is a part of the curvature."""
+    return elementwise.silu_slope(g, input, output)
 
 
-@operation(elementwise=True, floating=True, input=lambda g, input: _silu_slope(g, input))
+@operation(elementwise=True, floating=True, input=lambda g, input, y: _silu_slope(g, input, y))
 def _silu(input: Array) -> Array:
     return elementwise.silu(input)
 
@@ -92,21 +97,30 @@ def _gelu_curvature(h: Tensor, g: Tensor, input: Tensor) -> Tensor:
     return h * g * (2 - square) * exp(square * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
-@operation(elementwise=True, g=lambda h, input: _gelu_slope(h, input), input=_gelu_curvature)
-def _gelu_slope(g: Array, input: Array) -> Array:
-    """g·(Φ(x) + x·φ(x)), for Φ the distribution function of N(0, 1) and φ its density."""
-    return elementwise.gelu_slope(g, input)
+@operation(
+    elementwise=True,
+    g=lambda h, input, output: _gelu_slope(h, input, output),
+    input=_gelu_curvature,
+)
+def _gelu_slope(g: Array, input: Array, output: Array) -> Array:
+    """g·(Φ(x) + x·φ(x)), for Φ the distribution function of N(0, 1) and φ its density. The output,
+    x·Φ, gives Φ, as above."""
+    return elementwise.gelu_slope(g, input, output)
 
 
-@operation(elementwise=True, floating=True, input=lambda g, input: _gelu_slope(g, input))
+@operation(elementwise=True, floating=True, input=lambda g, input, y: _gelu_slope(g, input, y))
 def _gelu(input: Array) -> Array:
     return elementwise.gelu(input)
 
 
+@operation(elementwise=True, g=lambda h, like, low, high: _inside(h, like, low=low, high=high))
+def _inside(g: Array, like: Array, *, low: float, high: float) -> Array:
+    """g where `like` lies between the bounds, 0 elsewhere."""
+    return elementwise.inside(g, like, low=low, high=high)
+
+
 @operation(
-    elementwise=True,
-    floating=True,
-    input=lambda g, input, low, high: where((input > low) & (input < high), g, 0.0),
+    elementwise=True, floating=True, input=lambda g, y, low, high: _inside(g, y, low=low, high=high)
 )
 def _hardtanh(input: Array, *, low: float, high: float) -> Array:
     return np.clip(input, low, high)
