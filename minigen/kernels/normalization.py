@@ -220,7 +220,8 @@ class _Units:
         """What `work` makes of some examples after the other, by as many threads as pay; or of the
         batch, within which its passes are shared out."""
         n, size = self.parts[0], self.x.size
-        if self.batch or n == 1:
+        few = size <= limits.now.piece and self.cost < limits.now.alone
+        if self.batch or n == 1 or few:
             return [work(self, slice(None))]
 
         def some(i: int, j: int) -> Array:
