@@ -11,7 +11,7 @@ import numpy as np
 from minigen.backend import FLOAT32, Array
 from minigen.functional.arguments import axis, require_floating
 from minigen.functional.inplace import changed
-from minigen.functional.pointwise import clamp, converted, exp, sigmoid, tanh, where
+from minigen.functional.pointwise import clamp, converted, exp, expm1, sigmoid, tanh, where
 from minigen.halves import in_float32
 from minigen.kernels import elementwise
 from minigen.kernels import softmax as kernel
@@ -45,26 +45,17 @@ def _leaky_relu(input: Array, *, slope: float) -> Array:
     return elementwise.leaky_relu(input, slope=slope)
 
 
-def _elu_curvature(h: Tensor, g: Tensor, input: Tensor, alpha: float) -> Tensor:
-    """α·eˣ for x ≤ 0, where e^−relu(−x) is eˣ, and does not overflow elsewhere."""
-    return where(input > 0, 0.0, h * g * exp(-_relu(-input)) * alpha)
-
-
 @operation(
     elementwise=True,
-    g=lambda h, input, alpha: _elu_slope(h, input, alpha=alpha),
-    input=_elu_curvature,
+    g=lambda h, output, alpha: _elu_slope(h, output, alpha=alpha),
+    output=lambda h, g, output: where(output > 0, 0.0, h * g),
 )
-def _elu_slope(g: Array, input: Array, *, alpha: float) -> Array:
-    """g where the input is positive, else g·α·e^input"""
-    return elementwise.elu_slope(g, input, alpha=alpha)
+def _elu_slope(g: Array, output: Array, *, alpha: float) -> Array:
+    """g where the output is positive, else g·(output + α), which is g·α·eˣ"""
+    return elementwise.elu_slope(g, output, alpha=alpha)
 
 
-@operation(
-    elementwise=True,
-    floating=True,
-    input=lambda g, input, alpha: _elu_slope(g, input, alpha=alpha),
-)
+@operation(elementwise=True, floating=True, input=lambda g, y, alpha: _elu_slope(g, y, alpha=alpha))
 def _elu(input: Array, *, alpha: float) -> Array:
     return elementwise.elu(input, alpha=alpha)
 
@@ -196,7 +187,11 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else α·(e^input − 1) (Clevert et al. 2016)."""
-    return changed("elu", elu, input, alpha) if inplace else _elu(input, alpha=float(alpha))
+    if inplace:
+        return changed("elu", elu, input, alpha)
+    if alpha < 0:  # the output's sign is not the input's
+        return where(input > 0, input, expm1(clamp(input, max=0.0)) * alpha)
+    return _elu(input, alpha=float(alpha))
 
 
 @in_float32

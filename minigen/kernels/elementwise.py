@@ -264,18 +264,16 @@ def elu(x: Array, y: Array, alpha: float) -> None:
     y += relu(x)
 
 
-@formula(9)
-@np.errstate(under="ignore")
-def elu_slope(g: Array, x: Array, y: Array, alpha: float) -> None:
-    """y = g where x is positive, else g·α·eˣ: of the two factors both are 1 there"""
-    np.clip(x, -math.inf, 0.0, out=y)
-    np.exp(y, out=y)
+@formula(5)
+def elu_slope(g: Array, y: Array, out: Array, alpha: float) -> None:
+    """out = g where y = elu(x) is positive, else g·(y + α), which is g·α·eˣ"""
+    np.clip(y, -math.inf, 0.0, out=out)
     if alpha != 1:
-        factor = (x <= 0).astype(x.dtype)
-        factor *= alpha - 1
-        factor += 1
-        y *= factor
-    y *= g
+        negative = (y <= 0).astype(y.dtype)
+        negative *= alpha - 1
+        out += negative
+    out += 1
+    out *= g
 
 
 def erf(x: Array) -> Array:

@@ -43,10 +43,13 @@ def test_in_pieces_as_in_one(pair, slope, dtype):
         (elementwise.leaky_relu(x, slope=slope), np.where(x > 0, x, x * dtype(slope))),
         (elementwise.gate(x, y, slope=slope), np.where(y > 0, x, x * dtype(slope))),
         (elementwise.dropout(x, mask, scale=2.5), np.where(mask, x * dtype(2.5), 0)),
-        (elementwise.elu_slope(x, y, alpha=slope), x * np.where(mask, 1, slope * np.exp(y))),
     ):
         assert found.dtype == dtype
         np.testing.assert_allclose(found, expected, rtol=1e-6)
+    found = elementwise.elu_slope(x, elementwise.elu(y, alpha=slope), alpha=slope)
+    expected = x * np.where(mask, 1, slope * np.exp(y))
+    # The output is slope·(e^y − 1), rounded to a digit of slope.
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(x).max(initial=0))
     assert channels_last(elementwise.gate(x, y, slope=slope)) == channels_last(y)
     np.testing.assert_array_equal((x, y), before)
 
