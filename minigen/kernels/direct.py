@@ -60,7 +60,11 @@ class Windows:
         ]
         (top, left), size = margins(reaches, what.source)
         (height, width), self.low = what.source, (top, left)
-        self.whole = size == what.source  # windows may be taken from the image itself
+        # Windows may be taken from the images themselves, or from all of them with their margin.
+        self.whole = size == what.source
+        self.few = not self.whole and n * math.prod(size) * channels * itemsize <= (
+            now.products_at_a_time
+        )
         self.inside = slice(None), slice(top, top + height), slice(left, left + width)
         self.padded_shape = (*size, channels)
         self.per_image = channels * max(
@@ -119,14 +123,23 @@ class Windows:
                 padded, before = self._pad(image[lo : lo + 1], frame), lo
             yield lo, lo + 1, self.places[band], padded
 
+    def ready(self, image: Array) -> Array:
+        """All images with their margin, if they are few. Threads that made short calls for a part
+        each would wait for one another: to get the interpreter's lock back takes 20 µs."""
+        if not self.few:
+            return image
+        padded = np.zeros((len(image), *self.padded_shape), image.dtype)
+        padded[self.inside] = image
+        return padded
+
     def buffers(self, images: int, dtype: np.dtype) -> tuple[Array | None, Array]:
         """What one thread works in: a frame of zeros around some images, and their windows."""
         count = min(images, self.images) * self.at_once
         return self.frame(images, dtype), memory.empty((count,), dtype)
 
     def frame(self, images: int, dtype: np.dtype) -> Array | None:
-        """Zeros where the margin of some images is; none where they have no margin."""
-        if self.whole:
+        """Zeros where the margin of some images is; none where they need none, or are `ready`."""
+        if self.whole or self.few:
             return None
         frame = memory.empty((min(images, self.images), *self.padded_shape), dtype)
         _, rows, columns = self.inside
@@ -204,6 +217,7 @@ def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
     if not some:
         return y
     windows = windows_of(what, x, w.nbytes)
+    x = windows.ready(x)
 
     def work(matrices: list, y: Array, bias: Array | None, first: int, last: int) -> None:
         frame, buffer = windows.buffers(last - first, x.dtype)
@@ -286,6 +300,7 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
     if not (other.size and image.size):
         return np.zeros(shape, image.dtype)
     windows = windows_of(what, image, math.prod(shape) * image.itemsize)
+    image = windows.ready(image)
     # BLAS likes the second factor row by row, and is slow where the last side is short.
     depth = math.prod(shape[2:])
     tall = windows.planar and o > limits.now.few
