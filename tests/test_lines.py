@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 271,
     "tape operation tensor differentiation": 507,
     "engine": 629,
-    "kernels": 3483,
+    "kernels": 3498,
     "functional": 4104,
     "nn": 2056,
     "optim": 1173,
