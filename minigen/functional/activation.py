@@ -117,7 +117,17 @@ def _hardtanh(input: Array, *, low: float, high: float) -> Array:
     return np.clip(input, low, high)
 
 
-@operation(elementwise=True, floating=True, input=lambda g, input: g * sigmoid(-input))
+@operation(
+    elementwise=True,
+    g=lambda h, input: _times_sigmoid(h, input),
+    input=lambda h, g, input: h * _times_sigmoid(g, input) * sigmoid(-input),
+)
+def _times_sigmoid(g: Array, input: Array) -> Array:
+    """g·σ(input)"""
+    return elementwise.times_sigmoid(g, input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, input: _times_sigmoid(g, -input))
 def logsigmoid(input: Array) -> Array:
     """log σ(input), without overflow."""
     return elementwise.logsigmoid(input)
@@ -125,9 +135,9 @@ def logsigmoid(input: Array) -> Array:
 
 def _softplus_pullback(g: Tensor, input: Tensor, beta: float, threshold: float) -> Tensor:
     if beta == 1 and threshold >= 20 and input.dtype == FLOAT32:
-        return g * sigmoid(input)  # 1 beyond 17
+        return _times_sigmoid(g, input)  # the slope is 1 beyond 17
     z = input * beta
-    return where(z > threshold, g, g * sigmoid(z))
+    return where(z > threshold, g, _times_sigmoid(g, z))
 
 
 @operation(elementwise=True, floating=True, input=_softplus_pullback)

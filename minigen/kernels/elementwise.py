@@ -86,12 +86,13 @@ def _leaky_relu(x: Array, y: Array, slope: float) -> None:
 @formula(4)
 def gate(g: Array, y: Array, out: Array, slope: float) -> None:
     """out = g where y is positive, else slope·g"""
+    positive = y > 0
     if slope == 0:
-        _where(y > 0, g, out)
+        _where(positive, g, out)
         return
     bits = f"i{g.itemsize}"
     chosen = out.view(bits)
-    chosen[...] = np.negative((y > 0).view("i1"))  # all bits or none
+    chosen[...] = np.negative(positive.view("i1"))  # all bits or none
     one, low = np.array([1, slope], g.dtype).view(bits)
     chosen &= one ^ low
     chosen ^= low  # the bits of 1 or of the slope
@@ -193,6 +194,12 @@ def sigmoid(x: Array) -> Array:
 @formula(8)
 def _sigmoid(x: Array, y: Array) -> None:
     _logistic(1, x, y)
+
+
+@formula(8)
+def times_sigmoid(g: Array, x: Array, y: Array) -> None:
+    """y = g / (1 + e^−x)"""
+    _logistic(g, x, y)
 
 
 @formula(8)
