@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 271,
     "tape operation tensor differentiation": 507,
     "engine": 629,
-    "kernels": 3502,
+    "kernels": 3504,
     "functional": 4111,
     "nn": 2056,
     "optim": 1173,

@@ -72,7 +72,10 @@ class Windows:
         )
         # BLAS copies the filters once for each product: large ones should meet many windows.
         at_a_time = max(now.windows_at_a_time, filters)
-        self.images = max(1, round(at_a_time / (self.per_image * itemsize)))
+        # And of windows that are large, but few, several images' make a product of a good shape.
+        pixels = max(a.count * b.count for a, b in self.phases)
+        least = -(-now.together // pixels)
+        self.images = max(least, round(at_a_time / (self.per_image * itemsize)))
         # With fewer pixels than outputs each thread takes some of the filters and all images:
         # otherwise each of them would copy all filters. And windows, which are smaller, are copied
         # in the order of the filters: these need no copy then.
