@@ -59,23 +59,35 @@ def draw_images(
     clean, bad = next(shown(args, test[:COLUMNS]))
     codes = training.by_parts(model.encoder, train)
     with minigen.no_grad():
-        caption = "Real test images, and what is made of each from its code."
+        caption = (
+            "Real test images, never trained on, and below each what the decoder makes of its code:"
+            " the more alike the two, the better."
+        )
         save("reconstructions.png", caption, real=clean, made=model(clean))
         if args.damage:
-            caption = "Real test images, the same damaged, and what is made of the damaged ones."
+            caption = (
+                "Real test images; the same, damaged; and what is made of the damaged ones: the"
+                " more like the real ones, the better."
+            )
             save("denoised.png", caption, real=clean, damaged=bad, mended=model(bad))
             keep = outside(clean)
             cut = clean * keep
             filled = cut + (1 - keep) * model(cut)
-            caption = "Real test images, the same with a hole, and what it was filled with."
+            caption = (
+                "Real test images; the same with a hole in the middle; and what it was filled with."
+                " A good filling has no seam; where a network was trained on other damage than"
+                " holes, it leaves them dark."
+            )
             save("inpainted.png", caption, real=clean, cut=cut, filled=filled)
         if (codes.std(0) > 0).all():
             gaussian = A.DiagonalGaussian.fitted(codes).to(args.device)
             made = model.decode(gaussian.sample(5 * COLUMNS, Generator(0))).numpy()
             training.save_image(
                 run.path("random_codes.png"), training.image_grid(made, COLUMNS, low=0), scale=2,
-                caption="Images drawn from codes of a Gaussian as wide as those of real images. Few"
-                " are digits, for the decoder was never trained between the codes.",
+                caption="Made images, of codes drawn from the Gaussian nearest to the codes of"
+                " 1,000 real images. Nothing made these codes Gaussian, and the decoder was never"
+                " trained between them: as a rule few of these could be real, though"
+                " reconstructions could.",
             )  # fmt: skip
 
 
@@ -97,8 +109,9 @@ def draw_arrows(run: training.Run, model: A.Autoencoder, points: np.ndarray) -> 
 
     training.save_image(
         run.path("arrows.png"), frame(draw, 1, 6.0),
-        caption="Arrows show which way the autoencoder moves points of the plane, long ones cut"
-        " short: once it has learnt to mend damage, to the spiral of the real points.",
+        caption="Each arrow goes from a place of the plane towards where the autoencoder moves it,"
+        " long ones cut short. Once it has learnt to mend damage, arrows beside the spiral of real"
+        " points lead to it, by the shortest way.",
     )  # fmt: skip
 
 
@@ -140,21 +153,24 @@ def main() -> None:
             draw_images(run, args, model, Tensor(train_x[:1000], device=args.device), clean)
         training.draw_course(run, {"squared error": ["loss", "test loss"]}, curves=reading)
 
+    @loop.at_every(len(batches), from_start=False)
+    def measure(step: int) -> None:
+        error = test_loss(args, model, clean)
+        loop.say(f"epoch {step // len(batches)}: test loss {error:.4f}")
+        run.log(step, {"test loss": error})
+
     stream = batches.forever()
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, share=1)
-    for i in loop:
+    for _ in loop:
         x = Tensor(next(stream)[0], device=args.device)
         loop.log(A.step(model, optimiser, x, damage))
         schedule.step()
-        if loop.every(len(batches)):
-            error = test_loss(args, model, clean)
-            loop.say(f"epoch {i // len(batches)}: test loss {error:.4f}")
-            run.log(i, {"test loss": error})
 
     if args.data != "spiral":
         found = score(args, model, clean)
         print("squared error of a pixel: " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()))
-    training.finish(loop, "curves.png", reading=reading)
+    then = "sample.py" if args.data == "spiral" else "evaluate.py"
+    training.finish(loop, "curves.png", reading=reading, then=then)
 
 
 if __name__ == "__main__":

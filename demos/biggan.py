@@ -60,10 +60,13 @@ def draw_truncations(run: training.Run, args: argparse.Namespace, gan: B.BigGAN)
         f"within {truncation:g}" if truncation else "all of z": drawn(args, gan, labels, truncation)
         for truncation in (None, *TRUNCATIONS)
     }
+    names = training.load_images(args).classes
     training.save_image(
-        run.path("truncation.png"), training.named_rows(rows), scale=2,
-        caption="Drawn pictures, a class in each column. Downwards the same noise is cut off ever"
-        " nearer to 0: pictures get plainer and more alike.",
+        run.path("truncation.png"), training.named_rows(rows, columns=[names[c] for c in labels]),
+        scale=2,
+        caption="Drawn pictures, none real: in each column one class and the same noise, which from"
+        " row to row has ever fewer numbers far from 0. As a rule that trades variety for"
+        " plainness: downwards pictures get plainer, and more alike.",
     )  # fmt: skip
 
 
@@ -80,8 +83,9 @@ def draw_classes(
     ]
     training.save_image(
         run.path("classes.png"), training.named_rows(rows), scale=2,
-        caption="Drawn pictures: a class in each row, one noise in each column. What stays the same"
-        " down a column, such as slant and thickness, is the noise's.",
+        caption="Drawn pictures, none real: a class in each row, one noise in each column. Good"
+        " ones are of their row's class; what stays the same down a column, as slant or thickness,"
+        " is what the model has learnt of the noise.",
     )  # fmt: skip
     share = Tensor(np.linspace(0, 1, COLUMNS, dtype=np.float32)[:, None], device=args.device)
     rows = []
@@ -95,8 +99,9 @@ def draw_classes(
             rows.append((name, gan.generator.told(same, between).numpy()))
     training.save_image(
         run.path("interpolation.png"), training.named_rows(rows), scale=2,
-        caption="Drawn pictures: in each row one noise, and from left to right the way from one"
-        " class's vector to the next one's.",
+        caption="Drawn pictures, none real: in each row one noise, and from left to right the way"
+        " from one class's vector to the next one's. In a good model both ends are of their class,"
+        " and the way is smooth.",
     )  # fmt: skip
 
 
@@ -111,8 +116,9 @@ def draw_nearest(run: training.Run, args: argparse.Namespace, gan: B.BigGAN) -> 
         rows[f"nearest {i // COLUMNS + 1}"] = beside[i : i + COLUMNS]
     training.save_image(
         run.path("nearest.png"), training.named_rows(rows), scale=2,
-        caption="Rows of drawn pictures, each above the real training pictures that are nearest to"
-        " them in pixels: a pair that is the same was learnt by heart.",
+        caption="Drawn pictures, and below each the real training picture that is nearest to it in"
+        " pixels: a pair that is the same was learnt by heart. Good are drawn ones that could be"
+        " real and are no copies.",
     )  # fmt: skip
 
 
@@ -120,6 +126,7 @@ def draw_all(
     run: training.Run, args: argparse.Namespace, gan: B.BigGAN, classes: list[int]
 ) -> None:
     """The pictures of a trained model."""
+    print("drawing truncation.png, classes.png, interpolation.png and nearest.png …", flush=True)
     draw_truncations(run, args, gan)
     gan.stand(args.truncation, Generator(args.seed + 3))
     draw_classes(run, args, gan, training.load_images(args).classes)
@@ -127,8 +134,9 @@ def draw_all(
 
 
 READING = (
-    "d_real and d_fake are D's scores, which the hinge loss drives above 1 and below −1: loss_d"
-    " near 0 means that D has won, near 2 that it cannot tell. d_train far above d_test means that"
+    "d_real and d_fake are the discriminator D's scores of real and drawn pictures, which the hinge"
+    " loss drives above 1 and below −1: loss_d near 0 means that D has won, near 2 that it cannot"
+    " tell them apart. d_train far above d_test means that"
     " D knows its training pictures by heart: --augment is the remedy."
 )
 

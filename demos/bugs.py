@@ -47,6 +47,7 @@ from minigen.training.plane import draw_points, frame
 RING = data.ring()
 EDGE = 1.8  # of the pictures of the ring
 BATCH = 128
+ENOUGH = 3000  # steps of each training, after which the mistakes were looked at
 LOGGED = 100  # points of a curve
 Curves = dict[str, list[float]]
 
@@ -113,13 +114,17 @@ STUDIES = {
 }  # fmt: skip
 
 
-LINES = "Curves are of the training, a line for each seed, cut off beyond ±10,000."
+LINES = (
+    " At the left is the seed whose score is in the middle; the score is written above. Curves"
+    " are of the training, a thin line for each seed with the mistake, a thick one without."
+)
 SHOWN = {
     "gan": "",
     "wgan": "",
     "vae": " Above test images, below what is made of them.",
     "classifier": " Shown are test images, those first that are read wrongly.",
 }
+WILD = 1000.0  # a curve beyond it has an axis that is linear near 0, and logarithmic far away
 
 
 def steps_of(count: int) -> Iterator[tuple[int, bool]]:
@@ -285,6 +290,11 @@ def restored(run: training.Run, cell: Cell) -> Found | None:
         return Found(float(file["score"]), file["shown"], curves)
 
 
+def middle(runs: list[Found]) -> Found:
+    """The one whose score is in the middle."""
+    return sorted(runs, key=lambda found: found.score)[len(runs) // 2]
+
+
 def show(axes: Any, found: Found, title: str) -> None:
     """Points over real ones, or images."""
     if found.shown.ndim == 2:
@@ -297,21 +307,33 @@ def show(axes: Any, found: Found, title: str) -> None:
     axes.set_axis_off()
 
 
-def picture(steps: int, right: list[Found], wrong: list[Found]) -> np.ndarray:
+def draw_curves(panel: Any, name: str, steps: int, right: list[Found], wrong: list[Found]) -> None:
+    """A curve of all seeds, without the mistake and with it, which may lie on one another."""
+    sides = ("without", right, COLOURS[0], 2.0), ("with", wrong, COLOURS[1], 0.8)
+    for label, runs, colour, width in sides:
+        for i, each in enumerate(runs):
+            values = each.curves[name]
+            x = np.linspace(0, steps, len(values), endpoint=False)
+            panel.plot(x, values, color=colour, linewidth=width, label=None if i else label)
+            if np.abs(values).max() > WILD:
+                panel.set_yscale("symlog")
+                panel.yaxis.get_major_locator().set_params(numticks=6)
+    panel.set_xlabel("step", fontsize=8)
+    head(panel, name)
+    quiet(panel, 8)
+
+
+def picture(study: Study, steps: int, right: list[Found], wrong: list[Found]) -> np.ndarray:
     """What both make, and their curves, as pixels."""
 
     def draw(panels: Any) -> None:
-        show(panels[0], right[0], "without the mistake")
-        show(panels[1], wrong[0], "with it")
+        for panel, found, name in (
+            (panels[0], middle(right), "without the mistake"),
+            (panels[1], middle(wrong), "with it"),
+        ):
+            show(panel, found, f"{name}\n{study.score}: {found.score:.2f}")
         for panel, name in zip(panels[2:], right[0].curves, strict=True):
-            for label, runs, colour in ("without", right, COLOURS[0]), ("with", wrong, COLOURS[1]):
-                for i, each in enumerate(runs):
-                    values = np.clip(each.curves[name], -1e4, 1e4)
-                    x = np.linspace(0, steps, len(values), endpoint=False)
-                    panel.plot(x, values, color=colour, linewidth=0.8, label=None if i else label)
-            panel.set_xlabel("step", fontsize=8)
-            head(panel, name)
-            quiet(panel, 8)
+            draw_curves(panel, name, steps, right, wrong)
 
     return frame(draw, 4, 2.8)
 
@@ -350,7 +372,9 @@ def flags() -> training.Parser:
     )
     parser.add_images(size=None, limit={"default": 10_000}, batch_size=None)
     add = parser.add_argument
-    add("--steps", type=whole(), default=3000, help="of each training, at most a minute of a core")
+    add(
+        "--steps", type=whole(), default=ENOUGH, help="of each training, at most a minute of a core"
+    )
     add("--seeds", type=whole(1, 100), default=3, help="trainings of each, from --seed on")
     add("--only", type=one_of(*STUDIES), nargs="+", metavar="MISTAKE", help="these alone (all)")
     parser.refuse(lambda args: args.device != "cpu", "--device: this runs on the CPU alone")
@@ -380,10 +404,14 @@ def main() -> None:
         found = pairs()
         name = todo[loop.step - 1].wrong if loop.step else None
         if name in found:
-            drawn = picture(args.steps, *found[name])
             study = STUDIES[name]
-            caption = f"{study.mistake}. {study.symptom}{SHOWN[study.model]} {LINES}"
-            training.save_image(run.path(f"{name}.png"), drawn, title=name, caption=caption)
+            caption = f"{study.symptom}{SHOWN[study.model]}{LINES}"
+            if args.steps < ENOUGH:
+                caption += f" All this was seen after {ENOUGH:,} steps, and not in so few as here."
+            training.save_image(
+                run.path(f"{name}.png"), picture(study, args.steps, *found[name]),
+                title=f"{name}: {study.mistake}", caption=caption,
+            )  # fmt: skip
         run.path("table.md").write_text(table(found) + "\n", encoding="utf-8")
 
     for i in loop:
@@ -401,7 +429,7 @@ def main() -> None:
         "Points of high quality and accuracies are shares, of which more is better; a KL near 0"
         " means that codes say nothing. table.md says how to tell each mistake from its curves."
     )
-    training.finish(loop, "table.md", reading=reading, then="")
+    training.finish(loop, "table.md", reading=reading, then=["mixture_gan.py"])
 
 
 if __name__ == "__main__":

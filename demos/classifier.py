@@ -41,17 +41,19 @@ def main() -> None:
     panels = {"loss": ["loss"], "accuracy": ["accuracy", "test accuracy"]}
     loop.at_save(functools.partial(training.draw_course, run, panels, curves=READING))
 
+    @loop.at_every(len(batches), from_start=False)
+    def measure(step: int) -> None:
+        share = evaluate(model, test_images, test_labels)
+        run.log(step, {"test accuracy": share})
+        loop.say(f"epoch {step // len(batches)}: test accuracy {share:.2%}")
+
     stream = batches.forever()
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, share=1)
-    for i in loop:
+    for _ in loop:
         images, labels = (Tensor(x, device=args.device) for x in next(stream))
         loop.log(step(model, optimiser, images, labels))
         schedule.step()
-        if loop.every(len(batches)):
-            share = evaluate(model, test_images, test_labels)
-            run.log(i, {"test accuracy": share})
-            loop.say(f"epoch {i // len(batches)}: test accuracy {share:.2%}")
-    training.finish(loop, "curves.png", reading=READING, then="")
+    training.finish(loop, "curves.png", reading=READING, then="explore.py")
 
 
 if __name__ == "__main__":

@@ -148,10 +148,11 @@ def gaussians(path: Any, steps: int) -> dict[str, float]:
 
     training.save_image(
         path("gaussians.png"), frame(draw, 3, 3.2, rows=2),
-        caption="Above the densities of real and generated points on a line, the best discriminator"
-        " p / (p + q) and a trained one, and the critic's line f. Below the slopes that each gives"
-        " the generator, over the generated points in colour: the discriminator's vanishes as the"
-        " two get apart, the critic's stays near 1.",
+        caption="Above: densities of real points, p, and generated ones, q, on a line, 2, 4 and 8"
+        " apart; the best discriminator, p / (p + q), a trained one, D, and a trained critic, f."
+        " Below, on a log axis: the slope that each of the two gives the generator; generated"
+        " points lie in the coloured strip. There D's slope falls by powers of ten as the two get"
+        " apart: nothing tells the points where to go; the critic's stays near 1.",
     )  # fmt: skip
     return scores
 
@@ -186,9 +187,10 @@ def lines(path: Any, steps: int) -> dict[str, float]:
 
     training.save_image(
         path("lines.png"), frame(draw, 2, 3.2),
-        caption="Two lines θ apart, both distances computed and learnt. The Jensen–Shannon"
-        " divergence is log 2 all the way but at 0 and leads nowhere, and is learnt too low in"
-        " few steps; Wasserstein's is |θ|.",
+        caption="Two vertical lines of points, θ apart: two distances between them, over θ, as they"
+        " are (grey) and as networks have learnt them (dots). The Jensen–Shannon divergence is log"
+        " 2 = 0.69 all the way but at 0, and leads nowhere; a discriminator of few steps finds too"
+        " little of it. Wasserstein's distance is |θ|, and a good critic's dots lie on it.",
     )  # fmt: skip
     far = thetas != 0
     return {
@@ -239,20 +241,21 @@ def clouds(path: Any, steps: int) -> dict[str, float]:
         axes[0].plot(exact, ratio, "o", color=CRITIC, markersize=5, label="gap / slope")
         for label, x, y in zip(names, exact, ratio, strict=True):
             axes[0].annotate(label, (x, y), (6, -9), textcoords="offset points", fontsize=7)
-        axes[0].set(xlabel="exact W1", xlim=(0, top), ylim=(0, top))
+        axes[0].set(xlabel="exact W1", ylabel="estimate", xlim=(0, top), ylim=(0, top))
         line = np.linspace(0, 9, 2)
         axes[1].plot(line, 1 + line / (2 * PENALTY), color="black", alpha=0.3, linewidth=3,
                      label="1 + d / 2λ")  # fmt: skip
         axes[1].plot(distances, slopes, "o", color=CRITIC, markersize=5, label="learned")
-        axes[1].set(xlabel="distance d of two points")
+        axes[1].set(xlabel="distance d of two points", ylabel="slope")
         head(axes[0], "the critic's estimate")
         head(axes[1], "the critic's slope")
 
     training.save_image(
         path("clouds.png"), frame(draw, 2, 3.2),
-        caption="On the left the critic's gap and gap over slope of four point sets, against the"
-        " exact distance: on the grey line they are right. On the right its slope, which a penalty"
-        " lets grow with the distance d.",
+        caption="On the left what a trained critic says of four sets of points in the plane, over"
+        " the exact Wasserstein distance W1 from one more: on the grey line it is right. Its gap is"
+        " too large, gap over slope is right where the critic is good. On the right why: a gradient"
+        " penalty of weight λ lets the slope grow with the distance d, as the grey line says.",
     )  # fmt: skip
     return scores
 
@@ -310,8 +313,10 @@ def moving(path: Any, steps: int) -> dict[str, float]:
             schedule.step()
     training.save_gif(
         path("moving.gif"), frames, seconds_per_frame=0.12, colours=32, titles=titles,
-        caption="Real and generated points on a line, and how probable D finds it at each place"
-        " that a point is real: the arrows, its slope, move generated points to the real ones.",
+        caption="Real points, above, and generated ones, below, on a line; the curve is how"
+        " probable D finds it at each place that a point is real. Arrows, the slope of G's loss,"
+        " move the generated points: in the end they should lie as the real ones do, and the"
+        " curve at ½.",
     )  # fmt: skip
     with minigen.no_grad():
         made = generator(minigen.randn(2000, 1)).numpy()
@@ -375,7 +380,7 @@ def main() -> None:
         " a difference or a mean distance near 0; a critic's gap alone is too large by the slope's"
         " excess over 1."
     )
-    training.finish(loop, pictures, reading=reading, then="")
+    training.finish(loop, pictures, reading=reading, then=["wgan.py", "--penalty", "10"])
 
 
 if __name__ == "__main__":

@@ -29,12 +29,13 @@ from minigen.data.tasks import from_levels
 from minigen.metrics.baselines import best_place
 from minigen.metrics.pictures import absolute_error
 from minigen.training.builders.cyclegan import build, drawn_with, flags, held_out, trained_with
-from minigen.training.translation import CHECKED, SHOWN
+from minigen.training.translation import CHECKED, SHOWN, SHOWN_ROWS
 
 READING = (
-    "held-out cycle is how far pictures that went there and back are from themselves. It gets small"
-    " even where the pictures between are wrong: the error to the truth, where it is known, says"
-    " how good they are."
+    "held-out cycle is how far pictures that went there and back are from themselves, from 0 to 1."
+    " It gets small even where the pictures between are wrong: held-out error, the distance to the"
+    " truth where it is known, says how good they are. The losses are the judges' and the"
+    " generators'; cycle, identity, reconstruction and matching are their parts without the judges."
 )
 
 
@@ -76,7 +77,7 @@ def main() -> None:
             (a, x, model.draw, b, y, model.draw_back),
             (b, y, model.draw_back, a, x, model.draw),
         ):
-            shown |= {given: seen[:SHOWN], f"made {made}": there(seen[:SHOWN])}
+            shown |= {f"given {given}": seen[:SHOWN], f"made {made}": there(seen[:SHOWN])}
             if paired:
                 shown[f"true {made}"] = true[:SHOWN]
             shown[f"{given} again"] = back(shown[f"made {made}"])
@@ -102,6 +103,7 @@ def main() -> None:
         run, args, model, generators=drawn_with(model), batches=batches, step=step,
         rows=rows, check=check, panels=panels,
         networks=[(model.networks()[i], shape) for i in (0, 2)],  # one generator, one judge
+        shown=SHOWN_ROWS + " Again is what came back of the made ones, and should be the given.",
         what=f"{counts[a]:,} pictures of {a} and {counts[b]:,} of {b}, of {held.name}",
         reading=READING,
     )  # fmt: skip

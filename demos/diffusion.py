@@ -28,6 +28,7 @@ import numpy as np
 
 import minigen
 from minigen import Generator, Tensor, data, optim, training
+from minigen.display import progress
 from minigen.models import diffusion as D
 from minigen.training.builders.diffusion import SAMPLERS, build, draw, flags, noise_of, seen
 
@@ -38,11 +39,11 @@ FRAMES = 30  # of the animation
 def draw_chain(run: training.Run, args: argparse.Namespace, model: D.Diffusion, some: Any) -> None:
     """chain.png: x_t and x̂_0 of three pictures, from noise on."""
     x, labels = some(3)
-    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    seen: list[tuple[int, np.ndarray, np.ndarray]] = []
     few = model.respaced(min(40, len(model.schedule)))
 
     def look(t: int, x: Tensor, guess: Tensor) -> Tensor:
-        seen.append((x.numpy(), guess.numpy()))
+        seen.append((t, x.numpy(), guess.numpy()))
         return x
 
     D.ddpm(few, x, labels, guidance=args.guidance, generator=Generator(args.seed), each=look)
@@ -50,12 +51,15 @@ def draw_chain(run: training.Run, args: argparse.Namespace, model: D.Diffusion, 
     rows = {
         f"{name} {i + 1}": np.stack([seen[c][kind][i] for c in chosen])
         for i in range(3)
-        for kind, name in enumerate(("x_t", "guess"))
+        for kind, name in ((1, "x_t"), (2, "guess"))
     }
+    columns = [f"t={seen[c][0]}" for c in chosen]
     training.save_image(
-        run.path("chain.png"), training.named_rows(rows), scale=2,
-        caption="Three pictures on their way from noise, on the left, to the end of the chain."
-        " Below each x_t is the network's guess of the picture, blurred while there is much noise.",
+        run.path("chain.png"), training.named_rows(rows, columns=columns), scale=2,
+        caption=f"Three drawn pictures, none real, on their way from noise, at the left, to t = 0"
+        f" in {len(few.schedule)} steps. Below each x_t is what the network guesses from it that"
+        " the picture will be: vague at first, and the last x_t at the end. A good chain ends in"
+        " what could be a real picture, without grain.",
     )  # fmt: skip
 
 
@@ -64,15 +68,20 @@ def draw_samplers(
 ) -> None:
     """samplers.png: the same noise by each sampler, in few steps and in more."""
     x, labels = some(COLUMNS)
-    rows = {
-        f"{name}, {steps}": draw(args, model, x, labels, name, steps)
-        for name in SAMPLERS
-        for steps in sorted({min(s, len(model.schedule)) for s in (5, 10, 50)})
-    }
+    rows = {}
+    for name in SAMPLERS:
+        for steps in sorted({min(s, len(model.schedule)) for s in (5, 10, 50)}):
+            calls = 2 * steps - 1 if name == "heun" else steps
+            rows[f"{name}, {steps} steps, {calls} calls"] = draw(
+                args, model, x, labels, name, steps
+            )
     training.save_image(
         run.path("samplers.png"), training.named_rows(rows), scale=2,
-        caption="Drawn pictures, in each column from the same noise, by each sampler in so many"
-        " steps: those without chance of their own agree once the steps are many.",
+        caption="Drawn pictures, none real, in each column from the same noise: a row for each"
+        " sampler and number of steps, and how often the network was called, which is what takes"
+        " time. ddim, heun and euler draw no noise of their own, so with many steps they agree;"
+        " ddpm does, and ends elsewhere. The sampler whose few calls look like its many is the"
+        " cheapest.",
     )  # fmt: skip
 
 
@@ -92,7 +101,7 @@ def draw_conditioned(
         known: takes the part of images (N, C, H, W), a linear map that leaves what it made.
     """
     few = model.respaced(min(50, len(model.schedule)))
-    rows = {"test images": images.numpy(), "what is known": known(images).numpy()}
+    rows = {"real test images": images.numpy(), "what is known": known(images).numpy()}
     for i in range(3):
         stream = Generator(args.seed + i)
 
@@ -108,8 +117,9 @@ def draw_conditioned(
         rows[f"drawn {i + 1}"] = D.ddpm(few, x, labels, **how).numpy()
     training.save_image(
         run.path(f"{name}.png"), training.named_rows(rows), scale=2,
-        caption="Real test images, the part of them that the chain was told, and three draws of the"
-        " rest: what is unknown may differ from draw to draw, and from the truth.",
+        caption="Real test images; what the model was told of them; and three draws, in which it"
+        " has made the rest up. Good draws fit what is known without a seam, and could be real;"
+        " they may differ from one another, and from the truth.",
     )  # fmt: skip
 
 
@@ -126,9 +136,13 @@ def draw_interpolation(
     if labels is not None:
         labels = labels[Tensor(np.repeat(np.arange(0, len(x), 2), COLUMNS), device=args.device)]
     made = draw(args, model, between, labels, "ddim", min(50, len(model.schedule)))
+    rows = {f"way {i + 1}": row for i, row in enumerate(np.split(made, len(arcs)))}
+    columns = [f"{share:.0%}" for share in np.linspace(0, 1, COLUMNS)]
     training.save_image(
-        run.path("interpolation.png"), training.image_grid(made, COLUMNS), scale=2,
-        caption="Drawn pictures: in each row the noise goes from one to another on an arc.",
+        run.path("interpolation.png"), training.named_rows(rows, columns=columns), scale=2,
+        caption="Drawn pictures, none real. In each row the noise goes from one, at the left, to"
+        " another on an arc. In a good model all pictures on the way could be real, and neighbours"
+        " differ by little.",
     )  # fmt: skip
 
 
@@ -147,16 +161,15 @@ def draw_all(
         x = noise_of(args, args.seed + 1, (count, *images.shape[1:]))
         return x, training.rows_of(classes, count, args.device)
 
+    print("drawing the pictures of the trained model …", flush=True)
     made = draw(args, model, *some(COLUMNS * (len(classes) or COLUMNS)))
     names = [test.classes[kind] for kind in classes]
-    kinds = ", a class in each row" if classes else ""
     training.save_image(
         run.path("samples.png"), training.class_grid(made, COLUMNS, names), scale=2,
-        caption=f"Pictures drawn from noise, by averaged weights{kinds}.",
+        caption=training.samples_caption(classes, "noise"),
     )  # fmt: skip
-    draw_chain(run, args, model, some)
-    draw_samplers(run, args, model, some)
-    draw_interpolation(run, args, model, some)
+    for drawing in progress((draw_chain, draw_samplers, draw_interpolation), "pictures"):
+        drawing(run, args, model, some)
     left = np.arange(images.shape[3]) < images.shape[3] // 2
     left = Tensor(left.astype(np.float32), device=args.device)
     shown = Tensor(test.labels[:COLUMNS], device=args.device) if classes else None
@@ -170,9 +183,9 @@ def draw_all(
 
 
 READING = (
-    "The loss is how far off the network's word about the noise is, over all times: it falls fast"
-    " at first, then hardly, while pictures still get better, for most of it is noise that nobody"
-    " could tell. It does not say how good the pictures are."
+    "The loss is the squared error of what the network says about the noise in noisy pictures. As a"
+    " rule it falls fast at first, then hardly, while pictures still get better, for most of what"
+    " is left is noise that nobody could tell. It does not say how good the pictures are."
 )
 
 
@@ -192,8 +205,7 @@ def main() -> None:
     state["random"] = minigen.default_generator
     loop = training.Loop(run, steps=args.steps, state=state, log_every=10)
     training.begin(run, f"{len(images):,} images of {images.name}")
-    shown = "Pictures drawn from always the same noise, by averaged weights"
-    shown += ", a class in each row." if classes else "."
+    shown = training.samples_caption(classes)
     course = functools.partial(training.draw_course, run, {"loss": ["loss"]}, shown, READING)
     loop.at_save(functools.partial(course, seconds_per_frame=0.25))
 
@@ -204,20 +216,17 @@ def main() -> None:
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
     stream = batches.forever()
 
+    @loop.at_every(max(50, args.steps // FRAMES))
     def sample(step: int) -> None:
         with average.average_parameters():
             grid = training.class_grid(draw(args, model, noise, labels), COLUMNS, names)
         training.save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
 
-    if loop.step == 0:
-        sample(0)
-    for step in loop:
+    for _ in loop:
         some, *told = (Tensor(x, device=args.device) for x in next(stream))
         loop.log(D.step(model, optimiser, seen(args, some), *told))
         schedule.step()
         average.update()
-        if loop.every(max(50, args.steps // FRAMES)):
-            sample(step)
 
     if not loop.interrupted:
         average.copy_to()

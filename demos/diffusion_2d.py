@@ -29,6 +29,7 @@ from scoring.plane import FINE, POINTS, off
 
 import minigen
 from minigen import Generator, Tensor, optim, training
+from minigen.display import progress
 from minigen.models import diffusion as D
 from minigen.models import flow_matching as FM
 from minigen.models.networks import evaluating
@@ -62,19 +63,19 @@ def draw_ways(args: argparse.Namespace, model: Model, axes: Any) -> None:
         draw_points(panel, real, places[-1], EXTENT, f"{steps} step{'s' * (steps > 1)} of Euler's")
 
 
-def draw_scores(model: Model, places: np.ndarray, axes: Any) -> None:
+def draw_scores(args: argparse.Namespace, model: Model, places: np.ndarray, axes: Any) -> None:
     """∇log p on a grid at five times, and the points there; the longest arrows are cut."""
     line = np.linspace(-EDGE, EDGE, 19)[1:-1]
     grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2).astype(np.float32)
     like = next(iter(model.parameters()))
+    real = DATA[args.data].sample(400, Generator(args.seed + 4)).numpy()
     for panel, done in zip(axes, (0.05, 0.4, 0.7, 0.85, 0.95), strict=True):
         with evaluating(model.network):
             slopes = score_at(model, Tensor(grid, device=like.device), done).numpy()
         length = np.linalg.norm(slopes, axis=1, keepdims=True) + 1e-12
         slopes = slopes / length * np.minimum(length, np.median(length) * 2)
         points = places[round(done * MANY), :600]
-        draw_points(panel, points, points[:0], EXTENT, f"{done:.0%} of the way")
-        panel.get_legend().remove()
+        draw_points(panel, real, points, EXTENT, f"{done:.0%} of the way")
         panel.quiver(*grid.T, *slopes.T, color="#555555", width=0.004)
 
 
@@ -82,7 +83,7 @@ def draw_walk(run: training.Run, args: argparse.Namespace, places: np.ndarray) -
     """walk.gif: where the points are, from noise to data."""
     real = DATA[args.data].sample(1500, Generator(args.seed + 4)).numpy()
     frames, count = [], min(FRAMES, 1 + args.steps // 20)  # few of a quick run
-    for i in np.linspace(0, MANY, count).round().astype(int):
+    for i in progress(np.linspace(0, MANY, count).round().astype(int), "frames"):
         draw = functools.partial(
             draw_points,
             real=real,
@@ -94,7 +95,8 @@ def draw_walk(run: training.Run, args: argparse.Namespace, places: np.ndarray) -
         training.save_image(frames[-1], frame(lambda axes, draw=draw: draw(axes[0]), size=3.0))
     training.save_gif(
         run.path("walk.gif"), frames, seconds_per_frame=0.1,
-        caption="Generated points on their way from noise to where the real points are.",
+        caption="Generated points on their way from noise, at 0 %, to where real points should be,"
+        " at 100 %. Good are orange points that end on the blue ones, as dense as they are.",
     )  # fmt: skip
 
 
@@ -161,7 +163,10 @@ def main() -> None:
         save_every=max(500, args.steps // 10),
     )
     training.begin(run, f"points of {args.data}")
-    shown = "Real points, and points generated from always the same noise in 20 steps."
+    shown = (
+        "Real points, and points generated from the same noise each time, in 20 steps of Heun's."
+        " Good are orange points where the blue ones are, as dense as they, and none between."
+    )
     course = functools.partial(training.draw_course, run, {"loss": ["loss"]}, shown, READING)
     loop.at_save(functools.partial(course, seconds_per_frame=0.1))
 
@@ -170,16 +175,14 @@ def main() -> None:
         real = true.sample(1500, Generator(args.seed + 4)).numpy()
         draw_points(axes[0], real, made, EXTENT)
 
+    @loop.at_every(max(10, args.steps // FRAMES))
     def picture(step: int) -> None:
         with average.average_parameters():
             drawn = frame(draw, size=3.0)
         training.save_image(run.path("samples", f"{step:06d}.png"), drawn)
 
-    if loop.step == 0:
-        picture(0)
-
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
-    for step in loop:
+    for _ in loop:
         if pairs:
             rows = minigen.randint(0, args.pairs, (args.batch_size,), device=args.device)
             metrics = FM.step(model, optimiser, pairs[1][rows], noise=pairs[0][rows])
@@ -191,8 +194,6 @@ def main() -> None:
         loop.log(metrics)
         schedule.step()
         average.update()
-        if loop.every(max(10, args.steps // FRAMES)):
-            picture(step)
 
     if loop.interrupted:
         return training.finish(loop, "samples.gif")
@@ -200,16 +201,20 @@ def main() -> None:
     places = walk(model, noise_of(args, args.seed + 1, 1500), MANY)
     for name, panels, drawn, caption in (
         ("paths", 4, functools.partial(draw_ways, args, model),
-         "The same noise by few steps and by many, with the ways of 100 points in grey: straight"
-         " ways arrive in few steps, curved ones need many."),
-        ("scores", 5, functools.partial(draw_scores, model, places),
-         "Arrows show where p grows, ∇ log p, at five times between noise and data; the points are"
-         " generated ones where they are then. Long arrows are cut short."),
+         "Points generated from the same noise by few steps and by many; grey lines are the ways"
+         " of 100 of them. Good are orange points on the blue ones, by few steps already: straight"
+         " ways get there in few, curved ones need many."),
+        ("scores", 5, functools.partial(draw_scores, args, model, places),
+         "Generated points at five times between noise and data, real ones, and arrows of ∇ log p,"
+         " which show where the model thinks that generated points are denser then; long ones are"
+         " cut short. In a good model they lead to the middle at first, and to the real points in"
+         " the end."),
     ):  # fmt: skip
         training.save_image(run.path(f"{name}.png"), frame(drawn, panels, 3.0), caption=caption)
     draw_walk(run, args, places)
     said = ""
     if hasattr(true, "log_density"):
+        print("measuring how far off the density is …", flush=True)
         nats = off(args, model, POINTS // 10, FINE)
         said = f"{nats.mean():.3f} nats off, median {np.median(nats):.3f}, of {len(nats):,} points"
     return training.finish(loop, "walk.gif", said, READING)

@@ -68,10 +68,13 @@ def main() -> None:
         panels["reconstruction"] = ["reconstruction"]
 
     shown = (
-        "Points of A's five modes, A1 to A5, translated to B, whose ten modes are the crosses. Grey"
-        " is where B's judge takes points for real. Each colour should fill modes of its own."
+        "Points of A's five modes, A1 to A5, translated to B, whose ten real modes are the crosses."
+        " The darker the ground, the more real B's judge takes a point there to be; shades go from"
+        " the least to the most of each picture. Good are points on all ten crosses, no cross with"
+        " two colours, and none between."
     )
 
+    @loop.at_every(max(10, args.steps // FRAMES))
     def picture(step: int) -> None:
         drawn = frame(functools.partial(draw, args, gan), size=3.0)
         training.save_image(run.path("samples", f"{step:06d}.png"), drawn)
@@ -81,20 +84,15 @@ def main() -> None:
         frames = training.draw_course(run, panels, shown, READING, seconds_per_frame=0.15)
         training.save_strip(run.path("samples.png"), frames, shown)
 
-    if loop.step == 0:
-        picture(0)
-
     schedules = [
         training.falling(optimiser, args.lr, loop.steps, loop.step)
         for optimiser in gan.optimisers()
     ]
-    for step in loop:
+    for _ in loop:
         a, b = (mixture.sample(args.batch_size).to(args.device) for mixture in (A, B))
         loop.log(gan.step(a, b))
         for schedule in schedules:
             schedule.step()
-        if loop.every(max(10, args.steps // FRAMES)):
-            picture(step)
 
     found = score_of_modes(args, gan)
     training.finish(

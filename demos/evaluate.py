@@ -148,6 +148,13 @@ def main() -> None:
             print(f"mean ± standard deviation over {len(all_scores)} runs of {kind}")
             for name, text in over_runs(all_scores).items():
                 print(f"  {name:43} {text}")
+    training.say_what_next(READING, ["explore.py", args.runs[0]])
+
+
+READING = (
+    "Of errors, distances and −log p less is better, of shares and bounds of log p more; a floor is"
+    " what real data get, a baseline what needs no network."
+)
 
 
 if __name__ == "__main__":

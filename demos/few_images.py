@@ -23,6 +23,7 @@ import argparse
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ from scipy.stats import t as student
 
 import minigen
 from minigen import Tensor, data, optim, training
+from minigen.display import progress
 from minigen.models import classifier as C
 from minigen.models import diffusion as D
 from minigen.models import digits
@@ -226,7 +228,7 @@ def noise_for(labels: Tensor) -> Tensor:
 def shown(some: data.Images, args: argparse.Namespace, steps: int) -> Iterator[tuple[Tensor, ...]]:
     """Batches of so many steps."""
     stream = batches(some, BATCH, args.seed)
-    for _ in range(steps):
+    for _ in progress(range(steps), "steps"):
         yield tuple(Tensor(part, device=args.device) for part in next(stream))
 
 
@@ -269,7 +271,7 @@ def accuracy(
     optimiser = optim.Adam(model.parameters(), lr=2e-3)
     schedule = training.falling(optimiser, 2e-3, args.steps, share=1)
     streams = [batches(some, BATCH // len(sets), seed) for some in sets]
-    for _ in range(args.steps):
+    for _ in progress(range(args.steps), "steps"):
         parts = zip(*(next(stream) for stream in streams), strict=True)
         x, y = (np.concatenate(part) for part in parts)
         x = turned(x, rng) if turn else x
@@ -332,6 +334,21 @@ def part(images: data.Images, rows: slice) -> data.Images:
     return data.Images(images.name, images.images[rows], images.labels[rows], images.classes)
 
 
+def draw_made(path: Path, cell: Cell, made: data.Images) -> None:
+    """Ten made pictures of each class, a row each."""
+    pictures = made.scaled()
+    rows = {name: pictures[made.labels == kind][:10] for kind, name in enumerate(made.classes)}
+    learnt = f"which learnt from {cell.count:,} real ones"
+    if cell.kind == "leak":
+        learnt = "the model that ships, which learnt from all 60,000 real ones"
+    training.save_image(
+        path, training.named_rows(rows), scale=2,
+        caption=f"Pictures that {cell.kind} made, {learnt}, a class in each row; none of them is"
+        " real. They can teach something where they are right, could be real, and no two are"
+        " alike.",
+    )  # fmt: skip
+
+
 @training.script
 def main() -> None:
     args, run = flags().open_run()
@@ -359,13 +376,7 @@ def main() -> None:
         found, made = measured(cell, train, test, args)
         loop.log(found)
         if made and cell.draw == 0:
-            each = max(1, len(made) // 100)
-            grid = training.image_grid(made.scaled()[::each], 10)
-            training.save_image(
-                run.path("made", f"{cell.count}-{cell.kind}.png"), grid, scale=2,
-                caption=f"Pictures that {cell.kind} made, a class in each row, trained on"
-                f" {cell.count:,} real ones.",
-            )  # fmt: skip
+            draw_made(run.path("made", f"{cell.count}-{cell.kind}.png"), cell, made)
         if args.minutes and loop.seconds > 60 * args.minutes:
             loop.steps = step  # the last one, for now
     print((run.folder / "table.md").read_text(encoding="utf-8"))
@@ -375,7 +386,7 @@ def main() -> None:
     )
     if "leak" in args.models:
         reading += " The leak is a warning: its generator has seen all training images."
-    training.finish(loop, "table.md", reading=reading, then="")
+    training.finish(loop, "table.md", reading=reading, then=["gan.py", "--conditional"])
     if not loop.interrupted and loop.step < len(todo):
         print(f"to go on: {training.resume_command(run)} --minutes {2 * args.minutes:g}")
 

@@ -76,7 +76,10 @@ def main():
             print(f"step {step} of {STEPS}: loss_d {loss_d.item():.3f}, loss_g {loss_g.item():.3f}")
     with minigen.no_grad():
         save_picture(generator(minigen.randn(128, NOISE)).numpy(), "gan.png")
-    print("gan.png shows 128 digits that nobody wrote")
+    print(
+        "gan.png shows 128 digits that nobody wrote: good ones could be taken for real, and differ"
+    )
+    print("next: python demos/dcgan.py, which shows how such digits come about")
 
 
 if __name__ == "__main__":

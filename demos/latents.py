@@ -98,9 +98,11 @@ def draw_gaussians(run: training.Run, all_spaces: list[Space], labels: np.ndarra
 
     training.save_image(
         run.path("gaussian.png"), frame(draw, count, 3.0, 2),
-        caption="Above test images by their two widest coordinates, coloured by class, with one,"
-        " two and three standard deviations of the Gaussian thought to lie there. Below images"
-        " drawn from it: fog from pixels, few digits from autoencoders' codes, most from VAEs'.",
+        caption="Above a dot for each real test image, at its two coordinates of greatest variance,"
+        " pixels or codes, coloured by class; rings are one, two and three standard deviations of"
+        " the Gaussian that is sampled. Below images made of samples of it: the more of them could"
+        " be real, the better the Gaussian knows where images lie. Trained VAEs win, because the KL"
+        " made their codes Gaussian; pixels give fog.",
     )  # fmt: skip
 
 
@@ -114,12 +116,13 @@ def draw_dimensions(run: training.Run, models: dict[str, Any], test: Tensor) -> 
     for name, model in models.items():
         if isinstance(model, V.VAE):
             made = model.sample(2 * COLUMNS, Generator(2))
-            rows += [(f"new, {name}", made[:COLUMNS]), ("", made[COLUMNS:])]
+            rows += [(f"new, {name}", made[:COLUMNS]), (f"more, {name}", made[COLUMNS:])]
 
     training.save_image(
         run.path("dimensions.png"), training.named_rows(rows, low=0), scale=2,
-        caption="Real test images, and what models with few and with many latents make of them;"
-        " below, images drawn anew by the VAEs. More latents are sharper.",
+        caption="Real test images, and what models of so many latents make of each; below, new"
+        " images that the VAEs drew of N(0, I). Trained models are sharper with more latents; what"
+        " is drawn anew is good where it could be real.",
     )  # fmt: skip
 
 
@@ -166,7 +169,7 @@ def main() -> None:
         "An autoencoder's loss is the squared error of an image, a VAE's the negative bound of"
         " log p(x) in nats: compare each with its own kind alone, the less, the better."
     )
-    training.finish(loop, "gaussian.png", reading=reading, then="")
+    training.finish(loop, "gaussian.png", reading=reading, then="sample.py")
 
 
 if __name__ == "__main__":

@@ -79,10 +79,12 @@ def main() -> None:
     names = ["loss_d", "loss_g"] if args.model == "gan" else ["gap", "slope", "distance"]
     reading = READING["gan" if args.model == "gan" else "wgan"]
     shown = (
-        "Real and generated points in the plane. The greyer it is, the more real the judge takes a"
-        " point there to be: grey rings round the modes show a judge that still tells them apart."
+        "Real and generated points in the plane. The darker the ground, the more real the judge"
+        " takes a point there to be; shades go from the least to the most of each picture. Good are"
+        " orange points on all blue modes, which they then cover, and few between."
     )
 
+    @loop.at_every(max(10, args.steps // FRAMES))
     def picture(step: int) -> None:
         drawn = frame(functools.partial(draw, args, gan, judge), size=3.0)
         training.save_image(run.path("samples", f"{step:06d}.png"), drawn)
@@ -93,21 +95,16 @@ def main() -> None:
         frames = training.draw_course(run, panels, shown, reading, seconds_per_frame=0.15)
         training.save_strip(run.path("samples.png"), frames, shown)
 
-    if loop.step == 0:
-        picture(0)
-
     rates = args.lr, args.lr / 10 if args.collapse else args.lr
     schedules = [
         training.falling(optimiser, rate, loop.steps, loop.step)
         for optimiser, rate in zip(gan.optimisers(), rates, strict=True)
     ]
-    for step in loop:
+    for _ in loop:
         points = [mixture.sample(args.batch_size) / scale for _ in range(batches)]
         loop.log(gan.step(*(x.to(args.device) for x in points)))
         for schedule in schedules:
             schedule.step()
-        if loop.every(max(10, args.steps // FRAMES)):
-            picture(step)
 
     found = score_of_mixture(args, gan)
     training.finish(

@@ -59,26 +59,26 @@ def main() -> None:
     )
     training.begin(run, "points of a parabola", (gan.generator, (gan.noise,)))
     shown = (
-        "On the left points that G draws, over the true curve; in the middle how real D takes each"
-        " place to be, the greyer the more: once G has learnt, D is flat; on the right the losses."
+        "On the left points that the generator G draws of noise z, over the true curve; in the"
+        " middle how probable the discriminator D finds it that a point is real, from 0.4, white,"
+        " to 0.6, dark; on the right the losses of both. Good are orange points all along the blue"
+        " curve; D is then one grey."
     )
 
+    @loop.at_every(max(10, args.steps // FRAMES))
     def picture(step: int) -> None:
         panels = functools.partial(draw, gan, run.metrics(), args)
         training.save_image(run.path("samples", f"{step:06d}.png"), frame(panels, 3, 2.6))
 
     how = {"seconds_per_frame": 0.1, "colours": 64}
     loop.at_save(functools.partial(training.draw_course, run, {}, shown, **how))
-    if loop.step == 0:
-        picture(0)
     schedules = [training.falling(o, args.lr, loop.steps, loop.step) for o in gan.optimisers()]
-    for step in loop:
+    for _ in loop:
         loop.log(gan.step(CURVE.sample(args.batch_size).to(args.device)))
         for schedule in schedules:
             schedule.step()
-        if loop.every(max(10, args.steps // FRAMES)):
-            picture(step)
 
+    print("measuring the distance to the curve …", flush=True)
     found = ", ".join(f"{name} {value:.4f}" for name, value in score_of_curve(args, gan).items())
     reading = (
         "The distance to the curve is in its range's units: below 0.005 is good. W1, how far mass"

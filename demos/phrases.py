@@ -45,7 +45,11 @@ def grid(args: argparse.Namespace, model: D.Diffusion, splits: dict[str, str]) -
     return training.named_rows(dict(zip(rows, made, strict=True)))
 
 
-NEVER_SEEN = "training had no picture of those that are marked, but of each of their words."
+SHOWN = (
+    "Drawn pictures, six for each phrase{noise}. Right is a picture with as many digits of that"
+    " kind and colour as the phrase at its left says, each in a quarter of its own. Training had no"
+    " picture of the phrases that are marked, but of each of their words."
+)
 READING = (
     "Most of the loss is noise that nobody could tell, so it soon stops falling. What counts is how"
     " many pictures of phrases never seen have the right number, colour and digit."
@@ -68,37 +72,37 @@ def main() -> None:
     state["random"] = minigen.default_generator
     loop = training.Loop(run, steps=args.steps, state=state, log_every=10)
     training.begin(run, f"phrases of {len(images):,} images of {images.name}")
-    shown = "Pictures drawn for each phrase, from always the same noise: " + NEVER_SEEN
+    shown = SHOWN.format(noise=", from the same noise at each step")
     course = functools.partial(training.draw_course, run, {"loss": ["loss"]}, shown, READING)
     loop.at_save(functools.partial(course, seconds_per_frame=0.25))
 
+    @loop.at_every(max(50, args.steps // FRAMES))
     def sample(step: int) -> None:
         with average.average_parameters():
             grid_of_phrases = grid(args, model, {"train": "", "validation": " (never seen)"})
         training.save_image(run.path("samples", f"{step:06d}.png"), grid_of_phrases, scale=2)
 
-    if loop.step == 0:
-        sample(0)
-
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
-    for step in loop:
+    for _ in loop:
         batch = (Tensor(x, device=args.device) for x in pictures.batch(args.batch_size))
         loop.log(D.step(model, optimiser, *batch))
         schedule.step()
         average.update()
-        if loop.every(max(50, args.steps // FRAMES)):
-            sample(step)
 
     if not loop.interrupted:
         average.copy_to()
+        print("drawing phrases.png …", flush=True)
         drawn = grid(args, model, {"train": "", "test": " (never seen)"})
-        caption = "Pictures drawn for each phrase: " + NEVER_SEEN
+        caption = SHOWN.format(noise="")
         training.save_image(run.path("phrases.png"), drawn, scale=2, caption=caption)
         if args.ask:
             combos = np.tile(P.combination_of(args.ask), (COLUMNS, 1))
             made = {args.ask: draw(args, model, combos, args.seed + 1)}
             asked = training.named_rows(made)
-            caption = "Pictures drawn for the phrase on the left."
+            caption = (
+                "Pictures drawn for the phrase at the left. Right is one with as many digits of"
+                " that kind and colour."
+            )
             training.save_image(run.path("asked.png"), asked, scale=4, caption=caption)
     training.finish(loop, "asked.png" if args.ask else "samples.gif", reading=READING)
 

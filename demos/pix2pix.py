@@ -40,8 +40,10 @@ from minigen.training.translation import CHECKED, SHOWN
 
 READING = (
     "held-out error is the mean distance, from 0 to 1, of what is made of held-out pictures from"
-    " the truth: where it rises while the distance to training pictures falls, these are learnt by"
-    " heart. evaluate says what copying, or the nearest training picture, would get."
+    " the truth: the lower, the better. Where it rises while that of training pictures (apart)"
+    " falls, these are learnt by heart. evaluate.py says what copying, or the nearest training"
+    " picture, would get. d_real and d_fake are how probable the judge finds it that true and made"
+    " pictures are true."
 )
 
 
@@ -69,7 +71,7 @@ def main() -> None:
 
     def rows() -> Mapping[str, np.ndarray]:
         made = draw(args, model, x)
-        return {"input": x[:SHOWN, : y.shape[1]], "made": made[:SHOWN], "truth": y[:SHOWN]}
+        return {"given": x[:SHOWN, : y.shape[1]], "made": made[:SHOWN], "true": y[:SHOWN]}
 
     def check() -> Mapping[str, float]:
         error = absolute_error(draw(args, model, x) / 2, y / 2)

@@ -11,10 +11,12 @@ package. What is not given is as the run has it. By kind:
         sample.py digits --sampler heun --steps 8 --guidance 2
         sample.py RUN --truncation 0.5                BigGAN: noise cut off; StyleGAN: ψ
         sample.py RUN --phrase "two red fives"        of a run of demos/phrases.py
-        sample.py RUN --reconstruct                   VAE, autoencoder: test images again
+        sample.py RUN --reconstruct                   VAE, autoencoder, latents: test images again
         sample.py RUN --traverse                      what each latent does
     pictures of pictures
         sample.py RUN --inputs FOLDER --to twemoji    pix2pix, CycleGAN, StarGAN
+    what is in pictures
+        sample.py RUN --inputs FOLDER                 a classifier's word on each
     points
         sample.py RUN                                 over true ones
     words
@@ -42,9 +44,11 @@ from minigen.training.flags import device, folder, new_file, number, path, seed,
 from minigen.training.trained import Drawing, DrawingDiffusion, DrawingVAE, Trained
 from minigen.training.trained_kinds import (
     CycleGAN,
+    Latents,
     Phrases,
     Plane,
     PlaneDiffusion,
+    Reading,
     StarGAN,
     Translating,
     Words,
@@ -62,8 +66,8 @@ def flags() -> training.Flags:
     add("--class", dest="classes", type=whole(0, 10**6), nargs="+", metavar="CLASS",
         help="what to draw, a row or more each (all)")  # fmt: skip
     add("--phrase", type=known_phrase, nargs="+", help="what to draw, in words")
-    add("--count", type=units, help="pictures in all (64; 16 that move; all inputs), points (1500),"
-        " words (10)")  # fmt: skip
+    add("--count", type=units, help="pictures in all (64; 8 of each class; 16 that move; 10 of"
+        " each model; all inputs), points (1500), words (10)")  # fmt: skip
     add("--seed", type=seed, default=0, help="of the noise")
     add("--sampler", choices=tuple(SAMPLERS), help="how diffusion draws")
     add("--steps", type=whole(2, 10**5), help="in how many steps it does")
@@ -73,7 +77,7 @@ def flags() -> training.Flags:
     add("--interpolate", action="store_true", help="an animation: --out x.gif or x.mp4")
     add("--reconstruct", action="store_true", help="test images, and what is made of their codes")
     add("--traverse", action="store_true", help="one latent at a time")
-    add("--inputs", type=folder, metavar="FOLDER", help="pictures to make others of")
+    add("--inputs", type=folder, metavar="FOLDER", help="pictures to make others of, or to read")
     add("--to", metavar="DOMAIN", help="into which domain (each)")
     add("--near", nargs="+", metavar="WORD", help="show the words that are nearest to these")
     add("--analogy", nargs=3, metavar=("A", "B", "C"), help="A is to B as C is to what?")
@@ -127,6 +131,10 @@ def known_flags(model: Trained) -> set[str]:
         known |= {"to"} if isinstance(model, CycleGAN | StarGAN) else set()
     if isinstance(model, PlaneDiffusion):
         known |= {"steps"}
+    if isinstance(model, Latents):
+        known |= {"reconstruct", "single"}
+    if isinstance(model, Reading):
+        known = {"inputs", "count"}
     return {"near", "analogy", "count"} if isinstance(model, Words) else known
 
 
@@ -134,8 +142,6 @@ def refuse_what_it_cannot(
     parser: training.Flags, args: argparse.Namespace, given: set[str], model: Trained
 ) -> None:
     """End the program with a line if a flag asks for what the model does not do."""
-    if not isinstance(model, Drawing | Translating | Plane | Words):
-        model.cannot("draw anything")
     for name in sorted(given - {*ALWAYS} - known_flags(model)):
         flag = parser.flags[name].option_strings[0]
         what = f"{args.model}, a run of {model.demo}, which {model.does}"
@@ -145,8 +151,8 @@ def refuse_what_it_cannot(
     known = len(model.classes)
     if wrong := [c for c in args.classes or () if c >= known]:
         parser.error(f"--class: {args.model} knows the classes 0 to {known - 1}, not {wrong}")
-    if isinstance(model, Translating) and not args.inputs:
-        parser.error(f"{args.model} makes pictures of pictures: give --inputs FOLDER")
+    if isinstance(model, Translating | Reading) and not args.inputs:
+        parser.error(f"{args.model}, a run of {model.demo}, {model.does}: give --inputs FOLDER")
     if args.to and args.to not in model.domains:
         parser.error(f"--to: {args.model} knows {', '.join(model.domains)}, not {short(args.to)}")
     if isinstance(model, Words) and not (args.near or args.analogy):
@@ -166,6 +172,10 @@ def draw(args: argparse.Namespace, model: Trained) -> None:
         others.of_plane(args, model)
     elif isinstance(model, Words):
         others.of_words(args, model)
+    elif isinstance(model, Reading):
+        others.of_readings(args, model)
+    elif isinstance(model, Latents):
+        others.of_models(args, model)
     elif args.reconstruct:
         pictures.of_reconstructions(args, model)
     elif args.traverse:

@@ -47,8 +47,10 @@ def some_of(found: Domains | Images, count: int) -> tuple[np.ndarray, np.ndarray
 
 
 READING = (
-    "domain_made falls as made pictures are read as of the domain asked for, the gap as the judge"
-    " finds them real; held-out error is the mean distance from the truth, from 0 to 1."
+    "−log p(domain): domain_made falls as made pictures are read as of the domain asked for,"
+    " domain_real is that of real ones. The gap falls as the judge finds made pictures as real as"
+    " real ones. held-out error is the mean distance from the truth, change that from what was"
+    " given, both from 0 to 1: the lower the error, the better."
 )
 
 
@@ -76,11 +78,11 @@ def main() -> None:
     others = (of + 1 + np.arange(len(of)) % (count - 1)) % count  # each of the other domains
 
     def rows() -> Mapping[str, np.ndarray]:
-        shown = {"input": x[:SHOWN]}
+        shown = {"given": x[:SHOWN]}
         for d, name in enumerate(seen.classes):
-            shown[name] = translated(args, model, x[:SHOWN], np.full(len(x[:SHOWN]), d))
+            shown[f"made {name}"] = translated(args, model, x[:SHOWN], np.full(len(x[:SHOWN]), d))
             if isinstance(held, Domains):
-                shown[f"{name}, truth"] = from_levels(held.images[places[:SHOWN], d])
+                shown[f"true {name}"] = from_levels(held.images[places[:SHOWN], d])
         return shown
 
     def check() -> Mapping[str, float]:

@@ -23,6 +23,7 @@ import numpy as np
 
 import minigen
 from minigen import Generator, Tensor, data, training
+from minigen.display import progress
 from minigen.metrics import slerp
 from minigen.models import stylegan as S
 from minigen.models.networks import evaluating
@@ -75,15 +76,17 @@ def draw_mixing(
     columns = minigen.cat([styles[n:]] * n)
     pure = generator.synthesis(styles).numpy()
     inside = generator.synthesis(mixed(rows, columns, args.border)).numpy()
-    white = np.ones_like(pure[:1])
-    grid = [white, pure[n:]]
+    rows = {"fine styles of": np.concatenate([np.ones_like(pure[:1]), pure[n:]])}
     for i in range(n):
-        grid += [pure[i : i + 1], inside[n * i : n * (i + 1)]]
-    grid = training.image_grid(np.concatenate(grid), columns=n + 1)
+        row = pure[i : i + 1], inside[n * i : n * (i + 1)]
+        rows[f"coarse styles of {i + 1}"] = np.concatenate(row)
+    columns = ["pure", *"ABCDEFGH"[:n]]
     training.save_image(
-        run.path("mixing.png"), grid, scale=2,
-        caption="Drawn pictures. Each inner one has the coarse styles of the picture at the left"
-        f" of its row, and from layer {args.border} on the fine styles of that above its column.",
+        run.path("mixing.png"), training.named_rows(rows, columns=columns), scale=2,
+        caption="Drawn pictures, none real. The top row and the left column are pictures of one"
+        " code each. Every other has the coarse styles of the one at the left of its row, and from"
+        f" layer {args.border} on the fine styles of the one above its column. In a good model it"
+        " has the shape of the former and the colours and strokes of the latter.",
     )  # fmt: skip
 
 
@@ -95,13 +98,15 @@ def draw_truncation(
     z, labels = codes(args, gan, COLUMNS, args.seed + 4, classes)
     w = generator.mapping(z, *labels)
     rows = {
-        f"psi = {psi:g}": generator.synthesis(generator.styles(w, psi)).numpy()
+        f"psi = {psi:g}".replace("-", "−"): generator.synthesis(generator.styles(w, psi)).numpy()
         for psi in (-1, -0.7, -0.35, 0, 0.35, 0.7, 1)
     }
     training.save_image(
         run.path("truncation.png"), training.named_rows(rows), scale=2,
-        caption="Drawn pictures, one code in each column. At psi = 1 it is the code's own style, at"
-        " 0 the mean of all styles, which is the same in all columns, below 0 its opposite.",
+        caption="Drawn pictures, none real, one code in each column. At psi = 1 the style is the"
+        " code's own, at 0 the mean of all styles, the same in all columns but for noise, below 0"
+        " the opposite. In a good model pictures change smoothly, and opposite ones differ in what"
+        " can be named, as the colour.",
     )  # fmt: skip
 
 
@@ -120,10 +125,12 @@ def draw_noise(
         made = generator.synthesis(same, noise).numpy()
         deviation = 5 * made.std(0) - 1  # pictures go from −1 to 1
         rows[f"picture {i + 1}"] = np.concatenate([made[: COLUMNS - 1], deviation[None]])
+    columns = [*(str(i + 1) for i in range(COLUMNS - 1)), "std"]
     training.save_image(
-        run.path("noise.png"), training.named_rows(rows), scale=2,
-        caption="In each row the same styles with seven drawings of noise. The last column is the"
-        " standard deviation over a hundred drawings: black none, white a fifth of all levels.",
+        run.path("noise.png"), training.named_rows(rows, columns=columns), scale=2,
+        caption="Drawn pictures, none real: in each row the same styles with seven drawings of"
+        " noise. The last column is each pixel's standard deviation over a hundred drawings, black"
+        " none, white a fifth of all levels. In a good model noise changes details alone.",
     )  # fmt: skip
 
 
@@ -147,8 +154,9 @@ def draw_walk(
             )  # fmt: skip
     training.save_gif(
         run.path("walk.gif"), frames, 0.1, hold_last=0.1, scale=2,
-        caption="Drawn pictures on the way from code to code, above in w, below in z: the smoother"
-        " way is better.",
+        caption="Drawn pictures, none real, on the way from code to code past the same places:"
+        " above straight in w, the space of styles, below on an arc in z, the noise. In a good"
+        " model the way in w is the smoother one.",
     )  # fmt: skip
 
 
@@ -157,13 +165,14 @@ def draw_all(
 ) -> None:
     """The pictures of a trained model."""
     with evaluating(gan.generator):
-        for draw in draw_mixing, draw_truncation, draw_noise, draw_walk:
+        for draw in progress((draw_mixing, draw_truncation, draw_noise, draw_walk), "pictures"):
             draw(run, args, gan, classes)
 
 
 READING = (
-    "d_real and d_fake say how probable D finds it that real and drawn pictures are real: near ½ it"
-    " cannot tell. r1 is the squared slope of D at real pictures, which its penalty keeps small."
+    "d_real and d_fake say how probable the discriminator D finds it that real and drawn pictures"
+    " are real: near ½ it cannot tell them apart, which is good, but for an untrained D. r1 is"
+    " the squared slope of D at real pictures, which its penalty keeps small."
 )
 
 

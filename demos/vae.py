@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import ctrl_c  # noqa: F401 - first
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -46,63 +46,75 @@ def draw(run: training.Run, model: V.VAE, images: Tensor, labels: np.ndarray) ->
         def decoded(z: np.ndarray) -> np.ndarray:
             return model.decode(Tensor(z.astype(np.float32), device=images.device)).numpy()
 
-        def save(name: str, z: np.ndarray, columns: int, caption: str) -> None:
-            grid = training.image_grid(decoded(z), columns, low=0)
-            training.save_image(run.path(name), grid, scale=2, caption=caption)
-
-        def save_rows(name: str, rows: Mapping[str, np.ndarray], caption: str) -> None:
-            grid = training.named_rows(rows, low=0)
+        def save(
+            name: str, rows: Mapping[str, np.ndarray], caption: str, columns: Sequence[str] = ()
+        ) -> None:
+            grid = training.named_rows(rows, low=0, columns=columns)
             training.save_image(run.path(name), grid, scale=2, caption=caption)
 
         shown = images[:COLUMNS]
-        save_rows(
+        save(
             "reconstructions.png", {"real": shown.numpy(), "made": decoded(mean[: len(shown)])},
-            "Real test images, and what is made of each from its code.",
+            "Real test images, never trained on, and below each what the decoder makes of its code:"
+            " the more alike the two, the better.",
         )  # fmt: skip
         along = np.linspace(0, 1, COLUMNS)[:, None]
-        pairs = [(1 - along) * mean[i] + along * mean[i + 1] for i in range(0, len(shown) - 1, 2)]
         save(
-            "interpolations.png", np.concatenate(pairs), COLUMNS,
-            "In each row the straight way from one test image's code to another's, drawn: what lies"
-            " between are digits too, where the latents are well filled.",
+            "interpolations.png",
+            {
+                f"way {i // 2 + 1}": decoded((1 - along) * mean[i] + along * mean[i + 1])
+                for i in range(0, len(shown) - 1, 2)
+            },
+            "Made pictures: in each row the decoder goes straight from one test image's code, at"
+            " the left, to another's. In a good model all on the way could be real, which says that"
+            " there are no holes between codes.",
+            [f"{share:.0%}" for share in along[:, 0]],
         )  # fmt: skip
         rows = {}
         for unit in order[: min(10, model.latent)]:
             z = np.tile(mean[0], (COLUMNS, 1))
             z[:, unit] = np.linspace(-2.5, 2.5, COLUMNS)
             rows[f"latent {unit}"] = decoded(z)
-        save_rows(
+        save(
             "traversal.png", rows,
-            "In each row one latent goes from −2.5 to 2.5, from left to right, the most used first"
-            " (ten at most), and all others"
-            " stay those of one test image: a row that does not change is of a latent not used.",
+            "Made pictures: in each row one latent has the values above the columns, and all others"
+            " stay those of one test image. The most used latents come first, ten at most. A row"
+            " that changes in one way, as slant or thickness, is a latent with a meaning; one that"
+            " does not change is not used.",
+            [f"{value:.1f}" for value in np.linspace(-2.5, 2.5, COLUMNS)],
         )  # fmt: skip
         if model.latent == 2:
             # At the quantiles of N(0, 1), so that each image stands for as much probability.
             q = ndtri((np.arange(20) + 0.5) / 20)
             z = np.stack(np.meshgrid(q, -q), -1)[..., np.argsort(order)]
             save(
-                "manifold.png", z.reshape(-1, 2), 20,
-                "What is drawn at each place of the plane of the two latents: the first to the"
-                " right, the second upwards, each picture for as much probability as any other.",
+                "manifold.png",
+                {f"{-y:.2f}": decoded(row) for y, row in zip(q, z, strict=True)},
+                f"What the decoder makes of each place in the plane of the two latents: latent"
+                f" {order[0]} to the right, latent {order[1]} upwards, at the values that are"
+                " written, which cut N(0, 1) into twenty equal parts. In a good model all of them"
+                " could be real, and neighbours are alike.",
+                [f"{x:.1f}" for x in q],
             )  # fmt: skip
 
     def scatter(axes: Any) -> None:
         x, y = mean[:, order[: min(2, model.latent)]].T if model.latent > 1 else (mean, mean)
         dots = axes[0].scatter(x, y, c=labels[: len(mean)], s=3, cmap="tab10", linewidths=0)
         head(axes[0], "means of the two most used latents", 10, 7, *dots.legend_elements())
-        axes[1].bar(np.arange(model.latent), found.variance[order], color="#0072b2")
+        places = np.arange(1, model.latent + 1)
+        axes[1].bar(places, found.variance[order], color="#0072b2")
         axes[1].axhline(found.threshold, color="#d55e00", linewidth=1, label="active above this")
         axes[0].set_xlabel(f"latent {order[0]}", fontsize=8)
         axes[0].set_ylabel(f"latent {order[min(1, model.latent - 1)]}", fontsize=8)
-        axes[1].set_xlabel("latents, the most used first", fontsize=8)
+        axes[1].set_xlabel("rank of the latent, the most used first", fontsize=8)
         axes[1].locator_params(axis="x", integer=True)
         head(axes[1], f"variance of the means: {found.count} active")
 
     training.save_image(
         run.path("latents.png"), frame(scatter, 2, 4.0),
-        caption="On the left the codes of real test images, coloured by class: classes that lie"
-        " apart were found without labels. On the right how much each latent is used.",
+        caption="On the left the codes of real test images, a colour for each class: where colours"
+        " lie apart the model has found classes without labels. On the right the variance of each"
+        " latent over test images: one below the line carries next to nothing.",
     )  # fmt: skip
 
 
@@ -112,7 +124,7 @@ def main() -> None:
 
     minigen.manual_seed(args.seed)
     train = training.train_images(run, args)
-    test, test_x = test_images(args)
+    tested, test_x = test_images(args)
     pixels = checked_images(train.scaled(low=0))
     batches = data.Batches(pixels, batch_size=args.batch_size, seed=args.seed)
     model = build(args, *train.images.shape[1:3])
@@ -136,40 +148,43 @@ def main() -> None:
         " how many nats the code carries; near 0 it carries nothing, and all reconstructions look"
         " alike."
     )
-    drawn = "Images drawn from z ~ N(0, I), always the same z."
+    drawn = (
+        "Images that the decoder makes of codes z drawn from N(0, I), none of them real, of the"
+        " same z at each step. Good ones could be taken for real images, and no two are alike."
+    )
 
     @loop.at_save
     def show() -> None:
         training.draw_course(run, panels, drawn, reading, seconds_per_frame=0.4, colours=32)
         with shown():
-            draw(run, model, test_x, test.labels)
+            draw(run, model, test_x, tested.labels)
 
+    @loop.at_every(args.every * len(batches))
     def sample(step: int) -> None:
-        made = model.sample(COLUMNS**2, Generator(args.seed + 2))
+        with shown(), minigen.no_grad():
+            made = model.sample(COLUMNS**2, Generator(args.seed + 2))
         grid = training.image_grid(made.clamp(0, 1), COLUMNS, low=0)
         training.save_image(run.path("samples", f"{step:07d}.png"), grid)
 
-    if loop.step == 0:
-        with minigen.no_grad():
-            sample(0)
+    @loop.at_every(args.every * len(batches), from_start=False)
+    def test(step: int) -> None:
+        with shown():
+            found = V.evaluate(model, test_x, generator=Generator(args.seed + 1))
+        numbers = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+        loop.say(f"epoch {step // len(batches)}: test {numbers}")
+        run.log(step, {f"test {name}": value for name, value in found.items()})
+
     stream = batches.forever()
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
-    for i in loop:
+    for step in loop:
         x = seen(args, Tensor(next(stream)[0], device=args.device))
-        done = (i - 1) / loop.steps
+        done = (step - 1) / loop.steps
         capacity = None if args.capacity is None else args.capacity * min(1.0, 2 * done)
         beta = args.beta * min(1.0, done / args.warm_up) if args.warm_up else args.beta
         loop.log(V.step(model, optimiser, x, beta=beta, capacity=capacity, samples=args.samples))
         schedule.step()
         if args.average:
             average.update()
-        if loop.every(args.every * len(batches)):
-            with shown(), minigen.no_grad():
-                found = V.evaluate(model, test_x, generator=Generator(args.seed + 1))
-                sample(i)
-            numbers = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
-            loop.say(f"epoch {i // len(batches)}: test {numbers}")
-            run.log(i, {f"test {name}": value for name, value in found.items()})
 
     training.finish(loop, "samples.gif", reading=reading)
 

@@ -20,8 +20,8 @@ from minigen.training.builders.wgan import build, flags
 
 READING = (
     "The critic's gap between real and drawn images, over its slope, estimates their Wasserstein"
-    " distance: it falls as images get better, which losses of other GANs do not. Noise in it is"
-    " common; a slope that runs away, or a distance that rises for long, is not."
+    " distance: it should fall as images get better, which losses of other GANs do not. Noise in it"
+    " is common; a slope that runs away, or a distance that rises for long, is a bad sign."
 )
 
 

@@ -105,12 +105,12 @@ def main() -> None:
     if interrupted:
         print(f"to go on: {training.resume_command(run)}")
     else:
-        print(f"next: {training.command_line('evaluate.py', str(run.folder))}")
+        training.say_what_next(READING, ["evaluate.py", str(run.folder)])
 
 
 READING = (
-    "The loss falls as true neighbours are told from words drawn by chance. How good the vectors"
-    " are it does not say; neighbours and analogies do."
+    "The loss, in nats of a pair of words, falls as a word's true neighbours are told from others."
+    " How good the vectors are it does not say; neighbours and analogies do."
 )
 
 

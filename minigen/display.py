@@ -8,12 +8,13 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from tqdm import tqdm
 
+Item = TypeVar("Item")
 PLAINLY = "minigen.plainly"  # name of the error handler for what an encoding lacks
 PLAIN = str.maketrans(
     {"…": "...", "→": "->", "±": "+-", "×": "x"}
@@ -113,6 +114,16 @@ class Bar(tqdm):
             columns = 0
         self.ncols = columns or 80
         return super().format_dict
+
+
+def progress(items: Iterable[Item], unit: str = "parts") -> Iterable[Item]:
+    """The items, one after the other; on a terminal with a bar as soon as they have taken two
+    seconds, which goes with the last of them.
+
+    Args:
+        unit: what they are, of which so many a second are done.
+    """
+    return Bar(items, unit=f" {unit}", delay=2, leave=False, disable=None)
 
 
 @contextmanager

@@ -494,6 +494,12 @@ softmax forgets the dtype | functional_values
 the derivative of a gate is not a gate | leaky_relu
 - _gate(h, like, slope=slope)
 + h
+what is inside the bounds is forgotten in the second derivative | hardtanh low, hardtanh high
+- g=lambda h, like, low, high: _inside(h, like, low=low, high=high)
++ g=lambda h, like, low, high: h
+the slope of a slope lacks a sigmoid | logsigmoid
+- h * _times_sigmoid(g, input) * sigmoid(-input)
++ h * _times_sigmoid(g, input)
 log softmax: its logarithms are constants in the second derivative | log_softmax
 - -h * logs.exp() * g.sum(dim, keepdim=True)
 + -h * 0 * logs.exp() * g.sum(dim, keepdim=True)
@@ -926,8 +932,14 @@ each thread adds the first outputs' bias | kernels_elementwise
 - some += bias if tall else bias[part]
 + some += bias if tall else bias[: len(bias[part])]
 # kernels/elementwise.py
+what is clipped has a slope | functional_values
+- between &= y < high
++ between &= y <= high
+a share of nothing is all | kernels_elementwise
+- out[small] = 0.5
++ out[small] = 1
 what is dropped is a product with 0 | functional_extremes
--     chosen &= x.view(bits)
+-     _where(mask, x, y)
 -     y *= scale
 +     np.multiply(x, mask, out=y)
 +     y *= scale
@@ -935,8 +947,8 @@ the slope of elu lacks its factor | kernels_elementwise
 -     if alpha != 1:
 +     if False:
 the derivative of relu at 0 is 1 | kernels_elementwise
-- (y > 0).view("i1")
-+ (y >= 0).view("i1")
+- positive = y > 0
++ positive = y >= 0
 few numbers below 1 are none | kernels_elementwise
 - np.maximum(x, number(0, x.dtype))
 + np.maximum(x, number(1, x.dtype))
@@ -981,6 +993,9 @@ of a long sum only the longest part is added | kernels_elementwise
 rows whose sum is small lose their small shares | kernels_elementwise
 - HIGHEST, LEAST = 60.0, 1.0
 + HIGHEST, LEAST = 60.0, 1e-26
+rows with a small sum are left as they are | kernels_elementwise
+-     if low.size:
++     if False:
 softmax: the mean of g without its weights | softmax
 - return y * (g - _sum(g * y, dim))
 + return y * (g - _sum(g, dim))
@@ -2269,7 +2284,22 @@ a checkpoint may hold anything | training_checkpoint
 # training/loop.py
 a model that diverged between two logged steps is drawn | training_loop
 -         if due:
+-             self._require_finite
 +         if False:
++             self._require_finite
+nothing is drawn before the first step | training_loop
+-                 if self.step == 0:
+-                     self._draw_step()
++                 pass
+the last step is drawn only where it is due | training_loop
+- if (self.step % steps == 0 or self.step == self.steps) and (self.step or from_start)
++ if self.step % steps == 0 and (self.step or from_start)
+what begins later is called at step 0, too | training_loop
+- or self.step == self.steps) and (self.step or from_start)
++ or self.step == self.steps)
+what is due at step 0 logs twice in a run that is resumed there | training_loop
+-             run.rewind(-1 if again else self.step)
++             run.rewind(self.step)
 weights of NaN replace the last good checkpoint | training_loop
 -             if where := holds_nan(state):
 +             if where := None:
@@ -2296,7 +2326,7 @@ what an object makes of a damaged entry escapes | training_loop
 - except Exception as error:  # whatever
 + except KeyError as error:  # whatever
 metrics after the checkpoint are kept | training_loop, training_kills
--             run.rewind(self.step)
+-             run.rewind(-1 if again else self.step)
 +             run.rewind(1e9)
 a checkpoint of more steps is taken | training_loop
 -         if saved["step"] > self.steps:
@@ -2305,9 +2335,10 @@ the config is not what the run goes on with | training_flags
 -             run.write_config()  # of
 +             pass  # of
 a run has no page before its first checkpoint | pages_run
--                     self._save()
+-                 if new:
 -                     self.show()
-+                     self._save()
+-                 elif
++                 if
 # training/pages/curves.py
 a peak is lost where columns are joined | pages_curves
 - min(a[2], b[2]), max(a[3], b[3]), mean
@@ -2470,8 +2501,12 @@ all pictures on a way are one | demos_sample
 - noise = model.between(noises[here], noises[there], share)
 + noise = noises[here]
 # ../demos/sampling/others.py
+several models draw as the first of them | demos_sample
+-         codes = one.encode
++         one = next(iter(model.each().values()))
++         codes = one.encode
 every domain is the first | demos_sample
-- made = {f"to {to}" if to else "made": model.translate(images, to) for to in ways}
+- made = {f"made {to}" if to else "made": model.translate(images, to) for to in ways}
 + made = {"made": model.translate(images, to) for to in ways}
 # ../demos/sample.py
 flags without an effect are taken | demos_sample
@@ -2504,20 +2539,43 @@ frames of an older version's size end the drawing | training_course
 -     frames = [frame for frame, size in zip(frames, sizes, strict=True) if size == sizes[-1]]
 +     frames = [frame for frame, size in zip(frames, sizes, strict=True) if size]
 # training/figures.py
+names of columns stand over other columns | training_figures
+-         place = left + (i + 0.5) * width
++         place = (i + 0.5) * width
+a long name of a column runs into the next one | training_figures
+-         while small.getlength(name) > width:
++         while False:
+columns may lack names | training_figures
+- | ({len(columns)} if columns else set())) != 1:
++ ) != 1:
+a spike at the beginning flattens a curve | training_figures
+-     if high > low and np.ptp(values) > 2 * (high - low):
++     if False:
 a caption is not in the file's description | training_figures
 -         description.add_itxt("Description", caption)
 +         description.add_itxt("Title", caption)
-lines of a caption run over the border | training_figures
--         if line and _font().getlength(longer) > width:
-+         if line and _font().getlength(line) > width:
 two rows of one name are one | training_figures
 -     pairs = [*(rows.items() if isinstance(rows, Mapping) else rows)]
 +     pairs = [*dict(rows).items()]
-# training/adversarial.py
-the pictures begin after the first steps | test_demos
--     if loop.step == 0:
--         sample(0)
-+     pass
+# display.py
+work of a moment has a bar | display
+-     return Bar(items, unit=f" {unit}", delay=2, leave=False, disable=None)
++     return Bar(items, unit=f" {unit}", delay=0, leave=False, disable=None)
+# export/file.py
+names lose a part that not all begin with | export_parts
+-     shared = os.path.commonprefix([*state]).rpartition(".")[0] if len(state) > 1 else ""
++     shared = next(iter(state)).rpartition(".")[0]
+# training/captions.py
+lines of a caption run over the border | training_figures
+-         if line and font(size).getlength(longer) > width:
++         if line and font(size).getlength(line) > width:
+letters of a wide picture's caption are as small as any | training_figures
+-     size = max(SIZE, width // WIDE)
++     size = SIZE
+# training/plane.py
+points that are out of sight are not told of | training_figures
+- f", {outside.mean():.0%} outside" if outside.mean() > 0.01 else ""
++ ""
 # training/course.py
 a run that goes on slows down from its beginning | training_course
 - return LambdaLR(optimiser, factor, last_epoch=done - 1)
@@ -2532,9 +2590,9 @@ the order of the data is forgotten | training_course
 + streams = {"random"
 what is measured in parts is recorded | training_course
 -     with minigen.no_grad():
--         parts
+-         starts
 +     with minigen.enable_grad():
-+         parts
++         starts
 # units.py
 999.6 bytes are 1e+03 B | units
 - value >= 999.5
@@ -2599,8 +2657,8 @@ the bias is forgotten | export_operations, export_models
 -         given = [x, weight, *([bias] if bias else [])]
 +         given = [x, weight]
 a convolution's padding is left out | export_operations
--         pads=p.padding * 2, dilations=p.dilation, group=p.groups, **more,
-+         dilations=p.dilation, group=p.groups, **more,
+- (p.stride, p.padding * 2, p.dilation,
++ (p.stride, (0, 0, 0, 0), p.dilation,
 the mean of a batch is that of each example | export_operations, export_models
 -     over = [i for i in range(len(step.shape)) if i != 1]
 +     over = [i for i in range(len(step.shape)) if i > 1]

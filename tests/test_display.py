@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from minigen.display import Bar, Screen
+from minigen.display import Bar, Screen, progress
 from minigen.training import Loop, Run
 
 PROGRAM = """
@@ -123,6 +123,39 @@ def test_a_terminal_without_a_size_shows_the_bar(tmp_path, monkeypatch):
             shown += os.read(ours, 4096)  # it comes in pieces
     os.close(ours)
     assert b"| 40/40" in shown and b"loss 1" in shown
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("seconds", [0.01, 1.0])
+def test_what_takes_more_than_two_seconds_has_a_bar_on_a_terminal(monkeypatch, seconds):
+    now = [0.0]
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    seen = []
+    for item in progress("abcdef", "letters"):
+        now[0] += seconds
+        seen.append(item)
+    assert seen == [*"abcdef"]
+    assert ("letters/s" in sys.stderr.getvalue()) == (seconds == 1.0)
+
+
+def test_a_loop_says_what_it_draws_and_then_what_it_logs(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    loop = Loop(Run.create(tmp_path, {}), steps=4, state={}, log_every=1)
+    said = []
+
+    @loop.at_every(2)
+    def draw(step):
+        said.append("drawing" in sys.stderr.getvalue().rsplit("\r", 1)[-1])
+
+    for _ in loop:
+        loop.log({"loss": 1.0})
+    assert said == [True] * 3
+    assert "drawing" not in sys.stderr.getvalue().rsplit("\r", 1)[-1]
 
 
 def test_slow_steps_have_a_unit():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from minigen.files import written_whole
 from minigen.training.video import save_mp4
 
 ARRAYS, MOVING = (".npy", ".npz"), (".gif", ".mp4")
+COLUMNS = 10  # of rows that stand beside one another
 SCALE = 2  # each pixel becomes a square of this side
 SECONDS = 0.08  # that a frame of an animation stands
 
@@ -23,16 +24,23 @@ def ending(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
-def rows_of_classes(made: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-    """A grid of pictures (N, C, H, W) in rows, of a class each if there are several."""
-    told = np.zeros(len(made)) if labels is None else labels
-    rows = [made[told == kind] for kind in dict.fromkeys(told.tolist())]
-    if len(rows) == 1:
+def rows_of_classes(
+    made: np.ndarray, labels: np.ndarray | None, asked: Sequence[str]
+) -> np.ndarray:
+    """A grid of pictures (N, C, H, W) in rows, of a class or phrase each, with its name, if they
+    are of several."""
+    kinds = [] if labels is None else [*dict.fromkeys(labels.tolist())]
+    if len(kinds) < 2:
         return training.image_grid(made, low=0)
-    columns = max(map(len, rows))
-    white = np.ones_like(made[:1])
-    padded = [np.concatenate([row, white.repeat(columns - len(row), 0)]) for row in rows]
-    return training.image_grid(np.concatenate(padded), columns, low=0)
+    rows = [(asked[kind], made[labels == kind]) for kind in kinds]
+    columns = max(len(row) for _, row in rows)
+    return training.named_rows([(name, filled(row, columns)) for name, row in rows], low=0)
+
+
+def filled(row: np.ndarray, columns: int) -> np.ndarray:
+    """A row of pictures made full by white ones."""
+    white = np.ones((columns - len(row), *row.shape[1:]), row.dtype)
+    return np.concatenate([row, white])
 
 
 def write(
@@ -40,12 +48,16 @@ def write(
     pictures: np.ndarray,
     labels: np.ndarray | None = None,
     names: Sequence[str] = (),
+    asked: Sequence[str] = (),
+    caption: str = "",
 ) -> str:
     """Write pictures (N, C, H, W) from 0 to 1 as the flags --out and --single say.
 
     Args:
         labels: of the pictures, a row of the grid each, kept in an .npz.
         names: of the single files; numbers if there are none.
+        asked: what each label stands for.
+        caption: of the grid.
 
     Returns:
         Where they are.
@@ -54,8 +66,23 @@ def write(
         return write_single(args.single, pictures, names)
     if ending(args.out) in ARRAYS:
         return write_array(args.out, pictures, labels)
-    training.save_image(args.out, rows_of_classes(pictures, labels), SCALE)
+    grid = rows_of_classes(pictures, labels, asked)
+    training.save_image(args.out, grid, SCALE, caption=caption)
     return args.out
+
+
+def beside(path: str, rows: Mapping[str, np.ndarray], caption: str) -> str:
+    """Write pictures by their names below one another, some columns at a time."""
+    count = len(next(iter(rows.values())))
+    named = {
+        f"{name} {i + 1} on" if count > COLUMNS else name: filled(
+            pictures[i : i + COLUMNS], COLUMNS
+        )
+        for i in range(0, count, COLUMNS)
+        for name, pictures in rows.items()
+    }
+    training.save_image(path, training.named_rows(named, low=0), SCALE, caption=caption)
+    return path
 
 
 def write_single(folder: str, pictures: np.ndarray, names: Sequence[str] = ()) -> str:
@@ -79,10 +106,11 @@ def write_array(path: str, pictures: np.ndarray, labels: np.ndarray | None = Non
     return path
 
 
-def write_moving(path: str, frames: Sequence[np.ndarray]) -> str:
-    """An animation of grids, a GIF or an MP4 by the file's name."""
+def write_moving(path: str, frames: Sequence[np.ndarray], caption: str) -> str:
+    """An animation of grids, a GIF or an MP4 by the file's name; a film has no caption."""
     if ending(path) == ".mp4":
         save_mp4(path, frames, SECONDS, SCALE)
     else:
-        training.save_gif(path, frames, SECONDS, hold_last=SECONDS, scale=SCALE)
+        how = {"hold_last": SECONDS, "scale": SCALE, "caption": caption}
+        training.save_gif(path, frames, SECONDS, **how)
     return path

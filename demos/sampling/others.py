@@ -12,9 +12,16 @@ from minigen import training
 from minigen.data import DataError
 from minigen.data.folder import as_pixels, middle, read
 from minigen.training.plane import draw_points, frame
-from minigen.training.trained_kinds import Pix2Pix, Plane, PlaneDiffusion, Translating, Words
-from sampling.files import ARRAYS, ending, write, write_array
-from sampling.pictures import COLUMNS, blank_after
+from minigen.training.trained_kinds import (
+    Latents,
+    Pix2Pix,
+    Plane,
+    PlaneDiffusion,
+    Reading,
+    Translating,
+    Words,
+)
+from sampling.files import ARRAYS, COLUMNS, beside, ending, write, write_array
 
 POINTS, REAL = 1500, 1500
 NEAR = 10  # words
@@ -27,14 +34,13 @@ def of_inputs(args: argparse.Namespace, model: Translating) -> None:
     Raises:
         DataError: there are none that can be read.
     """
-    channels, side, _ = model.image_shape
-    found, files = read(Path(args.inputs), lambda picture: middle(picture, side))
-    images = as_pixels(found, channels == 1)[: args.count].astype(np.float32) / 255
+    images, files = pictures_of(args.inputs, model)
+    images = images[: args.count]
     if isinstance(model, Pix2Pix):
         ways: tuple[str | None, ...] = (None,)
     else:
         ways = (args.to,) if args.to else model.domains
-    made = {f"to {to}" if to else "made": model.translate(images, to) for to in ways}
+    made = {f"made {to}" if to else "made": model.translate(images, to) for to in ways}
     names = [file.stem for file in files]
     if len({*names}) < len(names):
         names = [f"{i:05d} {name}" for i, name in enumerate(names)]
@@ -46,35 +52,79 @@ def of_inputs(args: argparse.Namespace, model: Translating) -> None:
     elif ending(args.out) in ARRAYS:
         where = write_array(args.out, np.concatenate([*made.values()]))
     else:
-        where = beside(args.out, given(model, images) | made)
+        where = beside(
+            args.out, given(model, images) | made,
+            f"Given pictures, and below each what a model of {model.demo} has made of it. A good"
+            f" one keeps what the picture is of, and could be taken for one of where it leads to.",
+        )  # fmt: skip
     print(f"{len(images)} pictures of {args.inputs}, {', '.join(made)}: {where}")
+
+
+def of_models(args: argparse.Namespace, model: Latents) -> None:
+    """Pictures that each of several models draws, or with --reconstruct test images and what each
+    makes of them, a row or more each.
+
+    Raises:
+        DataError: the run's data cannot be had.
+    """
+    count, rows = args.count or COLUMNS, {}
+    if args.reconstruct:
+        rows["real"] = training.load_images(model.settings, "test").scaled(low=0)[:count]
+    for name, one in model.each().items():
+        codes = one.encode(rows["real"]) if args.reconstruct else one.noise(count, args.seed)
+        rows[name] = one.draw(codes)
+    if args.single:
+        for name, pictures in rows.items():
+            write(args, pictures, names=[f"{name} {i:05d}" for i in range(len(pictures))])
+        where = args.single
+    elif ending(args.out) in ARRAYS:
+        labels = np.repeat(np.arange(len(rows)), len(next(iter(rows.values()))))
+        where = write_array(args.out, np.concatenate([*rows.values()]), labels)
+    else:
+        caption = (
+            "Pictures that each model has drawn, none of them real: an autoencoder of the Gaussian"
+            " nearest to its codes, a VAE of the standard one. Good ones could be real."
+        )
+        if args.reconstruct:
+            caption = (
+                "Real test images, and what each model makes of their codes, as many numbers as its"
+                " name says: the more alike, the better."
+            )
+        where = beside(args.out, rows, caption)
+    print(f"{', '.join(rows)}: {where}")
+
+
+def of_readings(args: argparse.Namespace, model: Reading) -> None:
+    """What a classifier reads in the pictures of a folder, and how sure it is.
+
+    Raises:
+        DataError: there are none that can be read.
+    """
+    images, files = pictures_of(args.inputs, model)
+    for file, shares in zip(files, model.read(images[: args.count]), strict=False):
+        best = int(shares.argmax())
+        print(f"{file.name}: {model.class_names[best]}, {shares[best]:.1%}")
+
+
+def pictures_of(folder: str, model: Translating | Reading) -> tuple[np.ndarray, list[Path]]:
+    """The pictures of a folder as a model takes them, from 0 to 1, and their files.
+
+    Raises:
+        DataError: there are none that can be read.
+    """
+    channels, side, _ = model.image_shape
+    found, files = read(Path(folder), lambda picture: middle(picture, side))
+    return as_pixels(found, channels == 1).astype(np.float32) / 255, files
 
 
 def given(model: Translating, images: np.ndarray) -> dict[str, np.ndarray]:
     """The rows of what a model is given."""
-    rows = {"picture": images}
+    rows = {"given": images}
     if isinstance(model, Pix2Pix) and model.settings.task != "style":
         seen = (model.inputs(images) + 1) / 2
         channels = images.shape[1] if seen.shape[1] >= images.shape[1] else 1
-        rows["given"] = seen[:, :channels].clip(0, 1).astype(np.float32)
+        rows["of it, seen"] = seen[:, :channels].clip(0, 1).astype(np.float32)
     return rows
-
-
-def beside(path: str, rows: dict[str, np.ndarray]) -> str:
-    """Pictures by their names below one another, some columns at a time."""
-    count = len(next(iter(rows.values())))
-    named = {
-        f"{name} {i // COLUMNS + 1}" if count > COLUMNS else name: blank_after(
-            pictures[i : i + COLUMNS]
-        )
-        for i in range(0, count, COLUMNS)
-        for name, pictures in rows.items()
-    }
-    training.save_image(
-        path, training.named_rows(named, low=0), scale=2,
-        caption="Given pictures, and below each what was made of it.",
-    )  # fmt: skip
-    return path
 
 
 def of_plane(args: argparse.Namespace, model: Plane) -> None:
@@ -93,7 +143,10 @@ def of_plane(args: argparse.Namespace, model: Plane) -> None:
         def draw(axes: Any) -> None:
             draw_points(axes[0], real, points, extent, title)
 
-        caption = "Real points, and points that the model has drawn."
+        caption = (
+            "Real points, and points that the model has drawn. Good are orange points where the"
+            " blue ones are, as dense as they, and none between."
+        )
         training.save_image(args.out, frame(draw, size=5.0), caption=caption)
         where = args.out
     print(f"{len(points):,} points: {where}")

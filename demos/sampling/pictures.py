@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minigen import training
+from minigen.data import phrases
 from minigen.display import Bar
 from minigen.training.trained import Drawing, DrawingVAE, classes_in_rows
 from minigen.training.trained_kinds import Phrases
-from sampling.files import write, write_moving
+from sampling.files import COLUMNS, beside, write, write_moving
 
 COUNT, MOVING = 64, 16  # pictures in all
+EACH = 8  # of each of several classes or phrases
 PLACES, FRAMES = 3, 12  # noises that a way goes through, and frames from one to the next
-COLUMNS, ROWS = 10, 10  # of reconstructions and traversals
+ROWS = 10  # of traversals
 REACH = 2.5  # standard deviations of a latent to either side
 USED = 500  # noises by which a latent's mean and deviation are known
 
@@ -38,19 +41,36 @@ def noise_of(args: argparse.Namespace, model: Drawing, count: int, seed: int) ->
 
 def of_noise(args: argparse.Namespace, model: Drawing) -> None:
     """So many pictures, a row or more of each class or phrase."""
-    count = args.count or COUNT
-    labels = asked = None
-    if isinstance(model, Phrases) and args.phrase:
-        labels = classes_in_rows(range(len(args.phrase)), count)
-        asked = [args.phrase[i] for i in labels]
-    elif model.classes:
-        labels = asked = classes_in_rows(args.classes or range(len(model.classes)), count)
+    names = args.phrase or some_phrases() if isinstance(model, Phrases) else model.classes
+    kinds = args.classes or range(len(names))
+    count = args.count or (EACH * len(kinds) if len(kinds) > 1 else COUNT)
+    labels = asked = classes_in_rows(kinds, count) if names else None
+    if isinstance(model, Phrases):
+        asked = [names[i] for i in labels]
     began = time.perf_counter()
     made = model.draw(noise_of(args, model, count, args.seed), asked, **options_of(args, model))
     seconds = time.perf_counter() - began
     by = ", ".join(f"{name} {value}" for name, value in how_drawn(args, model).items())
-    where = write(args, made, labels)
+    where = write(args, made, labels, asked=names, caption=caption_of(model, labels, names))
     print(f"{count} pictures in {seconds:.1f} s{f' ({by})' if by else ''}: {where}")
+
+
+def some_phrases() -> list[str]:
+    """A few of those that there are to train with, of all kinds."""
+    every = phrases.combinations("train")
+    chosen = np.linspace(0, len(every) - 1, EACH).round().astype(int)
+    return [phrases.phrase_of(every[i]) for i in chosen]
+
+
+def caption_of(model: Drawing, labels: np.ndarray | None, names: Sequence[str]) -> str:
+    """What a grid of drawn pictures shows."""
+    kinds = [] if labels is None else [names[kind] for kind in dict.fromkeys(labels.tolist())]
+    of = f", all asked for as “{kinds[0]}”" if len(kinds) == 1 else ""
+    of = ", in each row what its name says" if len(kinds) > 1 else of
+    return (
+        f"Pictures that a model of {model.demo} has drawn{of}; none of them is real. Good ones"
+        f" could be, and no two are alike."
+    )
 
 
 def how_drawn(args: argparse.Namespace, model: Drawing) -> dict[str, Any]:
@@ -84,7 +104,12 @@ def of_way(args: argparse.Namespace, model: Drawing) -> None:
             made = model.draw(noise, labels, **options)
             frames.append(training.image_grid(made, columns, low=0))
             bar.update(1)
-    print(f"{total} frames of {count} pictures: {write_moving(args.out, frames)}")
+    what = "class to class, with the noise that it has" if len(classes) > 1 else "noise to noise"
+    caption = (
+        f"Pictures that a model of {model.demo} has drawn, none real: each goes from {what}, and"
+        " back to where it began. In a good model the way is smooth, and all on it could be real."
+    )
+    print(f"{total} frames of {count} pictures: {write_moving(args.out, frames, caption)}")
 
 
 def same_labels(model: Drawing, classes: list[int], count: int) -> np.ndarray | None:
@@ -105,23 +130,12 @@ def of_reconstructions(args: argparse.Namespace, model: DrawingVAE) -> None:
     if args.single or not args.out.lower().endswith(".png"):
         where = write(args, made)
     else:
-        rows = {}
-        for i in range(0, len(images), COLUMNS):
-            for name, row in ("test images", images), ("again", made):
-                mark = f" {i + 1} on" if len(images) > COLUMNS else ""
-                rows[name + mark] = blank_after(row[i : i + COLUMNS])
-        training.save_image(
-            args.out, training.named_rows(rows, low=0), scale=2,
-            caption="Real test images, and what is made of each from its code.",
+        where = beside(
+            args.out, {"real": images, "made": made},
+            "Real test images, and below each what the model makes of its code: the more alike the"
+            " two, the better.",
         )  # fmt: skip
-        where = args.out
     print(f"{len(made)} test images again, squared error of a pixel {error:.4f}: {where}")
-
-
-def blank_after(row: np.ndarray) -> np.ndarray:
-    """A row of pictures made full by white ones."""
-    white = np.ones((COLUMNS - len(row), *row.shape[1:]), row.dtype)
-    return np.concatenate([row, white])
 
 
 def of_traversals(args: argparse.Namespace, model: DrawingVAE) -> None:
@@ -137,9 +151,13 @@ def of_traversals(args: argparse.Namespace, model: DrawingVAE) -> None:
     order = np.argsort(-made.var(1).mean((1, 2, 3)))[:ROWS]
     rows = {f"latent {unit}": made[unit] for unit in order}
     training.save_image(
-        args.out, training.named_rows(rows, low=0), scale=2,
-        caption="In each row one latent goes through its values, and all others stay.",
-    )  # fmt: skip
+        args.out,
+        training.named_rows(rows, low=0, columns=[f"{step:.1f}" for step in steps]),
+        scale=2,
+        caption="Made pictures: in each row one latent is so many standard deviations from its mean"
+        " as its column says, and all others stay. The latents that change a picture most come"
+        " first. A row that changes in one way, as slant or thickness, is a latent with a meaning.",
+    )
     print(
         f"the {len(order)} latents of {model.latents} that change a picture most, each from"
         f" {-REACH:g} to {REACH:g} standard deviations: {args.out}"

@@ -24,6 +24,7 @@ def of_diffusion(trained: Trained, scores: Scores) -> None:
     x = Tensor(test.scaled()[some], device=args.device)
     x = seen(args, x, Generator(args.seed + 3))
     told = Tensor(test.labels[some], device=args.device) if args.conditional else None
+    print(f"  measuring the bound of {len(x):,} images …", flush=True)
     found = bound(model, x, told, strata=60, generator=Generator(args.seed + 1))
     units = {"bits a dimension": 1.0}
     if model.levels == 2:

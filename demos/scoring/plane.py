@@ -76,6 +76,7 @@ def score_of_walks(args: argparse.Namespace, model: Model) -> Iterator[dict[str,
     """How straight ways are, how near points come in few steps, and how far the density is off, as
     it is found."""
     true = DATA[args.data]
+    print("  walking, assigning points, and measuring densities …", flush=True)
     noise = noise_of(args, args.seed + 2, ASSIGNED)
     places = walk(model, noise, MANY)
     yield {"squared way, E ‖z₁ − z₀‖²": float(((places[-1] - places[0]) ** 2).sum(1).mean())}

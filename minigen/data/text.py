@@ -36,6 +36,7 @@ import numpy as np
 
 from minigen.data.download import obtained
 from minigen.data.images import DataError
+from minigen.display import progress
 from minigen.files import StrPath
 
 PIECE = 1 << 20  # characters read at a time
@@ -172,7 +173,7 @@ class Corpus:
         try:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
             weakref.finalize(self, self._file.close)
-            for piece in pieces:
+            for piece in progress(pieces, "pieces"):
                 found = tokenise(piece)
                 rows = np.fromiter(map(numbers.__getitem__, found), np.int32, len(found))
                 if len(numbers) > len(counts):

@@ -36,6 +36,7 @@ from minigen.explorer.uploads import decoded
 from minigen.explorer.view import View
 from minigen.explorer.worker import DroppedError, Worker
 from minigen.training.common import RunError, read_json
+from minigen.training.pages.html import resource
 
 LARGEST = 4 << 20  # bytes of a request's body
 PLACES = 16  # connections at a time; a browser opens six
@@ -49,7 +50,8 @@ def page(name: str) -> tuple[bytes, str]:
     their hashes, answers of this server, and pictures that the page holds itself."""
     text, hashes = (STATIC / f"{name}.html").read_text("utf-8"), {}
     for part in "page.css", f"{name}.js":
-        inside = (STATIC / part).read_text("utf-8")
+        colours = resource("colours.css") if part == "page.css" else ""
+        inside = colours + (STATIC / part).read_text("utf-8")
         hashes[part] = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
         text = text.replace(f"{{{part}}}", inside)
     policy = (

@@ -74,7 +74,7 @@ def export(
     if name is not None and name not in known:
         raise ExportError(f"a run of {trained.demo} has the parts {', '.join(known)}, not {name}")
     part = known[name] if name else next(iter(known.values()))
-    settings = json.dumps(settings_of(trained), ensure_ascii=False)
+    settings = json.dumps(settings_of(trained), ensure_ascii=False, separators=(",", ":"))
     part = part._replace(metadata={**part.metadata, "settings": settings})
     written, found = None, {}
     if path.suffix == ".safetensors":

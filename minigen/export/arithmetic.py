@@ -7,7 +7,6 @@ formula as in `minigen/functional`; weights keep the layout of their state dict.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -245,13 +244,18 @@ def _conv2d_input(w: Writer, step: Step) -> str:
     p = step.option("problem")
     axes = zip(p.size, p.out, p.taps, p.stride, p.padding, p.dilation, strict=True)
     extra = [n - ((m - 1) * s - 2 * q + d * (k - 1) + 1) for n, m, k, s, q, d in axes]
-    return _convolution(w, step, "ConvTranspose", output_padding=extra)
+    return _convolution(w, step, "ConvTranspose", tuple(extra))
 
 
-def _convolution(w: Writer, step: Step, kind: str, **more: Any) -> str:
+USUAL = {
+    "strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1), "group": 1,
+    "output_padding": (0, 0),
+}  # fmt: skip
+
+
+def _convolution(w: Writer, step: Step, kind: str, extra: tuple[int, ...] = (0, 0)) -> str:
     p = step.option("problem")
     given = [name for name in w.names(step) if name]
-    return w.node(
-        kind, *given, kernel_shape=p.taps, strides=p.stride,
-        pads=p.padding * 2, dilations=p.dilation, group=p.groups, **more,
-    )  # fmt: skip
+    how = dict(zip(USUAL, (p.stride, p.padding * 2, p.dilation, p.groups, extra), strict=True))
+    # What ONNX takes for granted is left out: of a small network it would be 2 % of the file.
+    return w.node(kind, *given, **{k: v for k, v in how.items() if v != USUAL[k]})

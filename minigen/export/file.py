@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigen.display import progress
 from minigen.export.recording import Input, run
 from minigen.export.table import TABLE
 from minigen.export.trace import CHANCE, Many, Value, trace
@@ -60,7 +62,7 @@ def as_onnx(part: Part) -> Written:
         ImportError: the package `onnx` is not installed.
     """
     onnx = onnx_package()
-    network = trace(part.function, part.inputs, part.network.state_dict())
+    network = trace(part.function, part.inputs, short_names(part.network.state_dict()))
     writer = Writer(network, TABLE)
     for name, value in zip(part.outputs, network.outputs, strict=True):
         writer.node("Identity", writer.name(value), name=name)
@@ -86,6 +88,13 @@ def as_onnx(part: Part) -> Written:
     return Written(model, network.given)
 
 
+def short_names(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state dict whose names lack what all of them begin with, up to a dot: in the file of a
+    small network that counts."""
+    shared = os.path.commonprefix([*state]).rpartition(".")[0] if len(state) > 1 else ""
+    return {name.removeprefix(f"{shared}.") if shared else name: x for name, x in state.items()}
+
+
 def _symbol(length: Many) -> str:
     return "batch" if length.times == 1 else f"{length.times}*batch"
 
@@ -107,7 +116,7 @@ def differences(part: Part, content: bytes, batches: Sequence[int] = CHECKED) ->
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
     found = {}
-    for batch in batches:
+    for batch in progress(batches, "batches"):
         inputs = [x.example(batch, seed=batch + i) for i, x in enumerate(part.inputs)]
         own = run(part.function, inputs, seed=batch)
         masks = [call.inputs[1] for call in own.calls if call.operation.name == CHANCE[0]]

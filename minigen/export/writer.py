@@ -74,7 +74,7 @@ class Writer:
     def node(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
         """One more node; its result's name."""
         place = str(len(self.nodes))  # some runtimes want each node to have a name
-        name = name or f"{kind}_{place}"
+        name = name or f"v{place}"
         given = {key: value for key, value in attributes.items() if value is not None}
         self.nodes.append(self.onnx.helper.make_node(kind, inputs, [name], place, **given))
         return name
@@ -111,7 +111,7 @@ class Writer:
         array = np.asarray(array, dtype)
         key = array.dtype, array.shape, array.tobytes()
         if key not in self._numbers:
-            self._numbers[key] = name = f"numbers_{len(self._numbers)}"
+            self._numbers[key] = name = f"n{len(self._numbers)}"
             self.arrays[name] = array
         return self._numbers[key]
 

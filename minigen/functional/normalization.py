@@ -130,7 +130,7 @@ def move_running(
     unbiased = var * (count / max(count - 1, 1))
     for seen, batch in ((running_mean, mean), (running_var, unbiased)):
         if seen is not None and count:
-            statistic = seen.array
+            statistic = seen._array
             statistic *= 1 - momentum
             statistic += momentum * batch[0]
             increment_version(seen)

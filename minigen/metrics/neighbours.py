@@ -3,10 +3,12 @@ picture is the nearest."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigen.display import progress
 from minigen.kernels.product import matmul
 from minigen.metrics.points import as_pair
 
@@ -75,7 +77,7 @@ def nearest(pictures: np.ndarray, known: np.ndarray) -> np.ndarray:
     equally near ones the first. 1,000 known ones are compared at a time, for memory's sake."""
     flat = pictures.reshape(len(pictures), -1)
     best, chosen = np.full(len(pictures), np.inf), np.zeros(len(pictures), int)
-    for i in range(0, len(known), 1000):
+    for i in progress(range(0, len(known), 1000)):
         part = known[i : i + 1000].reshape(-1, flat.shape[1])
         apart = np.square(part).sum(1) - 2 * flat @ part.T  # and |x|², the same for all
         place, least = apart.argmin(1), apart.min(1)
@@ -104,5 +106,5 @@ def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return d
 
 
-def _chunks(points: np.ndarray) -> list[slice]:
-    return [slice(i, i + ROWS) for i in range(0, len(points), ROWS)]
+def _chunks(points: np.ndarray) -> Iterable[slice]:
+    return progress([slice(i, i + ROWS) for i in range(0, len(points), ROWS)])

@@ -19,6 +19,7 @@ import numpy as np
 
 from minigen.data.images import DataError
 from minigen.data.vectors import Vectors
+from minigen.display import progress
 from minigen.files import StrPath
 from minigen.kernels.product import matmul
 from minigen.kernels.threads import single_threaded_blas
@@ -150,7 +151,7 @@ def _answer(unit: np.ndarray, rows: np.ndarray, known: dict[str, int]) -> np.nda
     hidden = np.ones(len(unit), bool)
     hidden[list(known.values())] = False
     right = np.zeros(len(rows), bool)
-    for first in range(0, len(rows), QUESTIONS_AT_ONCE):
+    for first in progress(range(0, len(rows), QUESTIONS_AT_ONCE)):
         a, b, c, d = rows[first : first + QUESTIONS_AT_ONCE].T
         scores = matmul(unit[b] - unit[a] + unit[c], unit.T)  # (questions, dim) @ (dim, words)
         if hidden.any():

@@ -19,7 +19,7 @@ import minigen
 from minigen import Tensor, optim
 from minigen.data import Batches, DataError, Images
 from minigen.data.download import cache_folder
-from minigen.display import Bar
+from minigen.display import Bar, progress
 from minigen.models.classifier import Classifier, evaluate, step
 from minigen.models.networks import evaluating
 from minigen.optim.lr_scheduler import LinearLR
@@ -40,7 +40,7 @@ def read(model: Classifier, images: np.ndarray, batch_size: int = 500) -> Readin
     """The features and the class of images (N, C, H, W) from −1, black, to 1."""
     found, device = [], next(iter(model.parameters())).device
     with evaluating(model):
-        for i in range(0, len(images), batch_size):
+        for i in progress(range(0, len(images), batch_size)):
             x = model[:-2](Tensor(images[i : i + batch_size], device=device))
             found.append((x.numpy(), model[-2:](x).numpy().argmax(1)))
     features, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))

@@ -12,10 +12,18 @@ from minigen.training.adversarial import (
     fixed_noise,
     refuse_broken_packs,
     rows_of,
+    samples_caption,
     train_gan,
 )
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from minigen.training.command import Parser, command_line, finish, resume_command, script
+from minigen.training.command import (
+    Parser,
+    command_line,
+    finish,
+    resume_command,
+    say_what_next,
+    script,
+)
 from minigen.training.common import StrPath
 from minigen.training.course import (
     begin,
@@ -100,10 +108,12 @@ __all__ = [
     "refuse_small",
     "resume_command",
     "rows_of",
+    "samples_caption",
     "save_checkpoint",
     "save_gif",
     "save_image",
     "save_strip",
+    "say_what_next",
     "script",
     "train_gan",
     "train_images",

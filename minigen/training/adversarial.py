@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import minigen
-from minigen import Generator, Tensor, optim
+from minigen import Generator, Tensor, nn, optim
 from minigen.data import Batches, DataError, Images
 from minigen.models.adversaries import Adversaries
 from minigen.training.command import finish
@@ -24,13 +24,15 @@ from minigen.training.run import Run
 
 COLUMNS = 8  # of the grid of samples
 ODDS = (
-    "d_real and d_fake say how probable D finds it that real and drawn images are real. Near ½ it"
-    " cannot tell them apart, which is good, but for an untrained D; 1 and 0 for long mean that D"
-    " has won, and that G learns little. The losses do not say how good the images are."
+    "d_real and d_fake say how probable the discriminator D finds it that real and drawn images are"
+    " real. Near ½ it cannot tell them apart, which is good, but for an untrained D; 1 and 0 for"
+    " long mean that D has won, and that the generator G learns little. The losses do not say how"
+    " good the images are."
 )
 SCORES = (
-    "d_real and d_fake are D's scores of real and of drawn images: the nearer they are to each"
-    " other, the less it can tell them apart. The losses do not say how good the images are."
+    "d_real and d_fake are the discriminator D's scores of real and of drawn images: the nearer"
+    " they are to each other, the less it can tell them apart, which is good, but for an untrained"
+    " D. The losses, of D and of the generator G, do not say how good the images are."
 )
 
 
@@ -66,7 +68,7 @@ def train_gan(
         sample_every: steps between two grids.
         told: whether the networks are told the class, if the flags do not say; even if there is
             but one.
-        watch: gives what is logged with each grid.
+        watch: gives what is logged with each grid, the first one of a new run included.
         draw_all: draws whatever a finished run has besides: called with run, flags, the GAN, whose
             G then has the averaged weights, and the classes to be drawn.
     """
@@ -75,43 +77,70 @@ def train_gan(
     classes = chosen_classes(args, images, told)
     labelled = [images.labels] if classes else []
     batches = Batches(images.scaled(low=low), *labelled, batch_size=args.batch_size, seed=args.seed)
-    channels, *sides = images.images.shape[1:]
-    gan = build(args, channels, sides[0], len(images.classes))
+    gan = build(args, *images.images.shape[1:3], len(images.classes))
     average = optim.ExponentialMovingAverage(gan.generator, decay, True, warm_up)
-    noise, labels = fixed_noise(gan, args.seed + 1, COLUMNS * (len(classes) or 8), classes)
     state = {"gan": gan, "average": average, "batches": batches}
     state["random"] = minigen.default_generator
     loop = Loop(run, steps=args.steps, state=state, log_every=10)
-    shapes = (gan.noise,), (channels * gan.packing, *sides)
-    # With labels a network has two inputs, which `summary` does not know.
-    networks = [] if classes else zip(gan.networks(), shapes, strict=True)
-    begin(run, f"{len(images):,} images of {images.name}", *networks)
-    kinds = ", a class in each row" if classes else ""
-    shown = f"Pictures by G's averaged weights, always from the same noise{kinds}."
-    course = functools.partial(draw_course, run, panels, shown, reading, seconds_per_frame=0.25)
-    loop.at_save(course)
+    begin(run, f"{len(images):,} images of {images.name}", *networks_of(gan, images, classes))
 
-    def sample(step: int) -> None:
-        with average.average_parameters():
-            samples = gan.draw(noise, labels)
-        grid = class_grid(samples, COLUMNS, [images.classes[kind] for kind in classes], low)
-        save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
+    shown = samples_caption(classes)
+    loop.at_save(
+        functools.partial(draw_course, run, panels, shown, reading, seconds_per_frame=0.25)
+    )
+    loop.at_every(sample_every)(sampler(run, args, gan, average, images, classes, low))
+    if watch:
+        loop.at_every(sample_every)(lambda step: run.log(step, watch(gan)))
 
-    if loop.step == 0:
-        sample(0)
     stream = batches.forever()
     for step in loop:
         real = [next(stream) for _ in range(batches_a_step(step))]
         loop.log(gan.step(*(tuple(Tensor(x, device=args.device) for x in xy) for xy in real)))
         average.update()
-        if loop.every(sample_every):
-            sample(step)
-            if watch:
-                run.log(step, watch(gan))
     if draw_all and not loop.interrupted:
         with average.average_parameters():
             draw_all(run, args, gan, classes)
     finish(loop, "samples.gif", reading=reading)
+
+
+def networks_of(
+    gan: Adversaries, images: Images, classes: Sequence[int]
+) -> list[tuple[nn.Module, Sequence[int]]]:
+    """The networks that can be printed, each with the shape of its input: with labels a network has
+    two inputs, which `summary` does not know."""
+    channels, *sides = images.images.shape[1:]
+    shapes = (gan.noise,), (channels * gan.packing, *sides)
+    return [] if classes else [*zip(gan.networks(), shapes, strict=True)]
+
+
+def samples_caption(classes: Sequence[int], source: str = "the same noise at each step") -> str:
+    """What drawn pictures show, a class in each row, if there are any."""
+    kinds, told = (", a class in each row", " of their row's class") if classes else ("", "")
+    return (
+        f"Drawn pictures, none of them real, from {source}{kinds}, by weights averaged over some"
+        f" steps. Good ones could be taken for real pictures{told}, and no two are alike."
+    )
+
+
+def sampler(
+    run: Run,
+    args: argparse.Namespace,
+    gan: Adversaries,
+    average: optim.ExponentialMovingAverage,
+    images: Images,
+    classes: Sequence[int],
+    low: float,
+) -> Callable[[int], None]:
+    """What draws the same noise by G's averaged weights, as samples/STEP.png."""
+    noise, labels = fixed_noise(gan, args.seed + 1, COLUMNS * (len(classes) or 8), classes)
+    names = [images.classes[kind] for kind in classes]
+
+    def sample(step: int) -> None:
+        with average.average_parameters():
+            grid = class_grid(gan.draw(noise, labels), COLUMNS, names, low)
+        save_image(run.path("samples", f"{step:06d}.png"), grid, scale=2)
+
+    return sample
 
 
 def fixed_noise(

@@ -252,7 +252,11 @@ def script(main: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def finish(
-    loop: Loop, look_at: str = "", found: str = "", reading: str = "", then: str = "evaluate.py"
+    loop: Loop,
+    look_at: str = "",
+    found: str = "",
+    reading: str = "",
+    then: str | Sequence[str] = "evaluate.py",
 ) -> None:
     """Say how long a loop took, where its pictures are, and how to read its numbers; or how to go
     on if it was interrupted.
@@ -262,7 +266,7 @@ def finish(
         look_at: a file in the run folder.
         found: what came of it.
         reading: what the numbers are, and which are good.
-        then: the script beside this one that is to be run next on the folder, if any.
+        then: the script beside this one that is to be run next on the folder, or with these flags.
     """
     loop.show()
     line = f"{loop.step} steps in {loop.seconds:.0f} s" + (f": {found}" if found else "")
@@ -270,10 +274,14 @@ def finish(
     if loop.interrupted:
         print(f"to go on: {resume_command(loop.run)}")
         return
-    if reading:
-        print(textwrap.fill(reading, 100))
-    if then:
-        print(f"next: {command_line(then, str(loop.run.folder))}")
+    say_what_next(reading, (then, str(loop.run.folder)) if isinstance(then, str) else then)
+
+
+def say_what_next(reading: str, then: Sequence[str]) -> None:
+    """Print the last lines of a script: how to read its numbers, and the script beside it that is
+    to be run next, with these flags."""
+    print(textwrap.fill(reading, 100))
+    print(f"next: {command_line(*then)}")
 
 
 def command_line(script: str, *words: str) -> str:

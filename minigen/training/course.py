@@ -13,6 +13,7 @@ from PIL import Image
 import minigen
 from minigen import Tensor, nn
 from minigen.data import Batches
+from minigen.display import progress
 from minigen.optim.lr_scheduler import LambdaLR
 from minigen.optim.optimizer import Optimizer
 from minigen.training.common import StrPath
@@ -121,5 +122,6 @@ def by_parts(function: Callable[[Tensor], Tensor], x: Tensor, rows: int = 500) -
     """What a function gives for the rows of x, some rows at a time and unrecorded, so that memory
     does not grow with their number."""
     with minigen.no_grad():
-        parts = [function(x[i : i + rows]).numpy() for i in range(0, len(x), rows)]
+        starts = progress(range(0, len(x), rows))
+        parts = [function(x[i : i + rows]).numpy() for i in starts]
     return np.concatenate(parts)

@@ -1,28 +1,26 @@
 """Pictures of a run: grids of images, animations of them, and curves of the metrics."""
 
-import functools
-import importlib.util
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 from scipy.ndimage import gaussian_filter1d
 
 from minigen.data.images import require_finite
 from minigen.tiles import tiled
+from minigen.training.captions import font, told
 from minigen.training.common import StrPath, as_array, written_whole
 
 WHITE = 255
 LARGEST = 1e300  # beyond it matplotlib's differences overflow
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, 2008
 INK, GRID = "#333333", "#e4e4e4"
-LINE, MARGIN, NARROWEST = 17, 6, 360  # of a text, in pixels
-LONGEST = 32  # letters of a row's name
+NAMES, LONGEST = 9, 32  # pixels of the letters of a row's name, and how many there are at most
+LINES = "Light lines are the values as logged, but for a few far off; strong ones their course."
 
 
 def image_grid(
@@ -79,6 +77,7 @@ def named_rows(
     padding: int = 2,
     low: float = -1.0,
     high: float = 1.0,
+    columns: Sequence[str] = (),
 ) -> np.ndarray:
     """Rows of images below each other, the name of each to its left, on white.
 
@@ -86,36 +85,52 @@ def named_rows(
         rows: images of each row by its name, as many in each and of one size, as for `image_grid`;
             grey ones may stand beside coloured ones. Pairs, where two names may be the same.
         padding, low, high: as for `image_grid`.
+        columns: a name above each column; what is wider than an image is cut.
 
     Returns:
         uint8 array (H', W', 3).
 
     Raises:
         TypeError, ValueError, DataError: as `image_grid`, or there are no rows, or rows of several
-            lengths.
+            lengths, or another number of columns.
     """
     pairs = [*(rows.items() if isinstance(rows, Mapping) else rows)]
-    if len({len(images) for _, images in pairs}) != 1:
+    if len({len(images) for _, images in pairs} | ({len(columns)} if columns else set())) != 1:
         lengths = [(name, len(images)) for name, images in pairs]
-        raise ValueError(f"named_rows wants rows of one length, got {lengths}")
-    font = ImageFont.load_default()
+        said = f", and {len(columns)} columns" if columns else ""
+        raise ValueError(f"named_rows wants rows of one length, got {lengths}{said}")
+    small = font(NAMES)
     pairs = [(_shortened(name), images) for name, images in pairs]
-    margin = math.ceil(max(font.getlength(name) for name, _ in pairs)) + 2 * padding
+    margin = math.ceil(max(small.getlength(name) for name, _ in pairs)) + 2 * padding
     parts = []
     for name, images in pairs:
         grid = image_grid(images, len(images), padding, low, high)
         grid = np.repeat(grid[..., None], 3, axis=2) if grid.ndim == 2 else grid
         label = Image.new("RGB", (margin, len(grid)), "white")
-        _, top, right, bottom = font.getbbox(name)
+        _, top, right, bottom = small.getbbox(name)
         place = (margin - padding - right, (len(grid) - top - bottom) // 2)
-        ImageDraw.Draw(label).text(place, name, fill="black", font=font)
+        ImageDraw.Draw(label).text(place, name, fill="black", font=small)
         parts.append(np.concatenate([np.array(label), grid], axis=1))
+    if columns:
+        parts.insert(0, _names_above(columns, margin, parts[0].shape[1]))
     return np.concatenate(parts)
 
 
+def _names_above(names: Sequence[str], left: int, right: int) -> np.ndarray:
+    """Names in the middle of columns of one width between these pixels."""
+    small, width = font(NAMES), (right - left) / len(names)
+    above = Image.new("RGB", (right, NAMES + 4), "white")
+    for i, name in enumerate(names):
+        while small.getlength(name) > width:
+            name = f"{name[:-2]}…" if len(name) > 2 else name[:-1]
+        place = left + (i + 0.5) * width, NAMES + 1
+        ImageDraw.Draw(above).text(place, name, fill="black", font=small, anchor="ms")
+    return np.array(above)
+
+
 def _shortened(name: str) -> str:
-    """The name of a row, its spaces doubled, for the font's own are thin."""
-    return (name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…").replace(" ", "  ")
+    """The name of a row."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def save_image(
@@ -134,7 +149,7 @@ def save_image(
         TypeError, ValueError: no such array, or a scale below 1.
         OSError: the file cannot be written.
     """
-    image = _told(_enlarged(_image(array), scale), title, caption)
+    image = told(_enlarged(_image(array), scale), title, caption)
     description = PngInfo()
     if caption:
         description.add_itxt("Description", caption)
@@ -188,7 +203,7 @@ def save_gif(
     palette = _palette(images, colours)
     # No dithering: its dots would crawl from frame to frame and swell the file.
     first, *rest = (
-        _told(_enlarged(image, scale), title, caption)
+        told(_enlarged(image, scale), title, caption)
         .convert("RGB")
         .quantize(palette=palette, dither=Image.Dither.NONE)
         for image, title in zip(images, chain(titles, repeat("")), strict=False)
@@ -226,7 +241,8 @@ def plot_metrics(
 
     Each curve is a light line through every finite value and a strong line through their means
     under a Gaussian window. A metric that no record holds yet is named in the legend, uncurved,
-    so that a figure drawn during training fails on nothing.
+    so that a figure drawn during training fails on nothing. The window leaves out what lies far
+    from all else, as first values may.
 
     Args:
         path: the file; its folder must exist.
@@ -236,7 +252,7 @@ def plot_metrics(
         title: stands above all panels.
         smoothing: standard deviation of the window, as a fraction of a curve's points; 0 draws
             the values alone.
-        caption: what is to be seen, below the panels.
+        caption: what is to be seen, below the panels; what light and strong lines are is added.
 
     Raises:
         ValueError: no panels, or more than six metrics in one.
@@ -248,17 +264,35 @@ def plot_metrics(
         )
     records = list(records)
     last_step = max((record["step"] for record in records), default=0)
-    figure = new_figure(4.4 * len(panels), 3.3, dpi=150, layout="constrained")
+    rows = math.ceil(len(panels) / 3)
+    columns = math.ceil(len(panels) / rows)
+    figure = new_figure(4.4 * columns, 3.3 * rows, dpi=150, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
+    smoothed = False
     for i, (heading, names) in enumerate(panels.items()):
-        axes = figure.add_subplot(1, len(panels), i + 1)
-        for name, colour in zip(names, COLOURS, strict=False):
-            draw_curve(axes, records, name, colour, smoothing)
+        axes = figure.add_subplot(rows, columns, i + 1)
+        for j, (name, colour) in enumerate(zip(names, COLOURS, strict=False)):
+            width = 1.8 + 1.4 * (len(names) - 1 - j)  # one below another is seen nevertheless
+            smoothed |= draw_curve(axes, records, name, colour, smoothing, width)
         axes.set_xlim(0, max(last_step, 1))
+        _keep_outliers_out(axes)
         _dress(axes, heading, columns=min(len(names), 3))
     if title:
         figure.suptitle(title, color=INK, fontsize=12, fontweight="bold")
-    save_image(path, pixels(figure), caption=caption)
+    save_image(path, pixels(figure), caption=f"{caption} {LINES if smoothed else ''}".strip())
+
+
+def _keep_outliers_out(axes: Any) -> None:
+    """A window of all values but a hundredth at either end, where that makes it half as high."""
+    lines = [line.get_ydata() for line in axes.lines]
+    values = np.concatenate([np.zeros(0), *lines])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return
+    low, high = np.percentile(values, [1, 99])
+    if high > low and np.ptp(values) > 2 * (high - low):
+        edge = 0.05 * (high - low)
+        axes.set_ylim(low - edge, high + edge)
 
 
 def pixels(figure: Any) -> np.ndarray:
@@ -268,9 +302,15 @@ def pixels(figure: Any) -> np.ndarray:
 
 
 def draw_curve(
-    axes: Any, records: Iterable[Mapping[str, float]], name: str, colour: str, smoothing: float = 0
-) -> None:
-    """One metric: its finite values, light, and their smoothed course; see `plot_metrics`."""
+    axes: Any,
+    records: Iterable[Mapping[str, float]],
+    name: str,
+    colour: str,
+    smoothing: float = 0,
+    linewidth: float = 1.8,
+) -> bool:
+    """One metric: its finite values, light, and their smoothed course, if there are enough of them
+    to be smoothed, which is given back; see `plot_metrics`."""
     points = [(record["step"], record[name]) for record in records if name in record]
     steps, values = np.array(points, dtype=float).reshape(-1, 2).T
     finite = abs(values) < LARGEST
@@ -278,14 +318,15 @@ def draw_curve(
     width = smoothing * len(values)
     if width < 0.5:
         alone = "o" if finite.sum() == 1 else None  # a line wants two points
-        axes.plot(steps, raw, color=colour, linewidth=1.8, label=name, marker=alone)
-        return
+        axes.plot(steps, raw, color=colour, linewidth=linewidth, label=name, marker=alone)
+        return False
     weight = gaussian_filter1d(finite.astype(float), width, mode="constant")
     mean = gaussian_filter1d(np.where(finite, values, 0.0), width, mode="constant")
     with np.errstate(invalid="ignore", divide="ignore"):
         smooth = np.where(finite, mean / weight, np.nan)
     axes.plot(steps, raw, color=colour, alpha=0.25, linewidth=0.8)
-    axes.plot(steps, smooth, color=colour, linewidth=1.8, label=name)
+    axes.plot(steps, smooth, color=colour, linewidth=linewidth, label=name)
+    return True
 
 
 def head(axes: Any, heading: str, columns: int = 3, size: float = 7, *handles: Any) -> None:
@@ -343,42 +384,6 @@ def _image(source: np.ndarray | StrPath) -> Image.Image:
     if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)) or 0 in array.shape:
         raise ValueError(f"an image should be (H, W) or (H, W, 3), got {array.shape}")
     return Image.fromarray(np.ascontiguousarray(array))
-
-
-@functools.cache
-def _font() -> ImageFont.FreeTypeFont:
-    """matplotlib's own, which has Greek letters and signs; found without the time of its import."""
-    folder = Path(importlib.util.find_spec("matplotlib").origin).parent
-    return ImageFont.truetype(str(folder / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"), 12)
-
-
-def _lines(text: str, width: int) -> Iterator[str]:
-    """A text in lines that are no wider than so many pixels, if its words are not."""
-    line = ""
-    for word in text.split():
-        longer = f"{line} {word}".strip()
-        if line and _font().getlength(longer) > width:
-            yield line
-            longer = word
-        line = longer
-    yield line
-
-
-def _told(image: Image.Image, title: str, caption: str) -> Image.Image:
-    """The image with a line above and a text below it, if there are any."""
-    if not title and not caption:
-        return image
-    width = max(image.width, NARROWEST)
-    below = [*_lines(caption, width - 2 * MARGIN)] if caption else []
-    top = LINE + MARGIN if title else 0
-    height = top + image.height + (LINE * len(below) + 2 * MARGIN if below else 0)
-    told = Image.new(image.mode, (width, height), "white")
-    told.paste(image, (0, top))
-    write = functools.partial(ImageDraw.Draw(told).text, font=_font(), fill="black")
-    write((MARGIN, MARGIN // 2), title)
-    for i, line in enumerate(below):
-        write((MARGIN, top + image.height + MARGIN + LINE * i), line)
-    return told
 
 
 def _palette(images: list[Image.Image], colours: int) -> Image.Image:

@@ -51,10 +51,12 @@ class Loop:
         def draw():
             plot_metrics(run.path("curves.png"), run.metrics(), panels)
 
+        @loop.at_every(200)                      # 0, 200, 400, ..., 3000
+        def sample(step):
+            save_image(...)
+
         for step in loop:                        # 1, 2, ..., 3000
             loop.log(train_step(...))            # named 0-d tensors, read every log_every steps
-            if loop.every(200):
-                save_image(...)
         if loop.interrupted:
             loop.say(f"to go on: ... --resume {run.folder}")
 
@@ -126,13 +128,16 @@ class Loop:
         self._state = dict(state)
         self._ranks = ranks.Together(self._state)
         self._saved_step: int | None = None
+        self._progress: _Progress | None = None
         self._metrics: Mapping[str, Any] = {}  # of the last step, read where they are needed
         self._shown = ""
         self._at_save: list[Callable[[], object]] = []
+        self._at_every: list[tuple[int, bool, Callable[[int], object]]] = []
         with run.by_one_loop():
             if ranks.same((run.folder / CHECKPOINT).exists()):
                 self._restore()
-            run.rewind(self.step)
+            again = self._saved_step == 0  # what is due then logs once more
+            run.rewind(-1 if again else self.step)
             run.write_config()  # of a run that goes on otherwise than before: for more steps, say
 
     @property
@@ -151,6 +156,32 @@ class Loop:
         self._at_save.append(draw)
         return draw
 
+    def at_every(
+        self, steps: int, from_start: bool = True
+    ) -> Callable[[Callable[[int], object]], Callable[[int], object]]:
+        """Call a function with the step's number at the end of each step that is a multiple of
+        `steps`, and of the last one; and with 0 before the first one of a new run, so that what
+        was learnt is seen beside what was there before. Of several processes the first alone
+        calls it.
+
+        It is not called with a value that was given to `log` and is not finite; the run ends
+        there. A run that is resumed with more steps had another last one, so it should not touch
+        the state, nor draw from a random stream of the training.
+
+        Args:
+            steps: from one call to the next.
+            from_start: whether step 0 is due.
+
+        Returns:
+            A decorator, which gives the function back.
+        """
+
+        def register(draw: Callable[[int], object]) -> Callable[[int], object]:
+            self._at_every.append((steps, from_start, draw))
+            return draw
+
+        return register
+
     def __iter__(self) -> Iterator[int]:
         """Yield the steps that are left to do.
 
@@ -159,12 +190,16 @@ class Loop:
         """
         global ended_by
         started = time.perf_counter() - self.seconds
-        progress = _Progress(self.step, self.steps)
+        progress = self._progress = _Progress(self.step, self.steps)
         self.signal = self._caught = ended_by = None
         try:
             with self.run.by_one_loop(), self._signals_end_the_loop(), self._ranks.training():
-                if self._saved_step is None:
+                new = self._saved_step is None
+                if new:
                     self._save()
+                if self.step == 0:
+                    self._draw_step()
+                if new:
                     self.show()
                 elif 0 < self.step < self.steps:
                     self._draw()  # a kill may have come between the checkpoint and this
@@ -172,6 +207,7 @@ class Loop:
                 while self.step < self.steps and not ended:
                     self.step += 1
                     yield self.step
+                    self._draw_step()
                     self.seconds = time.perf_counter() - started
                     progress.advance(self._shown)
                     if self.step < self.steps and self.step % self.save_every == 0:
@@ -202,26 +238,29 @@ class Loop:
         self.signal = number and signal.Signals(number)
         return self.interrupted
 
-    def every(self, steps: int) -> bool:
-        """Whether this step is a multiple of `steps`, or the last one; a picture of it, then, is of
-        a model that has not diverged. Of several processes the first alone is told so.
-
-        A run that is resumed with more steps had another last one, so what this decides should not
-        touch the state, nor draw from a random stream of the training.
+    def _draw_step(self) -> None:
+        """Call what is due at this step.
 
         Raises:
-            DivergedError: it is, and a value that was given to `log` is not finite.
+            DivergedError: something is, and a value that was given to `log` is not finite.
         """
-        due = self.step % steps == 0 or self.step == self.steps
+        due = [
+            draw
+            for steps, from_start, draw in self._at_every
+            if (self.step % steps == 0 or self.step == self.steps) and (self.step or from_start)
+        ]
         if due:
             self._require_finite(self._metrics)
-        return due and ranks.first_alone()
+        if due and ranks.first_alone():
+            with self._progress.doing("drawing"):
+                for draw in due:
+                    draw(self.step)
 
     def log(self, metrics: Mapping[str, Any]) -> None:
         """Log named numbers: on every `log_every`-th step to the run's metrics and the display.
 
         On other steps the values are not touched, so that nothing waits for a device, but where
-        something is drawn (see `every`) or saved.
+        something is drawn (see `at_every`) or saved.
 
         A value that is not finite ends the run, since networks do not recover from NaN, and the
         next checkpoint would replace the last good one; no state that holds NaN is saved. Numbers
@@ -274,10 +313,11 @@ class Loop:
     def _draw(self) -> None:
         if not ranks.first_alone():
             return
-        with writing_in(self.run.folder):
-            for draw in self._at_save:
-                draw()
-        self.show()
+        with self._progress.doing("drawing"):
+            with writing_in(self.run.folder):
+                for draw in self._at_save:
+                    draw()
+            self.show()
 
     def _save(self) -> None:
         if not ranks.first_alone():
@@ -398,6 +438,18 @@ class _Progress:
         self.shown = shown
         if self.bar is None and shown and time.perf_counter() - self.started >= self.next_line:
             self._print_line()
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Say at the bar's end what is done meanwhile, for a block that may take some seconds."""
+        if self.bar is None:
+            yield
+            return
+        self.bar.set_postfix_str(", ".join(filter(None, (self.shown, what))))
+        try:
+            yield
+        finally:
+            self.bar.set_postfix_str(self.shown, refresh=False)
 
     def close(self, finished: bool) -> None:
         """End the display; the bar of a loop that did not finish is cleared."""

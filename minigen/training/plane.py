@@ -28,6 +28,7 @@ def frame(
         uint8 array (100·size·rows, 100·size·panels, 3).
     """
     figure = new_figure(size * panels, size * rows, dpi=100, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1)  # or the last number of an axis is cut
     axes = [figure.add_subplot(rows, panels, i + 1) for i in range(rows * panels)]
     for each in axes:
         quiet(each, 8)
@@ -38,17 +39,20 @@ def frame(
 def draw_points(
     axes: Any, real: np.ndarray, made: np.ndarray, extent: Sequence[float], title: str = ""
 ) -> None:
-    """Real and generated points (N, 2), in a window of (left, right, bottom, top).
+    """Real and generated points (N, 2), or one of the two alone, in a window of (left, right,
+    bottom, top).
 
     Raises:
         DataError: generated points that are not finite.
     """
     require_finite("generated", np.asarray(made), "point")
-    axes.scatter(*np.asarray(real).T, s=4, color=REAL, alpha=0.5, linewidths=0, label="real")
+    if len(real):
+        axes.scatter(*np.asarray(real).T, s=4, color=REAL, alpha=0.5, linewidths=0, label="real")
     if len(made):
-        axes.scatter(
-            *np.asarray(made).T, s=4, color=MADE, alpha=0.7, linewidths=0, label="generated"
-        )
+        x, y = np.asarray(made).T
+        outside = (x < extent[0]) | (extent[1] < x) | (y < extent[2]) | (extent[3] < y)
+        far = f", {outside.mean():.0%} outside" if outside.mean() > 0.01 else ""
+        axes.scatter(x, y, s=4, color=MADE, alpha=0.7, linewidths=0, label=f"generated{far}")
     axes.set_xlim(*extent[:2])
     axes.set_ylim(*extent[2:])
     head(axes, title)

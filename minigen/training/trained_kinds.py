@@ -13,8 +13,10 @@ from minigen import functional as F
 from minigen.data import phrases as P
 from minigen.models.autoencoder import DiagonalGaussian
 from minigen.models.flow_matching import Flow
+from minigen.models.vae import VAE
 from minigen.training.course import by_parts
-from minigen.training.trained import DrawingDiffusion, Trained
+from minigen.training.flags import Settings
+from minigen.training.trained import DrawingAutoencoder, DrawingDiffusion, DrawingVAE, Trained
 
 
 @dataclass(kw_only=True, eq=False)
@@ -234,3 +236,16 @@ class Latents(Trained):
     def restore(self) -> None:
         for name, model in self.model.items():
             self.restored(model, name)
+
+    def each(self) -> dict[str, DrawingVAE]:
+        """Each of the models, as one that draws, by its name."""
+        shared = ("name", "run", "demo", "builder", "device", "image_shape", "class_names")
+        common = {field: getattr(self, field) for field in shared}
+        return {
+            name: (DrawingVAE if isinstance(model, VAE) else DrawingAutoencoder)(
+                model=model,
+                settings=Settings(**vars(self.settings) | {"latent": int(name.split()[-1])}),
+                **common,
+            )
+            for name, model in self.model.items()
+        }

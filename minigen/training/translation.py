@@ -263,8 +263,9 @@ def refuse_small(args: Settings, **counts: int) -> None:
 
 
 SHOWN_ROWS = (
-    "Held-out pictures, never trained on, in each column one: what was given, what was made of it,"
-    " and the truth where it is known, as the rows' names say."
+    "In each column a real picture that was never trained on, and what the networks made of it; the"
+    " true rows are real too, what should have been made. Good are made rows that look like the"
+    " true ones, or where there are none, like real pictures with the given one's content."
 )
 
 
@@ -281,6 +282,7 @@ def train_translator(
     panels: Mapping[str, Sequence[str]],
     what: str,
     reading: str,
+    shown: str = SHOWN_ROWS,
     networks: Sequence[tuple[nn.Module, Sequence[int]]] = (),
 ) -> None:
     """Train what turns pictures into pictures, and fill its run folder: held-out pictures as
@@ -299,30 +301,27 @@ def train_translator(
         panels: for `plot_metrics`.
         what: it is trained with.
         reading: how to read the curves.
+        shown: how to read the pictures.
         networks: to be printed, each with the shape of one input.
     """
     average = optim.ExponentialMovingAverage(nn.ModuleList(generators), args.decay, True)
     state = {"model": model, "average": average, **batches, "random": minigen.default_generator}
     loop = Loop(run, steps=args.steps, state=state, log_every=10)
     begin(run, what, *networks)
-    course = functools.partial(draw_course, run, panels, SHOWN_ROWS, reading)
+    course = functools.partial(draw_course, run, panels, shown, reading)
     loop.at_save(functools.partial(course, seconds_per_frame=0.25))
     schedules = [falling(o, args.lr, loop.steps, loop.step, args.fall) for o in model.optimisers()]
-    every = max(50, args.steps // 40)
 
+    @loop.at_every(max(50, args.steps // 40))
     def picture(i: int) -> None:
         with average.average_parameters():
             grid = named_rows(rows())
             run.log(i, check())
         save_image(run.path("samples", f"{i:06d}.png"), grid, scale=2)
 
-    if loop.step == 0:
-        picture(0)
     for i in loop:
         loop.log(step(i))
         for schedule in schedules:
             schedule.step()
         average.update()
-        if loop.every(every):
-            picture(i)
     finish(loop, "samples.gif", reading=reading)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import entr
 
+from minigen.display import progress
 from minigen.files import StrPath
 from minigen.kernels.threads import single_threaded_blas
 from minigen.training.figures import COLOURS, INK, new_figure, pixels, save_image
@@ -42,7 +43,7 @@ def tsne(
         size=(n, 2)
     )
     velocity, gain = np.zeros_like(y), np.ones_like(y)
-    for i in range(steps):
+    for i in progress(range(steps), "steps"):
         early = i < steps // 4
         near = 1 / (1 + cdist(y, y, "sqeuclidean"))  # (n, n), Student's t
         np.fill_diagonal(near, 0)
@@ -71,8 +72,8 @@ def _neighbours(distance: np.ndarray, perplexity: float) -> np.ndarray:
 
 
 def save_word_map(path: StrPath, words: Sequence[str], vectors: np.ndarray) -> None:
-    """Draw words where `tsne` puts their vectors, as a PNG file. A label that
-    finds no room beside those of the words before it is left out; its point remains.
+    """Draw words where `tsne` puts their vectors, as a PNG file. A word that finds no room beside
+    those before it is left out.
 
     Raises:
         OSError: the file cannot be written.
@@ -84,10 +85,11 @@ def save_word_map(path: StrPath, words: Sequence[str], vectors: np.ndarray) -> N
         figure = new_figure(12, 9, dpi=110)
         canvas = figure.canvas
         axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
-        axes.scatter(*points.T, s=5, color=COLOURS[0], alpha=0.5, linewidths=0)
+        dots = axes.scatter(*points.T, s=5, color=COLOURS[0], alpha=0.5, linewidths=0)
         axes.margins(0.04)
+        axes.autoscale_view()
         axes.axis("off")
-        taken = np.zeros((0, 4))
+        taken, named = np.zeros((0, 4)), []
         for word, point in zip(words, points, strict=True):
             word = word.encode(errors="replace").decode()  # half a surrogate pair is no text
             for offset, align in ((2, "bottom"), (-3, "top")):  # above the point, else below it
@@ -102,11 +104,15 @@ def save_word_map(path: StrPath, words: Sequence[str], vectors: np.ndarray) -> N
                 )  # fmt: skip
                 if not overlap.any():
                     taken = np.vstack([taken, [box.x0, box.y0, box.x1, box.y1]])
+                    named.append(point)
                     break
                 label.remove()
+        dots.set_offsets(named)
         picture = pixels(figure)
     save_image(
         path, picture,
-        caption="Frequent words, those with similar vectors near each other: only near neighbours"
-        " mean something, not directions or distances across the map.",
+        caption=f"The {len(words):,} most frequent words, but those that found no room: a dot and"
+        " its word, words with similar vectors near each other. In good vectors words that are used"
+        " alike stand together, as numbers, or a word and its plural; directions, and distances"
+        " across the map, mean nothing.",
     )  # fmt: skip

@@ -149,13 +149,15 @@ def test_sample_draws_by_the_model_that_ships_and_by_a_run(tmp_path, pictures, m
     monkeypatch.chdir(tmp_path)
     quick = ("--count", 3, "--steps", 2, "--sampler", "ddim")
     said = run("sample.py", "digits", "--class", 7, *quick, "--half", "again.npz")
-    assert "3 pictures" in said and Image.open("sample.png").size == (2 * 62, 2 * 62)
+    with Image.open("sample.png") as image:  # a grid of 2 by 2, and below it a caption
+        assert "3 pictures" in said and image.height > 2 * 62
+        assert (np.asarray(image.convert("L"))[: 2 * 62, 2 * 62 :] == 255).all()
     packaged = importlib.import_module("minigen.models.digits").WEIGHTS
     assert (tmp_path / "again.npz").stat().st_size == packaged.stat().st_size
     small = ("--data", pictures, "--size", 8, "--quick", "--chain", 3, "--steps-to-draw", 2)
     run("diffusion.py", *small, "--width", 2, "--steps", 1, "--patch", 2, "--out", "run")
     run("sample.py", "run", "--count", 4, "--out", "of_run.png")
-    assert Image.open("of_run.png").size == (2 * 22, 2 * 22)
+    assert Image.open("of_run.png").height > 2 * 22
     for flags, reason, status in (
         (("digits", "--class", 10), "the classes 0 to 9, not [10]", 2),
         (("run", "--class", 1), "knows no classes", 2),
@@ -183,11 +185,11 @@ def test_rows_of_samples_are_of_one_class(count, kinds, monkeypatch):
     labels = None if labels is None else labels.numpy()
     levels = np.zeros(count) if labels is None else labels / 8
     made = np.broadcast_to(levels[:, None, None, None], (count, 1, 2, 2)).astype("f")
-    grid = files.rows_of_classes(made, labels)
-    rows = grid[2:].reshape(-1, 2 + 2, grid.shape[1])  # pixels, and white between them
+    grid = files.rows_of_classes(made, labels, [""] * kinds)
+    grid = grid[..., 0] if grid.ndim == 3 else grid
     assert (grid < 255).sum() == 4 * count
     if kinds > 1:
-        assert len(rows) == kinds
+        rows = grid.reshape(kinds, 2 + 2 + 2, grid.shape[1])  # pixels, and white around them
         for kind, row in enumerate(rows):
             ink = row[row < 255]
             assert (ink == round((kind / 4) * 127.5)).all()

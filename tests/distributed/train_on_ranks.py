@@ -57,6 +57,11 @@ def main():
     state["random"] = minigen.default_generator
     loop = training.Loop(run, steps=args.steps, state=state, log_every=1, save_every=5)
     stream = batches.forever()
+
+    @loop.at_every(10)
+    def draw(step):
+        run.path("samples", f"{step}.txt").write_text(f"drawn by rank {me}")
+
     for step in loop:
         time.sleep(args.pause / 1000)
         x, y = (Tensor(a) for a in next(stream))
@@ -67,10 +72,13 @@ def main():
             misbehave(model)
         optimiser.step()
         loop.log({"loss": loss.detach()})
+<<<<<<< HEAD
         if loop.every(10):
             if what == "stop while others are patient" and step == int(when):
                 os.kill(os.getpid(), signal.SIGSTOP)
             run.path("samples", f"{step}.txt").write_text(f"drawn by rank {me}")
+=======
+>>>>>>> main
     training.finish(loop)
 
 

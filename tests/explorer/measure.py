@@ -4,18 +4,24 @@
     PYTHONPATH=.:tests python tests/explorer/measure.py gan vae    these models
 
 Models have their demos' default widths, for digits of 28 × 28, and weights that were never trained,
-which draw as fast. Moves are single sliders' over HTTP, one connection, one after the other.
+which draw as fast. Moves are single sliders': over HTTP, one connection, one after the other; and
+in Chromium, where there is one, by keys and dragged by the pointer, from the event of the input to
+that of the picture that is loaded.
 """
 
 import http.client
 import json
+import shutil
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import made_runs
 import numpy as np
+from browser import QUIET
 from served import Grey, ask, serving, thrown, token_of
 from test_explorer_door import requests_gone_wrong
 
@@ -68,7 +74,67 @@ def times(server, count):
     return np.array(first) * 1000, np.array(last) * 1000
 
 
+TIMED = """() => {
+    const picture = document.getElementById("picture");
+    let began = 0;
+    window.times = [];
+    addEventListener("input", () => { began = performance.now(); }, true);
+    picture.addEventListener("load", () => { times.push(performance.now() - began); });
+}"""
+
+
+def times_in(page, count):
+    """Milliseconds from a slider's input to the next picture that is there, in a browser."""
+    page.wait_for_selector("#picture")
+    page.wait_for_timeout(1000)
+    sliders = page.locator("input[type=range]:visible").all()
+    page.evaluate(TIMED)
+    for i in range(count):
+        slider, before = sliders[i % len(sliders)], page.evaluate("times.length")
+        if i % 2:
+            slider.press("ArrowLeft" if i // len(sliders) % 2 else "ArrowRight")
+        else:
+            slider.scroll_into_view_if_needed()
+            box, share = slider.bounding_box(), 0.2 + 0.6 * (i * 0.618 % 1)
+            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+            page.mouse.down()
+            page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+            page.mouse.up()
+        page.wait_for_timeout(100)
+        for _ in range(200):  # at the end of a slider a key moves nothing
+            if page.evaluate("times.length") > before:
+                break
+            page.wait_for_timeout(5)
+    return np.array(page.evaluate("times"))
+
+
+@contextmanager
+def chromium():
+    """A browser, or None where there is none."""
+    path = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    if path is None or find_spec("playwright") is None:
+        yield None
+        return
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=list(QUIET), chromium_sandbox=False
+        )
+        yield browser
+        browser.close()
+
+
+def quantiles(times):
+    return f"{np.median(times):.1f}, 99 % {np.percentile(times, 99):.1f}"
+
+
 def main():
+    with chromium() as browser:
+        measure(browser)
+
+
+def measure(browser):
     names = sys.argv[1:]
     for name, (demo, settings) in MODELS.items():
         if names and name not in names:
@@ -80,8 +146,13 @@ def main():
             view = view_of(training.load(run))
         with serving(view) as server:
             times(server, 10)
-            found = zip(("first", "last"), times(server, MOVES), strict=True)
-            said = (f"{w} {np.median(t):.1f}, 99 % {np.percentile(t, 99):.1f}" for w, t in found)
+            found = dict(zip(("first", "last"), times(server, MOVES), strict=True))
+            if browser and view.shows == "picture":
+                page = browser.new_page()
+                page.goto(server.door.address)
+                found["in Chromium"] = times_in(page, MOVES // 2)
+                page.close()
+            said = (f"{where} {quantiles(t)}" for where, t in found.items())
             print(f"{name:20} ms to the picture: {'; '.join(said)}", flush=True)
     if names:
         return

@@ -1,5 +1,6 @@
 """The page in a browser: by pointer, by keyboard, narrow and dark, with hostile names."""
 
+import itertools
 from contextlib import ExitStack, suppress
 
 import numpy as np
@@ -90,6 +91,38 @@ def test_sliders_move_by_keyboard_and_the_picture_moves_along(visit, served):
     assert page.inner_text("#message") == ""
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") != "class"  # nobody is caught
+
+
+SEEN = """() => {
+    const picture = document.getElementById("picture"), canvas = document.createElement("canvas");
+    canvas.getContext("2d").drawImage(picture, 0, 0);
+    return canvas.getContext("2d").getImageData(0, 0, 1, 1).data[0];
+}"""  # the grey level that is on the screen
+
+
+def test_what_is_seen_follows_the_slider_as_it_is_dragged_and_by_keys(visit):
+    with serving(Grey()) as server:
+        page = opened(visit, server)
+        box = page.locator("#level").bounding_box()
+        row = box["y"] + box["height"] / 2
+
+        def matches():
+            level = round(255 * float(page.input_value("#level")))
+            until(page, f"level => Math.abs(({SEEN})() - level) <= 1", level)
+            return level
+
+        page.mouse.move(box["x"] + box["width"] / 2, row)
+        page.mouse.down()
+        levels = []
+        for share in 0.7, 0.9, 0.2, 0.4:
+            page.mouse.move(box["x"] + share * box["width"], row, steps=5)
+            levels.append(matches())
+        page.mouse.up()
+        for key in "ArrowRight", "PageUp", "End", "ArrowLeft", "Home":
+            page.keyboard.press(key)
+            levels.append(matches())
+        assert all(a != b for a, b in itertools.pairwise(levels))
+        assert levels[2] < levels[0] < levels[1] and (levels[-3], levels[-1]) == (255, 0)
 
 
 def test_the_latent_plane_is_clicked_dragged_and_walked_by_arrow_keys(visit, served):

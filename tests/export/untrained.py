@@ -1,4 +1,5 @@
-"""Models of the demos at their --quick sizes, as `training.load` would give them, but untrained."""
+"""Models of the demos at their --quick sizes, or at those of their defaults, as `training.load`
+would give them, but untrained."""
 
 import numpy as np
 
@@ -10,11 +11,11 @@ NAMES = tuple("0123456789")
 TRANSLATORS = ("pix2pix", "cyclegan", "stargan")
 
 
-def untrained(demo, **settings):
+def untrained(demo, quick=True, **settings):
     """One of a demo, of these settings; weights that begin as 0 are not."""
     builder, kind = DEMOS[demo]
     flags = builder.flags()
-    args = flags.settings([], {**flags.quick, "seed": 0, **settings})
+    args = flags.settings([], {**(flags.quick if quick else {}), "seed": 0, **settings})
     if demo == "autoencoder" and args.data == "spiral":
         kind = PlaneAutoencoder
     minigen.manual_seed(0)

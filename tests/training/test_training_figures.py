@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from minigen.data.images import DataError, require_finite
-from minigen.training import image_grid, named_rows, plot_metrics, save_gif, save_image
+from minigen.training import image_grid, named_rows, plane, plot_metrics, save_gif, save_image
 
 batches = st.tuples(
     st.integers(1, 7), st.sampled_from([1, 3]), st.integers(1, 5), st.integers(1, 5)
@@ -238,3 +238,72 @@ def test_rows_have_names_to_their_left():
     assert len(named_rows([("same", grey), ("same", red)])) == len(grid)
     with pytest.raises(ValueError, match="rows of one length"):
         named_rows({"a": grey, "b": red[:2]})
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.text("abψ−", max_size=12), min_size=1, max_size=6), st.integers(4, 30))
+def test_columns_have_names_above_them_and_no_name_is_wider_than_its_column(names, side):
+    rows = {"a row": np.zeros((len(names), 1, side, side), np.float32)}
+    plain, named = named_rows(rows), named_rows(rows, columns=names)
+    above = named[: -len(plain)]
+    np.testing.assert_array_equal(named[-len(plain) :], plain)
+    width = len(names) * (side + 2)
+    assert (above[:, : -width - 2] == 255).all()  # nothing over the rows' names
+    for i, name in enumerate(names):
+        alone = ["" if j != i else name for j in range(len(names))]
+        ink = (named_rows(rows, columns=[*alone])[: len(above)] < 255).any((0, 2))[-width - 2 :]
+        places = np.flatnonzero(ink)
+        if len(places):
+            column = (side + 2 + 2 / len(names)) * np.array([i, i + 1])
+            assert column[0] - 1.5 <= places[0] and places[-1] <= column[1] + 1.5
+        assert len(places) or not name or side < 12
+
+
+def test_as_many_columns_have_names_as_there_are():
+    with pytest.raises(ValueError, match=r"rows of one length, got .*, and 2 columns"):
+        named_rows({"a": np.zeros((3, 1, 8, 8), np.float32)}, columns=["1", "2"])
+
+
+def test_letters_below_a_wide_picture_are_larger(tmp_path):
+    heights = []
+    for width in 400, 4000:
+        save_image(tmp_path / "a.png", np.zeros((10, width), np.uint8), caption="one line")
+        with Image.open(tmp_path / "a.png") as image:
+            ink = (np.asarray(image)[11:] < 128).any(1)
+        heights.append(int(ink.sum()))
+    assert heights[1] > 3 * heights[0]
+
+
+def test_first_values_far_off_do_not_flatten_a_curve(tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    windows, window = [], Axes.set_ylim
+
+    def seen(self, *args, **how):
+        windows.extend([args] if not how else [])  # matplotlib's own calls have options
+        return window(self, *args, **how)
+
+    monkeypatch.setattr(Axes, "set_ylim", seen)
+    values = [1e4, *np.sin(np.arange(400))]
+    records = [{"step": step, "a": value} for step, value in enumerate(values)]
+    plot_metrics(tmp_path / "a.png", records, {"p": ["a"]}, smoothing=0)
+    ((low, high),) = windows
+    assert -1.5 < low < -0.9 and 0.9 < high < 1.5
+    plot_metrics(tmp_path / "a.png", records[1:], {"p": ["a"]}, smoothing=0)
+    assert len(windows) == 1
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.integers(0, 40))
+def test_the_legend_tells_how_many_points_are_out_of_sight(outside):
+    points = np.zeros((40, 2))
+    points[:outside, outside % 2] = 3.0
+    labels = []
+
+    def draw(axes):
+        plane.draw_points(axes[0], np.zeros((1, 2)), points, (-1, 1, -1, 1))
+        labels.extend(text.get_text() for text in axes[0].get_legend().get_texts())
+
+    plane.frame(draw, size=3.0)
+    said = f", {outside / 40:.0%} outside" if outside else ""
+    assert labels == ["real", f"generated{said}"]

@@ -5,8 +5,10 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,13 +101,16 @@ def train(
     model, stream = state["model"], state["stream"]
     run = open_run(folder)
     loop = Loop(run, steps=steps, state=state, log_every=log_every, save_every=save_every)
+
+    @loop.at_every(4)
+    def measure(step):
+        run.log(step, {"norm": float(np.abs(model.w).sum())})
+
     for step in loop:
         gradient = stream.generator.standard_normal(3, np.float32) + model.w
         model.m = gradient if model.m is None else 0.9 * model.m + gradient
         model.w = model.w - np.float32(0.1) * model.m
         loop.log({"loss": Scalar((gradient**2).mean())})
-        if loop.every(4):
-            run.log(step, {"norm": float(np.abs(model.w).sum())})
         if step == crash_at:
             raise Crash
         if step == stop_at:
@@ -142,7 +147,9 @@ def test_a_run_resumed_after_crashes_and_ctrl_c_is_the_uninterrupted_one(
 
 
 def test_more_steps_on_resuming_continue_and_fewer_are_refused(tmp_path, uninterrupted):
-    train(tmp_path / "run", 12)  # a multiple of the 4 of `every`, so its last step is no exception
+    train(
+        tmp_path / "run", 12
+    )  # a multiple of the 4 of `at_every`, so its last step is no exception
     assert train(tmp_path / "run", 20).step == 20
     assert outcome(tmp_path / "run") == uninterrupted
     assert list(train(tmp_path / "run", 20)) == []
@@ -220,6 +227,32 @@ def test_what_is_drawn_is_never_older_than_the_checkpoint(tmp_path):
     assert saved == [4, 8, 10, 10, 10, 12, 12, 16]
 
 
+@settings(deadline=None, max_examples=20)
+@given(every=st.integers(1, 9), from_start=st.booleans(), stop_at=st.integers(0, 9))
+def test_what_is_due_is_called_from_step_0_of_a_new_run_to_its_last(every, from_start, stop_at):
+    with tempfile.TemporaryDirectory() as folder:
+        called = []
+
+        def start(stop_at):
+            loop = Loop(open_run(Path(folder)), steps=10, state={"model": Model()})
+
+            @loop.at_every(every, from_start)
+            def draw(step):
+                called.append((step, loop.step, done[-1]))
+
+            done = [loop.step]
+            for step in loop:
+                done.append(step)
+                if step == stop_at:
+                    signal.raise_signal(signal.SIGINT)
+
+        start(stop_at)
+        if stop_at:
+            start(None)
+    due = sorted({*range(0 if from_start else every, 10, every), 10})
+    assert called == [(step, step, step) for step in due]
+
+
 def test_a_disk_that_is_full_for_pictures_is_said_as_one_for_checkpoints(tmp_path):
     loop = Loop(Run.create(tmp_path, {}), steps=2, state={"model": Model()})
 
@@ -257,16 +290,15 @@ def test_an_exception_in_the_body_propagates_and_saves_nothing(tmp_path):
     ]
 
 
-def test_values_are_read_only_on_logged_steps_and_every_includes_the_last(tmp_path):
+def test_values_are_read_only_on_logged_steps_and_where_something_is_drawn(tmp_path):
     loop = Loop(Run.create(tmp_path / "run", {}), steps=11, state={}, log_every=3)
-    reads, read_at, every_at = [], [], []
+    reads, read_at = [], []
+    loop.at_every(4)(lambda step: None)
     for step in loop:
-        loop.log({"loss": Scalar(1.0, reads)})
-        every_at += [step] if loop.every(4) else []
-        read_at += [step] * len(reads)
+        read_at += [step - 1] * len(reads)
         reads.clear()
-    assert read_at == [3, 4, 6, 8, 9, 11]
-    assert every_at == [4, 8, 11]
+        loop.log({"loss": Scalar(1.0, reads)})
+    assert read_at == [3, 4, 6, 8, 9] and reads
     assert [record["step"] for record in loop.run.metrics()] == [3, 6, 9]
 
 
@@ -283,11 +315,11 @@ def test_what_is_not_finite_is_neither_drawn_nor_saved(tmp_path, value):
         model, run = Model(), Run.create(tmp_path / name, {})
         model.w[1] = -np.inf
         loop = Loop(run, steps=12, state={"model": model}, log_every=100, save_every=3)
+        loop.at_every(drawn_every)(lambda step: None)
         with pytest.raises(DivergedError, match=f"^{said} at step 6: .*checkpoint of step 3"):
             for step in loop:
                 loop.log({"loss": loss if step == 6 else 1.0})
                 model.w[0] = weight if step == 6 else 0.0
-                loop.every(drawn_every)
         assert load_checkpoint(run.path("checkpoint.npz"))["step"] == 3
 
 

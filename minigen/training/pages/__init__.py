@@ -3,7 +3,8 @@
 Read in this order: `curves` and `pictures` thin what a run has grown to, `about` notes what its
 folder would not say, `seen` gathers all of it, `html` writes elements that no name can break out
 of, `sections` makes them of what was gathered, `page` puts them together, of one run or several,
-and `runlist` lists the runs of a folder. page.js draws the curves, page.css is the style of all.
+and `runlist` lists the runs of a folder. page.js draws the curves, page.css is the style of all,
+in the colours of colours.css.
 """
 
 from minigen.training.pages.html import Markup, document, in_script, joined, tag

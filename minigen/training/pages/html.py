@@ -73,7 +73,8 @@ def document(title: str, main: Markup, script: str = "", data: Any = None) -> by
         script: the name of a script in this room, if there is one.
         data: for the script, which finds it as JSON in the element #data.
     """
-    style, code = resource("page.css"), resource(script) if script else ""
+    style = resource("colours.css") + resource("page.css")
+    code = resource(script) if script else ""
     return (
         Template(resource("page.html"))
         .substitute(
