@@ -19,7 +19,7 @@ ROOMS = {
     "metrics": 601,
     "export": 1254,
     "data": 2133,
-    "distributed": 1053,
+    "distributed": 1055,
     "explorer": 940,
     "torch_names": 390,
     "torchvision_names": 306,
