@@ -60,6 +60,8 @@ def main():
 
     @loop.at_every(10)
     def draw(step):
+        if what == "stop while others are patient" and step == int(when):
+            os.kill(os.getpid(), signal.SIGSTOP)
         run.path("samples", f"{step}.txt").write_text(f"drawn by rank {me}")
 
     for step in loop:
@@ -72,13 +74,6 @@ def main():
             misbehave(model)
         optimiser.step()
         loop.log({"loss": loss.detach()})
-<<<<<<< HEAD
-        if loop.every(10):
-            if what == "stop while others are patient" and step == int(when):
-                os.kill(os.getpid(), signal.SIGSTOP)
-            run.path("samples", f"{step}.txt").write_text(f"drawn by rank {me}")
-=======
->>>>>>> main
     training.finish(loop)
 
 
