@@ -1480,6 +1480,10 @@ the judge drops pixels without a blur | stylegan
 the penalty's mean length never moves | stylegan
 - self.mean_length += 0.01 *
 + self.mean_length += 0.0 *
+# training/builders/stylegan.py
+the judge is strided whatever is asked for | demos_stylegan
+- residual=args.judge == "residual"
++ residual=False
 # metrics/paths.py
 nothing has a direction that is no number | metrics_paths
 - np.where(length > 0, length, 1)
