@@ -1488,6 +1488,9 @@ the judge is strided whatever is asked for | demos_stylegan
 nothing has a direction that is no number | metrics_paths
 - np.where(length > 0, length, 1)
 + length
+nothing keeps to its own direction | metrics_paths
+-     a, b = np.where(lengths[0] > 0, a, b), np.where(lengths[1] > 0, b, a)
++     pass
 a path's length is divided by a step once | metrics_paths
 - .sum(1) / epsilon**2
 + .sum(1) / epsilon
