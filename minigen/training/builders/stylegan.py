@@ -62,7 +62,7 @@ def flags(description: str = "") -> Parser:
     add("--mixing", type=share, default=0.9, help="share of pictures of two codes")
     add("--augment", choices=tuple(POLICIES), nargs="+",
         help="colour, translation, cutout: what D sees is changed so (none)")  # fmt: skip
-    add("--border", type=whole(1, 30), default=3, help="the first fine layer, in mixing.png")
+    add("--border", type=whole(1, 30), default=2, help="the first fine layer, in mixing.png")
     add("--decay", type=decay, default=0.998, help="of the average of G's weights that is drawn")
     parser.refuse(
         lambda args: args.data is not None and is_folder(args) and (args.size % 2 or args.size < 8),
