@@ -16,7 +16,7 @@ ROOMS = {
     "optim": 1173,
     "models": 3056,
     "training": 5010,
-    "metrics": 598,
+    "metrics": 599,
     "export": 1250,
     "data": 2132,
     "distributed": 716,
