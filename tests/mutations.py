@@ -1471,6 +1471,9 @@ LeakyReLU takes variance away | stylegan
 coarse colours are forgotten | stylegan
 - doubled(picture) + colours
 + colours
+colours have no bound | stylegan
+-         return F.tanh(picture)
++         return picture
 colours have the style of the layer before | stylegan
 - styles[:, i + 1]
 + styles[:, i]
