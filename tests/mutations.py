@@ -494,6 +494,12 @@ softmax forgets the dtype | functional_values
 the derivative of a gate is not a gate | leaky_relu
 - _gate(h, like, slope=slope)
 + h
+what is inside the bounds is forgotten in the second derivative | hardtanh low, hardtanh high
+- g=lambda h, like, low, high: _inside(h, like, low=low, high=high)
++ g=lambda h, like, low, high: h
+the slope of a slope lacks a sigmoid | logsigmoid
+- h * _times_sigmoid(g, input) * sigmoid(-input)
++ h * _times_sigmoid(g, input)
 log softmax: its logarithms are constants in the second derivative | log_softmax
 - -h * logs.exp() * g.sum(dim, keepdim=True)
 + -h * 0 * logs.exp() * g.sum(dim, keepdim=True)
@@ -926,8 +932,14 @@ each thread adds the first outputs' bias | kernels_elementwise
 - some += bias if tall else bias[part]
 + some += bias if tall else bias[: len(bias[part])]
 # kernels/elementwise.py
+what is clipped has a slope | functional_values
+- between &= y < high
++ between &= y <= high
+a share of nothing is all | kernels_elementwise
+- out[small] = 0.5
++ out[small] = 1
 what is dropped is a product with 0 | functional_extremes
--     chosen &= x.view(bits)
+-     _where(mask, x, y)
 -     y *= scale
 +     np.multiply(x, mask, out=y)
 +     y *= scale
@@ -935,8 +947,8 @@ the slope of elu lacks its factor | kernels_elementwise
 -     if alpha != 1:
 +     if False:
 the derivative of relu at 0 is 1 | kernels_elementwise
-- (y > 0).view("i1")
-+ (y >= 0).view("i1")
+- positive = y > 0
++ positive = y >= 0
 few numbers below 1 are none | kernels_elementwise
 - np.maximum(x, number(0, x.dtype))
 + np.maximum(x, number(1, x.dtype))
@@ -981,6 +993,9 @@ of a long sum only the longest part is added | kernels_elementwise
 rows whose sum is small lose their small shares | kernels_elementwise
 - HIGHEST, LEAST = 60.0, 1.0
 + HIGHEST, LEAST = 60.0, 1e-26
+rows with a small sum are left as they are | kernels_elementwise
+-     if low.size:
++     if False:
 softmax: the mean of g without its weights | softmax
 - return y * (g - _sum(g * y, dim))
 + return y * (g - _sum(g, dim))

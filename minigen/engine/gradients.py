@@ -79,7 +79,7 @@ class Gradients(Sums):
             for parent, share in observed_by_all(node, op.pull, node, gradient, wanted):
                 tell("pulled", node, gradient, parent, share)
                 self.add(parent, share)
-        elif op.joint or node.kept is None:
+        elif op.variadic or node.kept is None:
             for parent, share in op.pull(node, gradient, wanted):
                 self.add(parent, share)
         elif not (getattr(op, "places", False) and self._add_there(node, gradient)):
@@ -108,6 +108,14 @@ class Gradients(Sums):
             x = names[name] = restore_unchanged(saved, op, name)
             if recorded and saved[1]:
                 x._node = node if name == "y" else node.inputs[op.inputs.index(name)]
+        if op.joint:
+            names["needs"] = [parent in wanted for parent in node.inputs]
+            pullback, parameters = op.joint
+            shares = pullback(g, *[names[p] for p in parameters])
+            for parent, h in zip(node.inputs, shares, strict=True):
+                if parent in wanted and h is not None:
+                    self.add(parent, h if _fits(h, parent) else op.fitted(h, parent))
+            return
         may_wait = self._may_wait and g._array.size >= limits.now.late_numbers
         for name, parent in zip(op.inputs, node.inputs, strict=True):
             if parent not in wanted:
@@ -122,16 +130,16 @@ class Gradients(Sums):
                 offer([h])
             else:
                 h = _in_pieces(op, pullback, g, arguments)
-                if not (
-                    type(h) is Tensor
-                    and h._array.shape == parent.shape
-                    and h._array.dtype is parent.dtype
-                ):
-                    h = op.fitted(h, parent)
+                h = h if _fits(h, parent) else op.fitted(h, parent)
             self.add(parent, h)
 
 
 differentiation.empty_sums.fill(Gradients)
+
+
+def _fits(x: Any, to: Node | Array) -> bool:
+    """Whether it is a tensor of that shape and dtype."""
+    return type(x) is Tensor and x._array.shape == to.shape and x._array.dtype is to.dtype
 
 
 def _in_pieces(op: Operation, pullback: Callable, g: Tensor, arguments: list[Any]) -> Any:
@@ -232,9 +240,8 @@ def _may_be_written(a: Tensor, b: Tensor) -> bool:
 @differentiation.accumulate.fill
 def accumulate_without_copy(tensor: Tensor, gradient: Tensor | SparseRows) -> None:
     """Add to `tensor.grad`. The first gradient becomes it, copied if anybody else holds it."""
-    before = tensor._grad
-    kinds = {(type(x), x.shape, x.dtype) for x in (gradient, before) if x is not None}
-    if kinds != {(Tensor, tensor.shape, tensor.dtype)}:
+    before, array = tensor._grad, tensor._array
+    if not (_fits(gradient, array) and (before is None or _fits(before, array))):
         differentiation.accumulate.plain(tensor, gradient)
     elif before is not None:
         tensor._grad = None

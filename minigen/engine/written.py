@@ -68,7 +68,7 @@ def _name(op: Operation) -> str:
 
 def _of_many(op: Operation) -> Callable[..., Tensor]:
     """Of any number of inputs, whose pullbacks are joint."""
-    value, new, enabled, exact = op.value, Tensor.__new__, mode.get, op.exact
+    value, new, enabled, exact, ndarray = op.value, Tensor.__new__, mode.get, op.exact, np.ndarray
     usual = op.variadic and op.joint is not None and "y" not in op.joint[1] and not op.view
     keeps_inputs = usual and op.inputs[0] in op.joint[1]
 
@@ -91,7 +91,7 @@ def _of_many(op: Operation) -> Callable[..., Tensor]:
         except Exception as error:
             raise explained(op, error, arrays, options) from error
         y = new(Tensor)
-        y._array = result = result if type(result) is np.ndarray else as_result(result)
+        y._array = result = result if type(result) is ndarray else as_result(result)
         y._node = y._version = y._grad = None
         if enabled()[0]:
             for node in nodes:

@@ -11,7 +11,7 @@ import numpy as np
 from minigen.backend import FLOAT32, Array
 from minigen.functional.arguments import axis, require_floating
 from minigen.functional.inplace import changed
-from minigen.functional.pointwise import clamp, converted, exp, sigmoid, tanh, where
+from minigen.functional.pointwise import clamp, converted, exp, expm1, sigmoid, tanh, where
 from minigen.halves import in_float32
 from minigen.kernels import elementwise
 from minigen.kernels import softmax as kernel
@@ -45,26 +45,17 @@ def _leaky_relu(input: Array, *, slope: float) -> Array:
     return elementwise.leaky_relu(input, slope=slope)
 
 
-def _elu_curvature(h: Tensor, g: Tensor, input: Tensor, alpha: float) -> Tensor:
-    """α·eˣ for x ≤ 0, where e^−relu(−x) is eˣ, and does not overflow elsewhere."""
-    return where(input > 0, 0.0, h * g * exp(-_relu(-input)) * alpha)
-
-
 @operation(
     elementwise=True,
-    g=lambda h, input, alpha: _elu_slope(h, input, alpha=alpha),
-    input=_elu_curvature,
+    g=lambda h, output, alpha: _elu_slope(h, output, alpha=alpha),
+    output=lambda h, g, output: where(output > 0, 0.0, h * g),
 )
-def _elu_slope(g: Array, input: Array, *, alpha: float) -> Array:
-    """g where the input is positive, else g·α·e^input"""
-    return elementwise.elu_slope(g, input, alpha=alpha)
+def _elu_slope(g: Array, output: Array, *, alpha: float) -> Array:
+    """g where the output is positive, else g·(output + α), which is g·α·eˣ"""
+    return elementwise.elu_slope(g, output, alpha=alpha)
 
 
-@operation(
-    elementwise=True,
-    floating=True,
-    input=lambda g, input, alpha: _elu_slope(g, input, alpha=alpha),
-)
+@operation(elementwise=True, floating=True, input=lambda g, y, alpha: _elu_slope(g, y, alpha=alpha))
 def _elu(input: Array, *, alpha: float) -> Array:
     return elementwise.elu(input, alpha=alpha)
 
@@ -75,13 +66,18 @@ def _silu_curvature(h: Tensor, g: Tensor, input: Tensor) -> Tensor:
     return h * g * s * (1 - s) * (2 + input * (1 - 2 * s))
 
 
-@operation(elementwise=True, g=lambda h, input: _silu_slope(h, input), input=_silu_curvature)
-def _silu_slope(g: Array, input: Array) -> Array:
-    """g·σ·(1 + x·(1 − σ))"""
-    return elementwise.silu_slope(g, input)
+@operation(
+    elementwise=True,
+    g=lambda h, input, output: _silu_slope(h, input, output),
+    input=_silu_curvature,
+)
+def _silu_slope(g: Array, input: Array, output: Array) -> Array:
+    """g·σ·(1 + x·(1 − σ)). The output, x·σ, gives σ without another exponential; that it follows x
+    is a part of the curvature."""
+    return elementwise.silu_slope(g, input, output)
 
 
-@operation(elementwise=True, floating=True, input=lambda g, input: _silu_slope(g, input))
+@operation(elementwise=True, floating=True, input=lambda g, input, y: _silu_slope(g, input, y))
 def _silu(input: Array) -> Array:
     return elementwise.silu(input)
 
@@ -92,27 +88,46 @@ def _gelu_curvature(h: Tensor, g: Tensor, input: Tensor) -> Tensor:
     return h * g * (2 - square) * exp(square * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
-@operation(elementwise=True, g=lambda h, input: _gelu_slope(h, input), input=_gelu_curvature)
-def _gelu_slope(g: Array, input: Array) -> Array:
-    """g·(Φ(x) + x·φ(x)), for Φ the distribution function of N(0, 1) and φ its density."""
-    return elementwise.gelu_slope(g, input)
+@operation(
+    elementwise=True,
+    g=lambda h, input, output: _gelu_slope(h, input, output),
+    input=_gelu_curvature,
+)
+def _gelu_slope(g: Array, input: Array, output: Array) -> Array:
+    """g·(Φ(x) + x·φ(x)), for Φ the distribution function of N(0, 1) and φ its density. The output,
+    x·Φ, gives Φ, as above."""
+    return elementwise.gelu_slope(g, input, output)
 
 
-@operation(elementwise=True, floating=True, input=lambda g, input: _gelu_slope(g, input))
+@operation(elementwise=True, floating=True, input=lambda g, input, y: _gelu_slope(g, input, y))
 def _gelu(input: Array) -> Array:
     return elementwise.gelu(input)
 
 
+@operation(elementwise=True, g=lambda h, like, low, high: _inside(h, like, low=low, high=high))
+def _inside(g: Array, like: Array, *, low: float, high: float) -> Array:
+    """g where `like` lies between the bounds, 0 elsewhere."""
+    return elementwise.inside(g, like, low=low, high=high)
+
+
 @operation(
-    elementwise=True,
-    floating=True,
-    input=lambda g, input, low, high: where((input > low) & (input < high), g, 0.0),
+    elementwise=True, floating=True, input=lambda g, y, low, high: _inside(g, y, low=low, high=high)
 )
 def _hardtanh(input: Array, *, low: float, high: float) -> Array:
     return np.clip(input, low, high)
 
 
-@operation(elementwise=True, floating=True, input=lambda g, input: g * sigmoid(-input))
+@operation(
+    elementwise=True,
+    g=lambda h, input: _times_sigmoid(h, input),
+    input=lambda h, g, input: h * _times_sigmoid(g, input) * sigmoid(-input),
+)
+def _times_sigmoid(g: Array, input: Array) -> Array:
+    """g·σ(input)"""
+    return elementwise.times_sigmoid(g, input)
+
+
+@operation(elementwise=True, floating=True, input=lambda g, input: _times_sigmoid(g, -input))
 def logsigmoid(input: Array) -> Array:
     """log σ(input), without overflow."""
     return elementwise.logsigmoid(input)
@@ -120,9 +135,9 @@ def logsigmoid(input: Array) -> Array:
 
 def _softplus_pullback(g: Tensor, input: Tensor, beta: float, threshold: float) -> Tensor:
     if beta == 1 and threshold >= 20 and input.dtype == FLOAT32:
-        return g * sigmoid(input)  # 1 beyond 17
+        return _times_sigmoid(g, input)  # the slope is 1 beyond 17
     z = input * beta
-    return where(z > threshold, g, g * sigmoid(z))
+    return where(z > threshold, g, _times_sigmoid(g, z))
 
 
 @operation(elementwise=True, floating=True, input=_softplus_pullback)
@@ -182,7 +197,11 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where it is positive, else α·(e^input − 1) (Clevert et al. 2016)."""
-    return changed("elu", elu, input, alpha) if inplace else _elu(input, alpha=float(alpha))
+    if inplace:
+        return changed("elu", elu, input, alpha)
+    if alpha < 0:  # the output's sign is not the input's
+        return where(input > 0, input, expm1(clamp(input, max=0.0)) * alpha)
+    return _elu(input, alpha=float(alpha))
 
 
 @in_float32

@@ -175,6 +175,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     (n, c, h, w), (rows, columns) = input.shape, size
     if h % rows or w % columns:
         y = _mixed(input, [windows.averaging(*n) for n in zip(size, (h, w), strict=True)])
+    elif size == (1, 1):
+        y = input.mean((2, 3), keepdim=True)
     else:  # windows side by side
         y = input.reshape(n, c, rows, h // rows, columns, w // columns).mean((3, 5))
     return y.squeeze(0) if single else y

@@ -116,7 +116,7 @@ def batch_norm(
     mean, var, _ = moments[0]
     for seen, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
         if seen is not None and count:
-            statistic = seen.array
+            statistic = seen._array
             statistic *= 1 - momentum
             statistic += momentum * batch[0]
             increment_version(seen)

@@ -521,17 +521,15 @@ def prod(
 ) -> Tensor:
     """The product along `dim`, or of all elements, of the input in that `dtype`; truth values and
     integers are multiplied as int64 if not told otherwise."""
-    ndim, keep_all = input.ndim, dim is None and keepdim
-    if dtype is not None or input.dtype.kind != "f":
+    if dtype is not None or input._array.dtype.kind != "f":
         input = converted(input, dtype or INT64)
     if dim is None:
-        input, dim, keepdim = input.reshape(-1), 0, False
-    dim = axis("prod", dim, input.ndim)
-    if not input.ndim:
-        return input.clone()
-    y = _prod(input, dim=dim, keepdim=keepdim)
-    y = y if dtype is None else converted(y, dtype)
-    return y.reshape([1] * ndim) if keep_all else y
+        y = _prod(input.reshape(-1), dim=0, keepdim=False)
+        y = y.reshape([1] * input.ndim) if keepdim else y
+    else:
+        dim = axis("prod", dim, ndim := input._array.ndim)
+        y = _prod(input, dim=dim, keepdim=keepdim) if ndim else input.clone()
+    return y if dtype is None else converted(y, dtype)
 
 
 def _to_add_up(name: str, input: Tensor, dim: int, dtype: Any, out: None) -> tuple[Tensor, int]:

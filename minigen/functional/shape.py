@@ -131,8 +131,9 @@ def _of_one_dtype(name: str, tensors: Sequence[Tensor]) -> tuple[Sequence[Tensor
     try:
         dtype = tensors[0]._array.dtype
         for t in tensors:
-            shapes.append(t._array.shape)
-            if t._array.dtype is not dtype:
+            array = t._array
+            shapes.append(array.shape)
+            if array.dtype is not dtype:
                 break
         else:
             return tensors, shapes

@@ -64,6 +64,7 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     if not what.covered:
         y[...] = 0 if bias is None else bias
     windows = windows_of(what, x, w.nbytes)
+    x = windows.ready(x)
     filters = []  # (R, S, count·C) of each phase
     for (_, column), (of_rows, of_columns) in zip(windows.phases, windows.filters, strict=True):
         filters.append(np.tile(w[:, 0, of_rows, of_columns].transpose(1, 2, 0), column.count))
@@ -92,6 +93,7 @@ def correlate(what: Problem, x: Array, g: Array) -> Array:
     """(N, H, W, C), (N, H', W', C) -> (C, 1, R, S)"""
     (row,), (column,) = what.forward.rows, what.forward.columns
     windows, (rows, columns) = windows_of(what.forward, x, 0), what.taps
+    x = windows.ready(x)
 
     def work(first: int, last: int) -> Array:
         """(R, S, W'·C) of some images."""

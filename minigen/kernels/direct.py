@@ -60,7 +60,11 @@ class Windows:
         ]
         (top, left), size = margins(reaches, what.source)
         (height, width), self.low = what.source, (top, left)
-        self.whole = size == what.source  # windows may be taken from the image itself
+        # Windows may be taken from the images themselves, or from all of them with their margin.
+        self.whole = size == what.source
+        self.few = not self.whole and n * math.prod(size) * channels * itemsize <= (
+            now.products_at_a_time
+        )
         self.inside = slice(None), slice(top, top + height), slice(left, left + width)
         self.padded_shape = (*size, channels)
         self.per_image = channels * max(
@@ -68,7 +72,10 @@ class Windows:
         )
         # BLAS copies the filters once for each product: large ones should meet many windows.
         at_a_time = max(now.windows_at_a_time, filters)
-        self.images = max(1, round(at_a_time / (self.per_image * itemsize)))
+        # And of windows that are large, but few, several images' make a product of a good shape.
+        pixels = max(a.count * b.count for a, b in self.phases)
+        least = -(-now.together // pixels)
+        self.images = max(least, round(at_a_time / (self.per_image * itemsize)))
         # With fewer pixels than outputs each thread takes some of the filters and all images:
         # otherwise each of them would copy all filters. And windows, which are smaller, are copied
         # in the order of the filters: these need no copy then.
@@ -82,6 +89,11 @@ class Windows:
         self.at_once = channels * max(math.prod(p.shape) for band in self.places for p in band)
         # With few channels the runs that lie together in memory are rows of pixels, not channels.
         self.planar = channels // self.groups <= now.planar
+        self.copied = now.copied if math.prod(what.problem.taps) > 1 else 0.0
+
+    def cost(self, outputs: int) -> float:
+        """Multiply-adds of an image, for so many outputs of a group; copies count as some."""
+        return self.per_image * len(self.phases) * (outputs + self.copied)
 
     def _places(self, band: int, itemsize: int) -> list[Place]:
         """One for each pair of phases."""
@@ -114,14 +126,23 @@ class Windows:
                 padded, before = self._pad(image[lo : lo + 1], frame), lo
             yield lo, lo + 1, self.places[band], padded
 
+    def ready(self, image: Array) -> Array:
+        """All images with their margin, if they are few. Threads that made short calls for a part
+        each would wait for one another: to get the interpreter's lock back takes 20 µs."""
+        if not self.few:
+            return image
+        padded = np.zeros((len(image), *self.padded_shape), image.dtype)
+        padded[self.inside] = image
+        return padded
+
     def buffers(self, images: int, dtype: np.dtype) -> tuple[Array | None, Array]:
         """What one thread works in: a frame of zeros around some images, and their windows."""
         count = min(images, self.images) * self.at_once
         return self.frame(images, dtype), memory.empty((count,), dtype)
 
     def frame(self, images: int, dtype: np.dtype) -> Array | None:
-        """Zeros where the margin of some images is; none where they have no margin."""
-        if self.whole:
+        """Zeros where the margin of some images is; none where they need none, or are `ready`."""
+        if self.whole or self.few:
             return None
         frame = memory.empty((min(images, self.images), *self.padded_shape), dtype)
         _, rows, columns = self.inside
@@ -199,6 +220,7 @@ def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
     if not some:
         return y
     windows = windows_of(what, x, w.nbytes)
+    x = windows.ready(x)
 
     def work(matrices: list, y: Array, bias: Array | None, first: int, last: int) -> None:
         frame, buffer = windows.buffers(last - first, x.dtype)
@@ -212,7 +234,7 @@ def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
         matrices = _filters_as_they_are(windows, w[:, part])
         work(matrices, y[..., part], None if bias is None else bias[part], 0, n)
 
-    cost = n * windows.per_image * len(windows.phases) * w.shape[1]
+    cost = n * windows.cost(w.shape[1])
     if windows.by_filters:
         over_images(some_filters, w.shape[1], cost)
     else:
@@ -281,6 +303,7 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
     if not (other.size and image.size):
         return np.zeros(shape, image.dtype)
     windows = windows_of(what, image, math.prod(shape) * image.itemsize)
+    image = windows.ready(image)
     # BLAS likes the second factor row by row, and is slow where the last side is short.
     depth = math.prod(shape[2:])
     tall = windows.planar and o > limits.now.few
@@ -306,7 +329,7 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
                 total += out
         return total if wide else total.swapaxes(1, 2)
 
-    cost = n * windows.per_image * o
+    cost = n * windows.cost(o)
     if not windows.by_filters:
         some_images = lambda first, last: work(other, first, last)
         return sum_over_images(some_images, n * windows.bands, cost).reshape(shape)

@@ -86,26 +86,40 @@ def _leaky_relu(x: Array, y: Array, slope: float) -> None:
 @formula(4)
 def gate(g: Array, y: Array, out: Array, slope: float) -> None:
     """out = g where y is positive, else slope·g"""
+    positive = y > 0
+    if slope == 0:
+        _where(positive, g, out)
+        return
     bits = f"i{g.itemsize}"
     chosen = out.view(bits)
-    chosen[...] = np.negative((y > 0).view("i1"))  # all bits or none
-    if slope == 0:  # 0 for an infinite g too
-        chosen &= g.view(bits)
-        return
+    chosen[...] = np.negative(positive.view("i1"))  # all bits or none
     one, low = np.array([1, slope], g.dtype).view(bits)
     chosen &= one ^ low
     chosen ^= low  # the bits of 1 or of the slope
     out *= g
 
 
+@formula(5)
+def inside(g: Array, y: Array, out: Array, low: float, high: float) -> None:
+    """out = g where y lies between the bounds, else 0"""
+    between = y > low
+    between &= y < high
+    _where(between, g, out)
+
+
 @formula(3)
 def dropout(x: Array, mask: Array, y: Array, scale: float) -> None:
-    """y = scale·x where the mask is true, else 0, of an infinite x too"""
+    """y = scale·x where the mask is true, else 0"""
+    _where(mask, x, y)
+    y *= scale
+
+
+def _where(mask: Array, x: Array, y: Array) -> None:
+    """y = x where the mask is true, else 0, of an infinite x too"""
     bits = f"i{x.itemsize}"
     chosen = y.view(bits)
     chosen[...] = np.negative(mask.view("i1"))  # all bits or none
     chosen &= x.view(bits)
-    y *= scale
 
 
 def select(mask: Array, a: Array | float, b: Array | float) -> Array:
@@ -183,24 +197,36 @@ def _sigmoid(x: Array, y: Array) -> None:
 
 
 @formula(8)
+def times_sigmoid(g: Array, x: Array, y: Array) -> None:
+    """y = g / (1 + e^−x)"""
+    _logistic(g, x, y)
+
+
+@formula(8)
 def silu(x: Array, y: Array) -> None:
     """y = x / (1 + e^−x)"""
     _logistic(x, x, y)
 
 
-@formula(12)
-@np.errstate(over="ignore", under="ignore")
-def silu_slope(g: Array, x: Array, y: Array) -> None:
-    """y = g·s·(1 + x·(1 − s)), for s = 1 / (1 + e^−x)"""
-    s = np.negative(x, out=np.empty_like(x))
-    np.exp(s, out=s)
-    s += 1
-    np.reciprocal(s, out=s)
-    np.subtract(1, s, out=y)
-    y *= x
-    y += 1
-    y *= s
-    y *= g
+@formula(9)
+@np.errstate(under="ignore", invalid="ignore", divide="ignore")
+def silu_slope(g: Array, x: Array, y: Array, out: Array) -> None:
+    """out = g·s·(1 + x·(1 − s)), for y = x·s and s = 1 / (1 + e^−x)"""
+    s = _share(x, y, np.empty_like(y))
+    np.subtract(1, s, out=out)
+    out *= y
+    out += s
+    out *= g
+
+
+def _share(x: Array, y: Array, out: Array) -> Array:
+    """out = y / x, for y = x·s and an s that is ½ at 0: half a `exp` saved, or more."""
+    np.abs(x, out=out)
+    small = out < 1e-30  # y may have lost digits
+    np.divide(y, x, out=out)
+    if small.any():
+        out[small] = 0.5
+    return out
 
 
 @np.errstate(over="ignore", under="ignore")
@@ -245,18 +271,16 @@ def elu(x: Array, y: Array, alpha: float) -> None:
     y += relu(x)
 
 
-@formula(9)
-@np.errstate(under="ignore")
-def elu_slope(g: Array, x: Array, y: Array, alpha: float) -> None:
-    """y = g where x is positive, else g·α·eˣ: of the two factors both are 1 there"""
-    np.clip(x, -math.inf, 0.0, out=y)
-    np.exp(y, out=y)
+@formula(5)
+def elu_slope(g: Array, y: Array, out: Array, alpha: float) -> None:
+    """out = g where y = elu(x) is positive, else g·(y + α), which is g·α·eˣ"""
+    np.clip(y, -math.inf, 0.0, out=out)
     if alpha != 1:
-        factor = (x <= 0).astype(x.dtype)
-        factor *= alpha - 1
-        factor += 1
-        y *= factor
-    y *= g
+        negative = (y <= 0).astype(y.dtype)
+        negative *= alpha - 1
+        out += negative
+    out += 1
+    out *= g
 
 
 def erf(x: Array) -> Array:
@@ -297,37 +321,33 @@ _S = (
 _MINUS_S = tuple(-s for s in _S)
 
 
-def _inverse_distribution(x: Array, y: Array) -> Array:
-    """1 / Φ(x), for which y's memory is used up"""
-    if not _by_polynomials(x):
-        np.multiply(x, -math.sqrt(0.5), out=y)
-        return 2 / special(x).erfc(y, out=y)
-    power = _polynomial(_MINUS_S, np.square(x, out=y))
-    power *= x
-    np.exp(power, out=y)
-    y += 1
-    return y
-
-
 @formula(24)
 @np.errstate(over="ignore", under="ignore", divide="ignore")
 def gelu(x: Array, y: Array) -> None:
     """y = x·Φ(x)"""
-    np.divide(x, _inverse_distribution(x, y), out=y)
+    if not _by_polynomials(x):
+        np.multiply(x, -math.sqrt(0.5), out=y)
+        y[...] = x * special(x).erfc(y, out=y) / 2
+        return
+    power = _polynomial(_MINUS_S, np.square(x, out=y))
+    power *= x
+    np.exp(power, out=y)
+    y += 1
+    np.divide(x, y, out=y)
 
 
-@formula(34)
-@np.errstate(over="ignore", under="ignore", divide="ignore")
-def gelu_slope(g: Array, x: Array, y: Array) -> None:
-    """y = g·(Φ(x) + x·φ(x)), for φ the density of N(0, 1)"""
-    np.divide(1, _inverse_distribution(x, y), out=y)
-    density = np.square(x, out=np.empty_like(x))
+@formula(15)
+@np.errstate(under="ignore", invalid="ignore", divide="ignore")
+def gelu_slope(g: Array, x: Array, y: Array, out: Array) -> None:
+    """out = g·(Φ(x) + x·φ(x)), for y = x·Φ(x) and φ the density of N(0, 1)"""
+    density = np.square(x, out=np.empty_like(y))
     density *= -0.5
     np.exp(density, out=density)
     density *= 1 / math.sqrt(2 * math.pi)
     density *= x
-    y += density
-    y *= g
+    _share(x, y, out)
+    out += density
+    out *= g
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:

@@ -10,7 +10,6 @@ with ones: BLAS adds several rows at a time.
 from __future__ import annotations
 
 import copy
-import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -22,7 +21,7 @@ from minigen.backend import Array
 from minigen.kernels import limits, memory
 from minigen.kernels.cuda import normalization as cuda
 from minigen.kernels.elementwise import number
-from minigen.kernels.pixels import ones, sum_of
+from minigen.kernels.pixels import in_a_row, ones, sum_of
 from minigen.kernels.threads import in_pieces, single_threaded_blas
 
 # So many standard deviations a mean may be off 0 where a sum is not taken about it.
@@ -211,7 +210,8 @@ class _Units:
             self.shape = n * self.channels, 1, pixels
         else:
             units = 1 if batch else n
-            rows = _rows(n * pixels // units, self.channels, limits.now.row)
+            rows = n * pixels // units
+            rows //= in_a_row(rows, self.channels, limits.now.row)
             self.shape = units, rows, x.size // (units * rows)
         self.x, self.place = self.like(x), slice(None)
         self.cost = limits.now.of_a_pass * x.size
@@ -220,7 +220,8 @@ class _Units:
         """What `work` makes of some examples after the other, by as many threads as pay; or of the
         batch, within which its passes are shared out."""
         n, size = self.parts[0], self.x.size
-        if self.batch or n == 1:
+        few = size <= limits.now.piece and self.cost < limits.now.alone
+        if self.batch or n == 1 or few:
             return [work(self, slice(None))]
 
         def some(i: int, j: int) -> Array:
@@ -371,19 +372,6 @@ class _Units:
             out += np.multiply(g[i], scale[unit])
 
         self._over_blocks(block)
-
-
-@functools.lru_cache(256)
-def _rows(pixels: int, channels: int, long: int) -> int:
-    """How many rows to make of these pixels: of as many pixels as make a row `long`, but not so
-    many that what stands beside the rows costs as much as they do."""
-    together = 1
-    for n in range(1, math.isqrt(pixels) + 1):
-        if pixels % n == 0:
-            together = n
-            if n * channels >= long:
-                break
-    return pixels // together
 
 
 # Without pixels, as in layer norm: each group of an example is a row, what is known of it a column

@@ -1,7 +1,8 @@
 """Sums of each channel, and a number for each, of images whose channels lie together in memory.
 
 NumPy's inner loop goes along the last axis, and wants it long: with 16 channels it takes four times
-as long as with 1,024. So up to 64 pixels make a row (`limits.together`).
+as long as with 1,024. So 64 pixels make a row (`limits.together`), or what their number can be
+divided by.
 """
 
 from __future__ import annotations
@@ -41,11 +42,26 @@ def as_images(pixels: Array) -> Array:
 
 
 def rows(pixels: Array) -> Array:
-    """(…, C) as a matrix of rows, each of up to 64 pixels with their channels: a view, if it can
+    """(…, C) as a matrix of rows, each of several pixels with their channels: a view, if it can
     be one."""
-    count = math.prod(pixels.shape[:-1])
+    count, channels = math.prod(pixels.shape[:-1]), pixels.shape[-1]
     together = math.gcd(count, limits.now.together)
-    return pixels.reshape(count // together, together * pixels.shape[-1])
+    if together * channels < limits.now.row:
+        together = max(together, in_a_row(count, channels, limits.now.row))
+    return pixels.reshape(count // together, together * channels)
+
+
+@functools.lru_cache(256)
+def in_a_row(pixels: int, channels: int, long: int) -> int:
+    """How many of these pixels make a row: as many as make it `long`, but not so many that what
+    stands beside the rows costs as much as they do."""
+    together = 1
+    for n in range(1, math.isqrt(pixels) + 1):
+        if pixels % n == 0:
+            together = n
+            if n * channels >= long:
+                break
+    return together
 
 
 def repeated(values: Array, row: int) -> Array:

@@ -43,15 +43,22 @@ def _softmax(input: Array, dim: int, rows: bool) -> Array:
 
 @threads.single_threaded_blas()
 def _of_rows(rows: Array, out: Array) -> None:
-    ones = pixels.ones(rows.shape[1], rows.dtype)
-    if rows.max() <= HIGHEST:
-        sums = np.exp(rows, out=out) @ ones
-        if sums.min() >= LEAST:
-            out /= sums[:, None]
-            return
+    if not rows.max() <= HIGHEST:
+        _of_any_rows(rows, out)
+        return
+    sums = np.exp(rows, out=out) @ pixels.ones(rows.shape[1], rows.dtype)
+    low = np.flatnonzero(~(sums >= LEAST))  # few, such as the first rows under a causal mask
+    sums[low] = 1
+    out /= sums[:, None]
+    if low.size:
+        out[low] = _of_any_rows(rows[low], np.empty((low.size, rows.shape[1]), rows.dtype))
+
+
+def _of_any_rows(rows: Array, out: Array) -> Array:
     np.subtract(rows, highest(rows, 1), out=out)
     np.exp(out, out=out)
-    out /= (out @ ones)[:, None]
+    out /= (out @ pixels.ones(rows.shape[1], rows.dtype))[:, None]
+    return out
 
 
 def softmax_slope(g: Array, y: Array, dim: int) -> Array:

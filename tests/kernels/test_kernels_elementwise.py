@@ -43,10 +43,13 @@ def test_in_pieces_as_in_one(pair, slope, dtype):
         (elementwise.leaky_relu(x, slope=slope), np.where(x > 0, x, x * dtype(slope))),
         (elementwise.gate(x, y, slope=slope), np.where(y > 0, x, x * dtype(slope))),
         (elementwise.dropout(x, mask, scale=2.5), np.where(mask, x * dtype(2.5), 0)),
-        (elementwise.elu_slope(x, y, alpha=slope), x * np.where(mask, 1, slope * np.exp(y))),
     ):
         assert found.dtype == dtype
         np.testing.assert_allclose(found, expected, rtol=1e-6)
+    found = elementwise.elu_slope(x, elementwise.elu(y, alpha=slope), alpha=slope)
+    expected = x * np.where(mask, 1, slope * np.exp(y))
+    # The output is slope·(e^y − 1), rounded to a digit of slope.
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(x).max(initial=0))
     assert channels_last(elementwise.gate(x, y, slope=slope)) == channels_last(y)
     np.testing.assert_array_equal((x, y), before)
 
@@ -165,12 +168,23 @@ def test_gelu_is_right_to_the_last_digits_of_its_input():
     # Half of the input is as large as the result is where it is not small.
     digit = np.spacing(np.maximum(np.abs(x) / 2, np.float32(2**-20)))
     ones, some = np.ones_like(x), slice(0, 100)
-    error = np.abs(elementwise.gelu(x) - z * normal)
-    assert np.max(error / digit) <= 4  # 2.5 of `exp`, and those of x·S
-    np.testing.assert_allclose(elementwise.gelu_slope(ones, x), slope, rtol=0, atol=4e-7)
-    few = elementwise.gelu(x[some]), elementwise.gelu_slope(ones[some], x[some])  # SciPy's
-    np.testing.assert_allclose(few[0], (z * normal)[some], rtol=1e-4)
-    np.testing.assert_allclose(few[1], slope[some], rtol=1e-4)
+    y = elementwise.gelu(x)
+    assert np.max(np.abs(y - z * normal) / digit) <= 4  # 2.5 of `exp`, and those of x·S
+    np.testing.assert_allclose(elementwise.gelu_slope(ones, x, y), slope, rtol=0, atol=4e-7)
+    y = elementwise.gelu(x[some])  # SciPy's
+    np.testing.assert_allclose(y, (z * normal)[some], rtol=1e-4)
+    few = elementwise.gelu_slope(ones[some], x[some], y)
+    np.testing.assert_allclose(few, slope[some], rtol=1e-4)
+
+
+def test_slope_of_silu_is_right_from_its_output():
+    x = np.concatenate([np.linspace(-90, 90, 1 << 12), [0, -1e-40, 1e-35, -1e-20, 1e-3]])
+    x = x.astype(np.float32)
+    z = x.astype(np.float64)
+    s = scipy.special.expit(z)
+    found = elementwise.silu_slope(np.ones_like(x), x, elementwise.silu(x))
+    # σ is off by a digit of 1 at most, and is multiplied by x.
+    assert np.all(np.abs(found - s * (1 + z * (1 - s))) <= (2 + np.abs(x)) * 2.0**-23)
 
 
 @pytest.mark.usefixtures("in_small_pieces")
