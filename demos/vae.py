@@ -104,6 +104,7 @@ def draw(run: training.Run, model: V.VAE, images: Tensor, labels: np.ndarray) ->
         places = np.arange(1, model.latent + 1)
         axes[1].bar(places, found.variance[order], color="#0072b2")
         axes[1].axhline(found.threshold, color="#d55e00", linewidth=1, label="active above this")
+        axes[0].locator_params(axis="x", nbins=6)  # or numbers such as −0.35 touch
         axes[0].set_xlabel(f"latent {order[0]}", fontsize=8)
         axes[0].set_ylabel(f"latent {order[min(1, model.latent - 1)]}", fontsize=8)
         axes[1].set_xlabel("rank of the latent, the most used first", fontsize=8)
@@ -164,7 +165,7 @@ def main() -> None:
         with shown(), minigen.no_grad():
             made = model.sample(COLUMNS**2, Generator(args.seed + 2))
         grid = training.image_grid(made.clamp(0, 1), COLUMNS, low=0)
-        training.save_image(run.path("samples", f"{step:07d}.png"), grid)
+        training.save_image(run.path("samples", f"{step:07d}.png"), grid, scale=2)
 
     @loop.at_every(args.every * len(batches), from_start=False)
     def test(step: int) -> None:

@@ -240,8 +240,8 @@ def plot_metrics(
     """Draw metrics over the steps as a PNG file: panels side by side, some curves in each.
 
     Each curve is a light line through every finite value and a strong line through their means
-    under a Gaussian window. A metric that no record holds yet is named in the legend, uncurved,
-    so that a figure drawn during training fails on nothing. The window leaves out what lies far
+    under a Gaussian window. A metric that no record holds yet is named so in the legend, so that
+    a figure drawn during training fails on nothing. The window leaves out what lies far
     from all else, as first values may.
 
     Args:
@@ -274,7 +274,7 @@ def plot_metrics(
         for j, (name, colour) in enumerate(zip(names, COLOURS, strict=False)):
             width = 1.8 + 1.4 * (len(names) - 1 - j)  # one below another is seen nevertheless
             smoothed |= draw_curve(axes, records, name, colour, smoothing, width)
-        axes.set_xlim(0, max(last_step, 1))
+        axes.set_xlim(0, 1.02 * max(last_step, 1))  # or a mark at the last step is cut
         _keep_outliers_out(axes)
         _dress(axes, heading, columns=min(len(names), 3))
     if title:
@@ -315,6 +315,7 @@ def draw_curve(
     steps, values = np.array(points, dtype=float).reshape(-1, 2).T
     finite = abs(values) < LARGEST
     raw = np.where(finite, values, np.nan)
+    name = name if finite.any() else f"{name} (none yet)"
     width = smoothing * len(values)
     if width < 0.5:
         alone = "o" if finite.sum() == 1 else None  # a line wants two points
@@ -364,6 +365,7 @@ def _dress(axes: Any, heading: str, columns: int) -> None:
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     quiet(axes, 9)
+    axes.yaxis.get_offset_text().set(ha="right", size=9)  # 1e-5 beside the legend, not on it
 
 
 def quiet(axes: Any, size: float) -> None:

@@ -51,7 +51,7 @@ def draw_points(
     if len(made):
         x, y = np.asarray(made).T
         outside = (x < extent[0]) | (extent[1] < x) | (y < extent[2]) | (extent[3] < y)
-        far = f", {outside.mean():.0%} outside" if outside.mean() > 0.01 else ""
+        far = f", {outside.mean():.0%} outside the frame" if outside.mean() > 0.01 else ""
         axes.scatter(x, y, s=4, color=MADE, alpha=0.7, linewidths=0, label=f"generated{far}")
     axes.set_xlim(*extent[:2])
     axes.set_ylim(*extent[2:])
@@ -77,7 +77,7 @@ def draw_clusters(
     axes.scatter(*np.asarray(marks).T, s=24, marker="x", color=INK, linewidths=1, label="B")
     axes.set_xlim(*extent[:2])
     axes.set_ylim(*extent[2:])
-    head(axes, title, 6)
+    head(axes, title)
 
 
 def draw_surface(
