@@ -57,17 +57,15 @@ def watched(args: argparse.Namespace) -> Any:
 def draw_truncations(run: training.Run, args: argparse.Namespace, gan: B.BigGAN) -> None:
     """truncation.png: the same random numbers, cut off ever nearer to 0, and not at all."""
     labels = np.arange(COLUMNS) % gan.generator.shared.num_embeddings
-    rows = {
-        f"within {truncation:g}" if truncation else "all of z": drawn(args, gan, labels, truncation)
-        for truncation in (None, *TRUNCATIONS)
-    }
+    made = [drawn(args, gan, labels, truncation) for truncation in (None, *TRUNCATIONS)]
     names = training.load_images(args).classes
+    rows = [(names[c], row) for c, row in zip(labels, np.stack(made, 1), strict=True)]
+    columns = ["all", *(f"±{truncation:g}" for truncation in TRUNCATIONS)]
     training.save_image(
-        run.path("truncation.png"), training.named_rows(rows, columns=[names[c] for c in labels]),
-        scale=2,
-        caption="Drawn pictures, none real: in each column one class and the same noise, which from"
-        " row to row has ever fewer numbers far from 0. As a rule that trades variety for"
-        " plainness: downwards pictures get plainer, and more alike.",
+        run.path("truncation.png"), training.named_rows(rows, columns=columns), scale=2,
+        caption="Drawn pictures, none real: in each row one class and the same noise, first all of"
+        " it, then with no number beyond what stands above the column. As a rule that trades"
+        " variety for plainness: to the right pictures get plainer, and more alike.",
     )  # fmt: skip
 
 
@@ -85,8 +83,8 @@ def draw_classes(
     training.save_image(
         run.path("classes.png"), training.named_rows(rows), scale=2,
         caption="Drawn pictures, none real: a class in each row, one noise in each column. Good"
-        " ones are of their row's class; what stays the same down a column, as slant or thickness,"
-        " is what the model has learnt of the noise.",
+        " ones are of their row's class; what stays the same down a column, as slant or thickness"
+        " of digits, is what the noise stands for.",
     )  # fmt: skip
     share = Tensor(np.linspace(0, 1, COLUMNS, dtype=np.float32)[:, None], device=args.device)
     rows = []
