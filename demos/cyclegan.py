@@ -35,7 +35,7 @@ READING = (
     "held-out cycle is how far pictures that went there and back are from themselves, from 0 to 1."
     " It gets small even where the pictures between are wrong: held-out error, the distance to the"
     " truth where it is known, says how good they are. The losses are the judges' and the"
-    " generators'; cycle, identity, reconstruction and matching are their parts without the judges."
+    " generators'; of the latter {parts} are the parts without the judges. x is {x}, y {y}."
 )
 
 
@@ -105,7 +105,7 @@ def main() -> None:
         networks=[(model.networks()[i], shape) for i in (0, 2)],  # one generator, one judge
         shown=SHOWN_ROWS + " Again is what came back of the made ones, and should be the given.",
         what=f"{counts[a]:,} pictures of {a} and {counts[b]:,} of {b}, of {held.name}",
-        reading=READING,
+        reading=READING.format(parts=" and ".join(panels["cycle"]), x=a, y=b),
     )  # fmt: skip
 
 

@@ -60,7 +60,9 @@ def draw_ways(args: argparse.Namespace, model: Model, axes: Any) -> None:
     for panel, steps in zip(axes, (1, 2, 5, MANY), strict=True):
         places = walk(model, noise, steps, "euler")
         panel.plot(*places[:, :100].transpose(2, 0, 1), color="#888888", linewidth=0.4, alpha=0.7)
-        draw_points(panel, real, places[-1], EXTENT, f"{steps} step{'s' * (steps > 1)} of Euler's")
+        draw_points(
+            panel, real, places[-1], EXTENT, f"{steps} step{'s' * (steps > 1)} of Euler's method"
+        )
 
 
 def draw_scores(args: argparse.Namespace, model: Model, places: np.ndarray, axes: Any) -> None:
@@ -131,9 +133,10 @@ def teacher(args: argparse.Namespace) -> FM.Flow:
     return model
 
 
-READING = (
-    "Most of the loss is noise that nobody could tell, so it soon stops falling. Nats off are the"
-    " mean of log p_true − log p_model at true points: 0 is the truth, below 0.05 is good."
+LOSS = "Most of the loss is noise that nobody could predict, so it soon stops falling."
+NATS = (
+    " Nats off are the mean of log p_true − log p_model at true points: 0 is the truth, below 0.05"
+    " is good."
 )
 
 
@@ -164,10 +167,11 @@ def main() -> None:
     )
     training.begin(run, f"points of {args.data}")
     shown = (
-        "Real points, and points generated from the same noise each time, in 20 steps of Heun's."
-        " Good are orange points where the blue ones are, as dense as they, and none between."
+        "Real points, and points generated from the same noise each time, in 20 steps of Heun's"
+        " method. Good are orange points where the blue ones are, as dense as they, and none"
+        " between."
     )
-    course = functools.partial(training.draw_course, run, {"loss": ["loss"]}, shown, READING)
+    course = functools.partial(training.draw_course, run, {"loss": ["loss"]}, shown, LOSS)
     loop.at_save(functools.partial(course, seconds_per_frame=0.1))
 
     def draw(axes: Any) -> None:
@@ -217,7 +221,7 @@ def main() -> None:
         print("measuring how far off the density is …", flush=True)
         nats = off(args, model, POINTS // 10, FINE)
         said = f"{nats.mean():.3f} nats off, median {np.median(nats):.3f}, of {len(nats):,} points"
-    return training.finish(loop, "walk.gif", said, READING)
+    return training.finish(loop, "walk.gif", said, LOSS + NATS)
 
 
 if __name__ == "__main__":

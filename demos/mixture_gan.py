@@ -91,7 +91,7 @@ def main() -> None:
 
     @loop.at_save
     def show() -> None:
-        panels = {args.model: names}
+        panels = {"losses" if args.model == "gan" else "critic": names}
         frames = training.draw_course(run, panels, shown, reading, seconds_per_frame=0.15)
         training.save_strip(run.path("samples.png"), frames, shown)
 

@@ -40,8 +40,8 @@ from minigen.training.translation import CHECKED, SHOWN
 
 READING = (
     "held-out error is the mean distance, from 0 to 1, of what is made of held-out pictures from"
-    " the truth: the lower, the better. Where it rises while that of training pictures (apart)"
-    " falls, these are learnt by heart. evaluate.py says what copying, or the nearest training"
+    " the truth: the lower, the better. Where it rises while the training error falls,"
+    " training pictures are learnt by heart. evaluate.py says what copying, or the nearest training"
     " picture, would get. d_real and d_fake are how probable the judge finds it that true and made"
     " pictures are true."
 )
@@ -80,7 +80,7 @@ def main() -> None:
     what = f"{len(train):,} pictures of {train.name}, {args.task}"
     if args.task == "style":
         what = f"{len(train):,} pairs of {train.name}, {args.domains[0]} to {args.domains[1]}"
-    panels = {"apart": [args.distance], "held-out error": ["held-out error"]}
+    panels = {"training error": [args.distance], "held-out error": ["held-out error"]}
     networks = [(model.generator, x.shape[1:])]
     if args.adversarial:
         panels |= {"losses": ["loss_d", "loss_g"], "the judge's outputs": ["d_real", "d_fake"]}

@@ -49,9 +49,13 @@ def some_of(found: Domains | Images, count: int) -> tuple[np.ndarray, np.ndarray
 READING = (
     "−log p(domain): domain_made falls as made pictures are read as of the domain asked for,"
     " domain_real is that of real ones. The gap falls as the judge finds made pictures as real as"
-    " real ones. held-out error is the mean distance from the truth, change that from what was"
-    " given, both from 0 to 1: the lower the error, the better."
+    " real ones. {checked}"
 )
+CHECKS = {
+    "held-out error": "held-out error is the mean distance from the truth, from 0 to 1: the lower,"
+    " the better.",
+    "change": "change is the mean distance from what was given, from 0 to 1.",
+}
 
 
 @training.script
@@ -93,17 +97,18 @@ def main() -> None:
         error = absolute_error(made / 2, truth / 2)
         return {"held-out error": held.taken(places).family_mean(error)}
 
+    checked = "held-out error" if isinstance(held, Domains) else "change"
     panels = {
         "the judge's gap": ["gap"],
         "−log p(domain)": ["domain_real", "domain_made"],
         "reconstruction": ["reconstruction"],
-        "held out": ["held-out error" if isinstance(held, Domains) else "change"],
+        "held out": [checked],
     }
     training.train_translator(
         run, args, model, generators=drawn_with(model), batches={"batches": batches}, step=step,
         rows=rows, check=check, panels=panels, networks=[(model.judge, (channels, size, size))],
         what=f"{len(seen):,} pictures of {seen.name} in {count} domains",
-        reading=READING,
+        reading=READING.format(checked=CHECKS[checked]),
     )  # fmt: skip
 
 
