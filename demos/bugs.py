@@ -115,8 +115,8 @@ STUDIES = {
 
 
 LINES = (
-    " At the left is the seed whose score is in the middle; the score is written above. Curves"
-    " are of the training, a thin line for each seed with the mistake, a thick one without."
+    " The pictures are of the seed with the median score, which is written above them. Curves are"
+    " of the training, a thin line for each seed with the mistake, a thick one without."
 )
 SHOWN = {
     "gan": "",

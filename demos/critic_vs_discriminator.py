@@ -149,10 +149,10 @@ def gaussians(path: Any, steps: int) -> dict[str, float]:
     training.save_image(
         path("gaussians.png"), frame(draw, 3, 3.2, rows=2),
         caption="Above: densities of real points, p, and generated ones, q, on a line, 2, 4 and 8"
-        " apart; the best discriminator, p / (p + q), a trained one, D, and a trained critic, f."
-        " Below, on a log axis: the slope that each of the two gives the generator; generated"
-        " points lie in the coloured strip. There D's slope falls by powers of ten as the two get"
-        " apart: nothing tells the points where to go; the critic's stays near 1.",
+        " apart; the best discriminator, p / (p + q), a trained one, D, and a trained critic, f,"
+        " scaled so that it fits. Below, on a log axis: the slope that each of the two gives the"
+        " generator; generated points lie in the coloured strip. There D's slope falls by powers of"
+        " ten as the two get apart: nothing tells the points where to go; the critic's stays near 1.",
     )  # fmt: skip
     return scores
 

@@ -185,7 +185,7 @@ def draw_all(
 READING = (
     "The loss is the squared error of what the network says about the noise in noisy pictures. As a"
     " rule it falls fast at first, then hardly, while pictures still get better, for most of what"
-    " is left is noise that nobody could tell. It does not say how good the pictures are."
+    " is left is noise that nobody could predict. It does not say how good the pictures are."
 )
 
 

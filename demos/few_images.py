@@ -343,9 +343,9 @@ def draw_made(path: Path, cell: Cell, made: data.Images) -> None:
         learnt = "the model that ships, which learnt from all 60,000 real ones"
     training.save_image(
         path, training.named_rows(rows), scale=2,
-        caption=f"Pictures that {cell.kind} made, {learnt}, a class in each row; none of them is"
-        " real. They can teach something where they are right, could be real, and no two are"
-        " alike.",
+        caption=f"Pictures made by {cell.kind}, {learnt}, a class in each row; none of them is"
+        " real. Good ones are of their row's class and could be real, and no two are alike: only"
+        " such can teach a classifier.",
     )  # fmt: skip
 
 

@@ -48,11 +48,11 @@ def grid(args: argparse.Namespace, model: D.Diffusion, splits: dict[str, str]) -
 SHOWN = (
     "Drawn pictures, six for each phrase{noise}. Right is a picture with as many digits of that"
     " kind and colour as the phrase at its left says, each in a quarter of its own. Training had no"
-    " picture of the phrases that are marked, but of each of their words."
+    " picture of a marked phrase, though some of each of its words."
 )
 READING = (
-    "Most of the loss is noise that nobody could tell, so it soon stops falling. What counts is how"
-    " many pictures of phrases never seen have the right number, colour and digit."
+    "Most of the loss is noise that nobody could predict, so it soon stops falling. What counts is"
+    " how many pictures of phrases never seen have the right number, colour and digit."
 )
 
 

@@ -171,8 +171,8 @@ def draw_all(
 
 READING = (
     "d_real and d_fake say how probable the discriminator D finds it that real and drawn pictures"
-    " are real: near ½ it cannot tell them apart, which is good, but for an untrained D. r1 is"
-    " the squared slope of D at real pictures, which its penalty keeps small."
+    " are real: near ½ it cannot tell them apart, which is good once D is trained. r1 is the"
+    " squared slope of D at real pictures, which its penalty keeps small."
 )
 
 

@@ -25,14 +25,14 @@ from minigen.training.run import Run
 COLUMNS = 8  # of the grid of samples
 ODDS = (
     "d_real and d_fake say how probable the discriminator D finds it that real and drawn images are"
-    " real. Near ½ it cannot tell them apart, which is good, but for an untrained D; 1 and 0 for"
-    " long mean that D has won, and that the generator G learns little. The losses do not say how"
+    " real. Near ½ it cannot tell them apart, which is good once D is trained; 1 and 0 for long"
+    " mean that D has won, and that the generator G learns little. The losses do not say how"
     " good the images are."
 )
 SCORES = (
     "d_real and d_fake are the discriminator D's scores of real and of drawn images: the nearer"
-    " they are to each other, the less it can tell them apart, which is good, but for an untrained"
-    " D. The losses, of D and of the generator G, do not say how good the images are."
+    " they are to each other, the less it can tell them apart, which is good once D is trained."
+    " The losses, of D and of the generator G, do not say how good the images are."
 )
 
 
