@@ -152,7 +152,8 @@ def gaussians(path: Any, steps: int) -> dict[str, float]:
         " apart; the best discriminator, p / (p + q), a trained one, D, and a trained critic, f,"
         " scaled so that it fits. Below, on a log axis: the slope that each of the two gives the"
         " generator; generated points lie in the coloured strip. There D's slope falls by powers of"
-        " ten as the two get apart: nothing tells the points where to go; the critic's stays near 1.",
+        " ten as the two get apart: nothing tells the points where to go; the critic's stays near"
+        " 1.",
     )  # fmt: skip
     return scores
 

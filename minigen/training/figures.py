@@ -284,8 +284,7 @@ def plot_metrics(
 
 def _keep_outliers_out(axes: Any) -> None:
     """A window of all values but a hundredth at either end, where that makes it half as high."""
-    lines = [line.get_ydata() for line in axes.lines]
-    values = np.concatenate([np.zeros(0), *lines])
+    values = np.concatenate([np.zeros(0), *(line.get_ydata() for line in axes.lines)])
     values = values[np.isfinite(values)]
     if not len(values):
         return
