@@ -19,11 +19,11 @@ from minigen.models.wgan import critic_steps
 from minigen.training.builders.wgan import build, flags
 
 READING = (
-    "The critic's gap is its mean for real images less that for drawn ones; its slope is measured"
-    " between the two, slope in the mean and steepest at most. distance, gap / slope, estimates"
-    " their Wasserstein distance: it should fall as images get better, which losses of other GANs"
-    " do not. Noise in it is common; a slope that runs away, or a distance that rises for long, is"
-    " a bad sign."
+    "gap is the critic's mean output for real images less that for drawn ones, slope its mean slope"
+    " between the two, steepest the largest there. distance, gap / slope, estimates their"
+    " Wasserstein distance: it should fall as images get better, which losses of other GANs do not."
+    " Noise in it is common; a slope that runs away, or a distance that rises for long, is a bad"
+    " sign."
 )
 
 

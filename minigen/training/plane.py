@@ -51,7 +51,7 @@ def draw_points(
     if len(made):
         x, y = np.asarray(made).T
         outside = (x < extent[0]) | (extent[1] < x) | (y < extent[2]) | (extent[3] < y)
-        far = f", {outside.mean():.0%} outside the frame" if outside.mean() > 0.01 else ""
+        far = f", {outside.mean():.0%} out of view" if outside.mean() > 0.01 else ""
         axes.scatter(x, y, s=4, color=MADE, alpha=0.7, linewidths=0, label=f"generated{far}")
     axes.set_xlim(*extent[:2])
     axes.set_ylim(*extent[2:])

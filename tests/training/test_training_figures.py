@@ -305,5 +305,5 @@ def test_the_legend_tells_how_many_points_are_out_of_sight(outside):
         labels.extend(text.get_text() for text in axes[0].get_legend().get_texts())
 
     plane.frame(draw, size=3.0)
-    said = f", {outside / 40:.0%} outside the frame" if outside else ""
+    said = f", {outside / 40:.0%} out of view" if outside else ""
     assert labels == ["real", f"generated{said}"]
