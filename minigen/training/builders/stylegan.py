@@ -38,7 +38,7 @@ def flags(description: str = "") -> Parser:
         may_change=("steps", "border"),
     )  # fmt: skip
     add = parser.add_argument
-    add("--steps", type=whole(), default=4000, help="training steps in all")
+    add("--steps", type=whole(), default=10_000, help="training steps in all")
     parser.add_images(
         data={"default": lambda args: f"coloured-{data.resolved('auto')}",
               "help": "mnist, fashion-mnist, digits (drawn on the spot), coloured-mnist,"
