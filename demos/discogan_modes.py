@@ -23,6 +23,7 @@ from scoring.plane import score_of_modes
 
 import minigen
 from minigen import Tensor, training
+from minigen import functional as F
 from minigen.models.discogan import DiscoGAN
 from minigen.training.builders.discogan_modes import A, B, build, flags, translated
 from minigen.training.plane import draw_clusters, draw_surface, frame
@@ -36,9 +37,10 @@ def draw(args: argparse.Namespace, gan: DiscoGAN, axes: Any) -> None:
 
     def judged(plane: np.ndarray) -> np.ndarray:
         with minigen.no_grad():
-            return gan.judge_b(Tensor(plane, device=args.device)).numpy()
+            return F.sigmoid(gan.judge_b(Tensor(plane, device=args.device))).numpy()
 
-    draw_surface(axes[0], judged, EXTENT)
+    # From 0 to 1: log-odds grow without end far from all points, and would take all the shades.
+    draw_surface(axes[0], judged, EXTENT, np.linspace(0, 1, 13))
     points = translated(args, gan, args.seed + 1, 200)
     draw_clusters(axes[0], points, B.centres, EXTENT)
 
@@ -69,9 +71,9 @@ def main() -> None:
 
     shown = (
         "Points of A's five modes, A1 to A5, translated to B, whose ten real modes are the crosses."
-        " The darker the ground, the more real B's judge takes a point there to be; shades go from"
-        " the least to the most of each picture. Good are points on all ten crosses, no cross with"
-        " two colours, and none between."
+        " The darker the ground, the more probable B's judge finds it that a point there is real,"
+        " from 0, white, to 1; far from all points that means nothing. Good are points on all ten"
+        " crosses, no cross with two colours, and none between."
     )
 
     @loop.at_every(max(10, args.steps // FRAMES))

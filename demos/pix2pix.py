@@ -40,10 +40,10 @@ from minigen.training.translation import CHECKED, SHOWN
 
 READING = (
     "held-out error is the mean distance, from 0 to 1, of what is made of held-out pictures from"
-    " the truth: the lower, the better. Where it rises while the training error falls,"
-    " training pictures are learnt by heart. evaluate.py says what copying, or the nearest training"
-    " picture, would get. d_real and d_fake are how probable the judge finds it that true and made"
-    " pictures are true."
+    " the truth: the lower, the better. Where it rises while the training error,"
+    " which has another scale, falls, training pictures are learnt by heart. evaluate.py says what"
+    " copying, or the nearest training picture, would get. d_real and d_fake are how probable the"
+    " judge finds it that true and made pictures are true."
 )
 
 
