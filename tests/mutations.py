@@ -2567,6 +2567,9 @@ a long name of a column runs into the next one | training_figures
 columns may lack names | training_figures
 - | ({len(columns)} if columns else set())) != 1:
 + ) != 1:
+a metric without values looks like one that is hidden | training_figures
+-     name = name if finite.any() else f"{name} (none yet)"
++     name = str(name)
 a spike at the beginning flattens a curve | training_figures
 -     if high > low and np.ptp(values) > 2 * (high - low):
 +     if False:
@@ -2593,8 +2596,15 @@ letters of a wide picture's caption are as small as any | training_figures
 +     size = SIZE
 # training/plane.py
 points that are out of sight are not told of | training_figures
-- f", {outside.mean():.0%} outside" if outside.mean() > 0.01 else ""
+- f", {outside.mean():.0%} out of view" if outside.mean() > 0.01 else ""
 + ""
+the legend of clusters runs off the picture | training_figures
+- label="B")
+-     axes.set_xlim(*extent[:2])
+-     axes.set_ylim(*extent[2:])
+-     head(axes, title)
++ label="B")
++     head(axes, title, 6)
 # training/course.py
 a run that goes on slows down from its beginning | training_course
 - return LambdaLR(optimiser, factor, last_epoch=done - 1)

@@ -11,7 +11,15 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from minigen.data.images import DataError, require_finite
-from minigen.training import image_grid, named_rows, plane, plot_metrics, save_gif, save_image
+from minigen.training import (
+    figures,
+    image_grid,
+    named_rows,
+    plane,
+    plot_metrics,
+    save_gif,
+    save_image,
+)
 
 batches = st.tuples(
     st.integers(1, 7), st.sampled_from([1, 3]), st.integers(1, 5), st.integers(1, 5)
@@ -307,3 +315,22 @@ def test_the_legend_tells_how_many_points_are_out_of_sight(outside):
     plane.frame(draw, size=3.0)
     said = f", {outside / 40:.0%} out of view" if outside else ""
     assert labels == ["real", f"generated{said}"]
+
+
+def test_legends_stay_on_the_picture():
+    made, legends = np.full((5, 20, 2), 3.0), []
+
+    def draw(axes):
+        plane.draw_points(axes[0], made[0], made[0], (-1, 1, -1, 1))
+        plane.draw_clusters(axes[1], made, made[0], (-1, 1, -1, 1))
+        legends.extend((each.get_legend(), (i + 1) * 300) for i, each in enumerate(axes))
+
+    plane.frame(draw, panels=2, size=3.0)
+    assert all(legend.get_window_extent().x1 <= edge for legend, edge in legends)
+
+
+def test_a_metric_without_values_is_said_to_have_none_yet():
+    axes = figures.new_figure(2, 2).add_subplot()
+    for name in "a", "b":
+        figures.draw_curve(axes, [{"step": 1, "a": 0.5}], name, "black")
+    assert [line.get_label() for line in axes.lines] == ["a", "b (none yet)"]
