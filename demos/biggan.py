@@ -28,6 +28,7 @@ from minigen.metrics.neighbours import nearest
 from minigen.models import biggan as B
 from minigen.models.networks import evaluating
 from minigen.training.builders.biggan import TRUNCATIONS, build, drawn, flags
+from minigen.training.trained import in_parts
 
 COLUMNS = 10  # of the pictures at the end
 WATCHED = 500  # pictures of each split whose scores are logged
@@ -40,13 +41,13 @@ def watched(args: argparse.Namespace) -> Any:
     for split in "train", "test":
         images = training.load_images(args, split)
         some = np.random.default_rng(0).permutation(len(images))[:WATCHED]  # folders are sorted
-        shown.append((images.scaled()[some], images.labels[some]))
+        pair = images.scaled()[some], images.labels[some]
+        shown.append([Tensor(a, device=args.device) for a in pair])
 
     def watch(gan: B.BigGAN) -> dict[str, float]:
         with evaluating(gan.discriminator):
             train, test = (
-                gan.discriminator(*(Tensor(a, device=args.device) for a in pair)).mean().item()
-                for pair in shown
+                float(in_parts(gan.discriminator, *pair, rows=100).mean()) for pair in shown
             )
         return {"d_train": train, "d_test": test}
 

@@ -3,7 +3,8 @@
 Each layer of the generator is told a style of its own (Karras et al. 2019, 2020): the first layers
 decide what is coarse, the last what is fine. By default the digits of MNIST are each in one of six
 colours, so that there are two factors to be told apart. With --conditional both networks are told
-the class; where pictures are few, --augment makes more of them without showing in those drawn.
+the class; where pictures are few, --augment makes more of them without showing in those drawn. The
+defaults take a quarter of an hour of one core.
 
 The run folder gets pictures of the same codes as training goes on (samples/ and samples.gif), and
 at the end mixing.png, coarse styles of the row and fine ones of the column, from layer --border on;

@@ -1128,7 +1128,7 @@ LAYERS = [
               (2, 2, 3, 3), (2, 4)),
     Entry("blurred", normal((2, 2, 5, 5)), lambda x: S.blurred(x, padding=2)),
     Entry("doubled", normal((2, 2, 4, 4)), S.doubled),
-    Entry("with_deviation", normal((4, 2, 3, 3)), S.with_deviation),
+    Entry("deviations", normal((4, 2, 3, 3)), S.deviations),
     Entry("second_moment", normal((3, 4)), S.second_moment),
 ]  # fmt: skip
 

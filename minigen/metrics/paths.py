@@ -12,10 +12,12 @@ from minigen.metrics.points import as_pair
 def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray | float) -> np.ndarray:
     """From rows a (N, d), t = 0, to rows b, t = 1 (t a number, or (N, 1)), by equal angles on the
     sphere, where z ~ N(0, I) lies (Shoemake 1985): what is midway on the chord is too short for a
-    z. Gives unit vectors times the length that lies between those of a and b."""
+    z. Gives unit vectors times the length that lies between those of a and b. A row of zeros, which
+    has no direction, takes the other's."""
     dtype, a, b = a.dtype, a.astype(np.float64), b.astype(np.float64)
     lengths = [np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b)]
-    a, b = a / lengths[0], b / lengths[1]
+    a, b = (x / np.where(length > 0, length, 1) for x, length in zip((a, b), lengths, strict=True))
+    a, b = np.where(lengths[0] > 0, a, b), np.where(lengths[1] > 0, b, a)
     angle = np.arccos(np.clip((a * b).sum(1, keepdims=True), -1, 1))
     across = b - a * np.cos(angle)
     across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)

@@ -8,6 +8,7 @@ from in_process import DEMOS, run, same_end, scores_of
 
 from minigen import training
 from minigen.models import stylegan as S
+from minigen.training.builders import stylegan as builder
 
 
 def test_a_run_is_resumed_drawn_and_measured(tmp_path, coloured, monkeypatch):
@@ -39,6 +40,15 @@ def test_a_run_is_resumed_drawn_and_measured(tmp_path, coloured, monkeypatch):
     assert "--border 4: of 8 × 8 pixels the layers are 0 to 3" in said
     said = run("stylegan.py", "--data", coloured, "--size", 9, "--quick", status=2)
     assert "8 or more, not 9" in said
+
+
+@pytest.mark.parametrize(
+    "kind, block", [("strided", S.StridedBlock), ("residual", S.ResidualBlock)]
+)
+def test_the_judge_is_of_the_blocks_asked_for(kind, block):
+    args = builder.flags().settings([], {"data": "digits", "judge": kind, "width": 2})
+    judge = builder.build(args, 1, 8, 10).discriminator
+    assert all(isinstance(part, block) for part in judge.blocks)
 
 
 def test_slant_and_thickness_are_those_of_bars(monkeypatch):

@@ -103,7 +103,7 @@ def test_layers_styles_are_those_of_one_code_or_of_the_other(views):
         expected = picture(trained.draw(code, [1], truncation=0.5))
         assert shown(view, layers=[share] * layers, **values)[-1]["picture"] == expected
     pure = [shown(view, layers=[s] * layers, **values)[-1]["picture"] for s in (0.0, 1.0)]
-    mixed = shown(view, layers=[0.0] * (layers - 1) + [1.0], **values)[-1]["picture"]
+    mixed = shown(view, layers=[0.0] + [1.0] * (layers - 1), **values)[-1]["picture"]
     assert mixed not in pure
     noisy = shown(view, noise=3, layers=[0.0] * layers, **values)[-1]["picture"]
     assert noisy == pure[0]  # its strength is 0 before any training

@@ -9,7 +9,7 @@ from minigen import functional as F
 from minigen.export.file import Part, as_onnx
 from minigen.export.recording import ExportError, Input
 from minigen.export.trace import Constant, Many, trace
-from minigen.models.stylegan import with_deviation
+from minigen.models.stylegan import deviations
 
 X = [Input("x", (3, 4, 4), "")]
 
@@ -29,7 +29,7 @@ def turns(x):
         (lambda x: x[:, len(x) % 3], "its key is"),
         (lambda x: F.cat([x, F.zeros(1, 3, 4, 4)]).sum(1), "is 5 for a batch of 4 and 7 for 6"),
         (turns, "computes other things for other inputs or another batch size"),
-        (lambda x: with_deviation(x), "for a batch of 4 and"),
+        (lambda x: deviations(x, 4), "for a batch of 4 and"),
     ],
 )  # fmt: skip
 def test_what_is_no_list_of_operations_is_refused(function, why):

@@ -45,5 +45,10 @@ def test_a_way_on_the_sphere_has_one_speed():
     cosines = (unit[1:] * unit[:-1]).sum(2)
     np.testing.assert_allclose(cosines, cosines[:1].repeat(10, 0), atol=1e-5)
     np.testing.assert_allclose(slerp(a, 2 * a, 0.5), 1.5 * a, rtol=1e-5)  # no angle
+    nothing = np.zeros_like(a)  # has no direction of its own
+    for t in 0, 0.25, 1:
+        np.testing.assert_allclose(slerp(a, nothing, t), (1 - t) * a, rtol=1e-5)
+        np.testing.assert_allclose(slerp(nothing, a, t), t * a, rtol=1e-5)
+        assert (slerp(nothing, nothing, t) == 0).all()
     each = slerp(a, b, np.full((20, 1), 0.5, np.float32))
     np.testing.assert_allclose(each, places[5], rtol=1e-5, atol=1e-5)

@@ -111,10 +111,10 @@ def test_weights_learn_at_one_speed():
 def test_equal_images_deviate_by_the_root_of_epsilon(count, dtype):
     """And the judge's slope there is a number."""
     x = images(1).expand(count, -1, -1, -1).to(dtype).requires_grad_()
-    seen = S.with_deviation(x)
-    assert seen.shape == (count, 3, 8, 8) and seen.dtype == dtype
-    assert np.allclose(seen.detach().numpy()[:, 2], 1e-4, rtol=np.finfo(dtype).eps)
-    (g,) = minigen.grad(seen[:, 2].sum(), x)
+    seen = S.deviations(x)
+    assert seen.shape == (count, 2) and seen.dtype == dtype
+    assert np.allclose(seen.detach().numpy(), 1e-4, rtol=np.finfo(dtype).eps)
+    (g,) = minigen.grad(seen.sum(), x)
     assert (g.numpy() == 0).all()
 
 
@@ -130,13 +130,23 @@ def test_groups_are_as_large_as_asked_for_or_as_can_be(count, group):
 
 
 @pytest.mark.parametrize("count, members", [(2, 2), (5, 5), (6, 3), (8, 4), (9, 3)])
-def test_the_deviation_is_that_of_each_group(count, members):
+def test_deviations_are_those_of_each_channel_in_each_group(count, members):
     x = images(count).numpy()
-    seen = S.with_deviation(Tensor(x)).numpy()[:, 2]
+    x[:, 1] *= 3
+    seen = S.deviations(Tensor(x), 5).numpy()
     groups = count // members
     for first in range(groups):  # members of a group are as far apart as there are groups
-        deviation = x[first::groups].std(0).mean()
-        assert np.allclose(seen[first::groups], deviation, rtol=1e-6) and deviation > 0.1
+        expected = x[first::groups].std(0).mean((1, 2))
+        assert np.allclose(seen[first::groups], expected, rtol=1e-6) and (expected > 0.1).all()
+
+
+def test_a_judge_sees_that_pictures_are_alike():
+    """Of one picture it says something else among others than among its like."""
+    for residual in False, True:
+        judge = S.Judge(2, 8, 2, hidden=4, residual=residual).to(WIDE)
+        x = images(4)
+        alike = x[:1].expand(4, -1, -1, -1)
+        assert abs(judge(x)[0] - judge(alike)[0]).item() > 1e-3
 
 
 def test_truncated_to_nothing_all_styles_draw_one_picture():
@@ -351,7 +361,7 @@ def test_a_network_that_is_told_the_class_wants_to_hear_it():
             network(x, Tensor([0, 3]))
 
 
-def test_a_picture_is_the_sum_of_the_colours_of_all_sizes():
+def test_a_picture_is_the_bounded_sum_of_the_colours_of_all_sizes():
     """Those of a size in the style after its layers'."""
     generator, seen = small(size=16).generator, []
     for colours in generator.colours:
@@ -363,7 +373,7 @@ def test_a_picture_is_the_sum_of_the_colours_of_all_sizes():
         assert np.array_equal(style.numpy(), styles[:, 2 * i + 1].numpy())
         expected = S.doubled(expected) + colours
     assert len(seen) == 3
-    np.testing.assert_allclose(made, expected.detach().numpy(), atol=1e-12)
+    np.testing.assert_allclose(made, np.tanh(expected.detach().numpy()), atol=1e-12)
 
 
 def test_layers_keep_the_second_moment():
@@ -372,7 +382,7 @@ def test_layers_keep_the_second_moment():
     styled, w = gan.generator.layers[-1], minigen.randn(2, 4, dtype=WIDE)
     expected = math.sqrt(2) * F.leaky_relu(styled.convolution(x, w), 0.2)
     np.testing.assert_allclose(styled(x, w).detach().numpy(), expected.detach().numpy())
-    block = S.JudgeBlock(2, 2).to(WIDE)
+    block = S.ResidualBlock(2, 2).to(WIDE)
     block.around = nn.Identity()
     nn.init.zeros_(block.second.weight)
     around = S.blurred(x, stride=2).numpy() / math.sqrt(2)
@@ -386,6 +396,7 @@ def test_sizes_are_doubled():
         with pytest.raises(DataError, match="8 or more"):
             S.Generator(size=size)
     for size in 8, 28:
-        generator, judge = S.Generator(1, size, 2), S.Judge(1, size, 2)
-        made = generator(minigen.randn(3, 64))
-        assert made.shape == (3, 1, size, size) and judge(made).shape == (3, 1)
+        made = S.Generator(1, size, 2)(minigen.randn(3, 64))
+        assert made.shape == (3, 1, size, size)
+        for residual in False, True:
+            assert S.Judge(1, size, 2, residual=residual)(made).shape == (3, 1)

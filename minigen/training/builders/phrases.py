@@ -106,9 +106,9 @@ def flags(description: str = "") -> Parser:
     parser.add_images(size=None, batch_size={"default": 16})
     add("--words", type=path, metavar="RUN",
         help="vectors of a run of word2vec.py, or of a file, instead of learnt ones")  # fmt: skip
-    add("--guidance", type=number(least=0, most=100), default=2.0,
+    add("--guidance", type=number(least=0, most=100), default=1.0,
         help="w, how much plainer the phrase is than the network says")  # fmt: skip
-    add("--steps-to-draw", type=whole(2, 10**5), default=10, help="steps of DDIM")
+    add("--steps-to-draw", type=whole(2, 10**5), default=20, help="steps of DDIM")
     add("--chain", type=whole(2, 10**5), default=1000, help="steps of the chain, T")
     add("--width", type=units, default=16, help="channels of the first level")
     add("--lr", type=rate, default=3e-3, help="learning rate of Adam")

@@ -16,10 +16,11 @@ def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> S
     """The StyleGAN of these flags, for images (channels, size, size) of so many classes."""
     told = classes if args.conditional else 0
     sizes = {"size": size, "width": args.width, "classes": told}
+    judge = S.Judge(channels, **sizes, residual=args.judge == "residual")
     generator = S.Generator(channels, **sizes, noise=args.code, style=args.code, depth=args.depth)
     return S.StyleGAN(
         generator.to(args.device),
-        S.Judge(channels, **sizes).to(args.device),
+        judge.to(args.device),
         noise=args.code,
         lr=args.lr,
         judge_lr=args.lr_ratio * args.lr,
@@ -37,29 +38,31 @@ def flags(description: str = "") -> Parser:
         may_change=("steps", "border"),
     )  # fmt: skip
     add = parser.add_argument
-    add("--steps", type=whole(), default=4000, help="training steps in all")
+    add("--steps", type=whole(), default=10_000, help="training steps in all")
     parser.add_images(
         data={"default": lambda args: f"coloured-{data.resolved('auto')}",
               "help": "mnist, fashion-mnist, digits (drawn on the spot), coloured-mnist,"
               " coloured-digits, cifar-10, quickdraw, emoji-noto, emoji-twemoji, emoji-faces, or a"
               " folder of pictures (coloured-mnist if at hand, else coloured-digits)"},
-        batch_size={"default": 16},
+        batch_size={"default": 32},
     )  # fmt: skip
     add("--conditional", action="store_true", help="G and D are told the class")
     add_classes(parser)
     add("--width", type=units, default=8,
         help="channels at the full size, up to 8 times as many at others")  # fmt: skip
+    add("--judge", choices=("strided", "residual"), default="strided",
+        help="D's blocks: one convolution, or the two of StyleGAN2, in twice the time")  # fmt: skip
     add("--code", type=units, default=64, help="length of z and of w")
     add("--depth", type=whole(1, 16), default=2, help="layers of the mapping: 8 in the papers")
     add("--lr", type=rate, default=5e-3, help="learning rate of G: 2e-3 in the paper")
-    add("--lr-ratio", type=number(above=0, most=1000), default=1.0,
+    add("--lr-ratio", type=number(above=0, most=1000), default=0.6,
         help="D's learning rate, in G's")  # fmt: skip
-    add("--gamma", type=weight, default=0.5, help="γ, the weight of R1")
+    add("--gamma", type=weight, default=1.0, help="γ, the weight of R1")
     add("--path-weight", type=weight, default=0.0, help="of the path length: 2 in the paper")
     add("--mixing", type=share, default=0.9, help="share of pictures of two codes")
     add("--augment", choices=tuple(POLICIES), nargs="+",
         help="colour, translation, cutout: what D sees is changed so (none)")  # fmt: skip
-    add("--border", type=whole(1, 30), default=3, help="the first fine layer, in mixing.png")
+    add("--border", type=whole(1, 30), default=2, help="the first fine layer, in mixing.png")
     add("--decay", type=decay, default=0.998, help="of the average of G's weights that is drawn")
     parser.refuse(
         lambda args: args.data is not None and is_folder(args) and (args.size % 2 or args.size < 8),
