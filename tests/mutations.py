@@ -482,6 +482,16 @@ integers are rounded down, not to 0 | functional_values
 - input - np.fmod(input, other), other
 + input, other
 # functional/activation.py
+elu bends at 0 | functional_extremes
+- where(output < 0, h * g, 0.0),
++ where(output <= 0, h * g, 0.0),
+the slope of silu is of a rounded output | functional_extremes
+- @in_float32  # its slope needs more digits of the output than float16 has
+- @operation(elementwise=True, floating=True, input=lambda g, input, y: _silu
++ @operation(elementwise=True, floating=True, input=lambda g, input, y: _silu
+half of gelu is taken of what overflowed | functional_extremes
+- input * ((tanh(inner) + 1) * 0.5)
++ input * (tanh(inner) + 1) * 0.5
 integers leave hardtanh as floats | functional_values
 -     if input.dtype.kind in "iu":
 -         return clamp(

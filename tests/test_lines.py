@@ -11,7 +11,7 @@ ROOMS = {
     "tape operation tensor differentiation": 507,
     "engine": 629,
     "kernels": 3505,
-    "functional": 4120,
+    "functional": 4122,
     "nn": 2056,
     "optim": 1173,
     "models": 3120,

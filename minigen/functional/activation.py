@@ -48,13 +48,14 @@ def _leaky_relu(input: Array, *, slope: float) -> Array:
 @operation(
     elementwise=True,
     g=lambda h, output, alpha: _elu_slope(h, output, alpha=alpha),
-    output=lambda h, g, output: where(output > 0, 0.0, h * g),
+    output=lambda h, g, output: where(output < 0, h * g, 0.0),  # 0 at 0, as in PyTorch
 )
 def _elu_slope(g: Array, output: Array, *, alpha: float) -> Array:
     """g where the output is positive, else g·(output + α), which is g·α·eˣ"""
     return elementwise.elu_slope(g, output, alpha=alpha)
 
 
+@in_float32  # its slope needs more digits of the output than float16 has
 @operation(elementwise=True, floating=True, input=lambda g, y, alpha: _elu_slope(g, y, alpha=alpha))
 def _elu(input: Array, *, alpha: float) -> Array:
     return elementwise.elu(input, alpha=alpha)
@@ -77,6 +78,7 @@ def _silu_slope(g: Array, input: Array, output: Array) -> Array:
     return elementwise.silu_slope(g, input, output)
 
 
+@in_float32  # its slope needs more digits of the output than float16 has
 @operation(elementwise=True, floating=True, input=lambda g, input, y: _silu_slope(g, input, y))
 def _silu(input: Array) -> Array:
     return elementwise.silu(input)
@@ -232,7 +234,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     if approximate != "tanh":
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
     inner = (input + input * input * input * 0.044715) * math.sqrt(2 / math.pi)
-    return input * (tanh(inner) + 1) * 0.5
+    return input * ((tanh(inner) + 1) * 0.5)  # which no large input overflows
 
 
 def hardtanh(

@@ -327,7 +327,7 @@ def gelu(x: Array, y: Array) -> None:
     """y = x·Φ(x)"""
     if not _by_polynomials(x):
         np.multiply(x, -math.sqrt(0.5), out=y)
-        y[...] = x * special(x).erfc(y, out=y) / 2
+        y[...] = x * (special(x).erfc(y, out=y) / 2)  # in this order no x overflows
         return
     power = _polynomial(_MINUS_S, np.square(x, out=y))
     power *= x

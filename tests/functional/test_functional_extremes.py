@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from operations import OPERATIONS, draws
 
 import minigen
-from minigen import Tensor, optim
+from minigen import Tensor, grad, optim
+from minigen import functional as F
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, where they meet
 
@@ -363,3 +364,34 @@ def test_an_expanded_tensor_is_written_row_by_row():
     y[0].add_(1)
     y[1, 2:] = 5.0
     assert x.numpy().tolist() == [[1, 1, 5]]
+
+
+@pytest.mark.parametrize("name, slope", [
+    ("silu", lambda s, x: s * (1 + x * (1 - s))), ("elu", lambda s, x: np.exp(np.minimum(x, 0))),
+])  # fmt: skip
+def test_slopes_of_halves_are_rounded_once(name, slope):
+    """They come from the output, of which float16 has too few digits: none of it near 0."""
+    x = np.array([-8.2, -5.9, -3.3, -1e-4, -6e-8, 6e-8, 1e-4, 2.0], np.float16)
+    t = Tensor(x, requires_grad=True)
+    z = x.astype(np.float64)
+    found = grad(getattr(F, name)(t).sum(), t)[0].numpy()
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, slope(1 / (1 + np.exp(-z)), z), rtol=2**-11, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_of_the_largest_number_is_the_number(dtype, approximate):
+    x = np.array([0.9, -0.9], dtype) * np.finfo(dtype).max
+    found = F.gelu(Tensor(x), approximate).numpy()
+    np.testing.assert_array_equal(found, np.maximum(x, 0))
+
+
+@pytest.mark.parametrize("f, factor", [
+    (F.elu, 1.0), (lambda x: F.elu(x, 0.5), 0.5), (F.selu, 1.6732632423543772 * 1.0507009873554805),
+])  # fmt: skip
+def test_the_curvature_of_elu_at_0_is_0_as_in_pytorch(f, factor):
+    x = Tensor(np.array([-1.0, -0.0, 0.0, 1.0]), requires_grad=True)
+    (slope,) = grad(f(x).sum(), x, create_graph=True)
+    (curvature,) = grad(slope.sum(), x)
+    np.testing.assert_allclose(curvature.numpy(), [factor * np.exp(-1), 0, 0, 0])
