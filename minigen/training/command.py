@@ -17,6 +17,7 @@ from typing import Any
 from minigen.backend import DeviceError, require_device
 from minigen.data import DataError, resolved
 from minigen.display import Screen, forgiving_streams
+from minigen.distributed.group import the_group
 from minigen.training import loop as loops
 from minigen.training import ranks
 from minigen.training.checkpoint import CheckpointError
@@ -294,5 +295,6 @@ def command_line(script: str, *words: str) -> str:
 
 
 def resume_command(run: Run) -> str:
-    """What to type in this folder in order to go on with a run."""
-    return command_line(os.path.basename(sys.argv[0]), "--resume", str(run.folder))
+    """What to type in this folder in order to go on with a run, in as many processes."""
+    command = command_line(os.path.basename(sys.argv[0]), "--resume", str(run.folder))
+    return f"mpiexec -n {the_group().size} {command}" if ranks.several() else command
