@@ -224,8 +224,7 @@ def _share(x: Array, y: Array, out: Array) -> Array:
     np.abs(x, out=out)
     small = out < 1e-30  # y may have lost digits
     np.divide(y, x, out=out)
-    if small.any():
-        out[small] = 0.5
+    np.copyto(out, 0.5, where=small)
     return out
 
 

@@ -107,7 +107,7 @@ def save_word_map(path: StrPath, words: Sequence[str], vectors: np.ndarray) -> N
                     named.append(point)
                     break
                 label.remove()
-        dots.set_offsets(named)
+        dots.set_offsets(np.reshape(named, (-1, 2)))
         picture = pixels(figure)
     save_image(
         path, picture,
