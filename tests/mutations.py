@@ -946,8 +946,8 @@ what is clipped has a slope | functional_values
 - between &= y < high
 + between &= y <= high
 a share of nothing is all | kernels_elementwise
-- out[small] = 0.5
-+ out[small] = 1
+- np.copyto(out, 0.5, where=small)
++ np.copyto(out, 1, where=small)
 what is dropped is a product with 0 | functional_extremes
 -     _where(mask, x, y)
 -     y *= scale
