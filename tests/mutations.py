@@ -2222,7 +2222,7 @@ a row's changes are counted again when it meets again | distributed_tables
 what was summed by halves comes back at once | distributed_plan
 -         by_halves = 2 * rounds * self.latency + 2 * (ranks - 1) / ranks * whole
 +         by_halves = rounds * self.latency + (ranks - 1) / ranks * whole
-# distributed/plan.py
+# training/planning.py
 each rank of a machine has all its bandwidth | distributed_plan
 -         network = self.inside if alone else self.between.shared(min(self.ranks, ranks))
 +         network = self.inside if alone else self.between

@@ -53,7 +53,7 @@ def labels(trained: T.Trained, count: int, classes: int) -> Tensor:
 
 def of_gan(trained: T.DrawingGAN, count: int, model: Any) -> Step:
     batch = pictures(trained, count)
-    if trained.classes or hasattr(trained.settings, "auxiliary") and trained.settings.auxiliary:
+    if trained.classes or getattr(trained.settings, "auxiliary", False):
         batch = batch, labels(trained, count, len(trained.class_names))
     turns = [getattr(trained.settings, name, 1) for name in ("critic_steps", "judge_steps")]
     return lambda: model.step(*[batch] * max(turns))

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_runs import SMALL, made_run
 
-from minigen.distributed import group, network, plan
+from minigen.distributed import group, network
 from minigen.distributed.network import Network
-from minigen.distributed.plan import Machines, Work
 from minigen.distributed.rehearsal import Rehearsal
-from minigen.training import RunError, load
+from minigen.training import RunError, load, planning
+from minigen.training.planning import Machines, Work
 from minigen.training.practice import practice
 
 UNPLANNED = {
@@ -50,8 +50,8 @@ def test_a_step_of_each_run_is_rehearsed_or_refused(tmp_path, name):
         with pytest.raises(RunError, match="cannot be planned"):
             practice(trained, 4)
         return
-    rehearsals = plan.Rehearsals(trained)
-    few, many = (rehearsals._sent(ranks, 4) for ranks in (2, 32))
+    rehearsals = planning.Rehearsals(trained)
+    few, many = (rehearsals.rehearsed(ranks, 4, 0.0).sent for ranks in (2, 32))
     model = trained.model
     networks = model.networks() if hasattr(model, "networks") else [model]
     assert sum(few) > 4 * sum(p.numel() for n in networks for p in n.parameters())
@@ -66,26 +66,26 @@ def test_a_table_says_what_its_parts_say():
         return Work(0.11, (8, 10**6))
 
     rows = {
-        int(r[0].replace(",", "")): r for r in plan.lines(64, alone, same, {2: dealt}, machines)
+        int(r[0].replace(",", "")): r for r in planning.lines(64, alone, same, {2: dealt}, machines)
     }
     assert [*rows] == [2**i for i in range(11)]
     assert rows[1] == ("1", "1", "100.0", "0%", "640", "100.0", "0%", "640")
     assert rows[2][1:3] == ("1", "111.0") and rows[2][5] == "51.0"
     # 2 machines share 10⁸ bytes a second: 2·2·1 ms + 2·¾·10⁶ bytes at half of it, and 2 ms more.
     assert rows[4][1:3] == ("2", f"{110 + 34 + 2.0:.1f}") and rows[4][5] == "–"
-    said = plan.summary(64, alone, same, {2: dealt}, machines)
+    said = planning.summary(64, alone, same, {2: dealt}, machines)
     assert "fastest by 2 of 2 ranks" in said and "2.0 times as fast" in said
 
 
 def test_a_plan_without_mpi_is_of_a_network_that_is_given(tmp_path, monkeypatch, capsys):
     run = made_run(tmp_path / "run", "gan")
-    monkeypatch.setattr(plan, "SECONDS", 0.0)
-    monkeypatch.setattr(plan, "MPIEXEC", tmp_path / "none")
+    monkeypatch.setattr(planning, "SECONDS", 0.0)
+    monkeypatch.setattr(planning, "MPIEXEC", tmp_path / "none")
     monkeypatch.setattr(sys, "argv", ["plan", str(run), "--batch-size", "4"])
     with pytest.raises(SystemExit, match="give --latency and --bandwidth"):
-        plan.plan()
+        planning.command()
     sys.argv += ["--latency", "50", "--bandwidth", "10"]
-    plan.plan()
+    planning.command()
     said = capsys.readouterr().out
     assert "50.0 µs, 10.00 Gbit/s" in said
     assert len([line for line in said.splitlines() if line.lstrip()[:1].isdigit()]) >= 11
