@@ -124,10 +124,14 @@ def require_same(what: str, value: Any) -> None:
     if not several():
         return
     the_group().patient = True
-    values = distributed.all_gather_object(value)
-    other = next((rank for rank, its in enumerate(values) if its != values[0]), None)
-    if other is not None:
+    if (other := _other(value)) is not None:
         end(f"rank {other} has another {what} than rank 0: give all the same; all ranks end")
+
+
+def _other(value: Any) -> int | None:
+    """The first rank that has another value than rank 0; all have to call this."""
+    values = distributed.all_gather_object(value)
+    return next((rank for rank, its in enumerate(values) if its != values[0]), None)
 
 
 def undealt(settings: Any, by_model: bool) -> str | None:
@@ -279,9 +283,7 @@ def _require_alike(tensors: Iterable[Tensor], step: int) -> None:
     code = 0
     for tensor in tensors:
         code = zlib.crc32(np.ascontiguousarray(tensor.numpy()), code)
-    codes = distributed.all_gather_object(code)
-    other = next((rank for rank, its in enumerate(codes) if its != codes[0]), None)
-    if other is not None:
+    if (other := _other(code)) is not None:
         end(f"rank {other} has other weights than rank 0 at step {step}; all ranks end")
 
 
