@@ -54,11 +54,12 @@ def watched(args: argparse.Namespace) -> Any:
     return watch
 
 
-def draw_truncations(run: training.Run, args: argparse.Namespace, gan: B.BigGAN) -> None:
+def draw_truncations(
+    run: training.Run, args: argparse.Namespace, gan: B.BigGAN, names: tuple[str, ...]
+) -> None:
     """truncation.png: the same random numbers, cut off ever nearer to 0, and not at all."""
     labels = np.arange(COLUMNS) % gan.generator.shared.num_embeddings
     made = [drawn(args, gan, labels, truncation) for truncation in (None, *TRUNCATIONS)]
-    names = training.load_images(args).classes
     rows = [(names[c], row) for c, row in zip(labels, np.stack(made, 1), strict=True)]
     columns = ["all", *(f"±{truncation:g}" for truncation in TRUNCATIONS)]
     training.save_image(
@@ -104,11 +105,12 @@ def draw_classes(
     )  # fmt: skip
 
 
-def draw_nearest(run: training.Run, args: argparse.Namespace, gan: B.BigGAN) -> None:
-    """nearest.png: pictures drawn, and below each the training picture that is nearest."""
+def draw_nearest(
+    run: training.Run, args: argparse.Namespace, gan: B.BigGAN, images: np.ndarray
+) -> None:
+    """nearest.png: pictures drawn, and below each the nearest of the training pictures."""
     labels = np.arange(3 * COLUMNS) % gan.generator.shared.num_embeddings
     made = drawn(args, gan, labels, args.truncation)
-    images = training.load_images(args).scaled()
     beside, rows = images[nearest(made, images)], {}
     for i in range(0, len(made), COLUMNS):
         rows[f"drawn {i // COLUMNS + 1}"] = made[i : i + COLUMNS]
@@ -126,10 +128,11 @@ def draw_all(
 ) -> None:
     """The pictures of a trained model."""
     print("drawing truncation.png, classes.png, interpolation.png and nearest.png …", flush=True)
-    draw_truncations(run, args, gan)
+    images = training.load_images(args)
+    draw_truncations(run, args, gan, images.classes)
     gan.stand(args.truncation, Generator(args.seed + 3))
-    draw_classes(run, args, gan, training.load_images(args).classes)
-    draw_nearest(run, args, gan)
+    draw_classes(run, args, gan, images.classes)
+    draw_nearest(run, args, gan, images.scaled())
 
 
 READING = (
