@@ -1412,35 +1412,29 @@ the slope in the penalty is a constant | stargan
 the penalty is on real images alone | stargan
 - mixed(x, made)
 + mixed(x, x)
-# models/stylegan.py
-demodulation is over the outputs | stylegan
+# models/stylegan_layers.py
+demodulation is over the outputs | stylegan_layers
 - s.square() @ squares.T + 1e-8
 + s.square() @ squares + 1e-8
-styles begin at 0 | stylegan
+styles begin at 0 | stylegan_layers
 - EqualLinear(style, inputs, bias=1.0)
 + EqualLinear(style, inputs)
-colours are demodulated, too | stylegan
+colours are demodulated, too | stylegan_layers
 -         if self.demodulate:
 +         if True:
-the mean of lengths is differentiated | stylegan
--         mean = Tensor(mean_of_all(lengths.detach().mean().array))
--         self.mean_length += 0.01 * (mean.item() - self.mean_length)
--         return (lengths - self.mean_length)
-+         mean = lengths.mean()
-+         self.mean_length += 0.01 * (mean - self.mean_length)
-+         return (lengths - self.mean_length)
-a lazy R1 has no factor | stylegan
-- self.judge_every * self.gamma / 2 * penalty
-+ self.gamma / 2 * penalty
-a lazy path length has no factor | stylegan
-- self.path_every * self.path_weight * penalty
-+ self.path_weight * penalty
-Adam's rates are not those of lazy penalties | stylegan
--     c = every / (every + 1) if every else 1.0
-+     c = 1.0
-zeros between pixels take brightness away | stylegan
+zeros between pixels take brightness away | stylegan_layers
 -     b = Tensor(2 * _blur(
 +     b = Tensor(_blur(
+each picture is drawn with new noise | stylegan
+-         if noise is None and self.training:
++         if noise is None:
+a slow layer begins small | stylegan_layers
+-         nn.init.normal_(self.weight, std=1 / rate)
++         nn.init.normal_(self.weight)
+LeakyReLU takes variance away | stylegan
+- activated(GAIN * (
++ activated(1.0 * (
+# models/stylegan_networks.py
 a deviation is one of all channels | stylegan
 -     return (variance + 1e-8).sqrt().mean((2, 3))
 +     return (variance * 0 + variance.mean(1, keepdim=True) + 1e-8).sqrt().mean((2, 3))
@@ -1460,18 +1454,44 @@ the mean of styles moves when drawing | stylegan
 truncation is towards 0 | stylegan
 -             w = self.mapping.mean + psi * (w - self.mapping.mean)
 +             w = psi * w
-styles are mixed pixel by pixel of a code | stylegan
-- F.rand(2, count, 1, 1, dtype
-+ F.rand(2, count, 1, first.shape[2], dtype
-each picture is drawn with new noise | stylegan
--         if noise is None and self.training:
-+         if noise is None:
-a slow layer begins small | stylegan
--         nn.init.normal_(self.weight, std=1 / rate)
-+         nn.init.normal_(self.weight)
 pictures of a prime batch are groups of one | stylegan
 - default=min(divisors, default=1))
 + default=1)
+a block of the judge doubles the variance | stylegan
+- * math.sqrt(0.5)
++ * 1.0
+coarse colours are forgotten | stylegan
+- doubled(picture) + colours
++ colours
+colours have no bound | stylegan
+-         return F.tanh(picture)
++         return picture
+colours have the style of the layer before | stylegan
+- styles[:, i + 1]
++ styles[:, i]
+the judge drops pixels without a blur | stylegan
+- self.around(blurred(x, stride=2))
++ self.around(x[:, :, ::2, ::2])
+# models/stylegan.py
+the mean of lengths is differentiated | stylegan
+-         mean = Tensor(mean_of_all(lengths.detach().mean().array))
+-         self.mean_length += 0.01 * (mean.item() - self.mean_length)
+-         return (lengths - self.mean_length)
++         mean = lengths.mean()
++         self.mean_length += 0.01 * (mean - self.mean_length)
++         return (lengths - self.mean_length)
+a lazy R1 has no factor | stylegan
+- self.judge_every * self.gamma / 2 * penalty
++ self.gamma / 2 * penalty
+a lazy path length has no factor | stylegan
+- self.path_every * self.path_weight * penalty
++ self.path_weight * penalty
+Adam's rates are not those of lazy penalties | stylegan
+-     c = every / (every + 1) if every else 1.0
++     c = 1.0
+styles are mixed pixel by pixel of a code | stylegan
+- F.rand(2, count, 1, 1, dtype
++ F.rand(2, count, 1, first.shape[2], dtype
 a way of no length has a slope of NaN | stylegan
 - jacobian.flatten(1).norm(dim=1)
 + jacobian.flatten(1).square().sum(1).sqrt()
@@ -1487,24 +1507,6 @@ R1 does not look through the augmentation | stylegan
 D descends the path length | stylegan
 - descend(self.generator_optimiser, self.path_every
 + descend(self.discriminator_optimiser, self.path_every
-a block of the judge doubles the variance | stylegan
-- * math.sqrt(0.5)
-+ * 1.0
-LeakyReLU takes variance away | stylegan
-- activated(GAIN * (
-+ activated(1.0 * (
-coarse colours are forgotten | stylegan
-- doubled(picture) + colours
-+ colours
-colours have no bound | stylegan
--         return F.tanh(picture)
-+         return picture
-colours have the style of the layer before | stylegan
-- styles[:, i + 1]
-+ styles[:, i]
-the judge drops pixels without a blur | stylegan
-- self.around(blurred(x, stride=2))
-+ self.around(x[:, :, ::2, ::2])
 the penalty's mean length never moves | stylegan
 - self.mean_length += 0.01 *
 + self.mean_length += 0.0 *

@@ -24,8 +24,9 @@ from minigen import Generator, Tensor
 from minigen import functional as F
 from minigen.gradcheck import gradient_errors
 from minigen.models import biggan
-from minigen.models import stylegan as S
+from minigen.models import stylegan_layers as S
 from minigen.models.augment import POLICIES
+from minigen.models.stylegan_networks import deviations
 from minigen.testing import arrays, broadcastable, shapes
 
 WORST = 1e-6  # the largest relative error that a gradient may have
@@ -1128,7 +1129,7 @@ LAYERS = [
               (2, 2, 3, 3), (2, 4)),
     Entry("blurred", normal((2, 2, 5, 5)), lambda x: S.blurred(x, padding=2)),
     Entry("doubled", normal((2, 2, 4, 4)), S.doubled),
-    Entry("deviations", normal((4, 2, 3, 3)), S.deviations),
+    Entry("deviations", normal((4, 2, 3, 3)), deviations),
     Entry("second_moment", normal((3, 4)), S.second_moment),
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ from in_process import DEMOS, run, same_end, scores_of
 
 from minigen import training
 from minigen.models import stylegan as S
+from minigen.models.stylegan_networks import ResidualBlock, StridedBlock
 from minigen.training.builders import stylegan as builder
 
 
@@ -42,9 +43,7 @@ def test_a_run_is_resumed_drawn_and_measured(tmp_path, coloured, monkeypatch):
     assert "8 or more, not 9" in said
 
 
-@pytest.mark.parametrize(
-    "kind, block", [("strided", S.StridedBlock), ("residual", S.ResidualBlock)]
-)
+@pytest.mark.parametrize("kind, block", [("strided", StridedBlock), ("residual", ResidualBlock)])
 def test_the_judge_is_of_the_blocks_asked_for(kind, block):
     args = builder.flags().settings([], {"data": "digits", "judge": kind, "width": 2})
     judge = builder.build(args, 1, 8, 10).discriminator

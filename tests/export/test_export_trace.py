@@ -9,7 +9,7 @@ from minigen import functional as F
 from minigen.export.file import Part, as_onnx
 from minigen.export.recording import ExportError, Input
 from minigen.export.trace import Constant, Many, trace
-from minigen.models.stylegan import deviations
+from minigen.models.stylegan_networks import deviations
 
 X = [Input("x", (3, 4, 4), "")]
 

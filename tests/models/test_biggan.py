@@ -12,8 +12,8 @@ from minigen import Generator, Tensor, gradcheck, nn, optim
 from minigen import functional as F
 from minigen.data import DataError
 from minigen.models import biggan as B
-from minigen.models import stylegan as S
 from minigen.models.networks import evaluating
+from minigen.models.stylegan_layers import EqualConv2d
 
 
 def small(size=8, classes=3, width=2, rate=2e-2, **options):
@@ -130,7 +130,7 @@ def test_layers_with_another_weight_convolve_as_all_do(options, of):
         layer = B.SNConv2d(2, 4, 3, **options)
         weight = layer.normed()
     else:
-        layer = S.EqualConv2d(2, 4, 3, **options)
+        layer = EqualConv2d(2, 4, 3, **options)
         weight = layer.weight / math.sqrt(layer.weight[0].numel())
     plain, x = nn.Conv2d(2, 4, 3, **options), minigen.randn(2, 2, 7, 6)
     with minigen.no_grad():
