@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ctrl_c  # noqa: F401 - first
 
+import argparse
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,24 @@ READING = (
 )
 
 
+def start_placed(model: Any, sides: Mapping[str, np.ndarray]) -> None:
+    """Let the generators begin with what moves and zooms one domain's mean picture to the other's,
+    which needs no pairs."""
+    x_mean, y_mean = (from_levels(s.mean(0, keepdims=True)) for s in sides.values())
+    there, back = drawn_with(model)
+    there[0].place(*best_place(x_mean, y_mean))
+    back[0].place(*best_place(y_mean, x_mean))
+
+
+def panels_of(args: argparse.Namespace) -> dict[str, list[str]]:
+    """The curves, by the names of their panels."""
+    cycle = ["reconstruction", "matching"]
+    if args.model == "cyclegan":
+        cycle = ["cycle_x", "cycle_y", *(["identity"] if args.identity else [])]
+    held_out = ["held-out cycle", "held-out error"]
+    return {"losses": ["loss_d", "loss_g"], "cycle": cycle, "held-out": held_out}
+
+
 @training.script
 def main() -> None:
     args, run = flags(__doc__).open_run()
@@ -55,10 +74,7 @@ def main() -> None:
     }
     model = build(args, channels, size)
     if args.start == "placed":
-        x_mean, y_mean = (from_levels(s.mean(0, keepdims=True)) for s in sides.values())
-        there, back = drawn_with(model)
-        there[0].place(*best_place(x_mean, y_mean))  # without pairs
-        back[0].place(*best_place(y_mean, x_mean))
+        start_placed(model, sides)
     streams = [each.forever() for each in batches.values()]
 
     def tensor(pictures: np.ndarray) -> Tensor:
@@ -91,13 +107,7 @@ def main() -> None:
             errors["held-out error"] = made - y.numpy()
         return {k: held.family_mean(absolute_error(e / 2, 0 * e)) for k, e in errors.items()}
 
-    panels = {
-        "losses": ["loss_d", "loss_g"],
-        "cycle": ["cycle_x", "cycle_y", *(["identity"] if args.identity else [])]
-        if args.model == "cyclegan"
-        else ["reconstruction", "matching"],
-        "held-out": ["held-out cycle", "held-out error"],
-    }
+    panels = panels_of(args)
     shape = channels, size, size
     training.train_translator(
         run, args, model, generators=drawn_with(model), batches=batches, step=step,

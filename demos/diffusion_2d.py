@@ -22,6 +22,7 @@ import argparse
 import functools
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,24 @@ def draw_walk(run: training.Run, args: argparse.Namespace, places: np.ndarray) -
     )  # fmt: skip
 
 
+def draw_all(run: training.Run, args: argparse.Namespace, model: Model) -> None:
+    """The pictures of a trained model."""
+    places = walk(model, noise_of(args, args.seed + 1, 1500), MANY)
+    for name, panels, drawn, caption in (
+        ("paths", 4, functools.partial(draw_ways, args, model),
+         "Points generated from the same noise by few steps and by many; grey lines are the ways"
+         " of 100 of them. Good are orange points on the blue ones, by few steps already: straight"
+         " ways get there in few, curved ones need many."),
+        ("scores", 5, functools.partial(draw_scores, args, model, places),
+         "Generated points at five times between noise and data, real ones, and arrows of ∇ log p,"
+         " which show where the model thinks that generated points are denser then; long ones are"
+         " cut short. In a good model they lead to the middle at first, and to the real points in"
+         " the end."),
+    ):  # fmt: skip
+        training.save_image(run.path(f"{name}.png"), frame(drawn, panels, 3.0), caption=caption)
+    draw_walk(run, args, places)
+
+
 def teacher(args: argparse.Namespace) -> FM.Flow:
     """The flow of the run that --reflow names, with its averaged weights.
 
@@ -133,6 +152,26 @@ def teacher(args: argparse.Namespace) -> FM.Flow:
     return model
 
 
+def trained(
+    args: argparse.Namespace,
+    model: Model,
+    optimiser: optim.Adam,
+    pairs: tuple[Tensor, Tensor] | None,
+) -> Mapping[str, Tensor]:
+    """What a training step says, of the step of the model that is asked for.
+
+    Args:
+        pairs: noise and what --reflow's run made of it.
+    """
+    if pairs:
+        rows = minigen.randint(0, args.pairs, (args.batch_size,), device=args.device)
+        return FM.step(model, optimiser, pairs[1][rows], noise=pairs[0][rows])
+    x = DATA[args.data].sample(args.batch_size).to(args.device)
+    if args.model == "flow":
+        return FM.step(model, optimiser, x, transport=args.transport)
+    return D.step(model, optimiser, x)
+
+
 LOSS = "Most of the loss is noise that nobody could predict, so it soon stops falling."
 NATS = (
     " Nats off are the mean of log p_true − log p_model at true points: 0 is the truth, below 0.05"
@@ -154,17 +193,9 @@ def main() -> None:
         pairs = noise, FM.made_pairs(model, noise)
     optimiser = optim.Adam(model.parameters(), lr=args.lr)
     average = optim.ExponentialMovingAverage(model, args.decay, warm_up=True)
-    loop = training.Loop(
-        run,
-        steps=args.steps,
-        state={
-            "model": model,
-            "optimiser": optimiser,
-            "average": average,
-            "random": minigen.default_generator,
-        },
-        save_every=max(500, args.steps // 10),
-    )
+    state = {"model": model, "optimiser": optimiser, "average": average}
+    state["random"] = minigen.default_generator
+    loop = training.Loop(run, steps=args.steps, state=state, save_every=max(500, args.steps // 10))
     training.begin(run, f"points of {args.data}")
     shown = (
         "Real points, and points generated from the same noise each time, in 20 steps of Heun's"
@@ -187,35 +218,14 @@ def main() -> None:
 
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
     for _ in loop:
-        if pairs:
-            rows = minigen.randint(0, args.pairs, (args.batch_size,), device=args.device)
-            metrics = FM.step(model, optimiser, pairs[1][rows], noise=pairs[0][rows])
-        elif args.model == "flow":
-            x = true.sample(args.batch_size).to(args.device)
-            metrics = FM.step(model, optimiser, x, transport=args.transport)
-        else:
-            metrics = D.step(model, optimiser, true.sample(args.batch_size).to(args.device))
-        loop.log(metrics)
+        loop.log(trained(args, model, optimiser, pairs))
         schedule.step()
         average.update()
 
     if loop.interrupted:
         return training.finish(loop, "samples.gif")
     average.copy_to()
-    places = walk(model, noise_of(args, args.seed + 1, 1500), MANY)
-    for name, panels, drawn, caption in (
-        ("paths", 4, functools.partial(draw_ways, args, model),
-         "Points generated from the same noise by few steps and by many; grey lines are the ways"
-         " of 100 of them. Good are orange points on the blue ones, by few steps already: straight"
-         " ways get there in few, curved ones need many."),
-        ("scores", 5, functools.partial(draw_scores, args, model, places),
-         "Generated points at five times between noise and data, real ones, and arrows of ∇ log p,"
-         " which show where the model thinks that generated points are denser then; long ones are"
-         " cut short. In a good model they lead to the middle at first, and to the real points in"
-         " the end."),
-    ):  # fmt: skip
-        training.save_image(run.path(f"{name}.png"), frame(drawn, panels, 3.0), caption=caption)
-    draw_walk(run, args, places)
+    draw_all(run, args, model)
     said = ""
     if hasattr(true, "log_density"):
         print("measuring how far off the density is …", flush=True)

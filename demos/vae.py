@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ctrl_c  # noqa: F401 - first
 
+import argparse
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -36,87 +37,147 @@ COLUMNS = 10  # of the grids
 SCATTERED = 3000  # test images in the picture of the latent space
 
 
-def draw(run: training.Run, model: V.VAE, images: Tensor, labels: np.ndarray) -> None:
-    """The pictures of a trained model."""
-    mean = training.by_parts(lambda x: model.encode(x)[0], images[:SCATTERED])
-    found = metrics.active_units(mean)
-    order = np.argsort(-found.variance)  # the most used latent first
-    with minigen.no_grad():
+class Drawing:
+    """The pictures of a trained model.
 
-        def decoded(z: np.ndarray) -> np.ndarray:
-            return model.decode(Tensor(z.astype(np.float32), device=images.device)).numpy()
+    Args:
+        run: the run folder, which gets them.
+        model: the model.
+        images: real ones, never trained on.
+        labels: their classes.
+    """
 
-        def save(
-            name: str, rows: Mapping[str, np.ndarray], caption: str, columns: Sequence[str] = ()
-        ) -> None:
-            grid = training.named_rows(rows, low=0, columns=columns)
-            training.save_image(run.path(name), grid, scale=2, caption=caption)
+    def __init__(self, run: training.Run, model: V.VAE, images: Tensor, labels: np.ndarray):
+        self.run, self.model, self.images, self.labels = run, model, images, labels
+        self.mean = training.by_parts(lambda x: model.encode(x)[0], images[:SCATTERED])
+        self.found = metrics.active_units(self.mean)
+        self.order = np.argsort(-self.found.variance)  # the most used latent first
 
-        shown = images[:COLUMNS]
-        save(
-            "reconstructions.png", {"real": shown.numpy(), "made": decoded(mean[: len(shown)])},
+    def draw(self) -> None:
+        """All of them."""
+        with minigen.no_grad():
+            self.reconstructions()
+            self.interpolations()
+            self.traversal()
+            if self.model.latent == 2:
+                self.manifold()
+        self.latents()
+
+    def decoded(self, z: np.ndarray) -> np.ndarray:
+        """What the decoder makes of codes (N, latent)."""
+        return self.model.decode(Tensor(z.astype(np.float32), device=self.images.device)).numpy()
+
+    def save(
+        self,
+        name: str,
+        rows: Mapping[str, np.ndarray],
+        caption: str,
+        columns: Sequence[str] = (),
+    ) -> None:
+        """A grid with these rows of images."""
+        grid = training.named_rows(rows, low=0, columns=columns)
+        training.save_image(self.run.path(name), grid, scale=2, caption=caption)
+
+    def reconstructions(self) -> None:
+        """reconstructions.png: what becomes of images on their way through the code."""
+        shown = self.images[:COLUMNS]
+        self.save(
+            "reconstructions.png",
+            {"real": shown.numpy(), "made": self.decoded(self.mean[: len(shown)])},
             "Real test images, never trained on, and below each what the decoder makes of its code:"
             " the more alike the two, the better.",
-        )  # fmt: skip
-        along = np.linspace(0, 1, COLUMNS)[:, None]
-        save(
+        )
+
+    def interpolations(self) -> None:
+        """interpolations.png: the straight way from code to code."""
+        mean, along = self.mean, np.linspace(0, 1, COLUMNS)[:, None]
+        self.save(
             "interpolations.png",
             {
-                f"way {i // 2 + 1}": decoded((1 - along) * mean[i] + along * mean[i + 1])
-                for i in range(0, len(shown) - 1, 2)
+                f"way {i // 2 + 1}": self.decoded((1 - along) * mean[i] + along * mean[i + 1])
+                for i in range(0, len(self.images[:COLUMNS]) - 1, 2)
             },
             "Made pictures: in each row the decoder goes straight from one test image's code, at"
             " the left, to another's. In a good model all on the way could be real, which says that"
             " there are no holes between codes.",
             [f"{share:.0%}" for share in along[:, 0]],
-        )  # fmt: skip
-        rows = {}
-        for unit in order[: min(10, model.latent)]:
-            z = np.tile(mean[0], (COLUMNS, 1))
-            z[:, unit] = np.linspace(-2.5, 2.5, COLUMNS)
-            rows[f"latent {unit}"] = decoded(z)
-        save(
+        )
+
+    def traversal(self) -> None:
+        """traversal.png: one latent changes, all others stay."""
+        values, rows = np.linspace(-2.5, 2.5, COLUMNS), {}
+        for unit in self.order[: min(10, self.model.latent)]:
+            z = np.tile(self.mean[0], (COLUMNS, 1))
+            z[:, unit] = values
+            rows[f"latent {unit}"] = self.decoded(z)
+        self.save(
             "traversal.png", rows,
             "Made pictures: in each row one latent has the values above the columns, and all others"
             " stay those of one test image. The most used latents come first, ten at most. A row"
             " that changes in one way, as slant or thickness, is a latent with a meaning; one that"
             " does not change is not used.",
-            [f"{value:.1f}" for value in np.linspace(-2.5, 2.5, COLUMNS)],
+            [f"{value:.1f}" for value in values],
         )  # fmt: skip
-        if model.latent == 2:
-            # At the quantiles of N(0, 1), so that each image stands for as much probability.
-            q = ndtri((np.arange(20) + 0.5) / 20)
-            z = np.stack(np.meshgrid(q, -q), -1)[..., np.argsort(order)]
-            save(
-                "manifold.png",
-                {f"{-y:.2f}": decoded(row) for y, row in zip(q, z, strict=True)},
-                f"What the decoder makes of each place in the plane of the two latents: latent"
-                f" {order[0]} to the right, latent {order[1]} upwards, at the values that are"
-                " written, which cut N(0, 1) into twenty equal parts. In a good model all of them"
-                " could be real, and neighbours are alike.",
-                [f"{x:.1f}" for x in q],
-            )  # fmt: skip
 
-    def scatter(axes: Any) -> None:
-        x, y = mean[:, order[: min(2, model.latent)]].T if model.latent > 1 else (mean, mean)
-        dots = axes[0].scatter(x, y, c=labels[: len(mean)], s=3, cmap="tab10", linewidths=0)
+    def manifold(self) -> None:
+        """manifold.png: the plane of two latents, at the quantiles of N(0, 1), so that each image
+        stands for as much probability."""
+        q = ndtri((np.arange(20) + 0.5) / 20)
+        z = np.stack(np.meshgrid(q, -q), -1)[..., np.argsort(self.order)]
+        self.save(
+            "manifold.png",
+            {f"{-y:.2f}": self.decoded(row) for y, row in zip(q, z, strict=True)},
+            f"What the decoder makes of each place in the plane of the two latents: latent"
+            f" {self.order[0]} to the right, latent {self.order[1]} upwards, at the values that are"
+            " written, which cut N(0, 1) into twenty equal parts. In a good model all of them"
+            " could be real, and neighbours are alike.",
+            [f"{x:.1f}" for x in q],
+        )
+
+    def latents(self) -> None:
+        """latents.png: where the codes of each class are, and which latents are used."""
+        training.save_image(
+            self.run.path("latents.png"), frame(self.scatter, 2, 4.0),
+            caption="On the left the codes of real test images, a colour for each class: where"
+            " colours lie apart the model has found classes without labels. On the right the"
+            " variance of each latent over test images: one below the line carries next to"
+            " nothing.",
+        )  # fmt: skip
+
+    def scatter(self, axes: Any) -> None:
+        """Both panels of latents.png."""
+        mean, order, latent = self.mean, self.order, self.model.latent
+        x, y = mean[:, order[: min(2, latent)]].T if latent > 1 else (mean, mean)
+        dots = axes[0].scatter(x, y, c=self.labels[: len(mean)], s=3, cmap="tab10", linewidths=0)
         head(axes[0], "means of the two most used latents", 10, 7, *dots.legend_elements())
-        places = np.arange(1, model.latent + 1)
-        axes[1].bar(places, found.variance[order], color="#0072b2")
-        axes[1].axhline(found.threshold, color="#d55e00", linewidth=1, label="active above this")
         axes[0].locator_params(axis="x", nbins=6)  # or numbers such as −0.35 touch
         axes[0].set_xlabel(f"latent {order[0]}", fontsize=8)
-        axes[0].set_ylabel(f"latent {order[min(1, model.latent - 1)]}", fontsize=8)
+        axes[0].set_ylabel(f"latent {order[min(1, latent - 1)]}", fontsize=8)
+        found, places = self.found, np.arange(1, latent + 1)
+        axes[1].bar(places, found.variance[order], color="#0072b2")
+        axes[1].axhline(found.threshold, color="#d55e00", linewidth=1, label="active above this")
         axes[1].set_xlabel("rank of the latent, the most used first", fontsize=8)
         axes[1].locator_params(axis="x", integer=True)
         head(axes[1], f"variance of the means: {found.count} active")
 
-    training.save_image(
-        run.path("latents.png"), frame(scatter, 2, 4.0),
-        caption="On the left the codes of real test images, a colour for each class: where colours"
-        " lie apart the model has found classes without labels. On the right the variance of each"
-        " latent over test images: one below the line carries next to nothing.",
-    )  # fmt: skip
+
+def pressure(args: argparse.Namespace, done: float) -> dict[str, float | None]:
+    """β and the capacity, the options of `V.step`, after that share of the training."""
+    return {
+        "beta": args.beta * min(1.0, done / args.warm_up) if args.warm_up else args.beta,
+        "capacity": None if args.capacity is None else args.capacity * min(1.0, 2 * done),
+    }
+
+
+READING = (
+    "{bound} is a lower bound of log p(x) in nats an image: the higher, the better. One of training"
+    " far above that of test images means that images were learnt by heart. The KL is how many nats"
+    " the code carries; near 0 it carries nothing, and all reconstructions look alike."
+)
+DRAWN = (
+    "Images that the decoder makes of codes z drawn from N(0, I), none of them real, of the same z"
+    " at each step. Good ones could be taken for real images, and no two are alike."
+)
 
 
 @training.script
@@ -143,22 +204,13 @@ def main() -> None:
 
     bound, kl = ("bound", []) if args.samples > 1 else ("elbo", ["kl"])
     panels = {"bound of log p(x)": [bound, "test elbo"], "KL": [*kl, "test kl"]}
-    reading = (
-        f"{bound} is a lower bound of log p(x) in nats an image: the higher, the better. One of"
-        " training far above that of test images means that images were learnt by heart. The KL is"
-        " how many nats the code carries; near 0 it carries nothing, and all reconstructions look"
-        " alike."
-    )
-    drawn = (
-        "Images that the decoder makes of codes z drawn from N(0, I), none of them real, of the"
-        " same z at each step. Good ones could be taken for real images, and no two are alike."
-    )
+    reading = READING.format(bound=bound)
 
     @loop.at_save
     def show() -> None:
-        training.draw_course(run, panels, drawn, reading, seconds_per_frame=0.4, colours=32)
+        training.draw_course(run, panels, DRAWN, reading, seconds_per_frame=0.4, colours=32)
         with shown():
-            draw(run, model, test_x, tested.labels)
+            Drawing(run, model, test_x, tested.labels).draw()
 
     @loop.at_every(args.every * len(batches))
     def sample(step: int) -> None:
@@ -179,10 +231,8 @@ def main() -> None:
     schedule = training.falling(optimiser, args.lr, loop.steps, loop.step, args.fall)
     for step in loop:
         x = seen(args, Tensor(next(stream)[0], device=args.device))
-        done = (step - 1) / loop.steps
-        capacity = None if args.capacity is None else args.capacity * min(1.0, 2 * done)
-        beta = args.beta * min(1.0, done / args.warm_up) if args.warm_up else args.beta
-        loop.log(V.step(model, optimiser, x, beta=beta, capacity=capacity, samples=args.samples))
+        told = pressure(args, (step - 1) / loop.steps)
+        loop.log(V.step(model, optimiser, x, samples=args.samples, **told))
         schedule.step()
         if args.average:
             average.update()

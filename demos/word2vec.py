@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import ctrl_c  # noqa: F401 - first
 
+import argparse
 import functools
 import time
 import zlib
 
 from minigen import training
 from minigen.data import DataError
-from minigen.data.text import corpus
+from minigen.data.text import Corpus, corpus
 from minigen.data.vectors import Vectors
 from minigen.models.word2vec import Predictor, Word2Vec
 from minigen.training import ranks
@@ -40,6 +41,18 @@ ANALOGIES = (
 )  # fmt: skip
 
 
+def build(args: argparse.Namespace, text: Corpus) -> Predictor | Word2Vec:
+    """The model of these flags for the words of a text."""
+    options = {
+        "dim": args.dim, "window": args.window, "sample": args.sample, "seed": args.seed,
+        "device": args.device, "lr": args.lr,
+    }  # fmt: skip
+    if args.model not in SAMPLED:
+        return Predictor(text.counts, model=args.model, **options)
+    options |= {"negative": args.negative, "bias": args.bias, "workers": args.workers}
+    return Word2Vec(text.counts, model=args.model, **options)
+
+
 @training.script
 def main() -> None:
     args, run = flags(__doc__).open_run()
@@ -53,15 +66,7 @@ def main() -> None:
         f" the run folder is {run.folder}"
     )
     ranks.require_same("text", zlib.crc32("\n".join(text.words).encode(), len(text)))
-    options = {
-        "dim": args.dim, "window": args.window, "sample": args.sample, "seed": args.seed,
-        "device": args.device, "lr": args.lr,
-    }  # fmt: skip
-    build = Predictor
-    if args.model in SAMPLED:
-        build = Word2Vec
-        options |= {"negative": args.negative, "bias": args.bias, "workers": args.workers}
-    model = build(text.counts, model=args.model, **options)
+    model = build(args, text)
     run.config |= {"lr": model.lr, "vocabulary": len(text.words)}
     size = min(model.words_a_step, len(text))
     per_epoch = -(-len(text) // size)
@@ -95,17 +100,22 @@ def main() -> None:
     print(f"{words:,} words in {seconds:.0f} s, {words / max(seconds, 1e-9):,.0f} words/s")
     vectors, interrupted = Vectors(text.words, model.vectors()), loop.interrupted
     del model, loop  # what follows needs the memory of the tables
-    path = run.path("vectors.txt" if args.text else "vectors.bin")
-    vectors.save(path, text=args.text)
+    keep(run, vectors, text=args.text)
+    if interrupted:
+        print(f"to go on: {training.resume_command(run)}")
+    else:
+        training.say_what_next(READING, ["evaluate.py", str(run.folder)])
+
+
+def keep(run: training.Run, vectors: Vectors, *, text: bool) -> None:
+    """Save the vectors, as text if asked to, draw the frequent ones, and say what they know."""
+    path = run.path("vectors.txt" if text else "vectors.bin")
+    vectors.save(path, text=text)
     shown = vectors.words[:ON_THE_MAP]
     save_word_map(run.path("map.png"), shown, vectors.vectors[:ON_THE_MAP])
     write_page(run.folder)
     show(vectors)
     print(f"the vectors are in {path}, a map of frequent words in {run.folder}/map.png")
-    if interrupted:
-        print(f"to go on: {training.resume_command(run)}")
-    else:
-        training.say_what_next(READING, ["evaluate.py", str(run.folder)])
 
 
 READING = (

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -323,6 +324,65 @@ def as_white(domain: str, images: np.ndarray) -> np.ndarray:
     return -grey if domain == "inverted" else grey
 
 
+IsRead = Callable[[np.ndarray, int], np.ndarray]  # which pictures seem to be of the domain
+
+
+def domain_reader(args: argparse.Namespace, seen: Images) -> IsRead:
+    """Tells of pictures (N, C, H, W), −1 to 1, which are taken for the domain of this number."""
+    if args.data == "emoji":
+        by_colours = colour_reader(seen.images, seen.labels)
+        return lambda x, domain: by_colours(((x + 1) * 127.5).round().astype(np.uint8)) == domain
+    judge = feature_classifier(seen, args.device, EPOCHS)
+    return lambda x, domain: read(judge.model, x.astype(np.float32)).labels == domain
+
+
+def without_truths(
+    test: Images, to: Callable[[np.ndarray, int], np.ndarray], is_read: IsRead
+) -> dict[str, float]:
+    """What can be said of pictures whose contents are in one domain each."""
+    x, rows = test.scaled(), []
+    for d in range(len(test.classes)):
+        own, others = (x[(test.labels == d) == mine] for mine in (True, False))
+        made = to(others, d)
+        shares = is_read(own, d).mean(), is_read(made, d).mean()
+        rows.append((*shares, abs(made - others).mean() / 2))
+    names = "domain read, real pictures", "domain read", "change"
+    return {"test pictures": len(x), **dict(zip(names, np.mean(rows, axis=0), strict=True))}
+
+
+def beside_truths(
+    train: Domains,
+    test: Domains,
+    s: int,
+    t: int,
+    made: np.ndarray,
+    right: np.ndarray,
+    is_read: IsRead,
+) -> dict[str, float]:
+    """Scores of what was made of domain s for domain t, beside what needs no network; `right` says
+    which of the truths are read rightly."""
+    x, one = test.scaled(), first_of_each(test)
+    truth, found_in = x[:, t], is_read(made, t)
+    table = colour_table(train.images[:, s], train.images[:, t])
+    tabled = 2 * table(test.images[:, s]) - 1
+    mean = from_levels(train.images[:, t].mean(0))
+    row = {
+        "domain read": float(found_in.mean()),
+        "domain read, of those whose truth is": float(found_in[right].mean()),
+        "domain read: table of colours": float(is_read(tabled, t).mean()),
+        "partner first": P.retrieval(made[one], truth[one]),
+        "partner first: copy": P.retrieval(x[one, s], truth[one]),
+    }
+    for way, pictures in (
+        ("error", made),
+        ("error: copy", x[:, s]),
+        ("error: mean of the domain", np.broadcast_to(mean, truth.shape)),
+        ("error: table of colours", tabled),
+    ):
+        row[way] = test.family_mean(P.absolute_error(pictures / 2, truth / 2))
+    return row
+
+
 def of_domains(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> None:
     """Score a run of stargan, whose model is restored.
 
@@ -332,69 +392,32 @@ def of_domains(kind: Any, args: argparse.Namespace, model: Any, keep: Any) -> No
     rightly. A table of colours is fitted on pairs of training pictures.
     """
     train, test = kind.load(args), kind.load(args, "test")
-    seen = kind.pictures(args, train)
-    if args.data == "emoji":
-        by_colours = colour_reader(seen.images, seen.labels)
-    else:
-        judge = feature_classifier(seen, args.device, EPOCHS)
-
-    def is_read(pictures: np.ndarray, domain: int) -> np.ndarray:
-        if args.data == "emoji":
-            return by_colours(((pictures + 1) * 127.5).round().astype(np.uint8)) == domain
-        return read(judge.model, pictures.astype(np.float32)).labels == domain
+    is_read = domain_reader(args, kind.pictures(args, train))
 
     def to(seen: np.ndarray, domain: int) -> np.ndarray:
         return kind.translated(args, model, seen, np.full(len(seen), domain))
 
     if isinstance(test, Images):
-        x, rows = test.scaled(), []
-        for d in range(len(test.classes)):
-            own, others = (x[(test.labels == d) == mine] for mine in (True, False))
-            made = to(others, d)
-            shares = is_read(own, d).mean(), is_read(made, d).mean()
-            rows.append((*shares, abs(made - others).mean() / 2))
-        names = "domain read, real pictures", "domain read", "change"
-        keep({"test pictures": len(x), **dict(zip(names, np.mean(rows, axis=0), strict=True))})
+        keep(without_truths(test, to, is_read))
         return
-
-    x, one = test.scaled(), np.unique(test.families, return_index=True)[1]
-    real = [is_read(x[:, d], d) for d in range(len(test.domains))]
-    keep({"test contents": len(x), "test families": len(one)})
+    x, numbers = test.scaled(), range(len(test.domains))
+    keep({"test contents": len(x), "test families": len(first_of_each(test))})
+    real = [is_read(x[:, d], d) for d in numbers]
     keep({"domain read, real pictures": float(np.mean(real))})
     reader = None if args.data == "emoji" else feature_classifier(kind.of_set(args, "train"))
-    found: dict[str, dict[str, list[float]]] = {}
-    for s, source in enumerate(test.domains):
-        for t, target in enumerate(test.domains):
-            changed = changes(source, target)
-            if s == t or not changed:
-                continue
-            made, truth = to(x[:, s], t), x[:, t]
-            found_in = is_read(made, t)
-            table = colour_table(train.images[:, s], train.images[:, t])
-            tabled = 2 * table(test.images[:, s]) - 1
-            mean = from_levels(train.images[:, t].mean(0))
-            row = {
-                "domain read": float(found_in.mean()),
-                "domain read, of those whose truth is": float(found_in[real[t]].mean()),
-                "domain read: table of colours": float(is_read(tabled, t).mean()),
-                "partner first": P.retrieval(made[one], truth[one]),
-                "partner first: copy": P.retrieval(x[one, s], truth[one]),
-            }
-            for way, pictures in (
-                ("error", made),
-                ("error: copy", x[:, s]),
-                ("error: mean of the domain", np.broadcast_to(mean, truth.shape)),
-                ("error: table of colours", tabled),
-            ):
-                row[way] = test.family_mean(P.absolute_error(pictures / 2, truth / 2))
-            if reader:
-                white = as_white(target, made).astype(np.float32)
-                labels = kind.of_set(args, "test").labels[: len(test)]
-                row["label kept"] = float((read(reader.model, white).labels == labels).mean())
-            for name, value in row.items():
-                found.setdefault(changed, {}).setdefault(name, []).append(value)
+    found: dict[str, list[dict[str, float]]] = {}
+    for s, t in itertools.permutations(numbers, 2):
+        if not (changed := changes(test.domains[s], test.domains[t])):
+            continue
+        made = to(x[:, s], t)
+        row = beside_truths(train, test, s, t, made, real[t], is_read)
+        if reader:
+            white = as_white(test.domains[t], made).astype(np.float32)
+            labels = kind.of_set(args, "test").labels[: len(test)]
+            row["label kept"] = float((read(reader.model, white).labels == labels).mean())
+        found.setdefault(changed, []).append(row)
     for changed, rows in found.items():
-        keep({f"{changed}: {name}": float(np.mean(values)) for name, values in rows.items()})
+        keep({f"{changed}: {name}": float(np.mean([r[name] for r in rows])) for name in rows[0]})
 
 
 def require_same(trained: Trained) -> None:

@@ -208,15 +208,17 @@ def flags(description: str = "") -> Parser:
     add("--ends", type=units, default=3, only=shaped,
         help="side of G's first convolution and of its last: 7 there")  # fmt: skip
     add("--judge-width", type=units, default=32, help="channels after the judge's first one")
-    add(
-        "--penalty",
-        type=number(above=0, most=1e6),
-        default=10.0,
-        help="λ_gp, of the gradient penalty",
-    )
+    add("--penalty", type=number(above=0, most=1e6), default=10.0,
+        help="λ_gp, of the gradient penalty")  # fmt: skip
     add("--adversarial", type=weight, default=4.0, help="λ_adv, the weight of the judge's value")
     add("--classification", type=weight, default=1.0, help="λ_cls, the weight of the domain")
     add("--reconstruction", type=weight, default=6.0, help="λ_rec, the weight of the way back")
+    refuse_unfit(parser)
+    return parser
+
+
+def refuse_unfit(parser: Parser) -> None:
+    """Refuse domains that the data set has not, and pictures or sides that do not fit."""
     parser.refuse(
         lambda args: (
             args.domains is not None
@@ -235,4 +237,3 @@ def flags(description: str = "") -> Parser:
         lambda args: (args.size if has_folder(args) else 28) % 2**args.depth > 0,
         "--depth: these pictures cannot be halved {depth} times",
     )
-    return parser
