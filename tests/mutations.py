@@ -2231,6 +2231,9 @@ each rank of a machine has all its bandwidth | distributed_plan
 a plan's messages take no time | distributed_plan
 -             step = work.seconds + messages
 +             step = work.seconds
+a plan is silent while it measures | distributed_plan
+-         print(what, file=sys.stderr, flush=True)
++         pass
 # distributed/rehearsal.py
 a rehearsal is the first rank's, which passes over no noise | distributed_dealing
 -         self.size, self.rank, self._seconds = size, size - 1, seconds

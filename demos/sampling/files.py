@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from minigen import training
+from minigen.display import progress
 from minigen.files import written_whole
 from minigen.training.video import save_mp4
 
 ARRAYS, MOVING = (".npy", ".npz"), (".gif", ".mp4")
 COLUMNS = 10  # of rows that stand beside one another
 SCALE = 2  # each pixel becomes a square of this side
+MANY = 5000  # pictures of which a grid takes seconds
 SECONDS = 0.08  # that a frame of an animation stands
 
 
@@ -66,6 +68,8 @@ def write(
         return write_single(args.single, pictures, names)
     if ending(args.out) in ARRAYS:
         return write_array(args.out, pictures, labels)
+    if len(pictures) > MANY:
+        print(f"writing {args.out} …", flush=True)
     grid = rows_of_classes(pictures, labels, asked)
     training.save_image(args.out, grid, SCALE, caption=caption)
     return args.out
@@ -88,8 +92,8 @@ def beside(path: str, rows: Mapping[str, np.ndarray], caption: str) -> str:
 def write_single(folder: str, pictures: np.ndarray, names: Sequence[str] = ()) -> str:
     """A PNG of each picture, at its own size."""
     os.makedirs(folder, exist_ok=True)
-    for i, picture in enumerate(pictures):
-        name = names[i] if names else f"{i:05d}"
+    for i in progress(range(len(pictures)), "pictures"):
+        picture, name = pictures[i], names[i] if names else f"{i:05d}"
         levels = (picture.transpose(1, 2, 0) * 255).round().astype(np.uint8)
         levels = levels[..., 0] if len(picture) == 1 else levels
         training.save_image(Path(folder, f"{name}.png"), levels)

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from minigen.data.images import Images
+from minigen.display import progress
 from minigen.kernels.threads import single_threaded_blas
 
 # Left out: bold and sloped cuts, which pen and shear give anyway; DejaVu Sans Mono, whose dotted 0
@@ -50,7 +51,7 @@ def digits(size: int, seed: int = 0) -> Images:
     if not 0 <= seed < 2**64:
         raise ValueError(f"digits: expected a seed in 0..2^64 - 1, got {seed}")
     images, labels = [], []
-    for first in range(0, size, CHUNK):
+    for first in progress(range(0, size, CHUNK)):
         rng = np.random.Generator(np.random.Philox(key=np.array([seed, first // CHUNK], np.uint64)))
         classes = rng.permuted(np.tile(np.arange(10), (CHUNK // 10, 1)), axis=1).ravel()
         images.append(_draw(classes, rng)[: size - first])

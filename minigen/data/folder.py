@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from minigen.data.images import DataError, Images
+from minigen.display import progress
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 # Other kinds by these names are not opened: Pillow would start Ghostscript for PostScript.
@@ -86,7 +87,8 @@ def read(root: Path, seen: Callable[[Image.Image], T]) -> tuple[list[T], list[Pa
         DataError: no pictures that can be read.
     """
     images, files, broken = [], [], []
-    for file in sorted(_files(root, broken), key=lambda file: file.parts):
+    found = sorted(_files(root, broken), key=lambda file: file.parts)
+    for file in progress(found, "pictures"):
         try:
             images.append(seen(opened(file)))
         except Exception as error:  # Pillow raises all kinds, of damaged files

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from minigen.data.images import DataError
+from minigen.display import progress
 from minigen.files import StrPath, written_whole
 from minigen.kernels.product import matmul
 
@@ -197,7 +198,7 @@ class Vectors:
         words: list[str] = []
         vectors = np.empty((count, dim), np.float32)
         read = _binary_entry if binary else _text_entry
-        for row in range(count):
+        for row in progress(range(count), "words"):
             name = read(file, vectors[row], path, row)
             if fault := _fault(name):
                 raise DataError(f"{path}: word {row + 1}, {name[:60]!r}, {fault}")

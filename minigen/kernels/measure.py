@@ -136,6 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m minigen.kernels.limits", description=__doc__)
     parser.add_argument("--write", metavar="FILE", type=Path, help="the measured ones, as JSON")
     args = parser.parse_args(argv)
+    print("measuring …", flush=True)
     found, shipped = measured(), asdict(limits.Limits())
     whole = {name for name, value in shipped.items() if type(value) is int}
     found = {name: max(1, round(v)) if name in whole else v for name, v in found.items()}

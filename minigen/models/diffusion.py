@@ -52,6 +52,7 @@ import numpy as np
 
 from minigen import Generator, Tensor, nn, optim
 from minigen import functional as F
+from minigen.display import progress
 from minigen.models import ode
 from minigen.models.adversaries import descend
 from minigen.models.denoiser import dropped, guided, same_for_all
@@ -424,7 +425,7 @@ def bound(
             own = slice(i, i + rows)
             x, told = images[own], None if labels is None else labels[own]
             prior[own] = in_bits(model.prior(x), x).numpy()
-            for low, high in itertools.pairwise(edges.astype(int)):
+            for low, high in progress([*itertools.pairwise(edges.astype(int))], "steps"):
                 u = F.rand(len(x), generator=generator, dtype="float64").numpy()
                 t = low + (u * (high - low)).astype(int)
                 term = model.term(x, Tensor(t, device=x.device), _noise(x, generator), told)
@@ -465,7 +466,7 @@ def ddpm(
             at, and conditioned: on part of a picture by putting `noised` known pixels in.
     """
     with evaluating(model.network):
-        for t in reversed(range(len(model.schedule))):
+        for t in progress(range(len(model.schedule))[::-1], "steps"):
             mean, log_var, data = model.reverse(x, t, labels, guidance)
             if t > 0:  # the last step is not blurred again
                 mean = mean + F.exp(0.5 * log_var) * _noise(x, generator)
@@ -493,7 +494,7 @@ def ddim(
         raise ValueError(f"ddim: eta must be from 0 to 1, not {eta}")
     s = model.schedule
     with evaluating(model.network):
-        for t in reversed(range(len(s))):
+        for t in progress(range(len(s))[::-1], "steps"):
             data, _ = model.guess(x, t, labels, guidance)
             noise = (x - s.signal[t] * data) / s.noise[t]  # ε of the guess, clipped or not
             sigma = eta * math.sqrt(s.posterior_variance[t])
@@ -510,7 +511,7 @@ def ddim_encode(model: Diffusion, x: Tensor, labels: Tensor | None = None) -> Te
     nearly, the more steps: Euler's steps along the same equation, to the other side."""
     s = model.schedule
     with evaluating(model.network):
-        for t in range(len(s)):
+        for t in progress(range(len(s)), "steps"):
             seen = max(0, t - 1)  # no network knows images without noise: they pass for x_1
             data, _ = model.guess(x, seen, labels)
             noise = (x - s.signal[seen] * data) / s.noise[seen]

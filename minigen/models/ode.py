@@ -14,12 +14,14 @@ trace of ∂v/∂z: here exactly, a gradient for each coordinate (`divergence`),
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
 import minigen
 from minigen import Tensor
 from minigen import functional as F
+from minigen.display import progress
 
 Field = Callable[[Tensor, float], Tensor]  # z (N, …) and t -> v (N, …)
 
@@ -58,7 +60,7 @@ def path(v: Field, z: Tensor, times: Sequence[float], method: str = "heun") -> I
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
     step = METHODS[method]
     yield z
-    for now, then in zip(times, times[1:], strict=False):
+    for now, then in progress([*itertools.pairwise(times)], "steps"):
         z = step(v, z, float(now), float(then) - float(now))
         yield z
 

@@ -95,6 +95,13 @@ class Machines:
         return sum(network.all_reduce(size, ranks) for size in work.sent)
 
 
+def tell(what: str) -> None:
+    """Say what is measured now: steps of large batches take long, and processes of `mpiexec` have
+    no terminal for a bar."""
+    if first():
+        print(what, file=sys.stderr, flush=True)
+
+
 def counts(here: int, most: int = MOST) -> list[int]:
     """The numbers of ranks that are planned for: powers of two, and how many are here."""
     return sorted({2**i for i in range(most.bit_length())} | {here})
@@ -163,6 +170,7 @@ class Rehearsals:
 
     def alone(self, examples: int) -> Work:
         """A step of one process, while the other ranks sleep."""
+        tell(f"measuring {examples:,} examples on one process …")
         group.barrier()
         seconds = 0.0
         if group.get_rank() == 0:
@@ -171,6 +179,7 @@ class Rehearsals:
 
     def together(self, ranks: int, examples: int) -> Work:
         """What one of so many ranks does with so many examples: all ranks here try it at once."""
+        tell(f"measuring {examples:,} examples on one of {ranks:,} ranks …")
         group.barrier()
         work = self.rehearsed(ranks, examples)
         return Work(float(np.mean(group.all_gather_object(work.seconds))), work.sent)
@@ -182,6 +191,7 @@ class Rehearsals:
         several = self.together(SEVERAL, examples).seconds
         more = max(0.0, several - two.seconds) / (SEVERAL - 2)  # what is less is chance
         numbers = counts(2, SEVERAL)[1:]
+        tell(f"counting the messages of up to {SEVERAL} ranks …")
         sent = {ranks: self.rehearsed(ranks, examples, 0.0).sent for ranks in numbers}
 
         def work(ranks: int) -> Work:
@@ -192,6 +202,7 @@ class Rehearsals:
 
     def in_earnest(self, examples: int) -> float:
         """Seconds of a step that the ranks here do together."""
+        tell(f"trying {examples:,} examples on each rank here …")
         group.barrier()
         return float(np.mean(group.all_gather_object(self._step(examples, []).seconds)))
 
@@ -215,7 +226,9 @@ class Rehearsals:
             return time.perf_counter() - began
 
         with together.training():
-            step(), step()
+            if (slow := step()) > 2:
+                tell(f"  a step takes {slow:.0f} s, and {7 if seconds else 3} more follow")
+            step()
             sent.clear()
             once = max(group.all_gather_object(step()))
             of_one = tuple(sent)
@@ -236,7 +249,7 @@ def command() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     trained = load(args.run)
     batch = args.batch_size or getattr(trained.settings, "batch_size", 1)
-    practice(trained, batch)  # what cannot be planned is said before anything is measured
+    practice(trained, 1)  # what cannot be planned is said before anything is measured
     if not distributed.launched() and MPIEXEC.exists() and distributed.is_available():
         words = [MPIEXEC, "-n", "2", sys.executable, "-m", "minigen.distributed.plan"]
         sys.exit(subprocess.run([*map(str, words), *sys.argv[1:]]).returncode)

@@ -42,8 +42,8 @@ def practice(trained: T.Trained, count: int) -> tuple[Mapping[str, Any], Step]:
 
 def pictures(trained: T.Trained, count: int) -> Tensor:
     """Grey noise, (count, C, H, W)."""
-    noise = np.random.default_rng(0).uniform(0.0, 1.0, (count, *trained.image_shape))
-    return Tensor(noise.astype(np.float32), device=trained.device)
+    noise = np.random.default_rng(0).random((count, *trained.image_shape), np.float32)
+    return Tensor(noise, device=trained.device)
 
 
 def labels(trained: T.Trained, count: int, classes: int) -> Tensor:

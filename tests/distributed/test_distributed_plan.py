@@ -86,6 +86,8 @@ def test_a_plan_without_mpi_is_of_a_network_that_is_given(tmp_path, monkeypatch,
         planning.command()
     sys.argv += ["--latency", "50", "--bandwidth", "10"]
     planning.command()
-    said = capsys.readouterr().out
+    said, told = capsys.readouterr()
+    assert "measuring 4 examples on one process" in told
+    assert "measuring 4 examples on one of 64 ranks" in told
     assert "50.0 µs, 10.00 Gbit/s" in said
     assert len([line for line in said.splitlines() if line.lstrip()[:1].isdigit()]) >= 11

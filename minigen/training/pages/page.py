@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from minigen.display import progress
 from minigen.training.common import RunError, StrPath
 from minigen.training.flags import Flags
 from minigen.training.pages import about, sections
@@ -82,7 +83,7 @@ def write_comparison(folders: Sequence[StrPath], path: StrPath) -> None:
     paths = [Run.read(folder).folder for folder in folders]
     most = max(6, FRAMES // len(paths))
     try:
-        runs = [Folder(p).see(most) for p in paths]
+        runs = [Folder(p).see(most) for p in progress(paths, "runs")]
         written = replaced(Path(path), page(_told_apart(runs, paths)))
     except OSError as error:
         raise RunError(f"{error.filename or path}: {error.strerror}") from error
