@@ -2617,9 +2617,9 @@ the legend of clusters runs off the picture | training_figures
 - label="B")
 -     axes.set_xlim(*extent[:2])
 -     axes.set_ylim(*extent[2:])
--     head(axes, title)
+-     head(axes, "")
 + label="B")
-+     head(axes, title, 6)
++     head(axes, "", 6)
 # training/course.py
 a run that goes on slows down from its beginning | training_course
 - return LambdaLR(optimiser, factor, last_epoch=done - 1)

@@ -100,7 +100,7 @@ def of_way(args: argparse.Namespace, model: Drawing) -> None:
                 labels[:, classes[there]] += share
             else:
                 noise = model.between(noises[here], noises[there], share)
-                labels = same_labels(model, classes, count)
+                labels = np.full(count, classes[0]) if classes else None  # the one that is named
             made = model.draw(noise, labels, **options)
             frames.append(training.image_grid(made, columns, low=0))
             bar.update(1)
@@ -110,11 +110,6 @@ def of_way(args: argparse.Namespace, model: Drawing) -> None:
         " back to where it began. In a good model the way is smooth, and all on it could be real."
     )
     print(f"{total} frames of {count} pictures: {write_moving(args.out, frames, caption)}")
-
-
-def same_labels(model: Drawing, classes: list[int], count: int) -> np.ndarray | None:
-    """Labels that stay as they are on the way: the one class that is named, or each in turn."""
-    return np.full(count, classes[0]) if classes else None
 
 
 def of_reconstructions(args: argparse.Namespace, model: DrawingVAE) -> None:

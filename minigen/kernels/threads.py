@@ -310,6 +310,12 @@ def sum_over_images(work: Callable[[int, int], Any], count: int, cost: float) ->
     return functools.reduce(np.add, [shares[part] for part in sorted(shares)])
 
 
+def ranges(count: int, parts: int) -> list[tuple[int, int]]:
+    """Of `count` things, one after the other, (first, last) of so many equal parts: their lengths
+    differ by 1 at most."""
+    return [(count * i // parts, count * (i + 1) // parts) for i in range(parts)]
+
+
 def in_pieces(
     work: Callable[[int, int], Any],
     count: int,
@@ -335,10 +341,11 @@ def in_pieces(
     if total == 1:
         return [work(0, count)]
     results: list[Any] = [None] * total
+    bounds = ranges(count, total)
 
     def some(_: int, first: int, last: int) -> None:
         for i in range(first, last):
-            results[i] = work(count * i // total, count * (i + 1) // total)
+            results[i] = work(*bounds[i])
 
     over_images(some, total, cost)
     return results

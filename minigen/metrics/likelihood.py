@@ -10,7 +10,7 @@ import numpy as np
 
 import minigen
 from minigen import Tensor
-from minigen.display import Bar
+from minigen.display import progress
 from minigen.metrics.points import as_points
 
 
@@ -19,7 +19,6 @@ def log_likelihood(
     images: Tensor,
     samples: int = 5000,
     rows: int = 2000,
-    progress: bool = False,
 ) -> np.ndarray:
     """log p(x) ≈ log (1/k)·Σ_i w_i with w = p(x|z)·p(z) / q(z|x) and k latents z ~ q(z|x) for each
     image (Burda et al. 2016, arXiv:1509.00519, equation 8, with k = 5,000 in table 1), in nats.
@@ -32,7 +31,6 @@ def log_likelihood(
         images: (N, …).
         samples: k.
         rows: the most latents that are in memory at a time.
-        progress: show a bar.
 
     Returns:
         An estimate for each image, (N,), float64.
@@ -48,8 +46,8 @@ def log_likelihood(
         )
     at_once = max(1, rows // samples)  # images
     total = np.full(len(images), -np.inf)  # log Σ w so far
-    with Bar(total=len(images), unit=" images", disable=not progress) as bar, minigen.no_grad():
-        for i in range(0, len(images), at_once):
+    with minigen.no_grad():
+        for i in progress(range(0, len(images), at_once)):
             part = images[i : i + at_once]
             here = total[i : i + at_once]
             for j in range(0, samples, rows):
@@ -57,7 +55,6 @@ def log_likelihood(
                 if np.isnan(weights).any():
                     raise ArithmeticError("log_likelihood: a weight is NaN: the model has diverged")
                 here[...] = np.logaddexp(here, np.logaddexp.reduce(weights, axis=0))
-            bar.update(len(part))
     return total - math.log(samples)
 
 

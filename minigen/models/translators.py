@@ -374,12 +374,12 @@ def same(
     return [*reflected, convolution, *([NORMS[norm](outputs)] if norm else [])]
 
 
-def normal_weights(network: nn.Module, std: float = 0.02) -> None:
-    """Weights of convolutions from N(0, std²), those of norms from N(1, std²), biases 0."""
+def normal_weights(network: nn.Module) -> None:
+    """Weights of convolutions from N(0, 0.02²), those of norms from N(1, 0.02²), biases 0."""
     for module in network.modules():
         mean = 0.0 if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) else 1.0
         if getattr(module, "weight", None) is not None:
-            nn.init.normal_(module.weight, mean, std)
+            nn.init.normal_(module.weight, mean, 0.02)
         if getattr(module, "bias", None) is not None:
             nn.init.zeros_(module.bias)
 

@@ -28,7 +28,6 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,7 +39,7 @@ from minigen.backend import Array, namespace, to_device
 from minigen.distributed import all_reduce, group
 from minigen.distributed.tables import Tables
 from minigen.kernels import skipgram as kernels
-from minigen.kernels.threads import single_threaded_blas
+from minigen.kernels.threads import ranges, single_threaded_blas
 from minigen.operation import operation
 from minigen.sparse import SparseRows
 from minigen.tape import is_grad_enabled
@@ -383,12 +382,11 @@ class Word2Vec:
         """
         ranks = group.get_world_size()
         pieces = max(1, len(rows) // MEET) if ranks > 1 else 1
-        bounds = [len(rows) * i // pieces for i in range(pieces + 1)]
         rate, fall = self.lr * (1 - done), self.lr * (done - end) / max(len(rows), 1)
         if ranks > 1:
             self._tables = self._tables or Tables(self._arrays())
         sums = np.zeros(2)
-        for i, (a, b) in enumerate(pairwise(bounds)):
+        for i, (a, b) in enumerate(ranges(len(rows), pieces)):
             sums += self._learn_piece(rows[a:b], number, i, rate + fall * a, fall)
             if ranks > 1:
                 self._meet_often(b - a, rate + fall * (a + b) / 2)
@@ -429,11 +427,10 @@ class Word2Vec:
         ranks, rank = group.get_world_size(), group.get_rank()
         # A word alone makes no pair.
         workers = max(1, min(ranks * self.workers, len(rows) // 2))
-        bounds = [len(rows) * i // workers for i in range(workers + 1)]
         before = piece * ranks * self.workers  # workers of pieces before
         tasks = [
             (rows[a:b], self._random(number, before + i + 1), rate + fall * a, rate + fall * b)
-            for i, (a, b) in enumerate(pairwise(bounds))
+            for i, (a, b) in enumerate(ranges(len(rows), workers))
             if i * ranks // workers == rank
         ]
         with single_threaded_blas():
@@ -569,7 +566,7 @@ class Predictor:
             end = min(a + self.batch, len(context))
             if not (count := int((target[a:end] >= 0).sum())):
                 continue
-            part = slice(a + (end - a) * rank // ranks, a + (end - a) * (rank + 1) // ranks)
+            part = slice(*(a + i for i in ranges(end - a, ranks)[rank]))
             c, t = (Tensor(x[part].astype(np.int64), device=self.device) for x in (context, target))
             value = ranks * self.network.loss(c, t, count)
             self.optimiser.zero_grad()

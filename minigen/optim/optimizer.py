@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from minigen.backend import (
 )
 from minigen.functional.arguments import refuse
 from minigen.kernels import limits
-from minigen.kernels.threads import over_images
+from minigen.kernels.threads import over_images, ranges
 from minigen.modes import enable_grad
 from minigen.nn.module import clear_gradients
 from minigen.seams import observed
@@ -435,9 +434,8 @@ def run(updates: Iterable[Update]) -> None:
         for formula, flat, before in row:
             start, end = max(first - before, 0), min(last - before, flat[0].size)
             parts = -((start - end) // limits.now.piece)  # equal: a small one costs as many calls
-            cuts = (start + (end - start) * i // parts for i in range(parts + 1) if parts)
-            for i, j in pairwise(cuts):
-                _apply(formula, [x[i:j] for x in flat])
+            for i, j in ranges(end - start, parts):
+                _apply(formula, [x[start + i : start + j] for x in flat])
 
     if length:
         over_images(work, length, 100.0 * length)

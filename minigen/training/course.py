@@ -103,16 +103,16 @@ def _size(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def save_strip(path: StrPath, frames: Sequence[Path], caption: str, count: int = 4) -> None:
-    """Write some frames of a course side by side, the first and the last among them.
+def save_strip(path: StrPath, frames: Sequence[Path], caption: str) -> None:
+    """Write four frames of a course side by side, or fewer if there are no more, the first and the
+    last among them.
 
     Args:
         frames: image files whose names are their steps; without any, nothing is written.
         caption: what is to be seen.
-        count: how many at most.
     """
     if frames:
-        chosen = [frames[i] for i in sorted({*np.linspace(0, len(frames) - 1, count).astype(int)})]
+        chosen = [frames[i] for i in sorted({*np.linspace(0, len(frames) - 1, 4).astype(int)})]
         strip = np.concatenate([np.asarray(Image.open(each)) for each in chosen], axis=1)
         steps = ", ".join(f"{int(each.stem):,}" for each in chosen)
         save_image(path, strip, title=f"from left to right steps {steps}", caption=caption)

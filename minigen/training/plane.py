@@ -11,6 +11,7 @@ from minigen.data.images import require_finite
 from minigen.training.figures import COLOURS, INK, draw_curve, head, new_figure, pixels, quiet
 
 REAL, MADE = COLOURS[0], COLOURS[1]
+GRID = 61  # points along each side, where a surface is asked for its height
 
 
 def frame(
@@ -59,7 +60,7 @@ def draw_points(
 
 
 def draw_clusters(
-    axes: Any, points: np.ndarray, marks: np.ndarray, extent: Sequence[float], title: str = ""
+    axes: Any, points: np.ndarray, marks: np.ndarray, extent: Sequence[float]
 ) -> None:
     """Generated points of several clusters (S, n, 2), each in a colour of its own and called A1,
     A2, …, and a cross at each of the marks (K, 2), called B.
@@ -77,7 +78,7 @@ def draw_clusters(
     axes.scatter(*np.asarray(marks).T, s=24, marker="x", color=INK, linewidths=1, label="B")
     axes.set_xlim(*extent[:2])
     axes.set_ylim(*extent[2:])
-    head(axes, title)
+    head(axes, "")
 
 
 def draw_surface(
@@ -85,7 +86,6 @@ def draw_surface(
     values: Callable[[np.ndarray], np.ndarray],
     extent: Sequence[float],
     levels: Any = 12,
-    points: int = 61,
 ) -> None:
     """The contours of a function of the plane, light below and dark above.
 
@@ -94,14 +94,13 @@ def draw_surface(
         values: points (N, 2) -> numbers (N,).
         extent: (left, right, bottom, top).
         levels: how many contours, or at which values.
-        points: of the grid on which the function is asked, along each side.
 
     Raises:
         DataError: values that are not finite.
     """
-    x, y = np.linspace(*extent[:2], points), np.linspace(*extent[2:], points)
+    x, y = np.linspace(*extent[:2], GRID), np.linspace(*extent[2:], GRID)
     plane = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
-    heights = np.asarray(values(plane), np.float64).reshape(points, points)
+    heights = np.asarray(values(plane), np.float64).reshape(GRID, GRID)
     require_finite("surface", heights, "row")
     axes.contourf(x, y, heights, levels=levels, cmap="Greys", alpha=0.55, extend="both")
 

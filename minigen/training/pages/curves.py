@@ -145,13 +145,13 @@ def last_values(curves: dict[str, dict[str, list[float]]]) -> dict[str, tuple[fl
     }
 
 
-def in_charts(names: Sequence[str], most: int = 6) -> dict[str, list[str]]:
-    """Metrics that belong into one chart, by its title: those whose names begin with the same word,
-    as loss_d and loss_g do, "test" aside."""
+def in_charts(names: Sequence[str]) -> dict[str, list[str]]:
+    """Metrics that belong into one chart, six at most, by its title: those whose names begin with
+    the same word, as loss_d and loss_g do, "test" aside."""
     charts: dict[tuple[str, int], list[str]] = {}
     of_word: dict[str, int] = {}
     for name in names:
         word = re.split(r"[\W_]", name.removeprefix("test "), maxsplit=1)[0]
         number = of_word[word] = of_word.get(word, -1) + 1
-        charts.setdefault((word, number // most), []).append(name)
+        charts.setdefault((word, number // 6), []).append(name)
     return {", ".join(found): found for found in charts.values()}
