@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2056,
     "optim": 1171,
     "models": 3147,
-    "training": 5453,
+    "training": 5501,
     "metrics": 600,
     "export": 1254,
     "data": 2137,
