@@ -52,7 +52,6 @@ def scores_in(folder: Path) -> dict[str, float]:
 def main() -> None:
     args = flags().parse_args()
     trained = training.load(args.run)
-    print(f"writing {args.file} …", flush=True)
     scores = scores_in(trained.run.folder) if trained.run else {}
     try:
         found = export(trained, args.file, args.part, scores)
