@@ -8,20 +8,20 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "minigen"
 ROOMS = {
     "tape operation": 271,
-    "tape operation tensor differentiation": 507,
+    "tape operation tensor differentiation": 510,
     "engine": 629,
     "kernels": 3505,
-    "functional": 4122,
-    "nn": 2056,
-    "optim": 1173,
+    "functional": 4149,
+    "nn": 2069,
+    "optim": 1190,
     "models": 3120,
     "training": 5445,
     "metrics": 602,
     "export": 1254,
-    "data": 2133,
+    "data": 2140,
     "distributed": 1055,
     "explorer": 940,
-    "torch_names": 390,
+    "torch_names": 400,
     "torchvision_names": 306,
 }
 
