@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "minigen"
 ROOMS = {
     "tape operation": 271,
-    "tape operation tensor differentiation": 510,
+    "tape operation tensor differentiation": 513,
     "engine": 629,
     "kernels": 3505,
     "functional": 4149,

@@ -146,6 +146,8 @@ def test_hooks_see_the_whole_gradient_and_may_replace_it():
     k.register_hook(lambda g: g * 10), k.register_hook(lambda g: g + 1)
     k.sum().backward()
     assert k.grad.numpy().tolist() == [11, 11]
+    del k.grad
+    assert k.grad is None
     w = Tensor([1.0, 2.0], requires_grad=True)
     w.register_hook(lambda g: g * 10)
     w.data = Tensor([1.0, 2.0, 3.0])
