@@ -18,40 +18,17 @@ from __future__ import annotations
 import ctrl_c  # noqa: F401 - first
 
 import argparse
-from typing import Any
 
 import numpy as np
 
 from minigen import Generator, Tensor, training
 from minigen import functional as F
-from minigen.metrics.neighbours import nearest
 from minigen.models import biggan as B
 from minigen.models.networks import evaluating
+from minigen.training import by_heart
 from minigen.training.builders.biggan import TRUNCATIONS, build, drawn, flags
-from minigen.training.trained import in_parts
 
 COLUMNS = 10  # of the pictures at the end
-WATCHED = 500  # pictures of each split whose scores are logged
-
-
-def watched(args: argparse.Namespace) -> Any:
-    """What logs D's mean score of training pictures, and of test pictures, which it never learns
-    from."""
-    shown = []
-    for split in "train", "test":
-        images = training.load_images(args, split)
-        some = np.random.default_rng(0).permutation(len(images))[:WATCHED]  # folders are sorted
-        pair = images.scaled()[some], images.labels[some]
-        shown.append([Tensor(a, device=args.device) for a in pair])
-
-    def watch(gan: B.BigGAN) -> dict[str, float]:
-        with evaluating(gan.discriminator):
-            train, test = (
-                float(in_parts(gan.discriminator, *pair, rows=100).mean()) for pair in shown
-            )
-        return {"d_train": train, "d_test": test}
-
-    return watch
 
 
 def draw_truncations(
@@ -105,24 +82,6 @@ def draw_classes(
     )  # fmt: skip
 
 
-def draw_nearest(
-    run: training.Run, args: argparse.Namespace, gan: B.BigGAN, images: np.ndarray
-) -> None:
-    """nearest.png: pictures drawn, and below each the nearest of the training pictures."""
-    labels = np.arange(3 * COLUMNS) % gan.generator.shared.num_embeddings
-    made = drawn(args, gan, labels, args.truncation)
-    beside, rows = images[nearest(made, images)], {}
-    for i in range(0, len(made), COLUMNS):
-        rows[f"drawn {i // COLUMNS + 1}"] = made[i : i + COLUMNS]
-        rows[f"nearest {i // COLUMNS + 1}"] = beside[i : i + COLUMNS]
-    training.save_image(
-        run.path("nearest.png"), training.named_rows(rows), scale=2,
-        caption="Drawn pictures, and below each the real training picture that is nearest to it in"
-        " pixels: a pair that is the same was learnt by heart. Good are drawn ones that could be"
-        " real and are no copies.",
-    )  # fmt: skip
-
-
 def draw_all(
     run: training.Run, args: argparse.Namespace, gan: B.BigGAN, classes: list[int]
 ) -> None:
@@ -132,28 +91,25 @@ def draw_all(
     draw_truncations(run, args, gan, images.classes)
     gan.stand(args.truncation, Generator(args.seed + 3))
     draw_classes(run, args, gan, images.classes)
-    draw_nearest(run, args, gan, images.scaled())
+    labels = np.arange(3 * COLUMNS) % gan.generator.shared.num_embeddings
+    by_heart.draw_nearest(run, images, drawn(args, gan, labels, args.truncation))
 
 
 READING = (
     "d_real and d_fake are the discriminator D's scores of real and drawn pictures, which the hinge"
     " loss drives above 1 and below −1: loss_d near 0 means that D has won, near 2 that it cannot"
-    " tell them apart. d_train far above d_test means that"
-    " D knows its training pictures by heart: --augment is the remedy."
+    " tell them apart." + by_heart.READING
 )
 
 
 @training.script
 def main() -> None:
     args, run = flags(__doc__).open_run()
-    panels = {
-        "losses": ["loss_d", "loss_g"],
-        "D's scores": ["d_real", "d_fake"],
-        "D's scores without augmentation": ["d_train", "d_test"],
-    }
+    panels = {"losses": ["loss_d", "loss_g"], "D's scores": ["d_real", "d_fake"]} | by_heart.PANEL
     training.train_gan(
         build, run, args, panels, READING, decay=args.decay, warm_up=True, told=True,
-        sample_every=max(50, args.steps // 60), watch=watched(args), draw_all=draw_all,
+        sample_every=max(50, args.steps // 60), draw_all=draw_all,
+        watch=by_heart.watched(args, labelled=True),
         batches_a_step=lambda step: args.judge_steps,
     )  # fmt: skip
 

@@ -10,7 +10,8 @@ The run folder gets pictures of the same codes as training goes on (samples/ and
 at the end mixing.png, coarse styles of the row and fine ones of the column, from layer --border on;
 truncation.png, from the opposite of a style over the mean of all to the style itself; noise.png,
 the same styles with other noise, and where it changes the picture; walk.gif, the way between codes
-in w and, below, in z. demos/evaluate.py measures what these pictures show.
+in w and, below, in z; nearest.png, drawn pictures above the training pictures that are nearest to
+them. demos/evaluate.py measures what these pictures show.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from minigen.display import progress
 from minigen.metrics import slerp
 from minigen.models import stylegan as S
 from minigen.models.networks import evaluating
+from minigen.training import by_heart
 from minigen.training.builders.stylegan import build, flags
 
 COLUMNS = 8  # of the pictures
@@ -168,12 +170,15 @@ def draw_all(
     with evaluating(gan.generator):
         for draw in progress((draw_mixing, draw_truncation, draw_noise, draw_walk), "pictures"):
             draw(run, args, gan, classes)
+        z, labels = codes(args, gan, 3 * by_heart.COLUMNS, args.seed + 10, classes)
+        made = gan.generator(z, *labels).numpy()
+    by_heart.draw_nearest(run, training.load_images(args), made)
 
 
 READING = (
     "d_real and d_fake say how probable the discriminator D finds it that real and drawn pictures"
     " are real: near ½ it cannot tell them apart, which is good once D is trained. r1 is the"
-    " squared slope of D at real pictures, which its penalty keeps small."
+    " squared slope of D at real pictures, which its penalty keeps small." + by_heart.READING
 )
 
 
@@ -181,11 +186,13 @@ READING = (
 def main() -> None:
     args, run = flags(__doc__).open_run()
     panels = {"losses": ["loss_d", "loss_g"], "D's outputs": ["d_real", "d_fake"], "R1": ["r1"]}
+    panels |= by_heart.PANEL
     if args.path_weight:
         panels["path length"] = ["path length"]
     training.train_gan(
         build_to_draw, run, args, panels, READING, decay=args.decay, warm_up=True,
         sample_every=max(50, args.steps // 60), draw_all=draw_all,
+        watch=by_heart.watched(args, labelled=args.conditional),
     )  # fmt: skip
 
 

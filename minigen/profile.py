@@ -20,8 +20,9 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from minigen.backend import Array, device_of, is_array, namespace, to_device
+from minigen.backend import Array, device_of, is_array, namespace, threads, to_device
 from minigen.engine.calls import Onlooker, onlookers
 from minigen.kernels.threads import over_images
 from minigen.kernels.ways import told_of_ways
@@ -75,7 +76,7 @@ class Speed(NamedTuple):
 def machine_speed(device: str, dtype: str) -> Speed:
     """The best of several matrix products and copies, measured once in a process (two seconds).
 
-    Products run on as many threads as NumPy's BLAS uses, copies on as many as the kernels.
+    Products and copies run on as many threads as the kernels.
     """
     n = 1024 if device == "cpu" else 8192
     xp = namespace(to_device(np.zeros(1), device))
@@ -84,7 +85,8 @@ def machine_speed(device: str, dtype: str) -> Speed:
     for rows, inner, columns in ((n, n, n), (4 * n, n // 2, n // 2), (4 * n, n, n // 4)):
         a, b, c = ones((rows, inner)), ones((inner, columns)), ones((rows, columns))
         multiply = functools.partial(xp.matmul, a, b, out=c)
-        product = max(product, 2 * rows * inner * columns / _fastest(multiply))
+        with threadpool_limits(threads(), user_api="blas"):
+            product = max(product, 2 * rows * inner * columns / _fastest(multiply))
     a = ones((64, (1 if device == "cpu" else 16) << 18))  # 64 MiB of float32, 1 GiB on a GPU
     b = xp.empty_like(a)
 

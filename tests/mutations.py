@@ -2243,6 +2243,16 @@ a row's changes are counted again when it meets again | distributed_tables
 what was summed by halves comes back at once | distributed_plan
 -         by_halves = 2 * rounds * self.latency + 2 * (ranks - 1) / ranks * whole
 +         by_halves = rounds * self.latency + (ranks - 1) / ranks * whole
+# training/by_heart.py
+the test pictures are training pictures | training_by_heart
+-         images = load_images(args, split)
++         images = load_images(args, "train")
+D is told classes that it was not trained with | training_by_heart
+- if labelled else None
++ if True else None
+pictures drawn are compared as if they went from 0 to 1 | training_by_heart
+- (made + 1) * 127.5
++ made * 255
 # training/planning.py
 each rank of a machine has all its bandwidth | distributed_plan
 -         network = self.inside if alone else self.between.shared(min(self.ranks, ranks))

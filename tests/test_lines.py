@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2069,
     "optim": 1190,
     "models": 3120,
-    "training": 5445,
+    "training": 5493,
     "metrics": 602,
     "export": 1254,
     "data": 2140,

@@ -118,7 +118,7 @@ def adversaries(
     return Training([generator, judge], step)
 
 
-# The rows of the issue on speed.
+# The first nine.
 
 
 def denoiser(torch: Any, numbers: Numbers, batch: int = 32) -> Training:
@@ -709,7 +709,7 @@ def sharpener(torch: Any, numbers: Numbers, batch: int = 8) -> Training:
     return descent(torch, network, lambda: F.smooth_l1_loss(network(x), y))
 
 
-ISSUE = {
+NINE = {
     f.__name__.replace("_", "-"): f
     for f in (denoiser, transformer, translation, styled, unet, mnist, dcgan, gan, wgan_gp)
 }
@@ -731,7 +731,7 @@ def build(name: str, torch: Any, seed: int = 0, device: str = "cpu", **options: 
     numbers = Numbers(torch, seed, device, options.pop("dtype", "float32"))
     if name.startswith("random-"):
         return random(torch, numbers, drawn(seed, int(name.removeprefix("random-"))))
-    return (ISSUE | MORE)[name](torch, numbers, **options)
+    return (NINE | MORE)[name](torch, numbers, **options)
 
 
 def random(torch: Any, numbers: Numbers, network: Drawn) -> Training:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.measuring import FOLDER, TITLES, Bench
-from benchmark.networks import ISSUE, MORE
+from benchmark.networks import MORE, NINE
 from minigen import backend
 from minigen.units import human_bytes, human_seconds
 
@@ -39,7 +39,7 @@ COLUMNS = "{0:24}  minigen{1:>9}  ratio  quartiles       products     ×   memor
 def names(random: int = RANDOM) -> list[str]:
     """The networks' names, with those of so many drawn by a seed."""
     drawn = [f"random-{i}" for i in range(random)]
-    return [*ISSUE, *MORE, *drawn]
+    return [*NINE, *MORE, *drawn]
 
 
 def busy() -> float:
@@ -198,7 +198,7 @@ def networks(
         budget: seconds for a network, about, without those to build it.
     """
     groups = {
-        "the first nine": [*ISSUE],
+        "the first nine": [*NINE],
         "ten more": [*MORE],
         "random ones": [f"random-{i}" for i in range(random)],
     }

@@ -74,11 +74,12 @@ def prdc(real: Any, generated: Any, k: int = 5) -> PRDC:
 
 def nearest(pictures: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The place of the known picture that is nearest to each picture, by squared distance, (N,); of
-    equally near ones the first. 1,000 known ones are compared at a time, for memory's sake."""
+    equally near ones the first. 1,000 known ones, which may be bytes, are compared at a time, for
+    memory's sake."""
     flat = pictures.reshape(len(pictures), -1)
     best, chosen = np.full(len(pictures), np.inf), np.zeros(len(pictures), int)
     for i in progress(range(0, len(known), 1000)):
-        part = known[i : i + 1000].reshape(-1, flat.shape[1])
+        part = known[i : i + 1000].reshape(-1, flat.shape[1]).astype(flat.dtype, copy=False)
         apart = np.square(part).sum(1) - 2 * flat @ part.T  # and |x|², the same for all
         place, least = apart.argmin(1), apart.min(1)
         chosen, best = np.where(least < best, i + place, chosen), np.minimum(least, best)

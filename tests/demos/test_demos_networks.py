@@ -20,7 +20,7 @@ from benchmark.versus import Side, alternating, line, networks
 import minigen.torch_names as ours
 from minigen import backend
 
-NAMED = [*written.ISSUE, *written.MORE]
+NAMED = [*written.NINE, *written.MORE]
 
 
 @pytest.fixture(autouse=True)

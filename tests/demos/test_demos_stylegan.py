@@ -21,9 +21,10 @@ def test_a_run_is_resumed_drawn_and_measured(tmp_path, coloured, monkeypatch):
     run("stylegan.py", *told, "--steps", 9, "--out", parts)
     run("stylegan.py", "--resume", parts, "--steps", 18, "--border", 2)
     same_end(whole, parts)
-    for name in "mixing.png", "truncation.png", "noise.png", "samples.gif":
+    for name in "mixing.png", "truncation.png", "noise.png", "nearest.png", "samples.gif":
         assert (whole / name).stat().st_size > 500
     assert (whole / "walk.gif").read_bytes() == b"GIF"
+    assert "d_test" in (whole / "metrics.jsonl").read_text()
     run("evaluate.py", whole, "--images", 40)
     scores = scores_of(whole)
     for name in "", "psi 0.5: ", "3 codes: ":
