@@ -757,9 +757,9 @@ the padding row learns | functional_values
 + else rows == rows
 # functional/inplace.py
 x[i] = y is not counted as a change | tensor
--     array[copies or ...] = _raw(name, value, array.dtype)
+-     _write(name, array, copies or ..., _raw(name, value, array.dtype))
 -     increment_version(self)
-+     array[copies or ...] = _raw(name, value, array.dtype)
++     _write(name, array, copies or ..., _raw(name, value, array.dtype))
 what an integer cannot hold is told in terms of casts | functional_errors
 -             raise TypeError(f"{name}: {array.dtype} cannot hold the result") from error
 +             raise
