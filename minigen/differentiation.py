@@ -79,6 +79,7 @@ def grad(
     create_graph: bool = False,
     only_inputs: bool = True,
     allow_unused: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the outputs' sum (weighted by `grad_outputs`) with respect to the inputs.
 
@@ -89,6 +90,7 @@ def grad(
         create_graph: record the computation of the gradients, so that they can be differentiated.
         only_inputs: True, which changes nothing: PyTorch once had another choice.
         allow_unused: None for an input that the outputs do not depend on, and no error.
+        materialize_grads: zeros for it.
 
     Returns:
         A tuple with a gradient for each input, of its shape. No `grad` attribute is touched.
@@ -108,7 +110,9 @@ def grad(
     found: dict[Node, Any] = {}
     _walk(outputs, grad_outputs, nodes, retain_graph, create_graph, found.__setitem__)
     for i, node in enumerate(nodes):
-        if node not in found and not allow_unused:
+        if node not in found and materialize_grads:
+            found[node] = wrap(np.zeros_like(inputs[i]._array))
+        elif node not in found and not allow_unused:
             raise RuntimeError(
                 f"grad: the outputs do not depend on inputs[{i}]; pass allow_unused=True to get "
                 "None for it"

@@ -23,6 +23,10 @@ class Protocols:
         return self.shape[0]
 
     def __bool__(self) -> bool:
+        if self._array.size != 1:
+            raise ValueError(
+                f"a tensor {self.shape} is neither true nor false; ask whether any() or all() of it"
+            )
         return bool(self.item())
 
     def __float__(self) -> float:

@@ -108,6 +108,10 @@ class Tensor(Protocols):
                 )
         self._grad = gradient
 
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""

@@ -222,6 +222,9 @@ memory that is used again is remembered | engine_versions
 -     found = _owners.pop(id(owner), None)
 +     found = None
 # functional/shape.py
+an array of bytes is one of places | functional_inplace
+-         if is_array(k) and k.dtype == np.uint8:
++         if False:
 an index is kept uncopied | engine_versions
 -     return index._array.reshape(-1).copy()
 +     return index._array.reshape(-1)
@@ -239,6 +242,9 @@ a copied stream begins anew | copies
 -     self.load_state_dict(state)
 +     self.manual_seed(state["seed"])
 # nn/module.py
+the names of modules inside may be written to, in vain | nn_module
+-         return MappingProxyType({n: m for n, m in vars(self).items() if isinstance(m, Module)})
++         return {n: m for n, m in vars(self).items() if isinstance(m, Module)}
 a copied module shares the register of buffers | copies
 -             attributes["_persistent"] = dict(self._persistent)
 +             pass
@@ -282,6 +288,15 @@ a plateau is left a step too early | optim_lr_scheduler
 -         if self.num_bad_epochs > self.patience:
 +         if self.num_bad_epochs >= self.patience:
 # optim/optimizer.py
+what one's own optimiser remembers comes back as arrays | optim
+- Tensor(x).clone().to(p.device)
++ x
+what one's own optimiser remembers is shared with the file's state | optim
+- Tensor(x).clone().to(p.device)
++ Tensor(x).to(p.device)
+there is no state of a parameter that was never updated | optim
+-         self.state = defaultdict(dict, state)
++         self.state = state
 a parameter takes the step of those that it is updated with | optim
 - state.get("step"), *state
 + *state
@@ -416,6 +431,12 @@ axis= and dim= may both be said | functional_pytorch_names
 - if other in options and name not in options:
 + if other in options:
 # functional/methods.py
+a retained gradient is that before the hooks | ownership
+-         keep.last = True
++         pass
+a gradient is retained twice | ownership
+- if not self.is_leaf and not any(getattr(hook, "last", False) for hook in self._node.hooks):
++ if not self.is_leaf:
 a gradient on the way replaces the last one | functional_pytorch_names
 -                 accumulate(tensor, gradient)
 +                 tensor.grad = gradient
@@ -736,9 +757,9 @@ the padding row learns | functional_values
 + else rows == rows
 # functional/inplace.py
 x[i] = y is not counted as a change | tensor
--     array[copies or ...] = _raw(name, value, array.dtype)
+-     _write(name, array, copies or ..., _raw(name, value, array.dtype))
 -     increment_version(self)
-+     array[copies or ...] = _raw(name, value, array.dtype)
++     _write(name, array, copies or ..., _raw(name, value, array.dtype))
 what an integer cannot hold is told in terms of casts | functional_errors
 -             raise TypeError(f"{name}: {array.dtype} cannot hold the result") from error
 +             raise

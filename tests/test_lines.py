@@ -8,21 +8,21 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "minigen"
 ROOMS = {
     "tape operation": 271,
-    "tape operation tensor differentiation": 507,
+    "tape operation tensor differentiation": 513,
     "engine": 629,
     "kernels": 3508,
-    "functional": 4122,
-    "nn": 2056,
-    "optim": 1171,
+    "functional": 4149,
+    "nn": 2069,
+    "optim": 1188,
     "models": 3147,
     "training": 5501,
     "metrics": 600,
     "export": 1254,
-    "data": 2137,
+    "data": 2144,
     "distributed": 842,
     "explorer": 935,
-    "torch_names": 386,
-    "torchvision_names": 302,
+    "torch_names": 400,
+    "torchvision_names": 305,
 }
 
 

@@ -1,6 +1,7 @@
 """Optimisers against PyTorch's, their states, and what a step does to memory and tape."""
 
 import copy
+import tempfile
 import tracemalloc
 
 import numpy as np
@@ -223,6 +224,60 @@ def test_a_run_resumed_from_its_state_is_bit_for_bit_the_same(case, seed):
         resumed.step()
     for p, q in zip(params, twins, strict=True):
         np.testing.assert_array_equal(p.array, q.array)
+
+
+class Momentum(optim.Optimizer):
+    """As it is written for PyTorch: with a `step` and a state of its own."""
+
+    def __init__(self, params, lr=0.5):
+        super().__init__(params, {"lr": lr})
+
+    @mg.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    state |= {"count": 0, "mean": mg.zeros_like(p), "note": None}
+                state["count"] += 1
+                state["mean"].mul_(0.9).add_(p.grad)
+                p.sub_(state["mean"], alpha=group["lr"] / state["count"])
+
+
+@given(st.integers(0, 3), st.integers(1, 3), st.booleans())
+@settings(max_examples=10, deadline=None)
+def test_an_optimiser_of_ones_own_keeps_what_it_likes_and_is_resumed(before, after, file):
+    def steps(params, optimiser, first, count):
+        for i in range(first, first + count):
+            give_gradients(params, np.random.default_rng(i))
+            for p in params:
+                p.grad = mg.ones_like(p) if p.grad is None else p.grad
+            optimiser.step()
+
+    params = parameters(np.random.default_rng(0))
+    optimiser = Momentum(params)
+    steps(params, optimiser, 0, before)
+    state = optimiser.state_dict()
+    if file:
+        with tempfile.TemporaryDirectory() as folder:
+            mg.save(state, f"{folder}/state.npz")
+            state = mg.load(f"{folder}/state.npz")
+    twins = [nn.Parameter(p.numpy().copy()) for p in params]
+    resumed = Momentum(twins, lr=7.0)
+    resumed.load_state_dict(state)
+    steps(params, optimiser, before, after)
+    steps(twins, resumed, before, after)
+    for p, q in zip(params, twins, strict=True):
+        np.testing.assert_array_equal(p.array, q.array)
+        assert resumed.state[q]["count"] == before + after
+        assert isinstance(resumed.state[q]["mean"], mg.Tensor) and resumed.state[q]["note"] is None
+
+
+def test_an_optimiser_without_a_step_says_so():
+    (p, *_), kind = parameters(np.random.default_rng(0)), type("Empty", (optim.Optimizer,), {})
+    p.grad = mg.ones_like(p)
+    with pytest.raises(NotImplementedError, match="Empty defines neither step"):
+        kind([p], {}).step()
 
 
 def test_a_state_is_made_of_plain_values_with_str_keys():

@@ -76,6 +76,10 @@ def test_last_epoch_goes_on_too_and_misfits_are_refused():
     for options in ({"factor": 1.0}, {"mode": "least"}, {"threshold_mode": "share"}):
         with pytest.raises(ValueError, match=next(iter(options))):
             lr_scheduler.ReduceLROnPlateau(mine, **options)
+    net = nn.Linear(2, 1)
+    for make in (lambda: lr_scheduler.StepLR(net, 2), lambda: lr_scheduler.OneCycleLR(net, 1.0, 3)):
+        with pytest.raises(TypeError, match="LR: expected an optimizer, got a Linear"):
+            make()
     with pytest.raises(ValueError, match="start_factor"):
         lr_scheduler.LinearLR(mine, 0.0)
     with pytest.raises(NotImplementedError, match="epoch=3"):

@@ -141,6 +141,13 @@ def test_hooks_see_the_whole_gradient_and_may_replace_it():
     first.remove(), last.remove(), last.remove()
     assert minigen.grad((h * h).sum(), [h, x])[1].numpy().tolist() == [180, 360]
     assert len(seen) == 1
+    k = x * 3
+    k.retain_grad(), k.retain_grad()  # as PyTorch keeps it: once, and after all hooks
+    k.register_hook(lambda g: g * 10), k.register_hook(lambda g: g + 1)
+    k.sum().backward()
+    assert k.grad.numpy().tolist() == [11, 11]
+    del k.grad
+    assert k.grad is None
     w = Tensor([1.0, 2.0], requires_grad=True)
     w.register_hook(lambda g: g * 10)
     w.data = Tensor([1.0, 2.0, 3.0])

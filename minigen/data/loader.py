@@ -41,6 +41,10 @@ class Dataset:
         """One item: tensors, arrays, numbers, strings, or tuples and dicts of them."""
         raise NotImplementedError(f"{type(self).__name__} does not define __getitem__()")
 
+    def __add__(self, other: Any) -> ConcatDataset:
+        """The items of this one, then those of another."""
+        return ConcatDataset([self, other])
+
 
 class TensorDataset(Dataset):
     """Tensors or arrays that share their first axis; an item is a tuple with a row of each.
@@ -310,6 +314,11 @@ class DataLoader:
         if not single and self.batch_size < 1:
             raise ValueError(
                 f"DataLoader: expected a batch_size of 1 or more, got {self.batch_size}"
+            )
+        if self.num_workers < 0:
+            raise ValueError(
+                f"DataLoader: expected 0 workers (none but the caller) or more, got "
+                f"{self.num_workers}"
             )
         self.collate_fn = self.collate_fn or ((lambda x: x[0]) if single else default_collate)
 

@@ -6,7 +6,7 @@ import functools
 import inspect
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -31,6 +31,19 @@ def refuse(name: str, **arguments: Any) -> None:
         if value is not None and value is not False:
             shown = argument if hasattr(value, "shape") else f"{argument}={value!r}"
             raise NotImplementedError(f"{name}: {shown} is not supported")
+
+
+def require_state(who: str, state: Any) -> None:
+    """Refuse what is no state, such as the name of its file.
+
+    Raises:
+        TypeError: it is no dict.
+    """
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            f"{who}.load_state_dict: expected a dict, as state_dict() and load(file) give it, got "
+            f"a {type(state).__name__}"
+        )
 
 
 def under_all_names(f: Callable) -> Callable:

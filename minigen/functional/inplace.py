@@ -186,9 +186,17 @@ def _put(name: str, self: Tensor, key: Any, value: Any) -> Tensor:
         return become(name, self, index_put(self, key, number), value)
     views, copies = split_key(key, self.device)
     array = _single(name, self._array[views])
-    array[copies or ...] = _raw(name, value, array.dtype)
+    _write(name, array, copies or ..., _raw(name, value, array.dtype))
     increment_version(self)
     return self
+
+
+def _write(name: str, array: Array, key: Any, value: Any) -> None:
+    try:
+        array[key] = value
+    except ValueError:
+        wanted = array[key].shape
+        raise ValueError(f"{name}: {value.shape} does not broadcast to {wanted}") from None
 
 
 def setitem(self: Tensor, key: Any, value: Any) -> None:
@@ -213,7 +221,7 @@ def copy_(self: Tensor, other: Any) -> Tensor:
     if _recorded("copy_", self, other):
         return _put("copy_", self, ..., other.to(self.device))
     array = _single("copy_", self._array)
-    array[...] = to_device(other._array, device_of(array))
+    _write("copy_", array, ..., to_device(other._array, device_of(array)))
     increment_version(self)
     return self
 
@@ -247,6 +255,9 @@ def in_place(function: Callable[..., Tensor], ufunc: Callable | None = None) -> 
             ufunc(array, value, out=array)
         except TypeError as error:  # NumPy's speaks of casting rules
             raise TypeError(f"{name}: {array.dtype} cannot hold the result") from error
+        except ValueError:
+            shapes = f"{value.shape} does not broadcast to {array.shape}"
+            raise ValueError(f"{name}: {shapes}") from None
         increment_version(self)
         return self
 

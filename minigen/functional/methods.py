@@ -120,14 +120,16 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Tensor
 
 
 def retain_grad(self: Tensor) -> None:
-    """Let `backward` add up the gradient here too, though this tensor is no leaf."""
-    if not self.is_leaf:
+    """Let `backward` add up the gradient here too, as hooks have left it, though this tensor is no
+    leaf. A second call changes nothing."""
+    if not self.is_leaf and not any(getattr(hook, "last", False) for hook in self._node.hooks):
         this = weakref.ref(self)  # the node holds the hook, and the tensor the node
 
         def keep(gradient: Any) -> None:
             if (tensor := this()) is not None:
                 accumulate(tensor, gradient)
 
+        keep.last = True
         self.register_hook(keep)
 
 

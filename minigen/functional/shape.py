@@ -190,27 +190,40 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tenso
 def split_key(key: Any, device: str) -> tuple[tuple, tuple]:
     """An index as two: first integers, slices, None and `...`, which give a view, then arrays of
     integers or truth values, which copy; lists become arrays on `device`. (NumPy would count an
-    integer beside an array as one.)"""
+    integer beside an array as one.) Arrays of bytes are masks, as in PyTorch."""
     views, copies = [], []
     for k in key if isinstance(key, tuple) else (key,):
         if isinstance(k, Tensor):
             k = k._array.copy()  # the pullback needs it, and could not see it change
         elif isinstance(k, list | tuple | range | bool | np.bool_):
-            k = to_device(np.asarray(k, int if k in ([], ()) else None), device)
+            k = np.asarray(k)
+            k = to_device(k if k.size else k.astype(int), device)
         elif is_array(k):
             k = as_array(k).copy()
+        if is_array(k) and k.dtype == np.uint8:
+            k = k.astype(bool)
         if is_array(k) and (k.ndim or k.dtype.kind == "b"):
             views += [slice(None)] * (k.ndim if k.dtype.kind == "b" else 1)
             copies.append(k)
             continue
         if is_array(k):
             k = k.item()  # an array of CuPy is no index
-        views.append(k if k is None or k is ... or isinstance(k, slice) else operator.index(k))
+        views.append(k if k is None or k is ... or isinstance(k, slice) else _place(k))
         if not isinstance(views[-1], int):
             copies.append(k if k is ... else slice(None))
     if not any(k is ... for k in views):
         views.append(...)  # one element is a view too then, and not a scalar
     return tuple(views), tuple(copies) if any(is_array(k) for k in copies) else ()
+
+
+def _place(k: Any) -> int:
+    try:
+        return operator.index(k)
+    except TypeError:
+        raise TypeError(
+            f"index: {k!r} is none; expected integers, slices, None, `...`, or tensors, arrays or "
+            "lists of integers or truth values"
+        ) from None
 
 
 def part_of(whole: Tensor, key: Any, views: tuple) -> Tensor:

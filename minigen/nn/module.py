@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from minigen.backend import as_array, class_name, device_of, is_array, is_writable, to_device
 from minigen.functional import zeros
-from minigen.functional.arguments import refuse
+from minigen.functional.arguments import refuse, require_state
 from minigen.hooks import HookHandle
 from minigen.missing import Missing
 from minigen.modes import no_grad
@@ -73,6 +74,10 @@ class IncompatibleKeys(NamedTuple):
 
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{name}={keys}" for name, keys in self._asdict().items())
+        return f"IncompatibleKeys({names})" if any(self) else "<All keys matched successfully>"
 
 
 class Module:
@@ -309,10 +314,9 @@ class Module:
         if remove_duplicate:
             memo.add(self)
         yield prefix, self
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                path = f"{prefix}.{name}" if prefix else name
-                yield from value.named_modules(memo, path, remove_duplicate)
+        for name, value in self._modules.items():
+            path = f"{prefix}.{name}" if prefix else name
+            yield from value.named_modules(memo, path, remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
         """This module and all inside it, each once."""
@@ -321,14 +325,30 @@ class Module:
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly inside this one, each once, with their names."""
         seen = set()
-        for name, value in vars(self).items():
-            if isinstance(value, Module) and value not in seen:
+        for name, value in self._modules.items():
+            if value not in seen:
                 seen.add(value)
                 yield name, value
 
     def children(self) -> Iterator[Module]:
         """The modules directly inside this one, each once."""
         return (module for _, module in self.named_children())
+
+    @property
+    def _modules(self) -> Mapping[str, Module]:
+        """What programs for PyTorch read by this name: the modules directly inside, which are set
+        as attributes."""
+        return MappingProxyType({n: m for n, m in vars(self).items() if isinstance(m, Module)})
+
+    @property
+    def _parameters(self) -> Mapping[str, Parameter]:
+        """This module's own parameters, likewise."""
+        return MappingProxyType(dict(self._own_parameters()))
+
+    @property
+    def _buffers(self) -> Mapping[str, Tensor]:
+        """This module's own buffers, likewise."""
+        return MappingProxyType(dict(self._own_buffers()))
 
     def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
         for name, value in vars(self).items():
@@ -408,6 +428,7 @@ class Module:
             ValueError: the state does not fit; says all that does not, and nothing is loaded.
         """
         refuse("load_state_dict", assign=assign)
+        require_state(type(self).__name__, state_dict)
         named = self._named(Module._own_state, "", recurse=True, remove_duplicate=False)
         own = dict(named)
         missing = [name for name in own if name not in state_dict]
@@ -559,7 +580,7 @@ class Module:
 
     def __repr__(self) -> str:
         lines = self.extra_repr().split("\n") if self.extra_repr() else []
-        inside = [(name, m) for name, m in vars(self).items() if isinstance(m, Module)]
+        inside = self._modules.items()
         if len(lines) <= 1 and not inside:
             return f"{type(self).__name__}({''.join(lines)})"
         lines += [f"({name}): {module}".replace("\n", "\n  ") for name, module in inside]

@@ -12,9 +12,19 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from minigen.functional.arguments import refuse
+from minigen.backend import class_name
+from minigen.functional.arguments import refuse, require_state
 from minigen.missing import missing_from
 from minigen.optim.optimizer import Optimizer, require_alike
+
+
+def _groups(scheduler: Any, optimizer: Any) -> list[dict[str, Any]]:
+    try:
+        return optimizer.param_groups
+    except AttributeError:
+        raise TypeError(
+            f"{type(scheduler).__name__}: expected an optimizer, got a {class_name(optimizer)}"
+        ) from None
 
 
 class LRScheduler:
@@ -41,7 +51,7 @@ class LRScheduler:
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1):
         self.optimizer, self.last_epoch = optimizer, last_epoch
-        for i, group in enumerate(optimizer.param_groups):
+        for i, group in enumerate(_groups(self, optimizer)):
             if last_epoch == -1:
                 group.setdefault("initial_lr", group["lr"])
             elif "initial_lr" not in group:
@@ -92,6 +102,7 @@ class LRScheduler:
         Raises:
             ValueError: it is the state of another kind of scheduler, or of other groups.
         """
+        require_state(type(self).__name__, state_dict)
         expected, groups = set(self.state_dict()), len(self.optimizer.param_groups)
         sizes = groups, len(self.base_lrs)  # less where a group was added
         if set(state_dict) != expected or len(state_dict["base_lrs"]) not in sizes:
@@ -289,7 +300,7 @@ class OneCycleLR(LRScheduler):
                 "OneCycleLR: give total_steps, or epochs and steps_per_epoch, and 'cos' or "
                 f"'linear'; got {self.total_steps} and {anneal_strategy!r}"
             )
-        groups = len(optimizer.param_groups)
+        groups = len(_groups(self, optimizer))
         self.max_lrs = list(max_lr) if isinstance(max_lr, Sequence) else [max_lr] * groups
         up = pct_start * self.total_steps - 1
         down = [2 * up] * three_phase
@@ -389,7 +400,7 @@ class LambdaLR(LRScheduler):
         lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
         last_epoch: int = -1,
     ):
-        groups = len(optimizer.param_groups)
+        groups = len(_groups(self, optimizer))
         several = isinstance(lr_lambda, Sequence)
         self.lr_lambdas = list(lr_lambda) if several else [lr_lambda] * groups
         if len(self.lr_lambdas) != groups:
@@ -438,7 +449,7 @@ class ReduceLROnPlateau(LRScheduler):
         min_lr: float | Sequence[float] = 0,
         eps: float = 1e-8,
     ):
-        name, groups = type(self).__name__, len(optimizer.param_groups)
+        name, groups = type(self).__name__, len(_groups(self, optimizer))
         if factor >= 1:
             raise ValueError(f"{name}: factor must be less than 1, not {factor}")
         if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):

@@ -7,6 +7,7 @@ which each thread updates a range, piece by piece: NumPy's passes over a piece f
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,12 +19,13 @@ from minigen.backend import (
     Array,
     as_array,
     device_of,
+    is_array,
     namespace,
     out_of_memory,
     require_writable,
     to_device,
 )
-from minigen.functional.arguments import refuse
+from minigen.functional.arguments import refuse, require_state
 from minigen.kernels import limits
 from minigen.kernels.threads import over_images, ranges
 from minigen.modes import enable_grad
@@ -41,7 +43,8 @@ class Optimizer:
     """What all optimisers share: groups of parameters with options, and a state for each.
 
     A subclass says in `_memory` what it remembers of a parameter, and in `_update` how that and
-    the parameter change.
+    the parameter change; or has a `step` of its own, as written for PyTorch, which keeps what it
+    likes in `state`.
 
     Args:
         params: tensors, or dicts, each a group: tensors under `"params"`, and options of its own.
@@ -50,7 +53,8 @@ class Optimizer:
     Attributes:
         param_groups: the groups, dicts of options and `"params"`; options may be changed between
             steps (`optimizer.param_groups[0]["lr"] *= 0.5`).
-        state: what is remembered of each parameter that has been updated, by name.
+        state: what is remembered of each parameter that has been updated, by name; of others an
+            empty dict is made where it is asked for.
 
     Raises:
         TypeError: `params` is no iterable of tensors or dicts.
@@ -73,7 +77,7 @@ class Optimizer:
         refuse(type(self).__name__, differentiable=differentiable)
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         if isinstance(params, Tensor | set | str | Mapping) or not isinstance(params, Iterable):
             raise TypeError(
                 f"{type(self).__name__} needs parameters in an order, or a list of groups, not a "
@@ -155,7 +159,7 @@ class Optimizer:
             if p in waiting:  # again: what threads would do at once comes one after the other
                 self._finish(updates, small)
             waiting.add(p)
-            state = self.state.setdefault(p, {})
+            state = self.state[p]
             # Not its `array`: nobody else comes to hold it, and there is none to look for.
             if isinstance(p._grad, SparseRows):
                 self._update_rows(p._array, p._grad, group, state)
@@ -245,7 +249,7 @@ class Optimizer:
         ]
         state = {
             str(i): {
-                name: value if isinstance(value, int) else to_device(value, "cpu")
+                name: to_device(x, "cpu") if is_array(x := _bare(value)) else value
                 for name, value in self.state[p].items()
             }
             for p, i in number.items()
@@ -260,6 +264,7 @@ class Optimizer:
         Raises:
             ValueError: the state does not fit; says all that does not, and nothing is loaded.
         """
+        require_state(type(self).__name__, state_dict)
         if not {"state", "param_groups"} <= set(state_dict):
             self._misfit([f"it holds {list(state_dict)}, not 'state' and 'param_groups'"])
         groups = state_dict["param_groups"]
@@ -279,7 +284,7 @@ class Optimizer:
             else:
                 problems.append(f"it has a state for parameter {number}, which is in no group")
         self._misfit(problems)
-        self.state = state
+        self.state = defaultdict(dict, state)
         for group, option in zip(self.param_groups, options, strict=True):
             group.update(option)
 
@@ -334,17 +339,17 @@ class Optimizer:
                 f"{type(self).__name__}: betas must be two numbers in [0, 1), not {betas}"
             )
 
-    def _memory(self, options: dict[str, Any]) -> dict[str, bool]:
+    def _memory(self, options: dict[str, Any]) -> dict[str, bool] | None:
         """What can be remembered of a parameter, and whether these options call for it: arrays of
-        its shape by name, and `"step"`, how often it was updated."""
-        raise NotImplementedError
+        its shape by name, and `"step"`, how often it was updated. None for anything."""
+        return None
 
     def _update(
         self, data: Array, grad: Array, group: dict[str, Any], state: dict[str, Any]
     ) -> list[Update]:
         """How the parameter's array `data` and its `state` change in place: what `run` then does,
         for all parameters at once."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} defines neither step() nor _update()")
 
     def _update_rows(
         self, data: Array, grad: SparseRows, group: dict[str, Any], state: dict[str, Any]
@@ -380,15 +385,22 @@ def _is_small(data: Array) -> bool:
     return type(data) is np.ndarray and data.size <= limits.now.as_one and data.base is None
 
 
+def _bare(value: Any) -> Any:
+    return value.array if isinstance(value, Tensor) else value
+
+
 def _saved_entry(
-    who: str, p: Tensor, memory: dict[str, bool], entry: Mapping[str, Any]
+    who: str, p: Tensor, memory: dict[str, bool] | None, entry: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """What a saved state remembers of the parameter `who`, in its dtype, device and layout; and
-    what does not fit."""
+    """What a saved state remembers of the parameter `who`, in its dtype, device and layout (where
+    it may be anything, as tensors on its device); and what does not fit."""
+    if memory is None:
+        arrays = {name: x for name, value in entry.items() if is_array(x := _bare(value))}
+        return {**entry, **{n: Tensor(x).clone().to(p.device) for n, x in arrays.items()}}, []
     problems = [f"{who} has no {name!r}" for name in memory if memory[name] and name not in entry]
     remembered = {}
     for name, value in entry.items():
-        value = value.array if isinstance(value, Tensor) else as_array(value)
+        value = as_array(_bare(value))
         if name not in memory:
             problems.append(f"{who} has {name!r}, which this one does not know")
         elif value.shape != (() if name == "step" else p.shape):

@@ -17,6 +17,8 @@ New programs write `import minigen` and need nothing of this room. What differs 
   `GradScaler` has nothing to scale. `channels_last` and its kin are None: images are so anyway.
 - `spectral_norm` and `weight_norm` of `nn.utils.parametrizations` are the older ones of `nn.utils`,
   whose state has older names.
+- An optimiser's `state` holds arrays, and its `state_dict()` numbers parameters by text. Functions
+  of NumPy refuse tensors: write `x.sin()`, or `np.sin(x.numpy())`.
 - Tensors hold real numbers: no complex, quantised, sparse or bfloat16 ones, no named axes.
 - `diagonal`, `Tensor.unfold` and windows of other kinds are copies, where PyTorch gives views.
 - Missing altogether: recurrent and transformer layers, `linalg` but for norms, `fft`, `jit`,

@@ -9,9 +9,10 @@ import numpy as np
 
 import minigen
 from minigen import functional as F
-from minigen.missing import missing_from
+from minigen.missing import missing, missing_from
 from minigen.tensor import Tensor
 
+__path__: list[str] = []  # so that importing what is not here says so, see `names.Finder`
 HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 
 
@@ -49,6 +50,14 @@ class Distribution:
         with minigen.no_grad():
             return self._drawn((*sample_shape, *self.batch_shape))
 
+    @property
+    def stddev(self) -> Tensor:
+        """√variance"""
+        return F.sqrt(self.variance)
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing(name, lambda: dir(self), f"distributions.{type(self).__name__}")
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.batch_shape})"
 
@@ -59,8 +68,13 @@ class Normal(Distribution):
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
         self.loc, self.scale = _all(loc, scale)
         _require(self.scale > 0, "Normal: scale must be positive", validate_args)
-        self.mean, self.stddev, self.batch_shape = self.loc, self.scale, self.loc.shape
-        self.variance = self.scale * self.scale
+        self.mean = self.mode = self.loc
+        self.batch_shape, self.variance = self.loc.shape, self.scale * self.scale
+
+    @property
+    def stddev(self) -> Tensor:
+        """scale"""
+        return self.scale
 
     def _drawn(self, shape: tuple[int, ...]) -> Tensor:
         noise = F.randn(*shape, dtype=self.loc.dtype, device=self.loc.device)
@@ -74,6 +88,10 @@ class Normal(Distribution):
         """The logarithm of the density."""
         z = (value - self.loc) / self.scale
         return z * z * -0.5 - F.log(self.scale) - HALF_LOG_TAU
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """How probable it is to be at most that: ½·(1 + erf(z / √2))"""
+        return 0.5 * (1 + F.erf((value - self.loc) / (self.scale * math.sqrt(2))))
 
     def entropy(self) -> Tensor:
         """½ + ½·log 2π + log scale"""
@@ -121,6 +139,11 @@ class Categorical(Distribution):
             self.probs = given / given.sum(-1, keepdim=True)
             self.logits = F.log(F.clamp(self.probs, *_ends(given)))
         self.batch_shape = given.shape[:-1]
+
+    @property
+    def mode(self) -> Tensor:
+        """The most probable class."""
+        return self.probs.argmax(-1)
 
     def _drawn(self, shape: tuple[int, ...]) -> Tensor:
         rows = self.probs.expand(*shape, self.probs.shape[-1]).reshape(-1, self.probs.shape[-1])

@@ -18,6 +18,7 @@ from minigen.missing import missing_from
 from minigen.tensor import Tensor
 from minigen.torchvision_names.transforms import ToPILImage
 
+__path__: list[str] = []  # so that importing what is not here says so, see `names.Finder`
 Transform = Callable[[Any], Any] | None
 
 

@@ -14,6 +14,7 @@ from minigen.functional.arguments import refuse
 from minigen.missing import missing_from
 from minigen.tensor import Tensor
 
+__path__: list[str] = []  # so that importing what is not here says so, see `names.Finder`
 Size = int | Sequence[int]
 InterpolationMode = Image.Resampling
 

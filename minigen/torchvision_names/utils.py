@@ -12,6 +12,8 @@ from minigen.missing import missing_from
 from minigen.tensor import Tensor
 from minigen.tiles import tiled
 
+__path__: list[str] = []  # so that importing what is not here says so, see `names.Finder`
+
 
 def make_grid(
     tensor: Any,

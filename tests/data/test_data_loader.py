@@ -166,6 +166,7 @@ def test_a_split_shares_every_item_out_once(count, data):
     with pytest.raises(ValueError, match="do not sum"):
         random_split(range(count), [count + 1])
     assert list(Subset("abc", [2, 0])) == ["c", "a"]
+    assert list(Subset("abc", [2, 0]) + Subset("abc", [1]) + "d") == ["c", "a", "b", "d"]
 
 
 def test_samplers_and_single_items():

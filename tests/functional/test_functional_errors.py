@@ -39,6 +39,9 @@ def test_what_pytorch_has_and_this_has_not_is_named(number):
 
 IMAGE, WEIGHT = (2, 4, 5, 5), (6, 4, 3, 3)
 WRONG = [
+    (lambda: t(3)[1.5], TypeError, "index: 1.5 is none; expected integers, slices"),
+    (lambda: t(3)[..., "a"], TypeError, "index: 'a' is none; expected"),
+    (lambda: t(3) > 0 and 1, ValueError, r"a tensor \(3,\) is neither true nor false; .* any"),
     (lambda: t(2, 6).reshape(-3, 6), ValueError, r"reshape: .* negative length: \(-3, 6\)"),
     (lambda: t(2, 6).repeat(-1, 1), ValueError, r"repeat: .* negative length: \(-1, 1\)"),
     (lambda: minigen.split(t(3), [-1, 4]), ValueError, r"split: \[-1, 4\] are not lengths"),

@@ -276,6 +276,32 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(bad, error, message):
     np.testing.assert_array_equal(x.detach().numpy(), 1)
 
 
+@pytest.mark.parametrize("bad, error, message", [
+    (lambda x: x.add_(mg.ones(2, 3, 4)), ValueError, r"add_: \(2, 3, 4\) does not broadcast to"),
+    (lambda x: x.copy_(mg.ones(5)), ValueError, r"copy_: \(5,\) does not broadcast to"),
+    (lambda x: x.__setitem__(0, mg.ones(5)), ValueError, r"setitem: \(5,\) does not broadcast to"),
+    (lambda x: x.__setitem__([0, 1], [1.0] * 5), ValueError, r"setitem: \(5,\) does not broadcast"),
+])  # fmt: skip
+def test_what_does_not_fit_an_unrecorded_one_is_said_in_the_same_words(bad, error, message):
+    x = mg.ones(*SHAPE)
+    with pytest.raises(error, match=message):
+        bad(x)
+    np.testing.assert_array_equal(x.numpy(), 1)
+
+
+@given(st.lists(st.integers(0, 255), min_size=3, max_size=3), st.booleans(), st.booleans())
+def test_bytes_are_a_mask_as_in_pytorch(values, tensor, recorded):
+    bytes_ = np.array(values, np.uint8)
+    mask = bytes_ != 0
+    whole, one = (mg.tensor(bytes_), mg.tensor(bytes_[0])) if tensor else (bytes_, mask[0])
+    for key, same in [(whole, mask), (one, mask[0]), ((..., whole), (..., mask))]:
+        x = mg.arange(9.0).reshape(3, 3).requires_grad_(recorded)
+        y, wanted = x.clone(), x.detach().numpy().copy()
+        np.testing.assert_array_equal(x[key].detach().numpy(), wanted[same])
+        y[key], wanted[same] = -1.0, -1.0
+        np.testing.assert_array_equal(y.detach().numpy(), wanted)
+
+
 IN_PLACE = {
     "relu": lambda x: F.relu(x, inplace=True),
     "leaky_relu": lambda x: F.leaky_relu(x, 0.1, True),

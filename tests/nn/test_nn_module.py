@@ -74,6 +74,30 @@ def test_a_state_that_does_not_fit_is_reported_whole_and_loads_nothing():
     left = net.load_state_dict(state, strict=False)
     assert left == (["scale", "factor", "body.2.weight"], ["extra"])
     np.testing.assert_array_equal(net.body[2].bias.array, before["body.2.bias"].array + 1)
+    assert str(net.load_state_dict(before)) == "<All keys matched successfully>"
+    assert str(left).startswith("IncompatibleKeys(missing_keys=['scale', 'factor'")
+
+
+@pytest.mark.parametrize("given", ["net.pth", None, 3])
+def test_what_is_no_state_is_named_by_all_that_load_one(given):
+    net = nn.Linear(2, 1)
+    optimiser = optim.SGD(net.parameters(), 0.1)
+    for owner in (net, optimiser, optim.lr_scheduler.StepLR(optimiser, 1)):
+        name = type(owner).__name__
+        with pytest.raises(
+            TypeError, match=rf"{name}.load_state_dict: .* got a {type(given).__name__}"
+        ):
+            owner.load_state_dict(given)
+
+
+def test_what_programs_for_pytorch_read_by_private_names_is_there_to_be_read():
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    assert dict(net._modules) == dict(net.named_children())
+    assert dict(net[0]._parameters) == dict(net[0].named_parameters())
+    assert list(net[1]._buffers) == ["running_mean", "running_var", "num_batches_tracked"]
+    for held in (net._modules, net[0]._parameters, net[1]._buffers):
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            held["0"] = None
 
 
 def test_evaluation_does_not_switch_gradients_off_and_freezing_does():

@@ -27,7 +27,9 @@ def test_values_and_gradients_are_pytorchs(name):
         a, b = (torch.tensor(x).requires_grad_() for x in (LEFT, RIGHT))
         p, q = make(torch.distributions, a), make(torch.distributions, b)
         parts = [p.log_prob(torch.tensor(value)), p.entropy(), q.probs if "Cat" in name else p.mean]
-        parts.append(torch.distributions.kl_divergence(p, q))
+        parts += [torch.distributions.kl_divergence(p, q)]
+        parts += [p.mode + 0.0 * q.probs.sum()] if "Cat" in name else [p.stddev]
+        parts += [p.cdf(torch.tensor(value)), p.mode] if name == "Normal" else []
         sum((y * y).sum() for y in parts).backward()
         found.append([t.detach().numpy() for t in (*parts, a.grad, b.grad)])
     for wanted, y in zip(*found, strict=True):
@@ -77,5 +79,7 @@ def test_samples_have_the_probabilities():
     assert abs((drawn == 2).float().mean().item() - 0.75) < 5 * 0.5 / n**0.5
     with pytest.raises(NotImplementedError, match="kl_divergence: of a Normal and a Bernoulli"):
         ours.distributions.kl_divergence(Normal(0.0, 1.0), Bernoulli(0.5))
+    with pytest.raises(AttributeError, match=r"minigen has no distributions.Normal.icdf; did you"):
+        Normal(0.0, 1.0).icdf(0.5)
     with pytest.raises(AttributeError, match="minigen has no distributions.Gamma"):
         ours.distributions.Gamma(1.0, 1.0)

@@ -51,6 +51,8 @@ def test_every_way_to_import_finds_the_same():
 MISSING = [
     ("torch.linalg.svd", "minigen has no linalg.svd"),
     ("torch.nope", "minigen has no nope"),
+    ("torch.distributions.Beta", "minigen has no distributions.Beta"),
+    ("torch.distributions.Catagorical", "did you mean distributions.Categorical?"),
     ("torch.zeroes", "minigen has no zeroes; did you mean zeros?"),
     ("torch.nn.LSTM", "minigen has no nn.LSTM"),
     ("torch.nn.Conv2D", "minigen has no nn.Conv2D; did you mean nn.Conv2d?"),

@@ -204,6 +204,8 @@ def test_models_are_missing_when_they_are_made():
     for name in ("ops", "transforms.ColorJitter", "datasets.CelebA", "utils.draw_keypoints"):
         with pytest.raises(AttributeError, match=f"minigen has no torchvision.{name}"):
             eval(f"minigen.torchvision_names.{name}")
+        with pytest.raises(ImportError, match=f"minigen has no torchvision.{name}"):
+            exec(f"import minigen.torchvision_names.{name}")
 
 
 @pytest.mark.parametrize("padding", [1, (1, 2), (1, 2, 3, 0)])
