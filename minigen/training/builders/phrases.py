@@ -102,7 +102,7 @@ def flags(description: str = "") -> Parser:
         may_change=("steps", "steps_to_draw", "guidance", "ask"),
     )
     add = parser.add_argument
-    add("--steps", type=whole(), default=10_000, help="training steps in all")
+    add("--steps", type=whole(), default=20_000, help="training steps in all")
     parser.add_images(size=None, batch_size={"default": 16})
     add("--words", type=path, metavar="RUN",
         help="vectors of a run of word2vec.py, or of a file, instead of learnt ones")  # fmt: skip
