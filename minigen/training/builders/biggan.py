@@ -51,20 +51,20 @@ def flags(description: str = "") -> Parser:
         may_change=("steps", "truncation"),
     )
     add = parser.add_argument
-    add("--steps", type=whole(), default=5000, help="training steps in all")
+    add("--steps", type=whole(), default=10_000, help="training steps in all")
     parser.add_images(batch_size={"default": 32})
     add("--classes", type=whole(0, 10**6), nargs="+", metavar="CLASS",
         help="which are drawn in samples.gif, a row each (all)")  # fmt: skip
     add("--augment", type=one_of(*POLICIES), nargs="+", metavar="POLICY",
         help="what D sees is changed by: colour translation cutout (nothing)")  # fmt: skip
     add("--judge-steps", type=whole(1, 100), default=1, help="steps of D for each of G")
-    add("--width", type=units, default=16, help="channels at the full size")
+    add("--width", type=units, default=8, help="channels at the full size")
     add("--piece", type=units, default=16, help="numbers in each piece of z")
     add("--attention", action="store_true", help="at half the size")
     add("--orthogonal", type=weight, default=1e-4, help="β, of orthogonal regularisation")
     add("--truncation", type=number(least=0, most=100), help="of the pictures at the end (none)")
     add("--lr", type=rate, default=5e-4, help="learning rate of G")
-    add("--lr-ratio", type=number(above=0, most=1000), default=1.0,
+    add("--lr-ratio", type=number(above=0, most=1000), default=3.0,
         help="D's learning rate, in G's")  # fmt: skip
     add("--decay", type=decay, default=0.995, help="of the average of G's weights that is drawn")
     parser.refuse(
