@@ -98,7 +98,7 @@ class Server(socketserver.ThreadingTCPServer):
         if self.places.acquire(blocking=False):
             try:
                 super().process_request(request, client_address)
-            except BaseException:
+            except Exception:  # at Ctrl-C there may be a thread, which gives it back itself
                 self.places.release()
                 raise
         else:

@@ -13,6 +13,7 @@ import struct
 import time
 import tracemalloc
 import zlib
+from socketserver import ThreadingTCPServer
 
 import pytest
 from hypothesis import example, given
@@ -334,3 +335,15 @@ def test_a_port_that_is_taken_is_a_line():
         port = other.getsockname()[1]
         with pytest.raises(RunError, match=f"cannot use port {port} of 127.0.0.1: .*--port"):
             Server(Grey(), port)
+
+
+def test_a_place_is_given_back_once_if_ctrl_c_comes_as_its_thread_begins(monkeypatch):
+    def begun(server, request, client):
+        server.places.release()  # as the thread does at its end
+        raise KeyboardInterrupt
+
+    server = Server(Grey())
+    monkeypatch.setattr(ThreadingTCPServer, "process_request", begun)
+    with pytest.raises(KeyboardInterrupt):
+        server.process_request(None, None)
+    server.server_close()
