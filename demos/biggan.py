@@ -21,7 +21,7 @@ import argparse
 
 import numpy as np
 
-from minigen import Generator, Tensor, training
+from minigen import Generator, Tensor, data, training
 from minigen import functional as F
 from minigen.models import biggan as B
 from minigen.models.networks import evaluating
@@ -83,11 +83,14 @@ def draw_classes(
 
 
 def draw_all(
-    run: training.Run, args: argparse.Namespace, gan: B.BigGAN, classes: list[int]
+    run: training.Run,
+    args: argparse.Namespace,
+    gan: B.BigGAN,
+    images: data.Images,
+    classes: list[int],
 ) -> None:
     """The pictures of a trained model."""
     print("drawing truncation.png, classes.png, interpolation.png and nearest.png …", flush=True)
-    images = training.load_images(args)
     draw_truncations(run, args, gan, images.classes)
     gan.stand(args.truncation, Generator(args.seed + 3))
     draw_classes(run, args, gan, images.classes)
@@ -109,7 +112,7 @@ def main() -> None:
     training.train_gan(
         build, run, args, panels, READING, decay=args.decay, warm_up=True, told=True,
         sample_every=max(50, args.steps // 60), draw_all=draw_all,
-        watch=by_heart.watched(args, labelled=True),
+        watch=by_heart.watched,
         batches_a_step=lambda step: args.judge_steps,
     )  # fmt: skip
 

@@ -164,7 +164,11 @@ def draw_walk(
 
 
 def draw_all(
-    run: training.Run, args: argparse.Namespace, gan: S.StyleGAN, classes: list[int]
+    run: training.Run,
+    args: argparse.Namespace,
+    gan: S.StyleGAN,
+    images: data.Images,
+    classes: list[int],
 ) -> None:
     """The pictures of a trained model."""
     with evaluating(gan.generator):
@@ -172,7 +176,7 @@ def draw_all(
             draw(run, args, gan, classes)
         z, labels = codes(args, gan, 3 * by_heart.COLUMNS, args.seed + 10, classes)
         made = gan.generator(z, *labels).numpy()
-    by_heart.draw_nearest(run, training.load_images(args), made)
+    by_heart.draw_nearest(run, images, made)
 
 
 READING = (
@@ -192,7 +196,7 @@ def main() -> None:
     training.train_gan(
         build_to_draw, run, args, panels, READING, decay=args.decay, warm_up=True,
         sample_every=max(50, args.steps // 60), draw_all=draw_all,
-        watch=by_heart.watched(args, labelled=args.conditional),
+        watch=by_heart.watched,
     )  # fmt: skip
 
 

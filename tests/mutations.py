@@ -2247,8 +2247,8 @@ what was summed by halves comes back at once | distributed_plan
 +         by_halves = rounds * self.latency + (ranks - 1) / ranks * whole
 # training/by_heart.py
 the test pictures are training pictures | training_by_heart
--         images = load_images(args, split)
-+         images = load_images(args, "train")
+- load_images(args, "test")
++ train
 D is told classes that it was not trained with | training_by_heart
 - if labelled else None
 + if True else None

@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2069,
     "optim": 1188,
     "models": 3147,
-    "training": 5501,
+    "training": 5503,
     "metrics": 600,
     "export": 1254,
     "data": 2144,

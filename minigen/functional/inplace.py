@@ -195,8 +195,11 @@ def _write(name: str, array: Array, key: Any, value: Any) -> None:
     try:
         array[key] = value
     except ValueError:
-        wanted = array[key].shape
-        raise ValueError(f"{name}: {value.shape} does not broadcast to {wanted}") from None
+        raise _misfit(name, value, array[key]) from None
+
+
+def _misfit(name: str, value: Any, to: Any) -> ValueError:
+    return ValueError(f"{name}: {value.shape} does not broadcast to {to.shape}")
 
 
 def setitem(self: Tensor, key: Any, value: Any) -> None:
@@ -217,7 +220,7 @@ def copy_(self: Tensor, other: Any) -> Tensor:
     if not isinstance(other, Tensor):
         other = Tensor(_numbers(other, self.dtype))
     if other.shape != self.shape and other.ndim > self.ndim:
-        raise ValueError(f"copy_: {other.shape} does not broadcast to {self.shape}")
+        raise _misfit("copy_", other, self)
     if _recorded("copy_", self, other):
         return _put("copy_", self, ..., other.to(self.device))
     array = _single("copy_", self._array)
@@ -256,8 +259,7 @@ def in_place(function: Callable[..., Tensor], ufunc: Callable | None = None) -> 
         except TypeError as error:  # NumPy's speaks of casting rules
             raise TypeError(f"{name}: {array.dtype} cannot hold the result") from error
         except ValueError:
-            shapes = f"{value.shape} does not broadcast to {array.shape}"
-            raise ValueError(f"{name}: {shapes}") from None
+            raise _misfit(name, value, array) from None
         increment_version(self)
         return self
 

@@ -49,7 +49,7 @@ def train_gan(
     low: float = -1.0,
     sample_every: int = 50,
     told: bool | None = None,
-    watch: Callable[[Adversaries], Mapping[str, float]] | None = None,
+    watch: Callable[..., Callable[[Adversaries], Mapping[str, float]]] | None = None,
     draw_all: Callable[..., object] | None = None,
 ) -> None:
     """Train a GAN of images, and fill its run folder: samples from the same noise as training goes
@@ -68,9 +68,10 @@ def train_gan(
         sample_every: steps between two grids.
         told: whether the networks are told the class, if the flags do not say; even if there is
             but one.
-        watch: gives what is logged with each grid, the first one of a new run included.
+        watch: called with the flags, the training images and whether D is told the class, gives
+            what says of the GAN what is logged with each grid, the first one included.
         draw_all: draws whatever a finished run has besides: called with run, flags, the GAN, whose
-            G then has the averaged weights, and the classes to be drawn.
+            G then has the averaged weights, the training images, and the classes to be drawn.
     """
     minigen.manual_seed(args.seed)
     images = train_images(run, args)
@@ -90,7 +91,8 @@ def train_gan(
     )
     loop.at_every(sample_every)(sampler(run, args, gan, average, images, classes, low))
     if watch:
-        loop.at_every(sample_every)(lambda step: run.log(step, watch(gan)))
+        seen = watch(args, images, bool(classes))
+        loop.at_every(sample_every)(lambda step: run.log(step, seen(gan)))
 
     stream = batches.forever()
     for step in loop:
@@ -99,7 +101,7 @@ def train_gan(
         average.update()
     if draw_all and not loop.interrupted:
         with average.average_parameters():
-            draw_all(run, args, gan, classes)
+            draw_all(run, args, gan, images, classes)
     finish(loop, "samples.gif", reading=reading)
 
 

@@ -28,7 +28,9 @@ READING = (
 )
 
 
-def watched(args: Settings, labelled: bool) -> Callable[[Adversaries], dict[str, float]]:
+def watched(
+    args: Settings, train: Images, labelled: bool
+) -> Callable[[Adversaries], dict[str, float]]:
     """What gives D's mean score of training pictures, and of test pictures, which it never learns
     from, as they are: without augmentation.
 
@@ -36,8 +38,7 @@ def watched(args: Settings, labelled: bool) -> Callable[[Adversaries], dict[str,
         labelled: whether D is told the class.
     """
     shown = []
-    for split in "train", "test":
-        images = load_images(args, split)
+    for images in train, load_images(args, "test"):
         some = np.random.default_rng(0).permutation(len(images))[:WATCHED]  # folders are sorted
         part = Images(images.name, images.images[some], images.labels[some], images.classes)
         told = Tensor(part.labels, device=args.device) if labelled else None

@@ -28,7 +28,7 @@ def test_the_scores_are_of_each_split(monkeypatch, labelled):
         for split, level in grey.items()
     }
     monkeypatch.setattr(by_heart, "load_images", lambda args, split: sets[split])
-    watch = by_heart.watched(argparse.Namespace(device="cpu"), labelled)
+    watch = by_heart.watched(argparse.Namespace(device="cpu"), sets["train"], labelled)
     judge = Brightness()
     found = watch(SimpleNamespace(discriminator=judge))
     told = 3 if labelled else 0
