@@ -21,14 +21,16 @@ from minigen.functional.shape import *
 
 __all__ = [name for name, f in [*globals().items()] if inspect.isfunction(f)]
 
-from minigen.functional.arguments import under_all_names  # noqa: E402
+from minigen.functional.arguments import asking_for_tensors, under_all_names  # noqa: E402
 from minigen.functional.compositions import ALIASES  # noqa: E402
 
 globals().update({name: under_all_names(globals()[name]) for name in __all__})
-globals().update({other: globals()[name] for other, name in ALIASES.items()})
-__all__ += ALIASES
 
 from minigen.functional import methods  # noqa: E402, F401  it needs all of the above
 from minigen.missing import missing_from  # noqa: E402
+
+globals().update({name: asking_for_tensors(globals()[name]) for name in __all__})
+globals().update({other: globals()[name] for other, name in ALIASES.items()})
+__all__ += ALIASES
 
 __getattr__ = missing_from(globals(), "functional")

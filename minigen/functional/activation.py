@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from minigen.backend import FLOAT32, Array
-from minigen.functional.arguments import axis, require_floating
+from minigen.functional.arguments import axis, require_floating, warn
 from minigen.functional.inplace import changed
 from minigen.functional.pointwise import clamp, converted, exp, expm1, sigmoid, tanh, where
 from minigen.halves import in_float32
@@ -275,7 +274,7 @@ def _softmax(input: Array, *, dim: int) -> Array:
 def _usual_dim(name: str, ndim: int) -> int:
     """The axis that PyTorch takes where none is named."""
     dim = 0 if ndim in (0, 1, 3) else 1
-    warnings.warn(f"{name}: no dim was given; write dim={dim} if that is meant", stacklevel=4)
+    warn(f"{name}: no dim was given; write dim={dim} if that is meant")
     return dim
 
 

@@ -6,17 +6,21 @@ import functools
 import inspect
 import math
 import operator
+import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from minigen.backend import Array, on_host
+from minigen.backend import Array, class_name, on_host
+from minigen.tensor import Tensor
 
 Dims = int | Sequence[int] | None
 Pair = int | tuple[int, int]
 LEAST = 512  # numbers that a tensor counts as, for `at_most`
 _left: ContextVar[list[int] | None] = ContextVar("_left", default=None)
+TENSORS = ("Tensor", "Tensor | None", "Sequence[Tensor]")  # annotations, for `asking_for_tensors`
 SEQUENCES = (tuple, list)  # to make `tuple | list` anew takes as long as the rest of `sizes`
 
 
@@ -46,6 +50,14 @@ def require_state(who: str, state: Any) -> None:
         )
 
 
+def warn(message: str) -> None:
+    """A warning that shows the line outside minigen which called."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].startswith("minigen."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
+
+
 def under_all_names(f: Callable) -> Callable:
     """The function, which may be told NumPy's `axis` and `keepdims` for `dim` and `keepdim`, and
     by name what it takes as several arguments, as in `zeros(size=(2, 3))`."""
@@ -68,6 +80,50 @@ def under_all_names(f: Callable) -> Callable:
         return f(*args, **options)
 
     return named
+
+
+def asking_for_tensors(f: Callable) -> Callable:
+    """The function, which says so where it failed because something else than a tensor was given
+    for one. Nobody looks before it fails, so that a call costs no more for it.
+
+    Raises:
+        TypeError: names the argument, and what came.
+    """
+    signature = inspect.signature(f)
+    tensors = [p for p in signature.parameters.values() if p.annotation in TENSORS]
+    if not tensors:
+        return f
+
+    @functools.wraps(f)
+    def asking(*args: Any, **options: Any) -> Any:
+        try:
+            return f(*args, **options)
+        except (AttributeError, TypeError) as error:
+            if str(error).startswith(f"{f.__name__}: "):
+                raise  # it says more than what is asked for here
+            try:
+                given = signature.bind(*args, **options).arguments
+            except TypeError:  # an argument too many or too few, which the error says
+                given = {}
+            for p in tensors:
+                several = p.kind is p.VAR_POSITIONAL or p.annotation == "Sequence[Tensor]"
+                left_out = p.annotation.endswith("None") and given.get(p.name) is None
+                if p.name in given and not left_out and (what := lacking(given[p.name], several)):
+                    raise TypeError(f"{f.__name__}: {p.name} must be {what}") from None
+            raise
+
+    return asking
+
+
+def lacking(value: Any, several: bool) -> str:
+    """What a value should be that is no tensor, or are no tensors; nothing if it is."""
+    if not several:
+        made = "; minigen.tensor(…) makes one of numbers"
+        return "" if isinstance(value, Tensor) else f"a Tensor, not {class_name(value)}{made}"
+    if not isinstance(value, SEQUENCES):
+        return f"a list or tuple of tensors, not {class_name(value)}"
+    others = [class_name(x) for x in value if not isinstance(x, Tensor)]
+    return f"tensors, not {others[0]}" if others else ""
 
 
 def require_floating(name: str, input: Any) -> None:

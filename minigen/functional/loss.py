@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 
 from minigen.backend import Array, namespace, on_host
 from minigen.functional import moves
 from minigen.functional.activation import log_softmax, softplus
-from minigen.functional.arguments import out_of_range, refuse, require_floating
+from minigen.functional.arguments import out_of_range, refuse, require_floating, warn
 from minigen.functional.pointwise import abs, clamp, exp, log, log1p, sigmoid, weighted, where
 from minigen.functional.random import ones
 from minigen.halves import in_float32
@@ -36,18 +35,15 @@ def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str)
         return reduction
     mean = size_average is None or size_average
     reduction = "none" if reduce is not None and not reduce else "mean" if mean else "sum"
-    warnings.warn(
-        f"size_average and reduce are old names: write reduction={reduction!r}", stacklevel=4
-    )
+    warn(f"size_average and reduce are old names: write reduction={reduction!r}")
     return reduction
 
 
 def _warn_if_they_broadcast(name: str, input: Tensor, target: Tensor) -> None:
     if isinstance(target, Tensor) and target.shape != input.shape:
-        warnings.warn(
+        warn(
             f"{name}: input {input.shape} and target {target.shape} differ in shape and broadcast, "
-            "which is rarely meant; reshape() one to the other",
-            stacklevel=4,
+            "which is rarely meant; reshape() one to the other"
         )
 
 

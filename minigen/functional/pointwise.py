@@ -266,8 +266,6 @@ def clamp(
     Raises:
         ValueError: both bounds are missing, or the input's dtype cannot hold one.
     """
-    if not isinstance(input, Tensor):
-        raise TypeError(f"clamp needs a Tensor, not {type(input).__name__}")
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
     if isinstance(min, Tensor) or isinstance(max, Tensor):

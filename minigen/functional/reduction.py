@@ -302,8 +302,6 @@ def _place(which: str, input: Tensor, dim: int | None, keepdim: bool, name: str 
 
 def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool, out: None) -> Tensor | Extreme:
     refuse(name, out=out)
-    if not isinstance(input, Tensor):
-        raise TypeError(f"{name} needs a Tensor, not {type(input).__name__}")
     if dim is None:
         return (amax if name == "max" else amin)(input)
     if isinstance(dim, Tensor):

@@ -125,21 +125,16 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return moves.transpose(input, dim0=dim0, dim1=dim1) if ndim else moves.permute(input, dims=())
 
 
-def _of_one_dtype(name: str, tensors: Sequence[Tensor]) -> tuple[Sequence[Tensor], list]:
+def _of_one_dtype(tensors: Sequence[Tensor]) -> tuple[Sequence[Tensor], list]:
     """The tensors, and their shapes."""
-    shapes = []
-    try:
-        dtype = tensors[0]._array.dtype
-        for t in tensors:
-            array = t._array
-            shapes.append(array.shape)
-            if array.dtype is not dtype:
-                break
-        else:
-            return tensors, shapes
-    except AttributeError:
-        kinds = [type(t).__name__ for t in tensors]
-        raise TypeError(f"{name}: expected a sequence of tensors, got {kinds}") from None
+    dtype, shapes = tensors[0]._array.dtype, []
+    for t in tensors:
+        array = t._array
+        shapes.append(array.shape)
+        if array.dtype is not dtype:
+            break
+    else:
+        return tensors, shapes
     dtype = result_type(*tensors)
     return [t if t.dtype == dtype else t.to(dtype) for t in tensors], [t.shape for t in tensors]
 
@@ -155,7 +150,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tensor:
         refuse("cat", out=out)
     if not len(tensors):
         raise ValueError("cat: expected at least one tensor, got none")
-    tensors, shapes = _of_one_dtype("cat", tensors)
+    tensors, shapes = _of_one_dtype(tensors)
     if (0,) in shapes:
         tensors = [t for t in tensors if t.shape != (0,)] or tensors
         shapes = [t.shape for t in tensors]
@@ -181,7 +176,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: None = None) -> Tenso
         refuse("stack", out=out)
     if not len(tensors):
         raise ValueError("stack: expected at least one tensor, got none")
-    tensors, shapes = _of_one_dtype("stack", tensors)
+    tensors, shapes = _of_one_dtype(tensors)
     if shapes.count(shapes[0]) < len(shapes):
         raise ValueError(f"stack: shapes differ: {shapes}")
     return moves.stack(*tensors, dim=axis("stack", dim, len(shapes[0]) + 1))

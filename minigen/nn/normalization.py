@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from minigen import functional as F
 from minigen.backend import INT64
 from minigen.functional import zeros
+from minigen.functional.arguments import warn
 from minigen.nn import init
 from minigen.nn.module import Module, blank_parameter
 from minigen.tensor import Tensor
@@ -109,7 +109,7 @@ class _Running(_Affine):
         message = f"{type(self).__name__}: expected input {expected}, got {input.shape}"
         if not (fits and self._any_channels and self.weight is self.running_mean is None):
             raise ValueError(message)
-        warnings.warn(f"{message}; num_features plays no part without affine", stacklevel=3)
+        warn(f"{message}; num_features plays no part without affine")
 
 
 class _BatchNorm(_Running):

@@ -1,5 +1,7 @@
 """What PyTorch has a name for and other operations say in a line: values, other names, refusals."""
 
+import inspect
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -16,7 +18,32 @@ def test_other_names_are_the_functions_and_methods_themselves():
     for other, name in ALIASES.items():
         assert getattr(mg, other) is getattr(F, name)
         if other not in ("concat", "concatenate", "upsample"):
-            assert getattr(Tensor, other) is getattr(F, name)
+            assert inspect.unwrap(getattr(Tensor, other)) is inspect.unwrap(getattr(F, name))
+
+
+@pytest.mark.parametrize("value", [[1.0, 2.0], None, "x"])
+def test_what_is_no_tensor_is_refused_by_the_argument_s_name(value):
+    """By every function, if it does not first find fault with the numbers for its other ones."""
+    asked = 0
+    for f in map(F.__dict__.get, F.__all__):
+        first, *rest = inspect.signature(f).parameters.values()
+        if first.annotation == "Tensor" and first.kind is not first.VAR_POSITIONAL:
+            rest = [p for p in rest if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
+            rest = [mg.ones(3) if "Tensor" in p.annotation else 1 for p in rest]
+            with pytest.raises((TypeError, ValueError, IndexError), match=r"^\w+(\(.*\))?: ") as e:
+                f(value, *rest)
+            asked += f"{first.name} must be a Tensor, not {type(value).__name__}" in str(e.value)
+    assert asked > 150
+
+    x = mg.ones(2)
+    for call in (lambda: F.linear(x, value), lambda: F.cross_entropy(x, target=value)):
+        with pytest.raises(TypeError, match=f"must be a Tensor, not {type(value).__name__}"):
+            call()
+    for call in (lambda: F.stack([x, value]), lambda: F.hstack(value), lambda: F.meshgrid(value)):
+        with pytest.raises(TypeError, match="tensors must be (a list or tuple of )?tensors, not"):
+            call()
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'weight'"):
+        F.linear(x)
 
 
 def test_places_counts_and_order():
