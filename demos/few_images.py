@@ -62,7 +62,7 @@ def few(images: data.Images, count: int, draw: int) -> data.Images:
     rng = np.random.default_rng([draw, count])
     order = rng.permutation(len(images))
     rows = np.concatenate([order[images.labels[order] == kind][:each] for kind in range(kinds)])
-    return data.Images(images.name, images.images[rows], images.labels[rows], images.classes)
+    return images.taken(rows)
 
 
 def batches(some: data.Images, size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -325,13 +325,8 @@ def split(args: argparse.Namespace) -> tuple[data.Images, data.Images]:
     train = data.load(args.data)
     first, middle = len(train) * 5 // 6, len(train) * 11 // 12
     if not args.held_out:
-        return part(train, slice(first)), data.load(args.data, "test")
-    return part(train, slice(first, middle)), part(train, slice(middle, None))
-
-
-def part(images: data.Images, rows: slice) -> data.Images:
-    """Some of the images."""
-    return data.Images(images.name, images.images[rows], images.labels[rows], images.classes)
+        return train.taken(slice(first)), data.load(args.data, "test")
+    return train.taken(slice(first, middle)), train.taken(slice(middle, None))
 
 
 def draw_made(path: Path, cell: Cell, made: data.Images) -> None:

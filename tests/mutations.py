@@ -2591,8 +2591,8 @@ all draws are one | demos_few_images
 - rng = np.random.default_rng([draw, count])
 + rng = np.random.default_rng(count)
 settings are chosen on what is drawn | demos_few_images
-- part(train, slice(middle, None))
-+ part(train, slice(first, None))
+- train.taken(slice(middle, None))
++ train.taken(slice(first, None))
 a standard error of all draws' own | demos_few_images
 - apart.std(ddof=1) / np.sqrt(len(apart))
 + apart.std() / np.sqrt(len(apart))

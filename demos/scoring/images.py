@@ -121,11 +121,10 @@ def same_images(trained: Trained) -> tuple[data.Images, data.Images]:
         DataError: they cannot be had.
     """
     train, test = load(trained.settings), load(trained.settings, "test")
-    first = data.Images(train.name, train.images[:1], train.labels[:1], train.classes)
 
     def mark(low: float) -> str:
-        seen = data.Batches(first.scaled(low=low), batch_size=1).state_dict()["data"]
-        return seen.rpartition(":")[2]
+        first = train.taken(slice(1)).scaled(low=low)
+        return data.Batches(first, batch_size=1).state_dict()["data"].rpartition(":")[2]
 
     try:
         trained_with = trained.state["batches"]["data"].partition(":")[2][:8]

@@ -1,6 +1,8 @@
 """What a set of labelled images is, and the one error raised when it cannot be had."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,3 +49,7 @@ class Images:
     def scaled(self, low: float = -1.0, high: float = 1.0) -> np.ndarray:
         """Return the images as float32 (N, C, H, W), with 0..255 mapped linearly to low..high."""
         return np.linspace(low, high, 256, dtype=np.float32)[self.images]
+
+    def taken(self, rows: np.ndarray | slice) -> Images:
+        """Return some of them: `rows` are their places, or True where one is taken."""
+        return replace(self, images=self.images[rows], labels=self.labels[rows])

@@ -40,7 +40,7 @@ def watched(
     shown = []
     for images in train, load_images(args, "test"):
         some = np.random.default_rng(0).permutation(len(images))[:WATCHED]  # folders are sorted
-        part = Images(images.name, images.images[some], images.labels[some], images.classes)
+        part = images.taken(some)
         told = Tensor(part.labels, device=args.device) if labelled else None
         shown.append((Tensor(part.scaled(), device=args.device), told))
 

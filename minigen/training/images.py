@@ -38,6 +38,4 @@ def load_images(args: Settings, split: str = "train") -> data.Images:
     limit, side = getattr(args, "limit", None), getattr(args, "size", 32)
     # Digits are drawn here, so that few take less time; of the other sets the first are taken.
     drawn = min(limit, DIGITS_SIZE[split]) if limit and args.data in DRAWN else None
-    found = data.load(args.data, split, side=side, size=drawn)
-    some = slice(limit)
-    return data.Images(found.name, found.images[some], found.labels[some], found.classes)
+    return data.load(args.data, split, side=side, size=drawn).taken(slice(limit))

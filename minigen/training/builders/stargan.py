@@ -79,8 +79,7 @@ def load(args: argparse.Namespace, split: str = "train") -> Domains | Images:
     held_out = {"train": slice(-TESTED), "validation": slice(-TESTED, None), "test": slice(TESTED)}
     rows = np.arange(len(images))[held_out[split]]
     rows = rows[: args.limit or LIMIT] if split == "train" else rows
-    some = Images(images.name, images.images[rows], images.labels[rows], images.classes)
-    return data.variants(some, tuple(args.domains))
+    return data.variants(images.taken(rows), tuple(args.domains))
 
 
 def of_set(args: argparse.Namespace, split: str) -> Images:
