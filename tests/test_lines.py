@@ -18,7 +18,7 @@ ROOMS = {
     "training": 5503,
     "metrics": 600,
     "export": 1254,
-    "data": 2144,
+    "data": 2147,
     "distributed": 842,
     "explorer": 935,
     "torch_names": 400,
