@@ -38,8 +38,9 @@ from minigen.metrics.baselines import best_place, colour_reader, colour_table
 from minigen.metrics.neighbours import nearest
 from minigen.models.cyclegan import cycle_error, noisy, rounded
 from minigen.models.features import Judge, Reading, feature_classifier, read
+from minigen.training.flags import is_folder
 from minigen.training.trained import Trained
-from minigen.training.translation import DOMAINS, has_folder
+from minigen.training.translation import DOMAINS
 from scoring.scores import Scores
 
 STEEPEST = 0.7  # of the histogram of steepness; steeper ones are counted there
@@ -133,7 +134,7 @@ def known_of(args: argparse.Namespace, truth: Truth, floor: Domains) -> Known:
         DataError: there is none, or it knows nothing.
     """
     labels = None
-    if args.data in DOMAINS or has_folder(args):
+    if args.data in DOMAINS or is_folder(args):
         every = argparse.Namespace(**vars(args) | {"limit": None, "domains": sorted(args.domains)})
         style = args.data in DOMAINS or getattr(args, "task", "style") == "style"
         train = (training.load_pairs if style else training.load_truths)(every, "train")

@@ -114,8 +114,8 @@ def data_set(*others: str) -> Kind:
 
 
 def is_folder(settings: Settings) -> bool:
-    """Whether --data names a folder of pictures."""
-    return os.path.isabs(settings.data)
+    """Whether --data names a folder of pictures; it is None where its default is not known yet."""
+    return settings.data is not None and os.path.isabs(settings.data)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -64,15 +64,10 @@ def emoji_or_glyphs() -> str:
     return "emoji"
 
 
-def has_folder(args: Settings) -> bool:
-    """Whether --data names the user's own folder."""
-    return args.data is not None and is_folder(args)
-
-
 def domains_of(args: Settings) -> tuple[str, ...]:
     """The domains that there are of the data set."""
     name = args.data or emoji_or_glyphs()  # flags are checked before their defaults are there
-    return SIDES if has_folder(args) else DOMAINS.get(name, IN_VARIANTS)
+    return SIDES if is_folder(args) else DOMAINS.get(name, IN_VARIANTS)
 
 
 def domain(text: str) -> str:
@@ -96,11 +91,11 @@ def add_domains(parser: Parser, *, batch_size: int = 16) -> None:
         " first two)")  # fmt: skip
     add("--size", type=whole(4, 4096), default=32, help="side of the pictures, in pixels",
         only=("without a folder of pictures or facades",
-              lambda args: has_folder(args) or args.data == "facades"))  # fmt: skip
+              lambda args: is_folder(args) or args.data == "facades"))  # fmt: skip
     add("--limit", type=whole(2, 10**7), help="train with so many contents only")
     add("--batch-size", type=units, default=batch_size, help="pictures a step, of each domain")
     add("--augment", choices=("none", "shift", "mirror", "flip"),
-        default=lambda args: "mirror" if has_folder(args) or args.data in MIRRORED else "shift",
+        default=lambda args: "mirror" if is_folder(args) or args.data in MIRRORED else "shift",
         help="shift by up to 2 pixels, mirror at random, or both, flip (mirror; letters, images:"
         " shift)")  # fmt: skip
     parser.refuse(
@@ -141,7 +136,7 @@ def load_pairs(args: Settings, split: str) -> Domains:
         found = data.glyphs(LETTERS[split], split, names)
     elif args.data == "facades":
         found = data.facades(split, args.size)
-    elif has_folder(args):
+    elif is_folder(args):
         found = _held_out(split, lambda part: data.aligned(args.data, part, args.size))
     else:
         found = _of_set(args, split, lambda images: data.variants(images, names))
@@ -163,7 +158,7 @@ def load_truths(args: Settings, split: str) -> Domains:
     if args.data in DOMAINS:
         pairs = load_pairs(args, split)
         return replace(pairs, images=pairs.images[:, 1:], domains=pairs.domains[1:])
-    if has_folder(args):
+    if is_folder(args):
         found = plain(data.folder(args.data, args.size)).split(split)
     else:
         found = _of_set(args, split, plain)
@@ -176,7 +171,7 @@ def load_unpaired(args: Settings, split: str) -> Images:
     Raises:
         DataError: they cannot be had.
     """
-    if not has_folder(args):
+    if not is_folder(args):
         return load_pairs(args, split).unpaired()
     found = _held_out(split, lambda part: data.unaligned(args.data, part, args.size))
     labels = found.labels if args.domains[0] == SIDES[0] else 1 - found.labels

@@ -14,14 +14,8 @@ from minigen.models.discogan import FORMS, DiscoGAN
 from minigen.models.gan import LOSSES
 from minigen.models.translators import Changed, PatchJudge, Placed, ResNetTranslator
 from minigen.training.command import Parser
-from minigen.training.flags import share, units, weight, whole
-from minigen.training.translation import (
-    add_course,
-    add_domains,
-    has_folder,
-    load_pairs,
-    load_unpaired,
-)
+from minigen.training.flags import is_folder, share, units, weight, whole
+from minigen.training.translation import add_course, add_domains, load_pairs, load_unpaired
 
 
 def networks(args: argparse.Namespace, channels: int, size: int) -> list[nn.Module]:
@@ -92,7 +86,7 @@ def trained_with(args: argparse.Namespace) -> dict[str, np.ndarray]:
 def held_out(args: argparse.Namespace, split: str = "validation") -> tuple[data.Domains, bool]:
     """Contents that are not trained with in both domains, and whether they are pairs; those of a
     folder are none: as many of either."""
-    if not has_folder(args):
+    if not is_folder(args):
         return load_pairs(args, split), True
     found = load_unpaired(args, split)
     sides = [found.images[found.labels == side] for side in (0, 1)]

@@ -51,12 +51,7 @@ def default_domains(args: argparse.Namespace) -> tuple[str, ...] | None:
 def changes_shapes(args: argparse.Namespace) -> bool:
     """Whether domains may differ in more than colours: hands, own pictures, turned ones."""
     hands = {name.split(" ")[0] for name in args.domains} & {*HANDS}
-    return len(hands) > 1 or "turned" in args.domains or has_folder(args)
-
-
-def has_folder(args: argparse.Namespace) -> bool:
-    """Whether --data names the user's own folder."""
-    return args.data is not None and is_folder(args)
+    return len(hands) > 1 or "turned" in args.domains or is_folder(args)
 
 
 def load(args: argparse.Namespace, split: str = "train") -> Domains | Images:
@@ -66,7 +61,7 @@ def load(args: argparse.Namespace, split: str = "train") -> Domains | Images:
     Raises:
         DataError: they cannot be had, or are of fewer than two domains.
     """
-    if has_folder(args):
+    if is_folder(args):
         return own(args, split)
     if args.data == "emoji":
         found = data.emoji(split, "tones")
@@ -181,7 +176,7 @@ def flags(description: str = "") -> Parser:
         help="which: 'noto dark', 'twemoji light' …; white, red, green, blue, inverted, turned; or"
         " names of folders (all; of emoji the tones of Noto)")  # fmt: skip
     add("--size", type=whole(4, 4096), default=32, help="side of the pictures, in pixels",
-        only=("without a folder of pictures", has_folder))  # fmt: skip
+        only=("without a folder of pictures", is_folder))  # fmt: skip
     add("--limit", type=whole(3, 10**7),
         help="train with so many contents only, or pictures of each own domain (all; of images"
         f" {LIMIT:,})")  # fmt: skip
@@ -189,7 +184,7 @@ def flags(description: str = "") -> Parser:
         only=("without emoji", lambda args: args.data in (None, "emoji")),
         help="each content in one domain alone")  # fmt: skip
     add("--augment", choices=("none", "shift", "flip"),
-        default=lambda args: "flip" if has_folder(args) or args.data == "emoji" else "shift",
+        default=lambda args: "flip" if is_folder(args) or args.data == "emoji" else "shift",
         help="shift by up to 2 pixels, or flip too (flip; shift of images)")  # fmt: skip
     add("--batch-size", type=units, default=16, help="pictures in a step of each network")
     add("--critic-steps", type=whole(1, 1000), default=1,
@@ -221,7 +216,7 @@ def refuse_unfit(parser: Parser) -> None:
     parser.refuse(
         lambda args: (
             args.domains is not None
-            and not has_folder(args)
+            and not is_folder(args)
             and bool({*args.domains} - {*known_domains(args)})
         ),
         "--domains: the data set has others, see --help",
@@ -233,6 +228,6 @@ def refuse_unfit(parser: Parser) -> None:
     parser.refuse(lambda args: args.size % 4 > 0, "--size: expected a multiple of 4, not {size}")
     parser.refuse(lambda args: args.ends % 2 == 0, "--ends: expected an odd number, not {ends}")
     parser.refuse(
-        lambda args: (args.size if has_folder(args) else 28) % 2**args.depth > 0,
+        lambda args: (args.size if is_folder(args) else 28) % 2**args.depth > 0,
         "--depth: these pictures cannot be halved {depth} times",
     )

@@ -65,7 +65,7 @@ def flags(description: str = "") -> Parser:
     add("--border", type=whole(1, 30), default=2, help="the first fine layer, in mixing.png")
     add("--decay", type=decay, default=0.998, help="of the average of G's weights that is drawn")
     parser.refuse(
-        lambda args: args.data is not None and is_folder(args) and (args.size % 2 or args.size < 8),
+        lambda args: is_folder(args) and (args.size % 2 or args.size < 8),
         "--size: expected an even one, 8 or more, not {size}",
     )
     return parser
