@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import time
 
-import numpy as np
-
 from minigen import Generator, Tensor, training
 from minigen.models.diffusion import Diffusion, bound, ddim, ddim_encode
 from minigen.training.builders.diffusion import draw, drawn_by, noise_of, seen
+from minigen.training.course import in_parts
 from minigen.training.trained import Trained
 from scoring.images import in_features, same_images
 from scoring.scores import Scores
@@ -63,9 +62,8 @@ def round_trip_error(model: Diffusion, images: Tensor, labels: Tensor | None) ->
     of black as 0 and white as 1; no guess is clipped, or the way back would be another."""
     model.clip = False
 
-    def back(rows: Tensor) -> Tensor:
-        told = None if labels is None else labels[rows]
-        return ddim(model, ddim_encode(model, images[rows], told), told)
+    def back(some: Tensor, *told: Tensor) -> Tensor:
+        return ddim(model, ddim_encode(model, some, *told), *told)
 
-    again = training.by_parts(back, Tensor(np.arange(len(images)), device=images.device))
+    again = in_parts(back, images, labels)
     return float(((again - images.numpy()) ** 2).mean() / 4)

@@ -9,7 +9,8 @@ from minigen.metrics.similarity import spearman
 from minigen.models import biggan as B
 from minigen.training.adversarial import is_told
 from minigen.training.builders.biggan import TRUNCATIONS, drawn
-from minigen.training.trained import Trained, in_parts
+from minigen.training.course import in_parts
+from minigen.training.trained import Trained
 from scoring import styles
 from scoring.images import in_features, real_features, same_images
 from scoring.scores import Scores

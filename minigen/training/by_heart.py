@@ -12,11 +12,11 @@ from minigen.data import Images
 from minigen.metrics.neighbours import nearest
 from minigen.models.adversaries import Adversaries
 from minigen.models.networks import evaluating
+from minigen.training.course import in_parts
 from minigen.training.figures import named_rows, save_image
 from minigen.training.flags import Settings
 from minigen.training.images import load_images
 from minigen.training.run import Run
-from minigen.training.trained import in_parts
 
 COLUMNS = 10  # of nearest.png
 WATCHED = 512  # pictures of each split whose scores are logged

@@ -125,3 +125,14 @@ def by_parts(function: Callable[[Tensor], Tensor], x: Tensor, rows: int = 500) -
         starts = progress(range(0, len(x), rows))
         parts = [function(x[i : i + rows]).numpy() for i in starts]
     return np.concatenate(parts)
+
+
+def in_parts(
+    function: Callable[..., Tensor], z: Tensor, labels: Tensor | None, rows: int = 500
+) -> np.ndarray:
+    """What a function gives for z (N, …) and the labels (N, …), if any; see `by_parts`."""
+
+    def some(places: Tensor) -> Tensor:
+        return function(z[places], *([] if labels is None else [labels[places]]))
+
+    return by_parts(some, Tensor(np.arange(len(z)), device=z.device), rows)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from minigen.metrics.paths import slerp
 from minigen.models.autoencoder import DiagonalGaussian
 from minigen.models.networks import Conditional, evaluating
 from minigen.training.common import RunError
-from minigen.training.course import by_parts
+from minigen.training.course import by_parts, in_parts
 from minigen.training.images import load_images
 from minigen.training.trained_base import Trained as Trained
 
@@ -298,17 +298,6 @@ class DrawingDiffusion(Drawing):
         how = vars(self.settings) | ({} if guidance is None else {"guidance": guidance})
         args = argparse.Namespace(**how)
         return self.builder.draw(args, self.model, z, labels, sampler, steps)
-
-
-def in_parts(
-    function: Callable[..., Tensor], z: Tensor, labels: Tensor | None, rows: int = 500
-) -> np.ndarray:
-    """What a function gives for z (N, …) and the labels, if any; see `by_parts`."""
-
-    def some(places: Tensor) -> Tensor:
-        return function(z[places], *([] if labels is None else [labels[places]]))
-
-    return by_parts(some, Tensor(np.arange(len(z)), device=z.device), rows)
 
 
 def classes_in_rows(classes: Sequence[int], count: int) -> np.ndarray:

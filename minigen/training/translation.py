@@ -55,18 +55,18 @@ MIRRORED = ("emoji", "facades")  # sets of which a picture may be mirrored; lett
 T = TypeVar("T")
 
 
-def emoji_or_glyphs() -> str:
-    """Emoji where they are at hand, else letters, which are drawn on the spot."""
+def emoji_or(other: str) -> str:
+    """Emoji where they are at hand, else another data set, by its name or "auto"."""
     try:
         at_hand("emoji", FILE, "")
     except DataError:
-        return "glyphs"
+        return data.resolved(other)
     return "emoji"
 
 
 def domains_of(args: Settings) -> tuple[str, ...]:
     """The domains that there are of the data set."""
-    name = args.data or emoji_or_glyphs()  # flags are checked before their defaults are there
+    name = args.data or emoji_or("glyphs")  # flags are checked before their defaults are there
     return SIDES if is_folder(args) else DOMAINS.get(name, IN_VARIANTS)
 
 
@@ -81,7 +81,7 @@ def add_domains(parser: Parser, *, batch_size: int = 16) -> None:
     """Add the flags of pictures in two domains: --data, --domains, --size, --limit, --batch-size
     and --augment."""
     add = parser.add_argument
-    add("--data", type=data_set(*DOMAINS), default=lambda args: emoji_or_glyphs(),
+    add("--data", type=data_set(*DOMAINS), default=lambda args: emoji_or("glyphs"),
         help="emoji, glyphs (letters, drawn on the spot), facades, a set of images, or your own"
         " folder: see above (emoji if at hand, else glyphs)")  # fmt: skip
     add("--domains", type=domain, nargs="+", metavar="DOMAIN",

@@ -11,7 +11,7 @@ from minigen import Generator, Tensor
 from minigen.models import biggan as B
 from minigen.models.augment import POLICIES, Augmentation
 from minigen.training.command import Parser
-from minigen.training.course import by_parts
+from minigen.training.course import in_parts
 from minigen.training.flags import decay, is_folder, number, one_of, rate, units, weight, whole
 
 TRUNCATIONS = (2.0, 1.5, 1.0, 0.8, 0.6, 0.4, 0.3, 0.2)
@@ -37,9 +37,7 @@ def drawn(
     norm's statistics of it."""
     gan.stand(truncation, Generator(args.seed + 3))
     z = gan.sample_noise(len(labels), Generator(args.seed + 2), truncation)
-    told = Tensor(labels, device=args.device)
-    rows = Tensor(np.arange(len(labels)), device=args.device)
-    return by_parts(lambda i: gan.draw(z[i], told[i]), rows)
+    return in_parts(gan.draw, z, Tensor(labels, device=args.device))
 
 
 def flags(description: str = "") -> Parser:

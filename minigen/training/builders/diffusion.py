@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +14,7 @@ from minigen.models import diffusion as D
 from minigen.models.denoiser import Denoiser
 from minigen.training.adversarial import add_classes, is_told
 from minigen.training.command import Parser
-from minigen.training.course import by_parts
+from minigen.training.course import in_parts
 from minigen.training.flags import (
     cut,
     decay,
@@ -86,15 +87,10 @@ def draw(
     steps: int | None = None,
 ) -> np.ndarray:
     """Pictures (N, C, H, W) of noise, by the flags' sampler and steps if not by others."""
-    by = SAMPLERS[sampler or args.sampler]
+    by = functools.partial(SAMPLERS[sampler or args.sampler], model, steps or args.steps_to_draw)
     stream = Generator(args.seed + 7)  # not that of the training
-
-    def some(rows: Tensor) -> Tensor:
-        told = [] if labels is None else [labels[rows]]
-        how = {"guidance": args.guidance, "generator": stream}
-        return by(model, steps or args.steps_to_draw, x[rows], *told, **how)
-
-    return by_parts(some, Tensor(np.arange(len(x)), device=args.device), rows=200)
+    by = functools.partial(by, guidance=args.guidance, generator=stream)
+    return in_parts(by, x, labels, rows=200)
 
 
 def sampler_and_steps(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from minigen.models import diffusion as D
 from minigen.models.denoiser import Denoiser
 from minigen.training.builders.word2vec import vectors_of
 from minigen.training.command import Parser
-from minigen.training.course import by_parts
+from minigen.training.course import in_parts
 from minigen.training.flags import decay, number, path, rate, share, units, whole
 from minigen.training.run import Run
 
@@ -85,12 +86,8 @@ def draw(args: argparse.Namespace, model: D.Diffusion, combos: np.ndarray, seed:
 
 def drawn(model: D.Diffusion, x: Tensor, told: Tensor, steps: int, guidance: float) -> np.ndarray:
     """A picture of each phrase, words (N, W), from noise x, by DDIM."""
-    few = model.respaced(steps)
-
-    def some(rows: Tensor) -> Tensor:
-        return D.ddim(few, x[rows], told[rows], guidance=guidance)
-
-    return by_parts(some, Tensor(np.arange(len(x)), device=x.device), rows=100)
+    ddim = functools.partial(D.ddim, model.respaced(steps), guidance=guidance)
+    return in_parts(ddim, x, told, rows=100)
 
 
 def flags(description: str = "") -> Parser:

@@ -12,34 +12,24 @@ import numpy as np
 from minigen import Tensor, data, nn, optim
 from minigen.data import DataError, Domains, Images
 from minigen.data.domains import SPLITS
-from minigen.data.emoji import FILE, HANDS, TONES
+from minigen.data.emoji import HANDS, TONES
 from minigen.data.folder import PRIVATE
-from minigen.data.local import at_hand
 from minigen.data.variants import VARIANTS
 from minigen.models.stargan import KINDS, StarGAN, StarJudge, translator
 from minigen.models.translators import halvings
 from minigen.training.command import Parser
 from minigen.training.course import by_parts
 from minigen.training.flags import data_set, is_folder, number, path, units, weight, whole
-from minigen.training.translation import add_course
+from minigen.training.translation import add_course, emoji_or
 
 IN_EMOJI = tuple(f"{hand} {tone}" for hand in HANDS for tone in TONES)
 LIMIT = 12_000  # grey images to train with
 TESTED = 200  # of them to test with
 
 
-def at_hand_or_digits() -> str:
-    """Emoji where they are at hand, else handwritten digits."""
-    try:
-        at_hand("emoji", FILE, "")
-    except DataError:
-        return data.resolved("auto")
-    return "emoji"
-
-
 def known_domains(args: argparse.Namespace) -> tuple[str, ...] | None:
     """The domains of the data set; None of a folder, whose subfolders name them."""
-    name = args.data or at_hand_or_digits()
+    name = args.data or emoji_or("auto")
     return None if os.path.isabs(name) else IN_EMOJI if name == "emoji" else VARIANTS
 
 
@@ -168,7 +158,7 @@ def flags(description: str = "") -> Parser:
     )  # fmt: skip
     add = parser.add_argument
     add_course(parser, steps=3000, lr=2e-3)
-    add("--data", type=data_set("emoji"), default=lambda args: at_hand_or_digits(),
+    add("--data", type=data_set("emoji"), default=lambda args: emoji_or("auto"),
         help="emoji, a set of grey images, or your own folder with a folder for each domain (emoji"
         " if at hand, else mnist or digits)")  # fmt: skip
     add("--domains", type=path, nargs="+", metavar="DOMAIN",
