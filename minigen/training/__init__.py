@@ -5,12 +5,9 @@ from typing import TYPE_CHECKING
 from minigen.training.adversarial import (
     ODDS,
     SCORES,
-    add_classes,
-    add_classes_and_packing,
     chosen_classes,
     class_grid,
     fixed_noise,
-    refuse_broken_packs,
     rows_of,
     samples_caption,
     train_gan,
@@ -18,7 +15,6 @@ from minigen.training.adversarial import (
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from minigen.training.command import (
     Parser,
-    command_line,
     finish,
     resume_command,
     say_what_next,
@@ -45,8 +41,6 @@ from minigen.training.images import load_images, train_images
 from minigen.training.loop import DivergedError, Loop
 from minigen.training.run import Run, RunError, free_folder
 from minigen.training.translation import (
-    add_course,
-    add_domains,
     augmented,
     inputs_and_truths,
     load_pairs,
@@ -78,16 +72,11 @@ __all__ = [
     "Parser",
     "Run",
     "RunError",
-    "add_classes",
-    "add_classes_and_packing",
-    "add_course",
-    "add_domains",
     "augmented",
     "begin",
     "by_parts",
     "chosen_classes",
     "class_grid",
-    "command_line",
     "draw_course",
     "falling",
     "finish",
@@ -104,7 +93,6 @@ __all__ = [
     "loop_of_epochs",
     "named_rows",
     "plot_metrics",
-    "refuse_broken_packs",
     "refuse_small",
     "resume_command",
     "rows_of",

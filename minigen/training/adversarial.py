@@ -13,11 +13,12 @@ import minigen
 from minigen import Generator, Tensor, nn, optim
 from minigen.data import Batches, DataError, Images
 from minigen.models.adversaries import Adversaries
+from minigen.models.augment import POLICIES
 from minigen.training.command import finish
 from minigen.training.common import as_array
 from minigen.training.course import begin, draw_course
 from minigen.training.figures import image_grid, named_rows, save_image
-from minigen.training.flags import Flags, units, whole
+from minigen.training.flags import Flags, decay, number, rate, units, whole
 from minigen.training.images import train_images
 from minigen.training.loop import Loop
 from minigen.training.run import Run
@@ -186,6 +187,27 @@ def add_classes(parser: Flags) -> None:
         only=("without --conditional", is_told),
         help="which are drawn, a row each (all)",
     )  # fmt: skip
+
+
+def add_rates(
+    parser: Flags, lr: float, ratio: float | None, of_average: float, of: str = "G"
+) -> None:
+    """Add the flags --lr, --lr-ratio and --decay, with these defaults; without a ratio one rate is
+    both networks'."""
+    add = parser.add_argument
+    add("--lr", type=rate, default=lr, help=f"learning rate of {of}")
+    if ratio:
+        add("--lr-ratio", type=number(above=0, most=1000), default=ratio,
+            help="D's learning rate, in G's")  # fmt: skip
+    add("--decay", type=decay, default=of_average,
+        help="of the average of G's weights that is drawn")  # fmt: skip
+
+
+def add_augment(parser: Flags) -> None:
+    """Add the flag --augment: the policies of an `Augmentation`."""
+    parser.add_argument(
+        "--augment", choices=tuple(POLICIES), nargs="+", help="what D sees is changed so (none)"
+    )
 
 
 def add_classes_and_packing(parser: Flags) -> None:

@@ -27,11 +27,13 @@ from minigen.training.flags import (
     Flags,
     Settings,
     data_set,
+    decay,
     device,
     is_folder,
     path,
     rate,
     seed,
+    share,
     units,
     whole,
 )
@@ -111,6 +113,18 @@ class Parser(Flags):
         self.add_argument("--epochs", type=whole(1, 10**6), default=epochs,
             help="how often each training example is shown")  # fmt: skip
         self.add_argument("--lr", type=rate, default=lr, help=help)
+
+    def add_course(
+        self, steps: int, lr: float, fall: float = 0.5, of_average: float = 0.995
+    ) -> None:
+        """Add the flags of a model that Adam trains and that is drawn with averaged weights:
+        --steps, --lr, --fall and --decay, with these defaults."""
+        add = self.add_argument
+        add("--steps", type=whole(), default=steps, help="training steps in all")
+        add("--lr", type=rate, default=lr, help="learning rate of Adam")
+        add("--fall", type=share, default=fall, help="share of the steps in which --lr falls to 0")
+        add("--decay", type=decay, default=of_average,
+            help="of the weights' average that is drawn with")  # fmt: skip
 
     def open_run(self, argv: Sequence[str] | None = None) -> tuple[Settings, Run]:
         """Parse the command line, and make the run folder or open the one to be resumed, whose

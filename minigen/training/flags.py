@@ -270,3 +270,22 @@ def refuse_odd_sides(parser: Flags) -> None:
         ),
         "--size: convolutions take multiples of 4, not {size}",
     )
+
+
+def refuse_small_sides(parser: Flags) -> None:
+    """Refuse pictures of a --size that residual blocks cannot halve to a side of 4 or more."""
+    parser.refuse(
+        lambda args: is_folder(args) and (args.size % 2 > 0 or args.size < 8),
+        "--size: expected an even number, 8 or more, not {size}",
+    )
+
+
+def add_binarise(parser: Flags) -> None:
+    """Add the flag --binarise, which has no effect on black and white images."""
+    parser.add_argument(
+        "--binarise", action="store_true", help="draw black and white pixels anew for each step"
+    )
+    parser.refuse(
+        lambda args: args.binarise and args.data == "binarized-mnist",
+        "--binarise has no effect with binarized-mnist, which is black and white: leave it out",
+    )

@@ -25,17 +25,7 @@ from minigen.models.adversaries import Parts
 from minigen.training.command import Parser, finish
 from minigen.training.course import begin, draw_course, falling
 from minigen.training.figures import named_rows, save_image
-from minigen.training.flags import (
-    Settings,
-    cut,
-    data_set,
-    decay,
-    is_folder,
-    rate,
-    share,
-    units,
-    whole,
-)
+from minigen.training.flags import Settings, cut, data_set, is_folder, units, whole
 from minigen.training.loop import Loop
 from minigen.training.run import Run
 
@@ -107,16 +97,6 @@ def add_domains(parser: Parser, *, batch_size: int = 16) -> None:
         "--domains: the data set has others, see --help",
     )
     parser.refuse(lambda args: args.size % 4 > 0, "--size: expected a multiple of 4, not {size}")
-
-
-def add_course(parser: Parser, *, steps: int, lr: float) -> None:
-    """Add the flags --steps, --lr, --fall and --decay."""
-    add = parser.add_argument
-    add("--steps", type=whole(), default=steps, help="training steps in all")
-    add("--lr", type=rate, default=lr, help="learning rate of Adam")
-    add("--fall", type=share, default=0.5, help="share of the steps in which --lr falls to 0")
-    add("--decay", type=decay, default=0.995,
-        help="of the average of the generator's weights that is drawn with")  # fmt: skip
 
 
 def load_pairs(args: Settings, split: str) -> Domains:
@@ -286,7 +266,7 @@ def train_translator(
 
     Args:
         run: the run folder.
-        args: the flags, of `add_course` too.
+        args: the flags, of `Parser.add_course` too.
         model: the networks and their optimisers.
         generators: those of them whose weights are averaged.
         batches: what `step` draws from, by names for the checkpoint.

@@ -9,10 +9,11 @@ import numpy as np
 
 from minigen import Generator, Tensor
 from minigen.models import biggan as B
-from minigen.models.augment import POLICIES, Augmentation
+from minigen.models.augment import Augmentation
+from minigen.training.adversarial import add_augment, add_rates
 from minigen.training.command import Parser
 from minigen.training.course import in_parts
-from minigen.training.flags import decay, is_folder, number, one_of, rate, units, weight, whole
+from minigen.training.flags import number, refuse_small_sides, units, weight, whole
 
 TRUNCATIONS = (2.0, 1.5, 1.0, 0.8, 0.6, 0.4, 0.3, 0.2)
 
@@ -53,20 +54,13 @@ def flags(description: str = "") -> Parser:
     parser.add_images(batch_size={"default": 32})
     add("--classes", type=whole(0, 10**6), nargs="+", metavar="CLASS",
         help="which are drawn in samples.gif, a row each (all)")  # fmt: skip
-    add("--augment", type=one_of(*POLICIES), nargs="+", metavar="POLICY",
-        help="what D sees is changed by: colour translation cutout (nothing)")  # fmt: skip
+    add_augment(parser)
     add("--judge-steps", type=whole(1, 100), default=1, help="steps of D for each of G")
     add("--width", type=units, default=8, help="channels at the full size")
     add("--piece", type=units, default=16, help="numbers in each piece of z")
     add("--attention", action="store_true", help="at half the size")
     add("--orthogonal", type=weight, default=1e-4, help="β, of orthogonal regularisation")
     add("--truncation", type=number(least=0, most=100), help="of the pictures at the end (none)")
-    add("--lr", type=rate, default=5e-4, help="learning rate of G")
-    add("--lr-ratio", type=number(above=0, most=1000), default=3.0,
-        help="D's learning rate, in G's")  # fmt: skip
-    add("--decay", type=decay, default=0.995, help="of the average of G's weights that is drawn")
-    parser.refuse(
-        lambda args: is_folder(args) and (args.size < 8 or args.size % 2),
-        "--size: expected an even number, 8 or more, not {size}",
-    )
+    add_rates(parser, 5e-4, ratio=3.0, of_average=0.995)
+    refuse_small_sides(parser)
     return parser

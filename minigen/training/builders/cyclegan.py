@@ -15,7 +15,7 @@ from minigen.models.gan import LOSSES
 from minigen.models.translators import Changed, PatchJudge, Placed, ResNetTranslator
 from minigen.training.command import Parser
 from minigen.training.flags import is_folder, share, units, weight, whole
-from minigen.training.translation import add_course, add_domains, load_pairs, load_unpaired
+from minigen.training.translation import add_domains, load_pairs, load_unpaired
 
 
 def networks(args: argparse.Namespace, channels: int, size: int) -> list[nn.Module]:
@@ -103,7 +103,7 @@ def flags(description: str = "") -> Parser:
     )  # fmt: skip
     add = parser.add_argument
     add("--model", choices=tuple(MODELS), default="cyclegan", help="what is trained")
-    add_course(parser, steps=2000, lr=1e-3)
+    parser.add_course(2000, lr=1e-3)
     add_domains(parser, batch_size=4)
     add("--width", type=units, default=16, help="channels after the first convolution")
     add("--blocks", type=units, default=3, help="residual ones")

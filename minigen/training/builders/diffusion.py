@@ -16,11 +16,10 @@ from minigen.training.adversarial import add_classes, is_told
 from minigen.training.command import Parser
 from minigen.training.course import in_parts
 from minigen.training.flags import (
+    add_binarise,
     cut,
-    decay,
     listed,
     number,
-    rate,
     refuse_odd_sides,
     share,
     units,
@@ -115,6 +114,20 @@ def noise_of(args: argparse.Namespace, seed: int, shape: tuple[int, ...]) -> Ten
     return minigen.randn(*shape, generator=Generator(seed), device=args.device)
 
 
+def add_chain(parser: Parser, steps_to_draw: int, help: str) -> None:
+    """Add the flags of a chain of T steps and its U-Net: --steps-to-draw, with this default and
+    help, --chain and --width."""
+    add = parser.add_argument
+    add("--steps-to-draw", type=whole(2, 10**5), default=steps_to_draw, help=help)
+    add("--chain", type=whole(2, 10**5), default=1000, help="steps of the chain, T")
+    add("--width", type=units, default=16, help="channels of the first level")
+    parser.refuse(
+        lambda args: getattr(args, "sampler", "ddim") in CHAINS and args.steps_to_draw > args.chain,
+        "--steps-to-draw {steps_to_draw}: the --chain has {chain} alone",
+    )
+    parser.refuse(lambda args: args.width % 2 > 0, "--width must be even, not {width}")
+
+
 def flags(description: str = "") -> Parser:
     """The command line, by which a run's settings are checked too."""
     shown = ("sampler", "steps_to_draw", "guidance")
@@ -125,7 +138,7 @@ def flags(description: str = "") -> Parser:
         may_change=("steps", *shown),
     )
     add = parser.add_argument
-    add("--steps", type=whole(), default=10_000, help="training steps in all")
+    parser.add_course(10_000, lr=2e-3, fall=1.0, of_average=0.999)
     parser.add_images()
     add("--conditional", action="store_true", help="the network is told the class")
     add_classes(parser)
@@ -133,27 +146,13 @@ def flags(description: str = "") -> Parser:
         only=("without --conditional", is_told),
         help="w, how much plainer the class is than the network says")  # fmt: skip
     add("--sampler", choices=tuple(SAMPLERS), default="ddim", help="how pictures are drawn")
-    add("--steps-to-draw", type=whole(2, 10**5), default=50, help="in how many steps")
-    add("--chain", type=whole(2, 10**5), default=1000, help="steps of the chain, T")
+    add_chain(parser, 50, "in how many steps")
     add("--schedule", choices=tuple(D.SCHEDULES), default="cosine", help="how noise comes in")
     add("--predicts", choices=tuple(D.PREDICTIONS), default="velocity", help="what it says")
     add("--variance", choices=D.VARIANCES, default="small", help="of a step back")
-    add("--binarise", action="store_true", help="draw black and white pixels anew for each step")
-    add("--width", type=units, default=16, help="channels of the first level")
+    add_binarise(parser)
     add("--patch", type=whole(1, 2), default=1,
         help="pixels a side that are one place: with 2 a third of the time a step")  # fmt: skip
     add("--dropout", type=share, default=0.0, help="in each block")
-    add("--lr", type=rate, default=2e-3, help="learning rate of Adam")
-    add("--fall", type=share, default=1.0, help="share of the steps in which --lr falls to 0")
-    add("--decay", type=decay, default=0.999, help="of the weights' average that is drawn with")
-    parser.refuse(
-        lambda args: args.sampler in CHAINS and args.steps_to_draw > args.chain,
-        "--steps-to-draw {steps_to_draw}: the --chain has {chain} alone",
-    )
     refuse_odd_sides(parser)
-    parser.refuse(lambda args: args.width % 2 > 0, "--width must be even, not {width}")
-    parser.refuse(
-        lambda args: args.binarise and args.data == "binarized-mnist",
-        "--binarise has no effect with binarized-mnist, which is black and white: leave it out",
-    )
     return parser

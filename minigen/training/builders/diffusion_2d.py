@@ -16,7 +16,7 @@ from minigen.models import ode
 from minigen.models.denoiser import PlaneDenoiser
 from minigen.models.networks import evaluating
 from minigen.training.command import Parser
-from minigen.training.flags import decay, number, path, rate, share, units, whole
+from minigen.training.flags import number, path, units, whole
 
 DATA = {
     # That of FFJORD (Grathwohl et al. 2019) at half its size: σ is an eighth of the radius.
@@ -70,7 +70,7 @@ def flags(description: str = "") -> Parser:
         description, name="diffusion_2d", quick={"steps": 60, "width": 32, "pairs": 1000}
     )
     add = parser.add_argument
-    add("--steps", type=whole(), default=12_000, help="training steps in all")
+    parser.add_course(12_000, lr=2e-3, fall=0.8, of_average=0.999)
     add("--data", choices=tuple(DATA), default="gaussians", help="8 Gaussians, or another")
     add("--model", choices=("flow", "diffusion"), default="flow", help="which")
     flow = "without --model flow", lambda args: args.model == "flow"
@@ -91,9 +91,6 @@ def flags(description: str = "") -> Parser:
     add("--batch-size", type=units, default=1024, help="points a step")
     add("--width", type=units, default=256, help="units in each hidden layer")
     add("--depth", type=whole(1, 100), default=3, help="hidden layers")
-    add("--lr", type=rate, default=2e-3, help="learning rate of Adam")
-    add("--fall", type=share, default=0.8, help="share of the steps in which --lr falls to 0")
-    add("--decay", type=decay, default=0.999, help="of the weights' average that is drawn with")
     parser.refuse(
         lambda args: args.transport and args.reflow,
         "--transport pairs anew what --reflow has paired: leave one of them out",

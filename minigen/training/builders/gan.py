@@ -14,9 +14,9 @@ from minigen.models.networks import (
     MLPDiscriminator,
     MLPGenerator,
 )
-from minigen.training.adversarial import add_classes_and_packing
+from minigen.training.adversarial import add_classes_and_packing, add_rates
 from minigen.training.command import Parser
-from minigen.training.flags import decay, number, rate, refuse_odd_sides, units, whole
+from minigen.training.flags import number, refuse_odd_sides, units, whole
 
 NOISE = 100
 
@@ -81,10 +81,7 @@ def flags(description: str = "") -> Parser:
         only=("with an --objective that is no cross-entropy", has_labels),
         help="of D's labels of real images")  # fmt: skip
     add("--width", type=units, default=16, help="channels; perceptrons have 40 times the units")
-    add("--lr", type=rate, default=1e-3, help="learning rate of G")
-    add("--lr-ratio", type=number(above=0, most=1000), default=0.2,
-        help="D's learning rate, in G's")  # fmt: skip
-    add("--decay", type=decay, default=0.995, help="of the average of G's weights that is drawn")
+    add_rates(parser, 1e-3, ratio=0.2, of_average=0.995)
     parser.refuse(
         lambda args: args.conditional and args.auxiliary,
         "--conditional and --auxiliary are two kinds of GAN: leave one of them out",

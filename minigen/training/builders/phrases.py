@@ -13,10 +13,11 @@ from minigen.data import phrases as P
 from minigen.data.vectors import Vectors
 from minigen.models import diffusion as D
 from minigen.models.denoiser import Denoiser
+from minigen.training.builders.diffusion import add_chain
 from minigen.training.builders.word2vec import vectors_of
 from minigen.training.command import Parser
 from minigen.training.course import in_parts
-from minigen.training.flags import decay, number, path, rate, share, units, whole
+from minigen.training.flags import number, path
 from minigen.training.run import Run
 
 OWN_WORDS = "words.bin"  # in the run folder: the vectors that it needs
@@ -99,22 +100,12 @@ def flags(description: str = "") -> Parser:
         may_change=("steps", "steps_to_draw", "guidance", "ask"),
     )
     add = parser.add_argument
-    add("--steps", type=whole(), default=20_000, help="training steps in all")
+    parser.add_course(20_000, lr=3e-3, fall=1.0, of_average=0.999)
     parser.add_images(size=None, batch_size={"default": 16})
     add("--words", type=path, metavar="RUN",
         help="vectors of a run of word2vec.py, or of a file, instead of learnt ones")  # fmt: skip
     add("--guidance", type=number(least=0, most=100), default=1.0,
         help="w, how much plainer the phrase is than the network says")  # fmt: skip
-    add("--steps-to-draw", type=whole(2, 10**5), default=20, help="steps of DDIM")
-    add("--chain", type=whole(2, 10**5), default=1000, help="steps of the chain, T")
-    add("--width", type=units, default=16, help="channels of the first level")
-    add("--lr", type=rate, default=3e-3, help="learning rate of Adam")
-    add("--fall", type=share, default=1.0, help="share of the steps in which --lr falls to 0")
-    add("--decay", type=decay, default=0.999, help="of the weights' average that is drawn with")
+    add_chain(parser, 20, "steps of DDIM")
     add("--ask", type=known_phrase, metavar="PHRASE", help="draw this phrase in asked.png")
-    parser.refuse(
-        lambda args: args.steps_to_draw > args.chain,
-        "--steps-to-draw {steps_to_draw}: the --chain has {chain} alone",
-    )
-    parser.refuse(lambda args: args.width % 2 > 0, "--width must be even, not {width}")
     return parser

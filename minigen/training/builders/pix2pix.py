@@ -17,7 +17,6 @@ from minigen.training.command import Parser
 from minigen.training.course import by_parts
 from minigen.training.flags import share, units, weight, whole
 from minigen.training.translation import (
-    add_course,
     add_domains,
     inputs_and_truths,
     load_pairs,
@@ -130,7 +129,7 @@ def flags(description: str = "") -> Parser:
     )
     add = parser.add_argument
     add("--task", choices=TASKS, default="style", help="what is given; see above")
-    add_course(parser, steps=1000, lr=2e-3)
+    parser.add_course(1000, lr=2e-3)
     add_domains(parser)
     add("--start", choices=("copy", "noise"),
         default=lambda args: "copy" if args.task in MENDED else "noise",

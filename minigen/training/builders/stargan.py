@@ -20,7 +20,7 @@ from minigen.models.translators import halvings
 from minigen.training.command import Parser
 from minigen.training.course import by_parts
 from minigen.training.flags import data_set, is_folder, number, path, units, weight, whole
-from minigen.training.translation import add_course, emoji_or
+from minigen.training.translation import emoji_or
 
 IN_EMOJI = tuple(f"{hand} {tone}" for hand in HANDS for tone in TONES)
 LIMIT = 12_000  # grey images to train with
@@ -157,7 +157,7 @@ def flags(description: str = "") -> Parser:
         quick={"steps": 10, "width": 4, "judge_width": 4, "batch_size": 4, "limit": 40},
     )  # fmt: skip
     add = parser.add_argument
-    add_course(parser, steps=3000, lr=2e-3)
+    parser.add_course(3000, lr=2e-3)
     add("--data", type=data_set("emoji"), default=lambda args: emoji_or("auto"),
         help="emoji, a set of grey images, or your own folder with a folder for each domain (emoji"
         " if at hand, else mnist or digits)")  # fmt: skip

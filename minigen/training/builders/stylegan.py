@@ -6,10 +6,10 @@ import argparse
 
 from minigen import data
 from minigen.models import stylegan as S
-from minigen.models.augment import POLICIES, Augmentation
-from minigen.training.adversarial import add_classes
+from minigen.models.augment import Augmentation
+from minigen.training.adversarial import add_augment, add_classes, add_rates
 from minigen.training.command import Parser
-from minigen.training.flags import decay, is_folder, number, rate, share, units, weight, whole
+from minigen.training.flags import refuse_small_sides, share, units, weight, whole
 
 
 def build(args: argparse.Namespace, channels: int, size: int, classes: int) -> S.StyleGAN:
@@ -54,18 +54,11 @@ def flags(description: str = "") -> Parser:
         help="D's blocks: one convolution, or the two of StyleGAN2, in twice the time")  # fmt: skip
     add("--code", type=units, default=64, help="length of z and of w")
     add("--depth", type=whole(1, 16), default=2, help="layers of the mapping: 8 in the papers")
-    add("--lr", type=rate, default=5e-3, help="learning rate of G: 2e-3 in the paper")
-    add("--lr-ratio", type=number(above=0, most=1000), default=0.6,
-        help="D's learning rate, in G's")  # fmt: skip
+    add_rates(parser, 5e-3, ratio=0.6, of_average=0.998, of="G: 2e-3 in the paper")
     add("--gamma", type=weight, default=1.0, help="γ, the weight of R1")
     add("--path-weight", type=weight, default=0.0, help="of the path length: 2 in the paper")
     add("--mixing", type=share, default=0.9, help="share of pictures of two codes")
-    add("--augment", choices=tuple(POLICIES), nargs="+",
-        help="colour, translation, cutout: what D sees is changed so (none)")  # fmt: skip
+    add_augment(parser)
     add("--border", type=whole(1, 30), default=2, help="the first fine layer, in mixing.png")
-    add("--decay", type=decay, default=0.998, help="of the average of G's weights that is drawn")
-    parser.refuse(
-        lambda args: is_folder(args) and (args.size % 2 or args.size < 8),
-        "--size: expected an even one, 8 or more, not {size}",
-    )
+    refuse_small_sides(parser)
     return parser

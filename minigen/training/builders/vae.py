@@ -10,7 +10,16 @@ from minigen.models import vae as V
 from minigen.models.autoencoder import checked_images
 from minigen.models.networks import glorot
 from minigen.training.command import Parser
-from minigen.training.flags import decay, number, refuse_odd_sides, share, units, weight, whole
+from minigen.training.flags import (
+    add_binarise,
+    decay,
+    number,
+    refuse_odd_sides,
+    share,
+    units,
+    weight,
+    whole,
+)
 from minigen.training.images import load_images
 
 
@@ -69,7 +78,7 @@ def flags(description: str = "") -> Parser:
         only=("without --network conv", lambda args: args.network == "conv"))  # fmt: skip
     add("--latent", type=units, default=20, help="numbers that make z")
     add("--likelihood", choices=("bernoulli", "gaussian"), default="bernoulli", help="p(x|z)")
-    add("--binarise", action="store_true", help="draw black and white pixels anew for each step")
+    add_binarise(parser)
     add("--samples", type=whole(1, 10**5), default=1,
         help="latents an image: above 1 the bound of the IWAE")  # fmt: skip
     one = "with --samples above 1", lambda args: args.samples == 1
@@ -85,9 +94,5 @@ def flags(description: str = "") -> Parser:
     parser.refuse(
         lambda args: args.binarise and args.likelihood == "gaussian",
         "--binarise makes pixels black or white, for --likelihood bernoulli: leave one of them out",
-    )
-    parser.refuse(
-        lambda args: args.binarise and args.data == "binarized-mnist",
-        "--binarise has no effect with binarized-mnist, which is black and white: leave it out",
     )
     return parser

@@ -8,9 +8,9 @@ import functools
 from minigen import optim
 from minigen.models.networks import Conditional, DenseConvGenerator, DenseConvJudge
 from minigen.models.wgan import WGAN
-from minigen.training.adversarial import add_classes_and_packing
+from minigen.training.adversarial import add_classes_and_packing, add_rates
 from minigen.training.command import Parser
-from minigen.training.flags import decay, number, rate, refuse_odd_sides, units, whole
+from minigen.training.flags import number, refuse_odd_sides, units, whole
 
 NOISE = 100
 
@@ -58,7 +58,6 @@ def flags(description: str = "") -> Parser:
     add("--conditional", action="store_true", help="both networks are told the class")
     add_classes_and_packing(parser)
     add("--width", type=units, default=16, help="channels of both networks")
-    add("--lr", type=rate, default=1e-3, help="learning rate")
-    add("--decay", type=decay, default=0.995, help="of the average of G's weights that is drawn")
+    add_rates(parser, 1e-3, ratio=None, of_average=0.995, of="both networks")
     refuse_odd_sides(parser)
     return parser
