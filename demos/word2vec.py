@@ -23,7 +23,7 @@ import zlib
 from minigen import training
 from minigen.data import DataError
 from minigen.data.text import Corpus, corpus
-from minigen.data.vectors import Vectors
+from minigen.data.vectors import FREQUENT, Vectors
 from minigen.models.word2vec import Predictor, Word2Vec
 from minigen.training import ranks
 from minigen.training.builders.word2vec import SAMPLED, flags
@@ -126,18 +126,17 @@ READING = (
 
 def show(vectors: Vectors) -> None:
     """Nearest neighbours of some words, and some analogies, of those that are known."""
-    restrict = 30_000  # vectors of rare words are mostly noise
     known = [word for word in PROBES if word in vectors][:8] or vectors.words[100:600:100]
     width = max(map(len, known), default=0)
     print("\nnearest neighbours, with the cosine")
     for word in known:
-        near = vectors.most_similar(word, count=5, restrict=restrict)
+        near = vectors.most_similar(word, count=5, restrict=FREQUENT)
         print(f"  {word:{width}}  " + "  ".join(f"{w} {s:.2f}" for w, s in near))
     questions = [q for q in ANALOGIES if all(word in vectors for word in q)]
     if questions:
         print("analogies")
     for a, b, c in questions:
-        best = vectors.most_similar([b, c], [a], count=3, restrict=restrict)
+        best = vectors.analogy(a, b, c, count=3, restrict=FREQUENT)
         print(f"  {a} : {b} = {c} : " + ", ".join(word for word, _ in best))
     print()
 

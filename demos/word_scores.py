@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ctrl_c  # noqa: F401 - first
 
-from scoring.words import RESTRICT, evaluate
+from scoring.words import evaluate
 
 from minigen import training
+from minigen.data.vectors import FREQUENT
 from minigen.training.builders.word2vec import vectors_of
 from minigen.training.flags import path as a_path
 from minigen.training.flags import whole
@@ -23,7 +24,7 @@ def flags() -> training.Flags:
     add = parser.add_argument
     add("vectors", type=a_path, help="a run folder, or a file in word2vec's formats")
     add("files", type=a_path, nargs="*", help="to compare with; by default those at hand")
-    add("--restrict", type=whole(), default=RESTRICT, metavar="N",
+    add("--restrict", type=whole(), default=FREQUENT, metavar="N",
         help="answer analogies with the N most frequent words, and then with all")  # fmt: skip
     return parser
 

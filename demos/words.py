@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from minigen import training
 from minigen.data import DataError
-from minigen.data.vectors import Vectors, signed
+from minigen.data.vectors import Vectors, answering, signed
 from minigen.training.builders.word2vec import vectors_of
 from minigen.training.flags import path, whole
 
@@ -44,7 +44,8 @@ def main() -> None:
         parser.error(f"{' '.join(words)} has no effect with --similarity: leave it out")
     vectors = vectors_of(args.vectors)
     if args.similarity:
-        print(f"{_asked(lambda: vectors.similarity(*args.similarity)):.3f}")
+        with answering():
+            print(f"{vectors.similarity(*args.similarity):.3f}")
     elif words:
         answer(vectors, words, args.count, args.restrict)
     else:
@@ -63,17 +64,10 @@ def answer(vectors: Vectors, words: Sequence[str], count: int, restrict: int | N
         DataError: a word is unknown, or none is left.
     """
     plus, minus = signed(words)
-    near = _asked(lambda: vectors.most_similar(plus, minus, count, restrict))
+    with answering():
+        near = vectors.most_similar(plus, minus, count, restrict)
     for word, cosine in near:
         print(f"{cosine:.3f}  {word}")
-
-
-def _asked(question):
-    """The answer; an unknown word is a matter for the user."""
-    try:
-        return question()
-    except (KeyError, ValueError) as error:
-        raise DataError(error.args[0]) from None
 
 
 if __name__ == "__main__":

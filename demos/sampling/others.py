@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from minigen import training
-from minigen.data import DataError
 from minigen.data.folder import as_pixels, middle, read
+from minigen.data.vectors import FREQUENT, answering
 from minigen.training.plane import draw_points, frame
 from minigen.training.trained_kinds import (
     Latents,
@@ -25,7 +25,6 @@ from sampling.files import ARRAYS, COLUMNS, beside, ending, write, write_array
 
 POINTS, REAL = 1500, 1500
 NEAR = 10  # words
-RESTRICT = 30_000  # of the most frequent words: vectors of rare ones are mostly noise
 
 
 def of_inputs(args: argparse.Namespace, model: Translating) -> None:
@@ -159,15 +158,13 @@ def of_words(args: argparse.Namespace, model: Words) -> None:
         DataError: a word has no vector.
     """
     count = args.count or NEAR
-    try:
+    with answering():
         for word in args.near or ():
-            show(word, model.model.most_similar(word, count=count, restrict=RESTRICT))
+            show(word, model.model.most_similar(word, count=count, restrict=FREQUENT))
         if args.analogy:
             a, b, c = args.analogy
-            found = model.model.most_similar([b, c], [a], count=count, restrict=RESTRICT)
+            found = model.model.analogy(a, b, c, count, FREQUENT)
             show(f"{a} is to {b} as {c} is to", found)
-    except (KeyError, ValueError) as error:
-        raise DataError(error.args[0]) from None
 
 
 def show(asked: str, found: list[tuple[str, float]]) -> None:

@@ -12,14 +12,12 @@ from pathlib import Path
 
 from minigen.data import DataError
 from minigen.data.download import folders_of
-from minigen.data.vectors import Vectors
+from minigen.data.vectors import FREQUENT, Vectors
 from minigen.metrics.similarity import Section, analogies, total, word_similarity
-
-RESTRICT = 30_000
 
 
 def evaluate(
-    vectors: Vectors, files: Sequence[str] = (), restrict: int = RESTRICT
+    vectors: Vectors, files: Sequence[str] = (), restrict: int = FREQUENT
 ) -> dict[str, float]:
     """Print how well vectors agree with each file.
 

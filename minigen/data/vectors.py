@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +21,7 @@ from minigen.display import progress
 from minigen.files import StrPath, written_whole
 from minigen.kernels.product import matmul
 
+FREQUENT = 30_000  # words to look among: vectors of rarer ones are mostly noise
 LONGEST = 4096  # bytes; no word is longer, and no first line
 MOST = sys.maxsize >> 10  # numbers of a vector; a few more and no memory had addresses for them
 
@@ -126,13 +128,16 @@ class Vectors:
         best = sorted((i for i in best if i not in given), key=lambda i: (-scores[i], i))
         return [(self.words[i], float(scores[i])) for i in best[: max(count, 0)]]
 
-    def analogy(self, a: str, b: str, c: str, count: int = 5) -> list[tuple[str, float]]:
-        """a is to b as c is to …: the words nearest to b − a + c (3CosAdd, Mikolov et al. 2013).
+    def analogy(
+        self, a: str, b: str, c: str, count: int = 5, restrict: int | None = None
+    ) -> list[tuple[str, float]]:
+        """a is to b as c is to …: the words nearest to b − a + c (3CosAdd, Mikolov et al. 2013);
+        see `most_similar`.
 
         Raises:
             KeyError: a word is unknown.
         """
-        return self.most_similar([b, c], [a], count)
+        return self.most_similar([b, c], [a], count, restrict)
 
     def save(self, path: StrPath, text: bool = False) -> None:
         """Write all words and vectors in word2vec's binary format, or its text format, from which
@@ -216,6 +221,19 @@ class Vectors:
         if word not in self.index:
             raise KeyError(f"there is no vector for the word {word!r}, of {len(self)} words")
         return self.index[word]
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn what is wrong with a user's question to `Vectors` into an error for the user.
+
+    Raises:
+        DataError: a word is unknown, or there is none.
+    """
+    try:
+        yield
+    except (KeyError, ValueError) as error:
+        raise DataError(error.args[0]) from None
 
 
 def signed(words: Iterable[str]) -> tuple[list[str], list[str]]:

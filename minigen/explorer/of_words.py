@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigen.data import DataError
-from minigen.data.vectors import signed
+from minigen.data.vectors import FREQUENT, answering, signed
 from minigen.explorer.answers import numbers
 from minigen.explorer.controls import Text
 from minigen.explorer.view import View
@@ -15,7 +14,6 @@ from minigen.training.wordmap import tsne
 
 ON_THE_MAP = 300
 NEAR = 12
-RARE = 30_000  # words from here on have vectors that are mostly noise
 
 
 class OfWords(View[Words]):
@@ -48,8 +46,6 @@ class OfWords(View[Words]):
         plus, minus = signed(values["words"].replace("−", "-").split())
         near: list[Any] = []
         if plus or minus:
-            try:
-                near = self.trained.model.most_similar(plus, minus, NEAR, RARE)
-            except KeyError as error:
-                raise DataError(error.args[0]) from error
+            with answering():
+                near = self.trained.model.most_similar(plus, minus, NEAR, FREQUENT)
         show({"near": [[word, round(s, 3)] for word, s in near], "asked": [*plus, *minus]})
