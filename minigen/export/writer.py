@@ -90,9 +90,9 @@ class Writer:
         name = self._names[x]
         return name if dtype in (None, x.array.dtype) else self.cast(name, dtype)
 
-    def names(self, step: Step, dtype: Any = None) -> list[str]:
+    def names(self, step: Step) -> list[str]:
         """Those of a step's inputs."""
-        return [self.name(x, dtype) for x in step.inputs]
+        return [self.name(x) for x in step.inputs]
 
     def alike(self, step: Step) -> list[str]:
         """Those of a step's inputs that have a say in its dtype, all in the same; the others'

@@ -100,10 +100,10 @@ def table(
     return wide(of, heads, lines)
 
 
-def wide(of: str, heads: Sequence[str], lines: Sequence[Markup], class_: str = "") -> Markup:
+def wide(of: str, heads: Sequence[str], lines: Sequence[Markup]) -> Markup:
     """A table of these rows, in a region that can be scrolled, also by keyboard."""
     top = tag("thead", tag("tr", *(tag("th", text, scope="col") for text in heads)))
-    inside = tag("table", top, tag("tbody", *lines), class_=class_ or None)
+    inside = tag("table", top, tag("tbody", *lines))
     return tag(
         "div", inside, class_="wide", tabindex=0, role="region", aria_label=f"table of {of}s"
     )
