@@ -8,10 +8,9 @@ against the test images, each beside its floor, which is what 10,000 training im
 measured by its bound and by log p(x) too, which takes long (--likelihood-images) and goes on where
 it was interrupted; a diffusion model by its bound in bits a dimension, and by pictures of each
 --draw; one of phrases by how many pictures are right; a BigGAN over truncation; an autoencoder by
-its squared error; a StyleGAN also by what its styles do (see
-demos/scoring/styles.py). With --teach a
-classifier is trained on images that were asked for by class, and reads test images. Definitions are
-in minigen/metrics; no published figure is in these features, so none compares. Word vectors are
+its squared error; a StyleGAN also by what its styles do (see demos/scoring/styles.py). With --teach
+a classifier is trained on images that were asked for by class, and reads test images. Definitions
+are in minigen/metrics; no published figure is in these features, so none compares. Word vectors are
 compared with people's judgements of similarity, and asked analogies (see demos/scoring/words.py).
 Pictures made from pictures are measured by the truth, beside what needs no network (see
 demos/scoring/translation.py). Of errors and distances less is better, of shares more.

@@ -6,7 +6,7 @@ interpolations between test images, the test set in latent space coloured by lab
 each latent that is used, with two latents the manifold of all images, and curves. The default is
 the network of PyTorch's example; that of Burda et al. (2016) is
 
-    python demos/vae.py --hidden 200 200 --latent 50 --activation tanh --binarise \
+    python demos/vae.py --hidden 200 200 --latent 50 --activation tanh --binarise \\
         --batch-size 200 --lr 5e-3 --fall 1 --average 0.999 --epochs 600 --every 50
 
 with --samples 5 or 50 for the importance-weighted bound. Fewer epochs take as much less time: the
