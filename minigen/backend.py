@@ -439,8 +439,12 @@ def tf32_allowed() -> bool:
 
 
 def limit_threads(count: int) -> None:
-    """Let the kernels use `count` threads (default: the environment's `MINIGEN_THREADS`, or every
-    core this process may use)."""
+    """Let the kernels use `count` threads; as long as nobody says it, the environment's
+    `MINIGEN_THREADS`, or every core this process may use.
+
+    Raises:
+        ValueError: `count` is below 1.
+    """
     if count < 1:
         raise ValueError(f"the number of threads must be at least 1, not {count}")
     _threads[0] = count

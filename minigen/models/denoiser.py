@@ -7,8 +7,8 @@
 
 Both take the time t of each example, (N,), from 0 to 1000 however many steps a chain has, and, if
 they are built with classes, what is asked for, c: a class of each, (N,), or the words of a phrase,
-(N, W), or none. The last layer of each branch
-begins as 0: a block as x ↦ x, and the network as 0, so that no branch speaks before it has learnt.
+(N, W), or none. The last layer of each branch begins as 0: a block as x ↦ x, and the network as 0,
+so that no branch speaks before it has learnt.
 """
 
 from __future__ import annotations

@@ -63,9 +63,9 @@ def slopes(critic: Critic, points: Tensor, create_graph: bool = False) -> Tensor
     return g.flatten(1).norm(dim=1)
 
 
-def gradient_penalty(slope: Tensor, target: float = 1.0) -> Tensor:
+def gradient_penalty(slope: Tensor) -> Tensor:
     """E (‖∇f(x̂)‖₂ − 1)², from the slopes (N,): equation 3 of WGAN-GP without its weight λ."""
-    return ((slope - target) ** 2).mean()
+    return ((slope - 1) ** 2).mean()
 
 
 @minigen.no_grad()
