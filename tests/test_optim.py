@@ -382,16 +382,14 @@ def test_parameters_are_checked():
     ]:
         with pytest.raises(error, match=part):
             optim.Adam(params)
-    for make in (
-        lambda: optim.Adam([w], lr=-1),
-        lambda: optim.Adam([w], betas=(0.9, 1.0)),
-        lambda: optim.SGD([w], nesterov=True),
-        lambda: optim.Adadelta([w], rho=1.5),
-        lambda: optim.Adagrad([w], lr_decay=-1),
-        lambda: optim.RMSprop([{"params": w, "eps": float("nan")}]),
-    ):
-        with pytest.raises(ValueError):
-            make()
+    for kind, wrong in [
+        (optim.Adam, {"lr": -1}), (optim.Adam, {"betas": (0.9, 1.0)}),
+        (optim.SGD, {"nesterov": True}), (optim.Adadelta, {"rho": 1.5}),
+        (optim.Adagrad, {"lr_decay": -1}), (optim.RMSprop, {"eps": float("nan")}),
+    ]:  # fmt: skip
+        for params, options in ([w], wrong), ([{"params": w, **wrong}], {}):
+            with pytest.raises(ValueError, match=f"{kind.__name__}: {next(iter(wrong))}"):
+                kind(params, **options)
     with pytest.warns(UserWarning, match="becomes one of"):
         w.grad, w.data = mg.ones(3), np.ones(1, np.float32)
     with pytest.raises(ValueError, match=r"gradient float32 \(3,\) .* parameter float32 \(1,\)"):

@@ -6,11 +6,8 @@ import pathlib
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from in_process import run
-
-from minigen.training import load_checkpoint
+from in_process import run, same_end
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -22,9 +19,7 @@ def test_dcgan_resumed_is_dcgan_uninterrupted(tmp_path, pictures):
     assert "ConvTranspose2d" in said and "samples.gif" in said and "next: " in said
     run("dcgan.py", *small, "--steps", 8, "--out", parts)
     run("dcgan.py", "--resume", parts, "--steps", 12)
-    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
-    assert a.keys() == {"gan", "average", "batches", "random"}
-    np.testing.assert_equal(a, b)  # bit for bit, whatever is nested inside
+    assert same_end(whole, parts).keys() == {"gan", "average", "batches", "random"}
     for name in ("config.json", "metrics.jsonl", "samples.gif", "curves.png", "samples/000000.png"):
         assert (parts / name).stat().st_size > 0
     assert json.loads((parts / "config.json").read_text())["data"] == str(pictures)

@@ -4,10 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from in_process import run
+from in_process import run, same_end
 from PIL import Image
-
-from minigen.training import load_checkpoint
 
 DIGITS = ("--data", "digits", "--quick", "--limit", 150)
 
@@ -20,9 +18,8 @@ def test_vae_resumed_is_vae_uninterrupted(tmp_path):
     assert "epoch 2: test elbo" in said and "samples.gif" in said
     run("vae.py", *flags, "--epochs", 1, "--out", parts)
     run("vae.py", "--resume", parts, "--epochs", 2)
-    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
-    np.testing.assert_equal(a, b)
-    network, average = (a[name] for name in ("model", "average"))
+    state = same_end(whole, parts)
+    network, average = state["model"], state["average"]
     assert any((network[n] != x).any() for n, x in average["averages"].items())
     pictures = ("reconstructions", "interpolations", "traversal", "manifold", "latents", "curves")
     for name in pictures:

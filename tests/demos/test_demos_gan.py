@@ -210,8 +210,7 @@ def test_a_biggan_goes_on_and_is_measured_over_truncation(tmp_path, pictures, mo
     assert "samples.gif" in said
     run("biggan.py", *flags, "--steps", 2, "--out", parts)
     run("biggan.py", "--resume", parts, "--steps", 4)
-    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
-    np.testing.assert_equal(a, b)
+    same_end(whole, parts)
     for name in ("truncation", "classes", "interpolation", "nearest", "curves"):
         with Image.open(whole / f"{name}.png") as image:
             assert image.mode == "RGB" or name == "curves"

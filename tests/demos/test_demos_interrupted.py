@@ -13,8 +13,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 DEMOS = ROOT / "demos"
-# Raises KeyboardInterrupt, as Ctrl-C would, when a module is about to be imported or, with a name
-# behind it, when that function of the module is called.
+# Raises KeyboardInterrupt, as Ctrl-C would, when a module is about to be imported.
 AT = """
 import importlib.abc, sys
 class Finder(importlib.abc.MetaPathFinder):

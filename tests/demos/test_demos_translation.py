@@ -5,14 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
-from in_process import run, scores_of
+from in_process import run, same_end, scores_of
 from PIL import Image
 from test_demos_gan import lose_weights
 
 import minigen
 from minigen import optim
 from minigen.data.tasks import LUMA
-from minigen.training import load_checkpoint, translation
+from minigen.training import translation
 from minigen.training.builders.pix2pix import as_light
 
 FEW = {"train": 24, "validation": 6, "test": 6}
@@ -50,8 +50,7 @@ def same_when_resumed(tmp_path, demo, *flags):
     said = run(demo, *flags, "--steps", 4, "--out", whole)
     run(demo, *flags, "--steps", 2, "--out", parts)
     run(demo, "--resume", parts, "--steps", 4)
-    a, b = (load_checkpoint(folder / "checkpoint.npz")["state"] for folder in (whole, parts))
-    np.testing.assert_equal(a, b)  # bit for bit, the pools' pictures included
+    same_end(whole, parts)  # the pools' pictures included
     for name in ("samples.gif", "curves.png", "samples/000004.png"):
         assert (parts / name).stat().st_size > 500
     return said

@@ -140,8 +140,9 @@ def test_the_latent_plane_is_clicked_dragged_and_walked_by_arrow_keys(visit, ser
     page.focus(".latent")
     picture_after(page, lambda: page.keyboard.press("ArrowUp"))
     assert float(page.inner_text("output[for=z-1]")) == pytest.approx(1.9, abs=0.05)
+    plane = page.get_attribute(".latent img", "src")
     page.select_option("#plane-0", "2")
-    until(page, "document.querySelector('#picture').src")
+    until(page, "before => document.querySelector('.latent img').src != before", plane)
 
 
 def test_a_picture_of_ones_own_is_encoded_and_can_be_changed(visit, served, tmp_path):

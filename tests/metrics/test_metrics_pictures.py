@@ -52,7 +52,7 @@ def test_the_kernel_distance_is_that_of_the_definition_and_unbiased():
     found = np.array([P.kernel_distance(*pair) for pair in samples])
     assert abs(found.mean()) < 4 * found.std() / np.sqrt(len(found)) and found.min() < 0
     assert P.kernel_distance(rng.standard_normal((50, 4)), rng.standard_normal((50, 4)) + 2) > 5
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="real: expected 2 or more points, got 1"):
         P.kernel_distance(x[:1], y)
 
 
