@@ -20,7 +20,6 @@ import ctrl_c  # noqa: F401 - first
 
 import argparse
 import functools
-import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +33,16 @@ from minigen.display import progress
 from minigen.models import diffusion as D
 from minigen.models import flow_matching as FM
 from minigen.models.networks import evaluating
-from minigen.training.builders.diffusion_2d import DATA, MANY, Model, build, flags, noise_of, walk
+from minigen.training.builders.diffusion_2d import (
+    DATA,
+    MANY,
+    Model,
+    build,
+    flags,
+    noise_of,
+    score,
+    walk,
+)
 from minigen.training.common import short
 from minigen.training.plane import draw_points, frame
 from minigen.training.run import CHECKPOINT
@@ -49,9 +57,7 @@ def score_at(model: Model, x: Tensor, done: float) -> Tensor:
     if isinstance(model, FM.Flow):
         # x_t − t·v is E[x_0|x_t], and −x_0 / (1 − t) the score of a line.
         return (done * model.velocity(x, done) - x) / (1 - done)
-    sigma = float(D.noise_levels(model, MANY)[round(done * MANY)])  # where `walk` is then
-    wide = math.sqrt(1 + sigma**2)
-    return wide * (model.denoised(wide * x, sigma) - wide * x) / sigma**2
+    return score(model, x, float(D.noise_levels(model, MANY)[round(done * MANY)]))  # as in `walk`
 
 
 def draw_ways(args: argparse.Namespace, model: Model, axes: Any) -> None:

@@ -31,7 +31,7 @@ from scipy.optimize import linear_sum_assignment
 
 from minigen import Generator, Tensor, data, training
 from minigen.data import Domains, Images
-from minigen.data.tasks import FACTOR, diffused, from_levels, hole_masks, small
+from minigen.data.tasks import FACTOR, LUMA, diffused, from_levels, hole_masks, small
 from minigen.data.variants import COLOURS, VARIANTS
 from minigen.metrics import pictures as P
 from minigen.metrics.baselines import best_place, colour_reader, colour_table
@@ -212,7 +212,7 @@ def bicubic(pictures: np.ndarray) -> np.ndarray:
 def with_mean_chroma(light: np.ndarray, truths: np.ndarray) -> np.ndarray:
     """Lightness (N, 1, H, W) from −1 to 1 with the mean colour of training pictures."""
     levels = truths.mean((0, 2, 3), dtype=np.float64) / 255
-    shift = levels - levels @ (0.299, 0.587, 0.114)
+    shift = levels - levels @ LUMA
     return ((light + 1) / 2 + shift[:, None, None]).clip(0, 1)
 
 

@@ -10,7 +10,8 @@ import http.client
 import io
 import os
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -122,7 +123,8 @@ def obtained(
         except (OSError, http.client.HTTPException) as error:
             wrong = str(error) or type(error).__name__
         if not wrong:
-            write(paths[-1], data)
+            with writing(paths[-1]), written_whole(paths[-1]) as file:
+                file.write(data)
             return paths[-1]
         failures.append(f"{mirror}: {wrong}")
     raise DataError(
@@ -145,16 +147,16 @@ def fetch(url: str) -> bytes:
     return bytes(data)
 
 
-def write(path: Path, data: bytes) -> None:
-    """Keep a file, whole or not at all.
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """A block that writes a file of the cache, whose folder is made.
 
     Raises:
         DataError: it cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as file:
-            file.write(data)
+        yield
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written: {error.strerror}. Set MINIGEN_CACHE to a folder that you "

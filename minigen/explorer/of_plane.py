@@ -127,9 +127,7 @@ class OfField(OfPlane[PlaneDiffusion]):
         model = self.trained.model
         if self.trained.is_flow:
             return model.velocity(x, time)
-        sigma = self.sigma(time)
-        wide = math.sqrt(1 + sigma**2)
-        return wide * (model.denoised(wide * x, sigma) - wide * x) / sigma**2
+        return self.trained.builder.score(model, x, self.sigma(time))
 
     def sigma(self, time: float) -> float:
         """σ after a share of the way."""

@@ -18,7 +18,7 @@ from scipy.stats import binom
 import minigen
 from minigen import Tensor, optim
 from minigen.data import Batches, DataError, Images
-from minigen.data.download import cache_folder
+from minigen.data.download import cache_folder, writing
 from minigen.display import Bar, progress
 from minigen.models.classifier import Classifier, evaluate, step
 from minigen.models.networks import evaluating
@@ -99,14 +99,8 @@ def feature_classifier(train: Images, device: str = "cpu", epochs: int = EPOCHS)
         else:
             print(f"training the classifier of {train.name} once; it is kept in {path}")
             fit(model, images[~held_out], labels[~held_out], epochs)
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+            with writing(path):
                 minigen.save(model.state_dict(), path)
-            except OSError as error:
-                raise DataError(
-                    f"{path}: cannot be written: {error.strerror}. Set MINIGEN_CACHE to a folder "
-                    "that you can write to."
-                ) from error
     finally:
         minigen.default_generator.load_state_dict(before)
     rest = images[held_out][:5000]

@@ -59,6 +59,12 @@ def walk(model: Model, noise: Tensor, steps: int, method: str = "heun") -> np.nd
         return np.stack([*places, model.denoised(ways[-1], float(levels[-1])).numpy()])
 
 
+def score(model: D.Diffusion, x: Tensor, sigma: float) -> Tensor:
+    """∇log p at points (N, 2) after noise of σ, which are as wide as noise is, see `walk`."""
+    wide = math.sqrt(1 + sigma**2)
+    return wide * (model.denoised(wide * x, sigma) - wide * x) / sigma**2
+
+
 def real(args: argparse.Namespace, count: int, seed: int) -> np.ndarray:
     """Points of the data, (count, 2)."""
     return DATA[args.data].sample(count, Generator(seed)).numpy()
