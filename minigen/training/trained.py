@@ -55,7 +55,7 @@ class Drawing(Trained):
 
     def unit(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures from 0 to 1 of those in the model's own range."""
-        return ((pictures + 1) / 2).clip(0, 1).astype(np.float32)
+        return from_black(pictures)
 
     def tensor(self, numbers: Any) -> Tensor:
         """Numbers as the model takes them."""
@@ -127,7 +127,7 @@ class DrawingGAN(Drawing):
         return self.builder.black(self.settings) if hasattr(self.builder, "black") else -1.0
 
     def unit(self, pictures: np.ndarray) -> np.ndarray:
-        return ((pictures - self.low) / (1 - self.low)).clip(0, 1).astype(np.float32)
+        return from_black(pictures, self.low)
 
 
 class DrawingBigGAN(DrawingGAN):
@@ -230,7 +230,7 @@ class DrawingVAE(Drawing):
         return by_parts(self.model.decode, z)
 
     def unit(self, pictures: np.ndarray) -> np.ndarray:
-        return pictures.clip(0, 1).astype(np.float32)
+        return from_black(pictures, 0.0)
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """The means of q(z|x), (N, latents), of pictures (N, C, H, W)."""
@@ -298,6 +298,11 @@ class DrawingDiffusion(Drawing):
         how = vars(self.settings) | ({} if guidance is None else {"guidance": guidance})
         args = argparse.Namespace(**how)
         return self.builder.draw(args, self.model, z, labels, sampler, steps)
+
+
+def from_black(pictures: np.ndarray, low: float = -1.0) -> np.ndarray:
+    """Pictures from 0 to 1, float32, of those in which `low` is black and 1 white."""
+    return ((pictures - low) / (1 - low)).clip(0, 1).astype(np.float32)
 
 
 def classes_in_rows(classes: Sequence[int], count: int) -> np.ndarray:

@@ -16,7 +16,13 @@ from minigen.models.flow_matching import Flow
 from minigen.models.vae import VAE
 from minigen.training.course import by_parts
 from minigen.training.flags import Settings
-from minigen.training.trained import DrawingAutoencoder, DrawingDiffusion, DrawingVAE, Trained
+from minigen.training.trained import (
+    DrawingAutoencoder,
+    DrawingDiffusion,
+    DrawingVAE,
+    Trained,
+    from_black,
+)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -78,7 +84,7 @@ class Translating(Trained):
             there = f", but to {', '.join(self.domains)}" if self.domains else ""
             self.cannot(f"translate to {to}{there}")
         made = self.translated(2 * np.asarray(images, np.float32) - 1, to)
-        return ((made + 1) / 2).clip(0, 1).astype(np.float32)
+        return from_black(made)
 
     def translated(self, images: np.ndarray, to: str | None) -> np.ndarray:
         """Pictures from −1 to 1 of such pictures."""
@@ -99,7 +105,7 @@ class Pix2Pix(Translating):
         if to is not None:
             self.cannot(f"be told where to ({to})")
         made = self.builder.draw(self.settings, self.model, self.inputs(images))
-        return ((made + 1) / 2).clip(0, 1).astype(np.float32)
+        return from_black(made)
 
 
 class CycleGAN(Translating):
