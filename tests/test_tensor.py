@@ -14,14 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigen
-from minigen import (
-    Tensor,
-    enable_grad,
-    grad,
-    increment_version,
-    is_grad_enabled,
-    no_grad,
-)
+from minigen import Tensor, enable_grad, grad, increment_version, is_grad_enabled, no_grad
 from minigen.tape import Node
 from minigen.testing import tensors
 

@@ -17,10 +17,7 @@ from minigen.functional.convolution import max_pool2d
 from minigen.functional.image import adaptive_avg_pool2d, avg_pool2d
 from minigen.functional.inplace import assign, changed
 from minigen.functional.linear import einsum, matmul
-from minigen.functional.loss import (
-    reduced,
-    smooth_l1_loss,
-)
+from minigen.functional.loss import reduced, smooth_l1_loss
 from minigen.functional.normalization import normalize
 from minigen.functional.pointwise import (
     abs,

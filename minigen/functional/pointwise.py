@@ -11,15 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen.backend import (
-    FLOAT32,
-    Array,
-    as_array,
-    as_dtype,
-    is_array,
-    namespace,
-    require_fit,
-)
+from minigen.backend import FLOAT32, Array, as_array, as_dtype, is_array, namespace, require_fit
 from minigen.kernels import elementwise
 from minigen.operation import operation
 from minigen.tensor import Tensor

@@ -41,13 +41,7 @@ import minigen
 from minigen import Generator, Tensor, nn
 from minigen import functional as F
 from minigen.models.autoencoder import LOG_2PI
-from minigen.models.networks import (
-    Conditional,
-    ConvDecoder,
-    ConvEncoder,
-    MLPDecoder,
-    MLPEncoder,
-)
+from minigen.models.networks import Conditional, ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
 
 
 def kl_to_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:

@@ -13,13 +13,7 @@ from minigen.training.adversarial import (
     train_gan,
 )
 from minigen.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from minigen.training.command import (
-    Parser,
-    finish,
-    resume_command,
-    say_what_next,
-    script,
-)
+from minigen.training.command import Parser, finish, resume_command, say_what_next, script
 from minigen.training.common import StrPath
 from minigen.training.course import (
     begin,
@@ -29,13 +23,7 @@ from minigen.training.course import (
     loop_of_epochs,
     save_strip,
 )
-from minigen.training.figures import (
-    image_grid,
-    named_rows,
-    plot_metrics,
-    save_gif,
-    save_image,
-)
+from minigen.training.figures import image_grid, named_rows, plot_metrics, save_gif, save_image
 from minigen.training.flags import Flags
 from minigen.training.images import load_images, train_images
 from minigen.training.loop import DivergedError, Loop

@@ -16,15 +16,7 @@ from minigen.distributed.group import go_apart, in_place, the_group
 from minigen.distributed.rehearsal import Rehearsal
 from minigen.distributed.tables import Tables, share_of_sum
 from minigen.kernels import limits
-from minigen.models import (
-    autoencoder,
-    biggan,
-    classifier,
-    diffusion,
-    flow_matching,
-    stylegan,
-    vae,
-)
+from minigen.models import autoencoder, biggan, classifier, diffusion, flow_matching, stylegan, vae
 from minigen.models import networks as N
 from minigen.models.adversaries import Parts
 from minigen.models.augment import Augmentation

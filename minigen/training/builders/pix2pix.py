@@ -16,12 +16,7 @@ from minigen.models.translators import Changed, PatchJudge, UNet, halvings
 from minigen.training.command import Parser
 from minigen.training.course import by_parts
 from minigen.training.flags import share, units, weight, whole
-from minigen.training.translation import (
-    add_domains,
-    inputs_and_truths,
-    load_pairs,
-    load_truths,
-)
+from minigen.training.translation import add_domains, inputs_and_truths, load_pairs, load_truths
 
 MENDED = ("colour", "enlarge", "inpaint")  # tasks whose inputs are pictures that lack something
 
