@@ -487,7 +487,11 @@ class Generator:
         self.load_state_dict(state)
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start again from `seed`, a whole number ≥ 0."""
+        """Start again from `seed`.
+
+        Raises:
+            ValueError: it is no whole number from 0 to 2^128 − 1.
+        """
         if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**128:
             raise ValueError(f"a seed is a whole number from 0 to 2^128 - 1, not {seed!r}")
         self.seed, self.draws = int(seed), 0

@@ -171,7 +171,11 @@ def empty_sums() -> Sums:
 
 @Seam
 def accumulate(tensor: Tensor, gradient: Tensor | SparseRows) -> None:
-    """Add to `tensor.grad`; the first gradient is copied, since others may hold it."""
+    """Add to `tensor.grad`; the first gradient is copied, since others may hold it.
+
+    Raises:
+        RuntimeError: the tensor has another shape or dtype than when it was used.
+    """
     if (gradient.shape, gradient.dtype) != (tensor.shape, tensor.dtype):
         raise RuntimeError(
             f"backward: a gradient {gradient.dtype} {gradient.shape} for a tensor that was given "

@@ -67,7 +67,11 @@ def plain(x: Any) -> Any:
 
 
 def promoted(op: Any, inputs: Sequence[Any]) -> list[Any]:
-    """Inputs of one dtype; numbers stay numbers, which never promote."""
+    """Inputs of one dtype; numbers stay numbers, which never promote.
+
+    Raises:
+        TypeError: none is a tensor, or one is neither that nor a number.
+    """
     if not any(isinstance(x, Tensor) for x in inputs):
         raise TypeError(f"{op.name} needs a Tensor, not {class_name(inputs[0])}")
     for name, x in zip(op.inputs, inputs, strict=False):

@@ -72,7 +72,12 @@ class Tensor(Protocols):
     @property
     def data(self) -> Tensor:
         """A tensor without history on the same memory, as `detach()` gives. What is assigned, a
-        tensor or an array, becomes this tensor's memory; graphs already recorded keep the old."""
+        tensor or an array, becomes this tensor's memory; graphs already recorded keep the old.
+
+        Raises:
+            RuntimeError: what is assigned has another shape or dtype, and this is no leaf; or
+                integers, and this requires a gradient.
+        """
         return self.detach()
 
     @data.setter
@@ -92,7 +97,11 @@ class Tensor(Protocols):
     @property
     def grad(self) -> Tensor | SparseRows | None:
         """The gradient that `backward` added up here. What is assigned must have this tensor's
-        shape, dtype and device, or be None."""
+        shape, dtype and device, or be None.
+
+        Raises:
+            TypeError, ValueError: it has another, or is no tensor.
+        """
         return self._grad
 
     @grad.setter

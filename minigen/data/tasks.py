@@ -96,7 +96,11 @@ def _upper_left(side: int, holes: np.ndarray) -> np.ndarray:
 
 
 def small(pictures: np.ndarray) -> np.ndarray:
-    """Return the means of 4 × 4 pixels each, float32 (N, C, H / 4, W / 4)."""
+    """Return the means of 4 × 4 pixels each, float32 (N, C, H / 4, W / 4).
+
+    Raises:
+        DataError: H or W is no multiple of 4.
+    """
     n, c, h, w = pictures.shape
     if h % FACTOR or w % FACTOR:
         raise DataError(f"enlarge: expected sides that are multiples of {FACTOR}, got {h} × {w}")

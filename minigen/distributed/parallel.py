@@ -165,7 +165,11 @@ class SyncBatchNorm(nn.BatchNorm2d):
     _shapes = {n: f"(N, {{}}{', …' * (n > 2)})" for n in range(2, 6)}
 
     def forward(self, input: Tensor) -> Tensor:
-        """The shape stays."""
+        """The shape stays.
+
+        Raises:
+            TypeError: of several ranks, input and parameters have different dtypes.
+        """
         ranks = group.get_world_size()
         if ranks == 1 or not (self.training or self.running_mean is None):
             return super().forward(input)

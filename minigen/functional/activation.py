@@ -23,10 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@operation(
-    elementwise=True,
-    g=lambda h, like, slope: _gate(h, like, slope=slope),
-)
+@operation(elementwise=True, g=lambda h, like, slope: _gate(h, like, slope=slope))
 def _gate(g: Array, like: Array, *, slope: float) -> Array:
     """g where `like` > 0, slope·g elsewhere: linear in g, and constant in `like` almost
     everywhere."""

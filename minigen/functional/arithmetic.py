@@ -40,7 +40,11 @@ def sub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
 
 
 def scaled(name: str, input: Any, other: Any, alpha: float) -> Any:
-    """alpha · other, in the dtype that it has beside `input`."""
+    """alpha · other, in the dtype that it has beside `input`.
+
+    Raises:
+        TypeError: integers, and an alpha that is none.
+    """
     if alpha == 1:
         return other
     dtype = result_type(input, other)

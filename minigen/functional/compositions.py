@@ -118,6 +118,7 @@ def isclose(
     """Truth values: |input − other| ≤ atol + rtol·|other|.
 
     Raises:
+        TypeError: one is no tensor.
         ValueError: a negative tolerance.
     """
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
@@ -249,7 +250,7 @@ def gumbel_softmax(
 ) -> Tensor:
     """A softmax at temperature tau of logits with Gumbel noise: a choice by their probabilities, as
     far as it can be differentiated; `hard` makes it one, whose gradient is still that of the
-    softmax (Jang et al. 2017, Maddison et al. 2017)."""
+    softmax (Jang et al. 2017, Maddison et al. 2017). `eps` changes nothing, as in PyTorch."""
     uniform = clamp(rand(*logits.shape, device=logits.device), 1e-38)  # less than 1 anyway
     y = softmax((logits - log(-log(uniform)).to(logits.dtype)) / tau, dim)
     if not hard:
@@ -342,7 +343,11 @@ def _median(input: Array) -> Array:
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The middle element in order, of two the lower, NaN if there is one or none at all; its equals
-    share the gradient. Along an axis `dim` the pair (values, indices)."""
+    share the gradient. Along an axis `dim` the pair (values, indices).
+
+    Raises:
+        IndexError: there are no elements along that axis.
+    """
     if dim is None:
         return _median(input)
     dim = axis("median", dim, input.ndim)
@@ -414,7 +419,8 @@ def pairwise_distance(
 
 
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "") -> Tensor:
-    """The p-norm of the difference of every row of x1 from every row of x2.
+    """The p-norm of the difference of every row of x1 from every row of x2, which `compute_mode`
+    does not change.
 
     Shapes: (…, N, D) and (…, M, D) -> (…, N, M).
     """
@@ -495,8 +501,8 @@ def unique(
     return_counts: bool = False,
     dim: int | None = None,
 ) -> Any:
-    """The different elements in order, or slices along `dim`; if asked for, with the place of each
-    element among them, and how often each occurs."""
+    """The different elements, or slices along `dim`, in order, `sorted` or not; if asked for, with
+    the place of each element among them, and how often each occurs."""
     data, flags = input._array, (return_inverse, return_counts)
     found = namespace(data).unique(data, False, *flags, axis=dim, equal_nan=False)
     if not any(flags):
@@ -568,7 +574,7 @@ def repeat_interleave(
 ) -> Tensor:
     """Each entry of the axis `dim` as often in a row as `repeats` says, all or each its own; of the
     flattened input if `dim` is left out. Of one tensor alone the places 0, 1, …, each as often as
-    it says."""
+    it says. `output_size` is found anyway."""
     if repeats is None:
         input, repeats = arange(len(input), device=input.device), input
     if dim is None:
@@ -887,7 +893,11 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """`max_pool2d` of images with one row. Shapes: (…, L) -> (…, L')."""
+    """`max_pool2d` of images with one row. Shapes: (N, C, L) or (C, L) -> (…, L').
+
+    Raises:
+        ValueError: another shape, or several numbers where one is expected.
+    """
     size, stride, padding, dilation = (
         _one("max_pool1d", x) for x in (kernel_size, stride, padding, dilation)
     )
@@ -998,7 +1008,11 @@ def triplet_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """max(0, margin + d(anchor, positive) − d(anchor, negative)) for d = `pairwise_distance`; with
-    `swap` the negative's distance from the positive counts where that is less. Shapes: (…, D)."""
+    `swap` the negative's distance from the positive counts where that is less. Shapes: (…, D).
+
+    Raises:
+        ValueError: the margin is not positive.
+    """
     if margin <= 0:
         raise ValueError(f"triplet_margin_loss: margin must be positive, not {margin}")
     near = pairwise_distance(anchor, positive, p, eps)

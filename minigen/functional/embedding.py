@@ -61,6 +61,7 @@ def embedding(
 
     Raises:
         TypeError: the input holds no integers.
+        ValueError: the weight is no table, or `padding_idx` none of its rows.
         IndexError: there is no such row. On a GPU, where looking would mean waiting, it is NaN.
     """
     refuse("embedding", max_norm=max_norm, scale_grad_by_freq=scale_grad_by_freq)

@@ -84,7 +84,11 @@ def windows_of(
 def pool_windows(
     name: str, shape: Sequence[int], kernel_size: Pair, stride: Pair | None, *rest: Any
 ) -> tuple[tuple[int, int], ...]:
-    """`windows_of`, which lie side by side without a stride, and none half in the padding."""
+    """`windows_of`, which lie side by side without a stride, and none half in the padding.
+
+    Raises:
+        ValueError: the padding is more than half of a window.
+    """
     steps = kernel_size if stride in (None, ()) else stride
     size, window, stride, padding, dilation = windows_of(name, shape, kernel_size, steps, *rest)
     if any(2 * p > k for p, k in zip(padding, window, strict=True)):
@@ -161,6 +165,9 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     None leaves an axis as it is.
 
     Shapes: (N, C, H, W) or (C, H, W) -> the same with H, W replaced by `output_size`.
+
+    Raises:
+        ValueError: `output_size` is neither a number nor two, or there are no pixels.
     """
     name = "adaptive_avg_pool2d"
     require_floating(name, input)

@@ -216,7 +216,11 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
 
 
 def copy_(self: Tensor, other: Any) -> Tensor:
-    """Overwrite with `other` (broadcast, converted to this dtype and device)."""
+    """Overwrite with `other` (broadcast, converted to this dtype and device).
+
+    Raises:
+        ValueError: it does not broadcast to this shape.
+    """
     if not isinstance(other, Tensor):
         other = Tensor(_numbers(other, self.dtype))
     if other.shape != self.shape and other.ndim > self.ndim:

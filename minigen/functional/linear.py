@@ -104,7 +104,11 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """The outer product of two vectors: (n,), (m,) -> (n, m)."""
+    """The outer product of two vectors: (n,), (m,) -> (n, m).
+
+    Raises:
+        ValueError: they are not two vectors.
+    """
     if (input.ndim, vec2.ndim) != (1, 1):
         raise ValueError(f"outer: expected two vectors, got {input.shape} and {vec2.shape}")
     return input.unsqueeze(1) * vec2

@@ -146,7 +146,7 @@ def binary_cross_entropy_with_logits(
         # σ(x) = 1 / (1 + e⁻ˣ), so −log σ(x) = log(1 + e⁻ˣ) = softplus(−x), without the overflow
         # of a σ(x) that is rounded to 0. And 1 − σ(x) is e⁻ˣ·σ(x), so −log of it is x more.
         share = 1 + (pos_weight - 1) * target
-        loss = (1 - target) * input + share * softplus(-input, threshold=float("inf"))
+        loss = (1 - target) * input + share * softplus(-input, threshold=math.inf)
     return reduced(name, loss if weight is None else loss * weight, reduction)
 
 

@@ -226,7 +226,11 @@ def minimum(input: Array, other: Array) -> Array:
     other=lambda g, condition: where(condition, 0.0, g),
 )
 def where(condition: Array, input: Array, other: Array) -> Array:
-    """input where the condition is true, else other."""
+    """input where the condition is true, else other.
+
+    Raises:
+        TypeError: the condition holds no truth values.
+    """
     if not is_array(condition) or condition.dtype.kind != "b":
         kind = getattr(condition, "dtype", type(condition).__name__)
         raise TypeError(f"where: condition must be a tensor of truth values, not {kind}")

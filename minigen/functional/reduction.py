@@ -383,7 +383,8 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
 def topk(
     input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> Extreme:
-    """The pair (values, indices) of the k largest or smallest elements along `dim`, in order.
+    """The pair (values, indices) of the k largest or smallest elements along `dim`, in order,
+    `sorted` or not.
 
     Raises:
         ValueError: there are not as many.

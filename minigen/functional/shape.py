@@ -293,7 +293,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
             f"gather: but for axis {dim}, index {index.shape} must have the lengths of the input "
             f"{input.shape}, or less"
         )
-    require_places("gather", index._array, input.shape[dim] if input.ndim else 1)
+    require_places("gather", index._array, input.shape[dim])
     return moves.gather(input, index, dim=dim)
 
 
@@ -312,7 +312,13 @@ def require_places(name: str, index: Array, length: int) -> None:
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """Like `gather`, but the other axes broadcast, and places count from the end if negative, as in
-    PyTorch; of the flattened input if `dim` is left out."""
+    PyTorch; of the flattened input if `dim` is left out.
+
+    Raises:
+        TypeError: the indices are no integers.
+        ValueError: the shapes do not broadcast.
+        IndexError: a place is out of range.
+    """
     if dim is None:
         return take_along_dim(input.reshape(-1), indices.reshape(-1), 0)
     dim = axis("take_along_dim", dim, input.ndim)
@@ -509,7 +515,11 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of all entries of the axis `dim`, without it."""
+    """Views of all entries of the axis `dim`, without it.
+
+    Raises:
+        ValueError: the tensor has no axes.
+    """
     if not input.ndim:
         raise ValueError("unbind: a tensor without axes has no entries")
     before = (slice(None),) * axis("unbind", dim, input.ndim)

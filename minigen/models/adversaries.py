@@ -54,6 +54,9 @@ class Adversaries(Parts):
         noise: how many numbers make z.
         prior: a key of PRIORS: z from N(0, 1) ("normal") or U(−1, 1) ("uniform").
         packing: how many images the judge sees at a time; see `packed`.
+
+    Raises:
+        ValueError: another prior, or a packing of less than 1.
     """
 
     def __init__(

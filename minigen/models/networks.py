@@ -218,6 +218,9 @@ class DenseConvJudge(nn.Sequential):
         size: of the images, a multiple of 4.
         norm: "batch", or "layer" for a gradient penalty, which is of each image by itself.
         outputs: numbers for each image; more than one with an auxiliary classifier.
+
+    Raises:
+        ValueError: another norm.
     """
 
     def __init__(

@@ -123,6 +123,9 @@ class ResNetTranslator(nn.Sequential):
             by more windows than others.
         depth: halvings, if not two; H and W are then multiples of 2^depth.
         ends: side of the first convolution and of the last, if not 7.
+
+    Raises:
+        ValueError: another padding, or a kernel of another size.
     """
 
     def __init__(

@@ -85,6 +85,9 @@ class Gaussian(nn.Module):
         variance: σ².
         learnt: whether σ² is a parameter, which maximum likelihood draws to the mean squared error
             of a pixel (Rybkin et al. 2021, arXiv:2006.13202).
+
+    Raises:
+        ValueError: a variance that is not above 0.
     """
 
     def __init__(self, variance: float = 1.0, learnt: bool = False):
@@ -116,6 +119,9 @@ class VAE(nn.Module):
         likelihood: `Bernoulli()`, the default, or `Gaussian()`.
 
     Where both networks are `Conditional`, every method takes the images' labels (N,), too.
+
+    Raises:
+        ValueError: `latent` is less than 1.
     """
 
     def __init__(

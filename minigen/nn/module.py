@@ -463,6 +463,9 @@ class Module:
         """Switch all modules here to training, or (`mode` False) to evaluation.
 
         Gradients are recorded in both; `no_grad()` is what switches them off.
+
+        Raises:
+            ValueError: `mode` is neither True nor False.
         """
         if not isinstance(mode, bool):
             raise ValueError(f"train(mode): mode must be True or False, not {mode!r}")

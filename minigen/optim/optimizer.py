@@ -49,6 +49,7 @@ class Optimizer:
     Args:
         params: tensors, or dicts, each a group: tensors under `"params"`, and options of its own.
         defaults: the options of groups that do not set them.
+        foreach, capturable, fused: PyTorch's, which change nothing; `differentiable` is refused.
 
     Attributes:
         param_groups: the groups, dicts of options and `"params"`; options may be changed between
@@ -90,7 +91,11 @@ class Optimizer:
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Optimise more parameters: a dict of `"params"` and options that differ from the
-        defaults."""
+        defaults.
+
+        Raises:
+            TypeError, ValueError: as where an optimiser is made.
+        """
         name = type(self).__name__
         if not isinstance(param_group, dict) or "params" not in param_group:
             raise TypeError(f"{name}: a group must be a dict with 'params', not {param_group!r}")
