@@ -60,7 +60,7 @@ class MPI:
         self._require_one_version()
 
     def all_reduce(self, array: Array, op: str, lane: Any = None) -> Work:
-        """Begin to replace the array by the sum of all."""
+        """Begin to replace the array by the sum of all, or what else `op` says."""
         sent = _sendable(array)
         mpi_op = {"sum": self._mpi.SUM, "max": self._mpi.MAX, "min": self._mpi.MIN}[op]
         begin = (lane or self.comm).Iallreduce

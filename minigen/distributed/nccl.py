@@ -47,7 +47,7 @@ class NCCL:
         self._nccl = init_process_group(mpi.size, mpi.rank, backend="nccl", use_mpi=True)
 
     def all_reduce(self, array: Array, op: str, lane: Any = None) -> Any:
-        """Begin to replace the array by the sum of all."""
+        """Begin to replace the array by the sum of all, or what else `op` says."""
         if namespace(array) is np:
             return self._mpi.all_reduce(array, op, lane)
         self._nccl.all_reduce(array, array, op)

@@ -195,7 +195,7 @@ class SyncBatchNorm(nn.BatchNorm2d):
     @classmethod
     def convert_sync_batchnorm(cls, module: nn.Module, process_group: Any = None) -> nn.Module:
         """The module with this in the place of each BatchNorm1d and BatchNorm2d, with their
-        parameters and buffers themselves."""
+        parameters and buffers themselves. There is one group, whatever `process_group` is."""
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             other = cls.__new__(cls)
             other.__dict__.update(module.__dict__)

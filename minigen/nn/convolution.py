@@ -135,8 +135,8 @@ class Conv2d(_Forward):
     in_channels/groups, R, S), bias (out_channels,), both from U(±1/√fan_in) at first.
 
     Raises:
-        ValueError: groups does not divide the channels; padding="same" with a stride.
-        ValueError: another padding_mode, or groups that do not divide the channels.
+        ValueError: groups that do not divide the channels, another padding_mode, or padding="same"
+            with a stride.
     """
 
 
@@ -191,8 +191,7 @@ class ConvTranspose2d(_Transposed):
     PyTorch takes out_channels/groups·R·S for fan_in.
 
     Raises:
-        ValueError: groups does not divide the channels.
-        ValueError: another padding_mode, or groups that do not divide the channels.
+        ValueError: groups that do not divide the channels, or another padding_mode.
     """
 
 

@@ -125,6 +125,9 @@ def kaiming_uniform_(
         a: the negative slope, for `leaky_relu`.
         mode: `"fan_in"` keeps the variance of what flows forward, `"fan_out"` of gradients.
         nonlinearity: for `calculate_gain`.
+
+    Raises:
+        ValueError: another mode or nonlinearity, or the tensor has fewer than two axes.
     """
     bound = math.sqrt(3) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)

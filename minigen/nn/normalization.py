@@ -49,16 +49,7 @@ class _Affine(Module):
 
 
 class _Running(_Affine):
-    """What is shared by those that can keep running statistics.
-
-    Args:
-        num_features: the number of channels.
-        eps: is added to the variance.
-        momentum: the share by which the running statistics move.
-        affine: whether there are weight and bias.
-        track_running_stats: whether there are running statistics.
-        bias: whether there is a bias, if `affine`.
-    """
+    """What is shared by those that can keep running statistics; arguments as for `BatchNorm2d`."""
 
     _shown = ("num_features", "eps", "momentum", "affine", "bias", "track_running_stats")
     _shapes: dict[int, str] = {}
@@ -257,7 +248,7 @@ class RMSNorm(_Affine):
     Shapes: (…, *normalized_shape) -> the same; weight normalized_shape.
     """
 
-    _shown, _unnamed = ("normalized_shape", "eps", "elementwise_affine"), 1
+    _shown = ("normalized_shape", "eps", "elementwise_affine")
 
     def __init__(
         self,
