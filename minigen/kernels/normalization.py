@@ -112,7 +112,7 @@ def normalized(
         return x.copy(), Moments(*[x.sum((0, *range(2, x.ndim)))[None]] * 3)
     if not isinstance(x, np.ndarray):
         if batch and shared is None:
-            return _batch_on_gpu(x, weight, bias, eps, batch)
+            return _batch_on_gpu(x, weight, bias, eps)
         return normalized_by_formula(x, weight, bias, eps, batch, shared)
     if x.ndim == 3 and not batch:
         return _normalized_rows(x, weight, bias, eps)
@@ -477,7 +477,7 @@ def _gradients_of_rows(
 
 
 def _batch_on_gpu(
-    x: Array, weight: Array | None, bias: Array | None, eps: float, batch: bool
+    x: Array, weight: Array | None, bias: Array | None, eps: float
 ) -> tuple[Array, Moments]:
     images = x.reshape(len(x), -1, *x.shape[3:])
     mean, var = cuda.moments(images)
