@@ -125,10 +125,11 @@ class Device(str):
     def __new__(cls, type: str | int, index: int | None = None) -> Device:
         name = f"cuda:{type}" if isinstance(type, int) else str(type)
         kind, _, number = name.partition(":")
-        if kind not in ("cpu", "cuda"):
-            raise ValueError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {name!r}")
-        number = number if index is None else index
-        return str.__new__(cls, kind if kind == "cpu" or number == "" else f"{kind}:{number}")
+        number = number if index is None else str(index)
+        named = f"{kind}:{number}" if number else name
+        if not (named in ("cpu", "cpu:0", "cuda") or kind == "cuda" and number.isdecimal()):
+            raise ValueError(f"device must be 'cpu', 'cuda' or 'cuda:N', not {named!r}")
+        return str.__new__(cls, "cpu" if kind == "cpu" else named)
 
     @property
     def type(self) -> str:
@@ -215,12 +216,10 @@ _card: list[Any] = [None, 0]  # CuPy, and the card that this process works on
 
 def _card_of(device: str) -> int | None:
     """The number of the card that `device` names, −1 if it names just any; None for the CPU."""
-    name, _, index = str(device).partition(":")
-    if name == "cpu" and not index:
+    device = device if isinstance(device, Device) else Device(device)
+    if device.type == "cpu":
         return None
-    if name != "cuda" or not (index == "" or index.isdecimal()):
-        raise ValueError(f"device must be 'cpu', 'cuda' or 'cuda:N', not {device!r}")
-    return int(index) if index else -1
+    return -1 if device.index is None else device.index
 
 
 def _use_card(index: int) -> tuple[Any, int]:

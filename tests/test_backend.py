@@ -79,6 +79,8 @@ def test_no_card_is_said_too(monkeypatch):
 def test_the_name_of_no_device(device):
     with pytest.raises(ValueError, match="device must be 'cpu', 'cuda' or 'cuda:N'"):
         Tensor([1.0], device=device)
+    with pytest.raises(ValueError, match=f"not '{device}'"):
+        backend.Device(device)
 
 
 def test_minigen_does_not_import_cupy():
