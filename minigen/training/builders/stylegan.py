@@ -56,7 +56,7 @@ def flags(description: str = "") -> Parser:
     add("--depth", type=whole(1, 16), default=2, help="layers of the mapping: 8 in the papers")
     add_rates(parser, 5e-3, ratio=0.6, of_average=0.998, of="G: 2e-3 in the paper")
     add("--gamma", type=weight, default=1.0, help="γ, the weight of R1")
-    add("--path-weight", type=weight, default=0.0, help="of the path length: 2 in the paper")
+    add("--path-weight", type=weight, default=0.0, help="of path lengths; 0.003 suits 28 pixels")
     add("--mixing", type=share, default=0.9, help="share of pictures of two codes")
     add_augment(parser)
     add("--border", type=whole(1, 30), default=2, help="the first fine layer, in mixing.png")
