@@ -254,6 +254,8 @@ def to_device(array: Array, device: str) -> Array:
         OutOfMemoryError: it has too little memory free.
         ValueError: `device` is not the name of a device.
     """
+    if isinstance(array, np.generic):  # as NumPy returns arrays without axes
+        array = np.asarray(array)
     card = _card_of(device)
     if card is None:
         if isinstance(array, np.ndarray):

@@ -73,7 +73,11 @@ def promoted(op: Any, inputs: Sequence[Any]) -> list[Any]:
         TypeError: none is a tensor, or one is neither that nor a number.
     """
     if not any(isinstance(x, Tensor) for x in inputs):
-        raise TypeError(f"{op.name} needs a Tensor, not {class_name(inputs[0])}")
+        given = class_name(inputs[0])
+        raise TypeError(
+            f"{op.name}: {op.inputs[0]} must be a Tensor, not {given}; minigen.tensor(…) makes one "
+            "of numbers"
+        )
     for name, x in zip(op.inputs, inputs, strict=False):
         if not (isinstance(x, Tensor | float | int) or is_array(x)):
             raise TypeError(f"{op.name}: {name} is a {class_name(x)}, not a Tensor or a number")

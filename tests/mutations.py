@@ -407,6 +407,9 @@ a moved axis stands at the end | functional_compositions
 -         order.insert(place, d)
 +         order.append(d)
 # functional/reduction.py
+a number without axes has no memory to be squared in | functional_edges
+- centred *= centred
++ np.square(centred, out=centred)
 few numbers are squared before they are added | sum
 - input.dot(pixels.ones(input.size, input.dtype))
 + input.dot(input)
@@ -427,10 +430,19 @@ more is scattered than there are places for | functional_pytorch_names
 +     if isinstance(src, Tensor) and src.shape != shape:
 +         src = moves.index(src, key=tuple(slice(-n, None) for n in shape))
 # functional/arguments.py
+a foreign tensor's dtype is blamed, not that it is foreign | functional_compositions
+-  and not foreign:
++ :
+a caller without a module's name gets no warning | functional_pytorch_names
+- str(frame.f_globals.get("__name__")).startswith
++ frame.f_globals["__name__"].startswith
 axis= and dim= may both be said | functional_pytorch_names
 - if other in options and name not in options:
 + if other in options:
 # functional/methods.py
+methods do not say what was given in place of a tensor | functional_compositions
+- asking_for_tensors(getattr(F, name), 1))
++ getattr(F, name))
 a retained gradient is that before the hooks | ownership
 -         keep.last = True
 +         pass
@@ -689,6 +701,9 @@ tensors in one memory are told apart | functional_inplace
 -         t._version = version_of(other)
 +         t._version = [version_of(other)[0]]
 # backend.py
+what NumPy made a scalar is no array any more | functional_values
+-     if isinstance(array, np.generic):  # as NumPy returns arrays without axes
++     if False:
 a half of a number below 1 is rounded up to 1 | functional_values
 - numbers = (np.floor(numbers * 2048) / 2048).astype(dtype)
 + numbers = numbers.astype(dtype)

@@ -95,7 +95,7 @@ REFUSED = [
     Refusal("embedding", "max_norm|scale_grad_by_freq", "changes weights in the forward pass"),
     Refusal("batch_norm", r"expected input .*got \(0,\)", "there is no axis of channels"),
     Refusal("*pow*", "negative integer powers", "the result is no integer"),
-    Refusal("*", "needs a Tensor", "two numbers need no tensor"),
+    Refusal("*", "must be a Tensor", "two numbers need no tensor"),
     Refusal("*", TOO_LARGE, "a number that the dtype cannot hold"),
 ]  # fmt: skip
 

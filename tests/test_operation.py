@@ -89,7 +89,7 @@ def test_an_error_names_the_operation_and_its_operands():
         a + None
     with pytest.raises(TypeError, match="mul: other is a str"):
         a * "text"
-    with pytest.raises(TypeError, match="add needs a Tensor, not float"):
+    with pytest.raises(TypeError, match="add: input must be a Tensor, not float"):
         minigen.add(1.0, 2.0)
 
 

@@ -404,8 +404,9 @@ def test_a_parameter_given_twice_is_updated_twice_as_in_pytorch(name):
     found = []
     for module, tensor, kinds in ((nn, mg.Tensor, optim), (torch.nn, torch.tensor, torch.optim)):
         shared, own = (module.Parameter(tensor(a.copy())) for a in (start, other))
-        with pytest.warns(UserWarning):
+        with pytest.warns(UserWarning) as seen:
             optimiser = getattr(kinds, name)([shared, own, shared], lr=0.1, weight_decay=0.1)
+        assert module is not nn or seen[0].filename == __file__
         for t in range(3):
             for p in (shared, own):
                 p.grad = tensor(np.cos(t + p.detach().numpy()))

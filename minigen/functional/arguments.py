@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from minigen.backend import Array, class_name, on_host
+from minigen.backend import Array, class_name, is_array, on_host
 from minigen.tensor import Tensor
 
 Dims = int | Sequence[int] | None
@@ -53,7 +53,8 @@ def require_state(who: str, state: Any) -> None:
 def warn(message: str) -> None:
     """A warning that shows the line outside minigen which called."""
     level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals["__name__"].startswith("minigen."):
+    # What `exec` was given as its names may lack the one of a module.
+    while frame.f_back and str(frame.f_globals.get("__name__")).startswith("minigen."):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
 
@@ -82,15 +83,16 @@ def under_all_names(f: Callable) -> Callable:
     return named
 
 
-def asking_for_tensors(f: Callable) -> Callable:
+def asking_for_tensors(f: Callable, first: int = 0) -> Callable:
     """The function, which says so where it failed because something else than a tensor was given
-    for one. Nobody looks before it fails, so that a call costs no more for it.
+    for one, from the parameter `first` on. Nobody looks before it fails, so that a call costs no
+    more for it.
 
     Raises:
         TypeError: names the argument, and what came.
     """
     signature = inspect.signature(f)
-    tensors = [p for p in signature.parameters.values() if p.annotation in TENSORS]
+    tensors = [p for p in [*signature.parameters.values()][first:] if p.annotation in TENSORS]
     if not tensors:
         return f
 
@@ -99,16 +101,18 @@ def asking_for_tensors(f: Callable) -> Callable:
         try:
             return f(*args, **options)
         except (AttributeError, TypeError) as error:
-            if str(error).startswith(f"{f.__name__}: "):
-                raise  # it says more than what is asked for here
             try:
                 given = signature.bind(*args, **options).arguments
             except TypeError:  # an argument too many or too few, which the error says
                 given = {}
             for p in tensors:
                 several = p.kind is p.VAR_POSITIONAL or p.annotation == "Sequence[Tensor]"
-                left_out = p.annotation.endswith("None") and given.get(p.name) is None
-                if p.name in given and not left_out and (what := lacking(given[p.name], several)):
+                value = given.get(p.name)
+                left_out = p.annotation.endswith("None") and value is None
+                if p.name in given and not left_out and (what := lacking(value, several)):
+                    foreign = hasattr(value, "dtype") and not is_array(value)
+                    if str(error).startswith(f"{f.__name__}: ") and not foreign:
+                        raise  # it says more than what is asked for here
                     raise TypeError(f"{f.__name__}: {p.name} must be {what}") from None
             raise
 

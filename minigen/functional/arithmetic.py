@@ -40,12 +40,13 @@ def sub(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
 
 
 def scaled(name: str, input: Any, other: Any, alpha: float) -> Any:
-    """alpha · other, in the dtype that it has beside `input`.
+    """alpha · other, in the dtype that it has beside `input`. What has no product is left to whom
+    it is given to, who says so.
 
     Raises:
         TypeError: integers, and an alpha that is none.
     """
-    if alpha == 1:
+    if alpha == 1 or not (isinstance(other, Tensor | float | int) or is_array(other)):
         return other
     dtype = result_type(input, other)
     if dtype.kind != "f" and not isinstance(alpha, int):

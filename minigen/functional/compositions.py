@@ -11,7 +11,14 @@ import numpy as np
 
 from minigen.backend import INT64, Array, namespace
 from minigen.functional.activation import elu, hardtanh, relu, softmax, softplus
-from minigen.functional.arguments import Dims, axis, lengths, refuse, require_floating
+from minigen.functional.arguments import (
+    Dims,
+    axis,
+    lengths,
+    refuse,
+    require_floating,
+    require_integers,
+)
 from minigen.functional.arithmetic import add, clamp_min, lerp, scaled
 from minigen.functional.convolution import max_pool2d
 from minigen.functional.image import adaptive_avg_pool2d, avg_pool2d
@@ -121,8 +128,6 @@ def isclose(
         TypeError: one is no tensor.
         ValueError: a negative tolerance.
     """
-    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
-        raise TypeError("isclose: both must be Tensors")
     if rtol < 0 or atol < 0:
         raise ValueError(f"isclose: rtol {rtol} and atol {atol} must not be negative")
     xp = namespace(input._array)
@@ -723,6 +728,7 @@ def argwhere(input: Tensor) -> Tensor:
 
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at these places of the flattened input, in the index's shape."""
+    require_integers("take", index=index)
     return reshape(input, -1)[index]
 
 
@@ -738,6 +744,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 def _with_entries(name: str, input: Tensor, dim: int, index: Tensor, values: Any) -> Tensor:
     dim = axis(name, dim, input.ndim)
+    require_integers(name, index=index)
     if isinstance(values, Tensor) and values.dtype != input.dtype:
         raise TypeError(f"{name}: the input is {input.dtype} and the values {values.dtype}")
     whole = input if input.ndim else reshape(input, 1)

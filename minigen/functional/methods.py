@@ -13,7 +13,7 @@ from minigen import functional as F
 from minigen.backend import is_array, to_device
 from minigen.differentiation import accumulate
 from minigen.functional import inplace, moves, pointwise
-from minigen.functional.arguments import axis, refuse
+from minigen.functional.arguments import asking_for_tensors, axis, refuse
 from minigen.functional.compositions import ALIASES
 from minigen.missing import missing
 from minigen.operation import operation
@@ -217,6 +217,17 @@ def _converting(dtype: Any) -> Callable[..., Tensor]:
     return method
 
 
+def _like_another(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The method that gives this tensor the shape of another."""
+
+    def method(self: Tensor, other: Tensor) -> Tensor:
+        return function(self, *other.shape)
+
+    method.__name__ = f"{function.__name__}_as"
+    method.__doc__ = f"`{function.__name__}` to the shape of `other`."
+    return asking_for_tensors(method, 1)
+
+
 def _comparing(compare: Callable) -> Callable:
     """The operator, which leaves to Python what is no number, such as None: it is not equal."""
 
@@ -228,12 +239,12 @@ def _comparing(compare: Callable) -> Callable:
 
 
 for name in METHODS.split():
-    setattr(Tensor, name, getattr(F, name))
+    setattr(Tensor, name, asking_for_tensors(getattr(F, name), 1))
 for other, name in ALIASES.items():
     if name not in ("cat", "interpolate"):
-        setattr(Tensor, other, getattr(F, name))
+        setattr(Tensor, other, getattr(Tensor, name))
 for name in CHANGING.split():
-    setattr(Tensor, f"{name}_", inplace.in_place(getattr(F, name)))
+    setattr(Tensor, f"{name}_", inplace.in_place(getattr(Tensor, name)))
 for name in IN_PLACE.split():
     setattr(Tensor, name, getattr(inplace, name))
 OPERATORS = {
@@ -253,7 +264,7 @@ OPERATORS = {
     "imod": Tensor.remainder_, "ipow": Tensor.pow_, "pos": lambda self: self,
     "iand": inplace.in_place(F.bitwise_and), "ior": inplace.in_place(F.bitwise_or),
     "ixor": inplace.in_place(F.bitwise_xor),
-    "contains": lambda self, element: bool((self == element).any()),
+    "contains": lambda self, element: bool(F.eq(self, element).any()),
     "rmatmul": lambda self, other: F.matmul(
         other if isinstance(other, Tensor) else Tensor(other), self
     ),
@@ -273,8 +284,8 @@ Tensor.retain_grad, Tensor.detach_, Tensor.nelement = retain_grad, detach_, F.nu
 Tensor.cpu = lambda self: self.to("cpu")
 Tensor.dim = lambda self: self.ndim
 Tensor.tolist = lambda self: self._array.tolist()
-Tensor.view_as = Tensor.reshape_as = lambda self, other: F.reshape(self, *other.shape)
-Tensor.expand_as = lambda self, other: F.expand(self, *other.shape)
+Tensor.view_as = _like_another(F.reshape)
+Tensor.reshape_as, Tensor.expand_as = Tensor.view_as, _like_another(F.expand)
 Tensor.type_as = lambda self, other: self.to(other)
 Tensor.is_contiguous = lambda self: self._array.flags.c_contiguous
 Tensor.element_size = lambda self: self.dtype.itemsize

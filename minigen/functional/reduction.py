@@ -180,8 +180,8 @@ def _var(input: Array, *, dims: tuple[int, ...], correction: float, keepdim: boo
     # From all elements a number is subtracted in half the time that an array takes.
     keep = len(dims) < input.ndim
     centred = input - _mean.operation.value(input, dims=dims, keepdim=keep)
-    squares = np.square(centred, out=centred)
-    total = _sum.operation.value(squares, dims=dims, keepdim=keepdim)
+    centred *= centred  # in its memory, or a new number if there is no axis
+    total = _sum.operation.value(centred, dims=dims, keepdim=keepdim)
     n = _freedom(input.shape, dims, correction)
     return total / n if n else total * math.nan
 

@@ -261,6 +261,9 @@ def index_put(
         extra = values.ndim - index(input.detach(), indices).ndim
         if extra > 0 and set(values.shape[:extra]) == {1}:
             values = moves.reshape(values, to=values.shape[extra:])
+    elif not isinstance(values, float | int):
+        kind = input.dtype if input.dtype.kind == "f" else None
+        values = to_device(as_array(values, kind), input.device)  # or refused, as None is
     return moves.index_put(input, values, key=split_key(indices, input.device))
 
 

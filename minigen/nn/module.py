@@ -6,7 +6,6 @@ it, under the attribute's name; a buffer, a tensor that is state but no paramete
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
@@ -15,7 +14,7 @@ import numpy as np
 
 from minigen.backend import as_array, class_name, device_of, is_array, is_writable, to_device
 from minigen.functional import zeros
-from minigen.functional.arguments import refuse, require_state
+from minigen.functional.arguments import refuse, require_state, warn
 from minigen.hooks import HookHandle
 from minigen.missing import Missing
 from minigen.modes import no_grad
@@ -45,10 +44,9 @@ class Parameter(Tensor):
         before = self.shape
         Tensor.data.fset(self, data)
         if self.shape != before:
-            warnings.warn(
+            warn(
                 f"data: a parameter of {before} becomes one of {self.shape}, which its module and "
-                "its optimiser do not expect",
-                stacklevel=2,
+                "its optimiser do not expect"
             )
 
     def __repr__(self) -> str:

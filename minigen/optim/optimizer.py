@@ -6,7 +6,6 @@ which each thread updates a range, piece by piece: NumPy's passes over a piece f
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -25,7 +24,7 @@ from minigen.backend import (
     require_writable,
     to_device,
 )
-from minigen.functional.arguments import refuse, require_state
+from minigen.functional.arguments import refuse, require_state, warn
 from minigen.kernels import limits
 from minigen.kernels.threads import over_images, ranges
 from minigen.modes import enable_grad
@@ -118,11 +117,7 @@ class Optimizer:
             if p in known:
                 raise ValueError(f"{name}: parameter {i} {p.shape} is given twice, in two groups")
         if len(set(group["params"])) < len(group["params"]):
-            warnings.warn(
-                f"{name}: a parameter is given twice in one group, and is updated twice with each "
-                "step",
-                stacklevel=3,
-            )
+            warn(f"{name}: a parameter is given twice in one group, and is updated twice each step")
         self._check(group)
         self.param_groups.append(group)
 

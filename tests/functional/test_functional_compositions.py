@@ -46,6 +46,39 @@ def test_what_is_no_tensor_is_refused_by_the_argument_s_name(value):
         F.linear(x)
 
 
+class Foreign:
+    """What another library's tensor looks like."""
+
+    dtype, shape, ndim = "theirs", (2,), 1
+
+
+@pytest.mark.parametrize("value", [[1.0, 2.0], None, "x", Foreign()])
+def test_methods_and_operators_refuse_what_is_no_tensor_too(value):
+    x, first, kind = mg.ones(2), mg.tensor([0]), type(value).__name__
+    for name, ask in {
+        "dot": lambda: x.dot(value), "isclose": lambda: x.isclose(value),
+        "linear": lambda: F.linear(value, mg.ones(3, 2)), "take": lambda: x.take(value),
+        "index_select": lambda: x.index_select(0, value),
+        "index_fill": lambda: x.index_fill_(0, value, 1.0),
+        "scatter": lambda: x.scatter_(0, value, 1.0),
+        "masked_select": lambda: x.masked_select(value),
+    }.items():  # fmt: skip
+        with pytest.raises(TypeError, match=f"^{name}: [a-z]+ must be a Tensor, not {kind}"):
+            ask()
+    for ask in (lambda: x.add(value, alpha=2), lambda: F.sub(x, value, alpha=2)):
+        with pytest.raises(TypeError, match=f": other is a {kind}, not a Tensor or a number"):
+            ask()
+    assert None not in x
+    with pytest.raises(TypeError, match="source must be a Tensor, not NoneType"):
+        x.index_copy(0, first, None)
+    with pytest.raises(TypeError, match="made of a NoneType"):
+        x.index_put((first,), None)
+    for ask in (x.expand_as, x.view_as):
+        if kind != "Foreign":  # of which only the shape is asked for
+            with pytest.raises(TypeError, match=f"_as: other must be a Tensor, not {kind}"):
+                ask(value)
+
+
 def test_places_counts_and_order():
     x = mg.tensor([[3, 0, 1], [1, 3, 0]])
     assert mg.where(x > 0)[1].tolist() == [0, 2, 0, 1] and mg.argwhere(x).shape == (4, 2)

@@ -28,6 +28,7 @@ EDGES = {
     "logsumexp of one": (lambda m, t, x: x.logsumexp(0), [3.0]),
     "logsumexp of no axes": (lambda m, t, x: x.logsumexp(0), 2.0),
     "var of one": (lambda m, t, x: x.var(), [3.0]),
+    "var of no axes": (lambda m, t, x: x.var(correction=0), 3.0),
     "std of equals": (lambda m, t, x: x.std(), [3.0, 3.0]),
     "norm of zeros": (lambda m, t, x: x.norm(), ZEROS),
     "3-norm of zeros": (lambda m, t, x: x.norm(3, 0), ZEROS),

@@ -177,6 +177,8 @@ def test_a_target_that_broadcasts_is_told(loss):
     with pytest.warns(UserWarning, match=r"input \(5, 1\) and target \(5,\) differ") as seen:
         loss(mg.ones(5, 1), mg.ones(5))
     assert seen[0].filename == __file__
+    with pytest.warns(UserWarning, match="differ"):  # where no module has a name
+        exec("loss(x, y)", {"loss": loss, "x": mg.ones(5, 1), "y": mg.ones(5)})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         loss(mg.ones(5), mg.ones(5))

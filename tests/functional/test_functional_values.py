@@ -444,6 +444,8 @@ def test_numbers_of_16_bits_are_below_1(half):
     numbers = minigen.rand(100_000, dtype=half).numpy()
     assert numbers.dtype == np.float16 and numbers.max() < 1
     assert minigen.randn(3, dtype=half).dtype == np.float16
+    assert minigen.rand((), dtype=half).shape == ()  # which NumPy rounds down to a scalar
+    minigen.nn.init.trunc_normal_(Tensor(0.5))
 
 
 def test_a_copy_is_one_and_no_copy_is_the_tensor_itself():
