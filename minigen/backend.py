@@ -578,6 +578,19 @@ def drawn_as(dtype: Any) -> Any:
 default_generator = Generator()
 
 
+def stream_of(generator: Generator | None) -> Generator:
+    """The stream that was given, or the default one.
+
+    Raises:
+        TypeError: something else was given.
+    """
+    if generator is None:
+        return default_generator
+    if not isinstance(generator, Generator):
+        raise TypeError(f"generator must be a minigen.Generator or None, not {generator!r}")
+    return generator
+
+
 class _Instead(threading.local):
     stream: Generator | None = None
 

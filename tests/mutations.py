@@ -701,6 +701,9 @@ tensors in one memory are told apart | functional_inplace
 -         t._version = version_of(other)
 +         t._version = [version_of(other)[0]]
 # backend.py
+whatever is called a generator is asked for numbers | backend
+-     if not isinstance(generator, Generator):
++     if False:
 what NumPy made a scalar is no array any more | functional_values
 -     if isinstance(array, np.generic):  # as NumPy returns arrays without axes
 +     if False:

@@ -163,6 +163,8 @@ def test_random_tensors(make):
     assert (make(2, 3).array == x.array).all()
     a, b = (make(5, generator=Generator(9)) for _ in range(2))
     assert (a.array == b.array).all()
+    with pytest.raises(TypeError, match="generator must be a minigen.Generator or None, not Gen"):
+        make(5, generator=np.random.default_rng(0))
 
 
 def test_filled_tensors():

@@ -188,7 +188,7 @@ class BatchSampler(Sampler):
 
 def _numbers(generator: Generator | None) -> np.random.Generator:
     """NumPy's generator for one draw from the stream."""
-    seed, draw = (generator or backend.default_generator).reserve()
+    seed, draw = backend.stream_of(generator).reserve()
     return np.random.Generator(np.random.Philox(key=seed, counter=draw << 64))
 
 
@@ -331,7 +331,7 @@ class DataLoader:
         return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Any]:
-        stream = (self.generator or backend.default_generator).reserve()
+        stream = backend.stream_of(self.generator).reserve()
         seed, key = np.random.SeedSequence(stream).generate_state(2, np.uint64).tolist()
         return self._epoch(self._batches(seed), partial(self._fetch, key))
 

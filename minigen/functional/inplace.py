@@ -286,7 +286,7 @@ def normal_(
     """
     if std < 0:
         raise ValueError(f"normal_: std must not be negative, not {std}")
-    stream = generator or backend.default_generator
+    stream = backend.stream_of(generator)
     return copy_(self, stream.normal(self.shape, self.dtype, self.device) * std + mean)
 
 
@@ -294,7 +294,7 @@ def uniform_(
     self: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None
 ) -> Tensor:
     """Overwrite with numbers from U[low, high)."""
-    stream = generator or backend.default_generator
+    stream = backend.stream_of(generator)
     return copy_(self, stream.uniform(self.shape, self.dtype, self.device) * (high - low) + low)
 
 
@@ -307,7 +307,7 @@ def random_(
         kind = self.dtype
         largest = 2 ** (np.finfo(kind).nmant + 1) if kind.kind == "f" else np.iinfo(kind).max
         low, high = 0, low or int(largest)
-    stream = generator or backend.default_generator
+    stream = backend.stream_of(generator)
     steps = stream.uniform(self.shape, np.float64, self.device) * (high - low)
     return copy_(self, low + np.floor(steps))
 
@@ -317,12 +317,12 @@ def bernoulli_(
 ) -> Tensor:
     """Overwrite with 1, each with probability p, and 0."""
     chance = p.array if isinstance(p, Tensor) else p
-    stream = generator or backend.default_generator
+    stream = backend.stream_of(generator)
     return copy_(self, stream.uniform(self.shape, np.float64, self.device) < chance)
 
 
 def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Overwrite with numbers whose density is lambd · e^(−lambd · x)."""
-    stream = generator or backend.default_generator
+    stream = backend.stream_of(generator)
     uniform = stream.uniform(self.shape, np.float64, self.device)
     return copy_(self, np.log1p(-uniform) / -lambd)

@@ -105,7 +105,7 @@ def randn(
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of independent N(0, 1) numbers (float32 if not told otherwise)."""
-    stream = generator or backend.default_generator
+    stream = backend.stream_of(generator)
     return _made(stream.normal(lengths("randn", size), dtype or FLOAT32, device), requires_grad)
 
 
@@ -117,7 +117,7 @@ def rand(
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of independent numbers from U[0, 1) (float32 if not told otherwise)."""
-    stream = generator or backend.default_generator
+    stream = backend.stream_of(generator)
     return _made(stream.uniform(lengths("rand", size), dtype or FLOAT32, device), requires_grad)
 
 
@@ -141,7 +141,7 @@ def randint(
         raise ValueError(f"randint: no whole number is from {low} to below {high}")
     for bound in (low, high - 1):
         require_fit("randint", bound, dtype or INT64)
-    stream = generator or backend.default_generator
+    stream = backend.stream_of(generator)
     steps = stream.uniform(lengths("randint", (size,)), FLOAT64) * (high - low)
     return tensor(low + np.asarray(steps).astype(INT64), dtype=dtype, **how)
 
@@ -150,7 +150,7 @@ def randperm(
     n: int, *, generator: Generator | None = None, dtype: Any = None, **how: Any
 ) -> Tensor:
     """The whole numbers from 0 to n − 1 in random order (int64 if not told otherwise)."""
-    stream = generator or backend.default_generator
+    stream = backend.stream_of(generator)
     order = stream.uniform(lengths("randperm", (n,)), FLOAT64).argsort(kind="stable")
     return tensor(order, dtype=dtype or INT64, **how)
 
@@ -201,16 +201,18 @@ def multinomial(
     Shapes: input (C,) or (N, C) -> (num_samples,) or (N, num_samples).
 
     Raises:
-        ValueError: probabilities that are none, or too few to draw that many.
+        ValueError: another shape, probabilities that are none, or too few to draw that many.
     """
     require_floating("multinomial", input)
     p = np.asarray(to_device(input._array, "cpu"), FLOAT64)
-    if input.ndim not in (1, 2) or not (np.isfinite(p).all() and (p >= 0).all()):
+    if input.ndim not in (1, 2):
         raise ValueError(f"multinomial: expected probabilities (C,) or (N, C), got {input.shape}")
+    if not (np.isfinite(p).all() and (p >= 0).all()):
+        raise ValueError("multinomial: a probability is negative, infinite or NaN")
     positive = (p > 0).sum(-1).min(initial=p.shape[-1])
     if num_samples < 1 or positive < (1 if replacement else num_samples):
         raise ValueError(f"multinomial: {num_samples} of {positive} places that have a probability")
-    stream = generator or backend.default_generator
+    stream = backend.stream_of(generator)
     if replacement:
         ends = p.cumsum(-1)
         u = stream.uniform((*p.shape[:-1], num_samples), FLOAT64) * ends[..., -1:]

@@ -155,6 +155,11 @@ WRONG = [
     (lambda: t(3).max(2), IndexError, "max: dim 2 is out of range"),
     (lambda: minigen.max(2, 3), TypeError, "max: input must be a Tensor, not int"),
     (lambda: minigen.zeros(2, -1), ValueError, "zeros: an axis cannot have a negative length"),
+    (
+        lambda: minigen.multinomial(t(2) - 2, 1),
+        ValueError,
+        "multinomial: a probability is negative",
+    ),
     (lambda: minigen.randn(-1), ValueError, "randn: an axis cannot have a negative length"),
     (lambda: minigen.eye(-1), ValueError, "eye: an axis cannot have a negative length"),
     (lambda: minigen.arange(math.inf), ValueError, "arange: from 0 to inf"),
