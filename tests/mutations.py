@@ -407,7 +407,7 @@ a moved axis stands at the end | functional_compositions
 -         order.insert(place, d)
 +         order.append(d)
 # functional/reduction.py
-a number without axes has no memory to be squared in | functional_edges
+a number without axes has no memory to be squared in | functional_values
 - centred *= centred
 + np.square(centred, out=centred)
 few numbers are squared before they are added | sum
@@ -2095,10 +2095,10 @@ what an item draws depends on its batch | data_loader
 -                 stream.draws = place << 32
 +                 stream.draws = (place - first) << 32
 an epoch begins when its first batch is asked for | data_loader
--         stream = (self.generator or backend.default_generator).reserve()
+-         stream = backend.stream_of(self.generator).reserve()
 -         seed, key = np.random.SeedSequence(stream).generate_state(2, np.uint64).tolist()
 -         return self._epoch(self._batches(seed), partial(self._fetch, key))
-+         stream = (self.generator or backend.default_generator).reserve()
++         stream = backend.stream_of(self.generator).reserve()
 +         seed, key = np.random.SeedSequence(stream).generate_state(2, np.uint64).tolist()
 +         yield from self._epoch(self._batches(seed), partial(self._fetch, key))
 every epoch has one order | data_loader

@@ -444,8 +444,12 @@ def test_numbers_of_16_bits_are_below_1(half):
     numbers = minigen.rand(100_000, dtype=half).numpy()
     assert numbers.dtype == np.float16 and numbers.max() < 1
     assert minigen.randn(3, dtype=half).dtype == np.float16
-    assert minigen.rand((), dtype=half).shape == ()  # which NumPy rounds down to a scalar
-    minigen.nn.init.trunc_normal_(Tensor(0.5))
+
+
+def test_numbers_are_tensors_without_axes_though_numpy_makes_scalars_of_them():
+    assert Tensor(3.0).var(correction=0).item() == 0 and math.isnan(Tensor(3.0).std().item())
+    assert minigen.rand((), dtype=np.float16).shape == ()
+    assert -2 <= minigen.nn.init.trunc_normal_(Tensor(0.5)).item() <= 2
 
 
 def test_a_copy_is_one_and_no_copy_is_the_tensor_itself():
