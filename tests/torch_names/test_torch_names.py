@@ -168,7 +168,7 @@ def test_devices_are_told_by_their_type():
         assert (str(device), device.type, device.index) == (text, kind, index)
     cpu = torch.device("cpu")
     assert torch.zeros(2, device=cpu).to(cpu).device == cpu == "cpu"
-    with pytest.raises(ValueError, match="expected 'cpu', 'cuda' or 'cuda:N', got 'mps'"):
+    with pytest.raises(ValueError, match="device must be 'cpu', 'cuda' or 'cuda:N', not 'mps'"):
         torch.device("mps")
     if not torch.cuda.is_available():
         assert torch.cuda.device_count() == 0 and torch.accelerator.current_accelerator() is None
