@@ -311,15 +311,13 @@ class DataLoader:
                 "batch_size and drop_last too"
             )
         single = self.batch_size is None
-        if not single and self.batch_size < 1:
-            raise ValueError(
-                f"DataLoader: expected a batch_size of 1 or more, got {self.batch_size}"
-            )
-        if self.num_workers < 0:
-            raise ValueError(
-                f"DataLoader: expected 0 workers (none but the caller) or more, got "
-                f"{self.num_workers}"
-            )
+        for name, least in (("batch_size", 1), ("num_workers", 0)):
+            value = getattr(self, name)
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not (whole and value >= least or single and value is None):
+                raise ValueError(
+                    f"DataLoader: {name} must be a whole number, {least} or more, not {value!r}"
+                )
         self.collate_fn = self.collate_fn or ((lambda x: x[0]) if single else default_collate)
 
     def __len__(self) -> int:

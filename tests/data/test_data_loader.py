@@ -182,7 +182,8 @@ def test_samplers_and_single_items():
 def test_what_cannot_be_loaded_is_said():
     for arguments, error in [
         (((i for i in range(3)),), TypeError("__len__ and __getitem__, .* not a generator")),
-        (([1], 0), ValueError("batch_size of 1 or more, got 0")),
+        (([1], 0), ValueError("batch_size must be a whole number, 1 or more, not 0")),
+        (([1], 1.5), ValueError("batch_size must be a whole number, 1 or more, not 1.5")),
         (([1], 1, True, [0]), ValueError("give one")),
         (([1], 2, False, None, [[0]]), ValueError("stands for batch_size")),
     ]:
