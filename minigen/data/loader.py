@@ -311,10 +311,10 @@ class DataLoader:
                 "batch_size and drop_last too"
             )
         single = self.batch_size is None
-        for name, least in (("batch_size", 1), ("num_workers", 0)):
+        for name, least in {"num_workers": 0, **({} if single else {"batch_size": 1})}.items():
             value = getattr(self, name)
             whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-            if not (whole and value >= least or single and value is None):
+            if not (whole and value >= least):
                 raise ValueError(
                     f"DataLoader: {name} must be a whole number, {least} or more, not {value!r}"
                 )

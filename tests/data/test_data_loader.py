@@ -191,6 +191,8 @@ def test_what_cannot_be_loaded_is_said():
             DataLoader(*arguments)
     with pytest.raises(ValueError, match="workers"):
         list(DataLoader([1], num_workers=-1))
+    with pytest.raises(ValueError, match="num_workers must be a whole number, 0 or more, not None"):
+        DataLoader([1], None, num_workers=None)
     with pytest.raises(NotImplementedError, match="worker_init_fn"):
         DataLoader([1], worker_init_fn=print)
     with pytest.raises(ValueError, match=r"item 0 of a batch has shape \(1,\), item 1 \(2,\)"):
