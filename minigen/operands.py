@@ -66,6 +66,11 @@ def plain(x: Any) -> Any:
     return as_array(x) if is_array(x) else x
 
 
+def a_tensor_not(value: Any) -> str:
+    """What a value should be, which is none, and how to make one."""
+    return f"a Tensor, not {class_name(value)}; minigen.tensor(…) makes one of numbers"
+
+
 def promoted(op: Any, inputs: Sequence[Any]) -> list[Any]:
     """Inputs of one dtype; numbers stay numbers, which never promote.
 
@@ -73,11 +78,7 @@ def promoted(op: Any, inputs: Sequence[Any]) -> list[Any]:
         TypeError: none is a tensor, or one is neither that nor a number.
     """
     if not any(isinstance(x, Tensor) for x in inputs):
-        given = class_name(inputs[0])
-        raise TypeError(
-            f"{op.name}: {op.inputs[0]} must be a Tensor, not {given}; minigen.tensor(…) makes one "
-            "of numbers"
-        )
+        raise TypeError(f"{op.name}: {op.inputs[0]} must be {a_tensor_not(inputs[0])}")
     for name, x in zip(op.inputs, inputs, strict=False):
         if not (isinstance(x, Tensor | float | int) or is_array(x)):
             raise TypeError(f"{op.name}: {name} is a {class_name(x)}, not a Tensor or a number")

@@ -11,7 +11,7 @@ ROOMS = {
     "tape operation tensor differentiation": 513,
     "engine": 629,
     "kernels": 3508,
-    "functional": 4182,
+    "functional": 4187,
     "nn": 2069,
     "optim": 1188,
     "models": 3135,

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from minigen.backend import Array, class_name, is_array, on_host
+from minigen.operands import a_tensor_not
 from minigen.tensor import Tensor
 
 Dims = int | Sequence[int] | None
@@ -101,29 +102,38 @@ def asking_for_tensors(f: Callable, first: int = 0) -> Callable:
         try:
             return f(*args, **options)
         except (AttributeError, TypeError) as error:
-            try:
-                given = signature.bind(*args, **options).arguments
-            except TypeError:  # an argument too many or too few, which the error says
-                given = {}
-            for p in tensors:
-                several = p.kind is p.VAR_POSITIONAL or p.annotation == "Sequence[Tensor]"
-                value = given.get(p.name)
-                left_out = p.annotation.endswith("None") and value is None
-                if p.name in given and not left_out and (what := lacking(value, several)):
-                    foreign = hasattr(value, "dtype") and not is_array(value)
-                    if str(error).startswith(f"{f.__name__}: ") and not foreign:
-                        raise  # it says more than what is asked for here
-                    raise TypeError(f"{f.__name__}: {p.name} must be {what}") from None
-            raise
+            name, value, what = _no_tensor(signature, tensors, args, options)
+            foreign = hasattr(value, "dtype") and not is_array(value)
+            # The function's own error says more, but of what is foreign.
+            if not what or str(error).startswith(f"{f.__name__}: ") and not foreign:
+                raise
+            raise TypeError(f"{f.__name__}: {name} must be {what}") from None
 
     return asking
+
+
+def _no_tensor(
+    signature: inspect.Signature, tensors: list[inspect.Parameter], args: tuple, options: dict
+) -> tuple[str, Any, str]:
+    """The first of those arguments that should be a tensor and is none: its name, what it is, and
+    what it should be. Nothing, if there is none, or an argument too many or too few."""
+    try:
+        given = signature.bind(*args, **options).arguments
+    except TypeError:
+        given = {}
+    for p in tensors:
+        value = given.get(p.name)
+        left_out = p.name not in given or value is None and p.annotation.endswith("None")
+        several = p.kind is p.VAR_POSITIONAL or p.annotation == "Sequence[Tensor]"
+        if not left_out and (what := lacking(value, several)):
+            return p.name, value, what
+    return "", None, ""
 
 
 def lacking(value: Any, several: bool) -> str:
     """What a value should be that is no tensor, or are no tensors; nothing if it is."""
     if not several:
-        made = "; minigen.tensor(…) makes one of numbers"
-        return "" if isinstance(value, Tensor) else f"a Tensor, not {class_name(value)}{made}"
+        return "" if isinstance(value, Tensor) else a_tensor_not(value)
     if not isinstance(value, SEQUENCES):
         return f"a list or tuple of tensors, not {class_name(value)}"
     others = [class_name(x) for x in value if not isinstance(x, Tensor)]
