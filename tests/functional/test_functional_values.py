@@ -491,3 +491,13 @@ def test_channels_become_pixels_row_by_row(lead):
 def test_one_hot_has_a_one_at_the_place_of_each_class():
     y = minigen.functional.one_hot(Tensor([2, 0]), 3)
     assert y.dtype == np.int64 and y.numpy().tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
+@pytest.mark.parametrize("pair", [[1, 3], (np.int64(1), np.int64(3)), (1, np.int32(3))])
+def test_a_pair_is_height_and_width_whatever_it_is_made_of(pair):
+    images = x(1, 2, 6, 6)
+    expected = minigen.avg_pool2d(images, (1, 3))
+    assert minigen.avg_pool2d(images, pair).shape == expected.shape == (1, 2, 6, 2)
+    w = x(2, 2, 3, 3)
+    padded = minigen.conv2d(images, w, padding=(1, 3))
+    np.testing.assert_array_equal(minigen.conv2d(images, w, padding=pair).array, padded.array)
