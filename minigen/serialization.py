@@ -45,8 +45,8 @@ def save(
 
     Raises:
         TypeError: a leaf or a key is of another kind; names it.
-        ValueError: two arrays come to have the same name, `path` has another ending, or there is
-            metadata for .npz.
+        ValueError: two arrays come to have the same name, a dict or list holds itself, `path` has
+            another ending, or there is metadata for .npz.
         ImportError: .safetensors, and the package `safetensors` is not installed.
         OSError: the file cannot be written; an older one stays as it was.
     """
@@ -56,7 +56,13 @@ def save(
     if metadata and ending == ".npz":
         raise ValueError(f"{path}: metadata goes into .safetensors alone")
     arrays: dict[str, np.ndarray] = {}
-    structure = json.dumps({"version": 1, "state": _encode(obj, "", arrays)})
+    try:
+        structure = json.dumps({"version": 1, "state": _encode(obj, "", arrays)})
+    except RecursionError:
+        raise ValueError(
+            f"{path}: a dict, list or tuple holds itself, or they are nested hundreds deep: save "
+            "one that does not"
+        ) from None
     flat = isinstance(obj, Mapping) and obj.keys() == arrays.keys()
     if ending == ".npz":
         with written_whole(path) as file, ZipFile(file, "w") as archive:

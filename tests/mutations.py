@@ -281,6 +281,12 @@ Adagrad's rate falls a step too early | optim
 +         state["step"] = state.get("step", 0) + 1
 +         rate = float(group["lr"]) / (1 + state.get("step", 0) * float(group["lr_decay"]))
 # optim/lr_scheduler.py
+a second scheduler undoes what the first has done | optim_lr_scheduler
+-                 if group["lr"] != own != low:
++                 if False:
+a scheduler of absolute rates goes on from what it finds | optim_lr_scheduler
+-         if self.chains and self.multiplier() is not None:
++         if self.multiplier() is not None:
 a milestone counts a step late | optim_lr_scheduler
 -         return self.gamma ** bisect_right(self.milestones, self.last_epoch)
 +         return self.gamma ** bisect_right(self.milestones, self.last_epoch - 1)
@@ -359,6 +365,9 @@ the last place is one too many | functional_extremes
 - <= places.max() < length
 + <= places.max() <= length
 # functional/pointwise.py
+bits of a number widen those of a tensor with axes | functional_values
+-     return np.bitwise_or(input, other).astype(result_type(input, other), copy=False)
++     return np.bitwise_or(input, other)
 the derivative of expm1 is its value | expm1
 - input=lambda g, y: g * (y + 1))
 + input=lambda g, y: g * y)

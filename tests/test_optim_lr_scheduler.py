@@ -171,3 +171,32 @@ def test_rates_on_paper():
     assert course(lambda o: S.ExponentialLR(o, 0.5), 3) == [0.5, 0.25, 0.125]
     plateau = course(lambda o: S.ReduceLROnPlateau(o, factor=0.5, patience=1), 5, 3, 2, 2, 2, 1)
     assert plateau == [1, 1, 1, 0.5, 0.5]
+
+
+def test_two_schedulers_and_a_hand_multiply():
+    optimizer = optim.SGD([nn.Parameter(np.zeros(1, "f"))], lr=0.1)
+    group = optimizer.param_groups[0]
+    constant = lr_scheduler.ConstantLR(optimizer, factor=0.1, total_iters=3)
+    cosine = lr_scheduler.CosineAnnealingLR(optimizer, T_max=10)
+    for t in range(8):
+        share = (0.1 if t < 3 else 1.0) * (1 + np.cos(np.pi * t / 10)) / 2
+        assert group["lr"] == pytest.approx(0.1 * share * (0.5 if t > 5 else 1.0))
+        if t == 5:
+            group["lr"] /= 2
+        constant.step()
+        cosine.step()
+
+
+def test_some_schedulers_set_their_rates_whatever_they_find():
+    for make in (
+        lambda o: lr_scheduler.LambdaLR(o, lambda t: 1 / (1 + t)),
+        lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 4),
+    ):
+        rates = []
+        for spoilt in (False, True):
+            optimizer = optim.SGD([nn.Parameter(np.zeros(1, "f"))], lr=0.1)
+            scheduler = make(optimizer)
+            optimizer.param_groups[0]["lr"] *= 3 if spoilt else 1
+            scheduler.step()
+            rates.append(scheduler.get_last_lr())
+        assert rates[0] == rates[1]

@@ -317,3 +317,12 @@ def test_without_the_package_one_sentence_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
     with pytest.raises(ImportError, match="pip install safetensors, or use .npz"):
         save({"w": np.ones(1)}, tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_what_holds_itself_is_refused(tmp_path, kind):
+    endless = [minigen.ones(2)] if kind is list else {"weight": minigen.ones(2)}
+    endless.append(endless) if kind is list else endless.update(itself=endless)
+    with pytest.raises(ValueError, match="holds itself"):
+        save(endless, tmp_path / "x.npz")
+    assert not [*tmp_path.iterdir()]

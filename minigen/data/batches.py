@@ -52,9 +52,9 @@ class Batches:
         self.drop_last = drop_last
         self.seed = seed
         if len(self) == 0:
+            remedy = "take a smaller batch size, or drop_last=False" if self.items else "give some"
             raise DataError(
-                f"Batches: {self.items} items make no batch of {self.batch_size}: take a smaller "
-                "batch size" + (", or drop_last=False" if self.items else ", or more items")
+                f"Batches: {self.items} items make no batch of {self.batch_size}: {remedy}"
             )
         if parts > 1 and not drop_last and self.items % self.batch_size:
             raise DataError(

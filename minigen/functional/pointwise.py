@@ -13,6 +13,7 @@ import numpy as np
 
 from minigen.backend import FLOAT32, Array, as_array, as_dtype, is_array, namespace, require_fit
 from minigen.kernels import elementwise
+from minigen.operands import result_type
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -382,19 +383,19 @@ def logical_not(input: Array) -> Array:
 @operation(each=True)
 def bitwise_and(input: Array, other: Array) -> Array:
     """Of truth values: both. Of integers: bit by bit."""
-    return np.bitwise_and(input, other)
+    return np.bitwise_and(input, other).astype(result_type(input, other), copy=False)
 
 
 @operation(each=True)
 def bitwise_or(input: Array, other: Array) -> Array:
     """Of truth values: either. Of integers: bit by bit."""
-    return np.bitwise_or(input, other)
+    return np.bitwise_or(input, other).astype(result_type(input, other), copy=False)
 
 
 @operation(each=True)
 def bitwise_xor(input: Array, other: Array) -> Array:
     """Of truth values: one, but not both. Of integers: bit by bit."""
-    return np.bitwise_xor(input, other)
+    return np.bitwise_xor(input, other).astype(result_type(input, other), copy=False)
 
 
 @operation(each=True)

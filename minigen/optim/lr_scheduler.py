@@ -1,8 +1,10 @@
 """Learning rates that change from step to step, as PyTorch's schedulers have them.
 
 Each is a formula of the step's number and of the rate that the optimiser started with, which its
-group keeps as `"initial_lr"`. So a run resumes exactly; but a rate that is set by hand lasts only
-until the next step, and two schedulers on one optimiser do not multiply.
+group keeps as `"initial_lr"`. So a run resumes exactly. Where something else changed the rate, a
+second scheduler or a hand, the formula's change from step to step multiplies what it finds, as in
+PyTorch; `CosineAnnealingWarmRestarts`, `LambdaLR` and `OneCycleLR` set their rates whatever they
+find, as there.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ class LRScheduler:
     """
 
     eta_min = 0.0  # what of a rate is not multiplied
+    chains = True  # whether a multiplier also acts on a rate that something else has set
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1):
         self.optimizer, self.last_epoch = optimizer, last_epoch
@@ -61,7 +64,7 @@ class LRScheduler:
                 )
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch += 1
-        self._set(self.get_lr())
+        self._follow(self.base_lrs if last_epoch == -1 else [])
 
     def multiplier(self) -> float | None:
         """What the first rates are multiplied by after `last_epoch` steps; None if it is not one
@@ -75,11 +78,24 @@ class LRScheduler:
     def step(self, epoch: None = None) -> None:
         """Go on to the next rates; call it after the optimiser's step (or after each epoch)."""
         refuse(f"{type(self).__name__}.step", epoch=epoch)
+        before = []
         if (share := self.multiplier()) is not None:
             new = [group["lr"] for group in self.optimizer.param_groups[len(self.base_lrs) :]]
             self.base_lrs += [self.eta_min + (lr - self.eta_min) / (share or 1) for lr in new]
+            before = self.get_lr()
         self.last_epoch += 1
-        self._set(self.get_lr())
+        self._follow(before)
+
+    def _follow(self, before: Sequence[float]) -> None:
+        """Set the formula's rates. One that is not what the formula gave before was changed by
+        something else, and is multiplied as the formula's is."""
+        low, rates = self.eta_min, self.get_lr()
+        if self.chains and self.multiplier() is not None:
+            pairs = zip(self.optimizer.param_groups, before, strict=False)
+            for i, (group, own) in enumerate(pairs):
+                if group["lr"] != own != low:
+                    rates[i] = low + (group["lr"] - low) * (rates[i] - low) / (own - low)
+        self._set(rates)
 
     def _set(self, rates: Sequence[float]) -> None:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=False):
@@ -231,6 +247,8 @@ class PolynomialLR(LRScheduler):
 class CosineAnnealingWarmRestarts(LRScheduler):
     """The rate down to `eta_min` along a cosine, in `T_0` steps and then, anew each time, in
     `T_mult` times as many as before (Loshchilov and Hutter 2017)."""
+
+    chains = False
 
     def __init__(
         self,
@@ -393,6 +411,8 @@ class LambdaLR(LRScheduler):
     Raises:
         ValueError: not as many functions as groups.
     """
+
+    chains = False
 
     def __init__(
         self,

@@ -501,3 +501,12 @@ def test_a_pair_is_height_and_width_whatever_it_is_made_of(pair):
     w = x(2, 2, 3, 3)
     padded = minigen.conv2d(images, w, padding=(1, 3))
     np.testing.assert_array_equal(minigen.conv2d(images, w, padding=pair).array, padded.array)
+
+
+@pytest.mark.parametrize("name", ["bitwise_and", "bitwise_or", "bitwise_xor"])
+def test_bits_of_a_tensor_with_axes_keep_its_dtype(name):
+    bytes_, number = minigen.tensor([1, 255], dtype=np.uint8), minigen.tensor(300)
+    for pair in ((bytes_, number), (number, bytes_)):
+        found = getattr(minigen, name)(*pair)
+        exact = getattr(np, name)(np.int64([1, 255]), 300)  # whose low eight bits are kept
+        assert found.dtype == np.uint8 and found.tolist() == (exact % 256).tolist()
