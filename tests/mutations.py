@@ -241,6 +241,21 @@ numbers wrap around | doors
 a copied stream begins anew | copies
 -     self.load_state_dict(state)
 +     self.manual_seed(state["seed"])
+# nn/utils.py
+squares of float16 gradients overflow | nn_utils
+- (a.astype(FLOAT32) if a.dtype == FLOAT16 else a).reshape(-1)
++ a.reshape(-1)
+a negative axis has no length of its own | nn_utils
+- d != self.dim % v.ndim
++ d != self.dim
+# nn/attention.py
+shares are dropped in evaluation | nn_layers
+- self.dropout, self.training)
++ self.dropout, True)
+# nn/loss.py
+the axis of a cosine is the default one | nn_layers
+- F.cosine_similarity(x1, x2, self.dim, self.eps)
++ F.cosine_similarity(x1, x2, eps=self.eps)
 # nn/module.py
 the names of modules inside may be written to, in vain | nn_module
 -         return MappingProxyType({n: m for n, m in vars(self).items() if isinstance(m, Module)})

@@ -254,3 +254,17 @@ def test_wrong_sizes_are_refused():
         nn.PReLU(3)(mg.zeros(4, 6))
     with pytest.raises(ValueError, match="Softmax2d: expected"):
         nn.Softmax2d()(mg.zeros(4, 3))
+
+
+def test_attention_drops_shares_only_when_training():
+    attention, x = nn.MultiheadAttention(8, 2, dropout=0.5), mg.randn(5, 3, 8)
+    dropped, again = attention(x, x, x)[0], attention(x, x, x)[0]
+    assert (dropped != again).any()
+    attention.eval()
+    assert (attention(x, x, x)[0] == attention(x, x, x)[0]).all()
+
+
+def test_a_cosine_is_along_its_own_axis():
+    x, y = mg.ones(2, 3), mg.tensor([[1.0, 1.0, 1.0], [0.0, 1.0, -1.0]])
+    found = nn.CosineSimilarity(dim=0)(x, y)
+    np.testing.assert_allclose(found.numpy(), [0.5**0.5, 1.0, 0.0], atol=1e-6)

@@ -132,3 +132,15 @@ def test_hooks_see_and_replace_until_they_are_removed():
     assert net(1) == 1 and len(seen) == 1
     with pytest.raises(NotImplementedError, match="with_kwargs=True"):
         net.register_forward_hook(print, with_kwargs=True)
+
+
+def test_the_norm_of_half_precision_gradients_does_not_overflow():
+    p = nn.Parameter(np.zeros(4, np.float16))
+    p.grad = mg.tensor([300.0] * 4, dtype=np.float16)  # whose squares are beyond float16
+    assert utils.clip_grad_norm_([p], 60.0).item() == 600
+    np.testing.assert_allclose(p.grad.numpy(), 30.0, rtol=1e-3)
+
+
+def test_a_weights_lengths_may_be_of_an_axis_from_the_end():
+    layer = utils.weight_norm(nn.Linear(3, 2), dim=-1)
+    assert layer.weight_g.shape == (1, 3)
