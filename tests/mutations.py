@@ -92,6 +92,9 @@ gradients replace what was there | tensor
 -         gradient = plus(tensor._grad, gradient)
 +         pass
 # backend.py
+lists of float64 lose half their digits | tensor
+- return hasattr(data, "dtype") and data.dtype == FLOAT64
++ return False
 numbers beyond the largest wrap around | functional_extremes
 - low - 1 < value < high + 1
 + low - 1 < value
@@ -460,6 +463,12 @@ a foreign tensor's dtype is blamed, not that it is foreign | functional_composit
 a caller without a module's name gets no warning | functional_pytorch_names
 - str(frame.f_globals.get("__name__")).startswith
 + frame.f_globals["__name__"].startswith
+a second axis is taken for keepdim | functional_errors
+-         if len(args) > flag and type(args[flag]) is int:
++         if False:
+losses broadcast (N, 1) with (N,) | functional_errors
+-     if len({x.ndim for x in tensors}) > 1:
++     if len(tensors) < 1:
 axis= and dim= may both be said | functional_pytorch_names
 - if other in options and name not in options:
 + if other in options:
@@ -483,6 +492,9 @@ None is compared element by element | functional_pytorch_names
 - return compare(self, other) if known else NotImplemented
 + return compare(self, other)
 # functional/loss.py
+targets of a coin may be any number | functional_errors
+- for what, data in ("inputs", input._array), ("targets", target._array):
++ for what, data in [("inputs", input._array)]:
 a target that broadcasts is taken without a word | functional_pytorch_names
 -     if isinstance(target, Tensor) and target.shape != input.shape:
 +     if False:
@@ -675,6 +687,9 @@ the last window begins in the padding | functional_values
 -         if ceil_mode and (out - 1) * s >= n + p:
 +         if False:
 # functional/inplace.py
+a coin's chance may be 2 | functional_errors
+-     if known and not np.all((chance >= 0) & (chance <= 1)):
++     if False:
 numbers are written as float32 into float64 | functional_inplace
 -     return as_array(value, dtype if exact and dtype.kind == "f" else None)
 +     return as_array(value)

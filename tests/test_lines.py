@@ -11,8 +11,8 @@ ROOMS = {
     "tape operation tensor differentiation": 513,
     "engine": 629,
     "kernels": 3508,
-    "functional": 4188,
-    "nn": 2069,
+    "functional": 4212,
+    "nn": 2067,
     "optim": 1196,
     "models": 3135,
     "training": 5452,
@@ -21,7 +21,7 @@ ROOMS = {
     "data": 2157,
     "distributed": 842,
     "explorer": 929,
-    "torch_names": 400,
+    "torch_names": 403,
     "torchvision_names": 305,
 }
 
