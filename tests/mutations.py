@@ -2687,6 +2687,9 @@ work of a moment has a bar | display
 -     return Bar(items, unit=f" {unit}", delay=2, leave=False, disable=None)
 +     return Bar(items, unit=f" {unit}", delay=0, leave=False, disable=None)
 # export/file.py
+equal infinite numbers are apart | export_operations
+- where=a != b, out=np.zeros_like(a)))
++ where=a == a, out=np.zeros_like(a)))
 names lose a part that not all begin with | export_parts
 -     shared = os.path.commonprefix([*state]).rpartition(".")[0] if len(state) > 1 else ""
 +     shared = next(iter(state)).rpartition(".")[0]
@@ -2765,7 +2768,14 @@ dropout's mask is a constant of the first run | export_models
 a mask is kept as often as it should be dropped | export_command
 -         kept = 1 / call.options["scale"]
 +         kept = 1 - 1 / call.options["scale"]
+# export/recording.py
+what is written in place is left out of the list | export_trace
+-             if self._changes.setdefault(id(x._array), count) != count:
++             if False:
 # export/constants.py
+a constant takes the name of an input | export_trace
+- {*kept.values(), *others})
++ {*kept.values()})
 the weight without its norm is stored, not the folded one | export_trace, export_models
 -         if value.array.size <= SMALL or not made_of(value, kept):
 +         while isinstance(value, Step) and value.array.size > SMALL:

@@ -17,7 +17,7 @@ ROOMS = {
     "models": 3135,
     "training": 5452,
     "metrics": 600,
-    "export": 1254,
+    "export": 1274,
     "data": 2157,
     "distributed": 842,
     "explorer": 929,

@@ -314,3 +314,10 @@ def test_onnxruntime_computes_what_the_engine_computes(name, data):
     assert name in [step.operation.name for step in trace(function, inputs, {}).steps]
     found = differences(part, as_onnx(part).model.SerializeToString(), (1, 3))
     assert max(found.values()) <= MOST
+
+
+def test_what_is_true_infinite_or_empty_can_be_compared():
+    given = [Input("x", (3,), "")]
+    for function in (lambda x: x > 0, lambda x: x + np.inf, lambda x: x[:, 1:1]):
+        part = Part("part", nn.Identity(), function, given, {"y": ""})
+        assert set(differences(part, as_onnx(part).model.SerializeToString()).values()) == {0.0}
