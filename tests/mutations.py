@@ -2175,6 +2175,9 @@ keys that are numbers come back as text | serialization
 -     items = {key: _decode(item, tensors) for key, item in content}
 +     items = {str(key): _decode(item, tensors) for key, item in content}
 # pytorch_files.py
+bfloat16 is the lower half of float32 | serialization
+-     return (bfloats.astype("<u4") << 16).view("<f4")
++     return bfloats.astype("<u4").view("<f4")
 a pickle may call whatever it asks for | serialization
 -             raise ForeignError(f"it asks for {asked}, so it holds more than tensors; {CONVERT}")
 +             return super().find_class(module, name)

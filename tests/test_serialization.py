@@ -90,6 +90,18 @@ def test_weights_move_from_pytorch_and_back(path):
         assert same(theirs.state_dict()[name].numpy(), t.numpy()), name
 
 
+def test_bfloat16_is_read_as_float32(tmp_path):
+    torch = pytest.importorskip("torch")
+    safetensors = pytest.importorskip("safetensors.torch")
+    theirs = {"a": torch.randn(2, 3).bfloat16(), "b": torch.randn(4), "none": torch.ones(0, 3)}
+    torch.save(theirs, tmp_path / "a.pt")
+    safetensors.save_file(theirs, tmp_path / "a.safetensors", {"of": "PyTorch"})
+    for path in tmp_path.iterdir():
+        ours = load(path)
+        for name, t in theirs.items():
+            assert same(ours[name].numpy(), t.float().numpy()), name
+
+
 def test_damaged_missing_and_foreign_files_are_refused_in_words(path):
     with pytest.raises(FileNotFoundError, match="give a file that save has written.*weights"):
         load(path)
