@@ -447,6 +447,12 @@ from the largest on, places are counted from the end | functional_pytorch_names
 -         places = input.shape[dim] - 1 - np.flip(places, dim)
 +         places = np.flip(places, dim)
 # functional/moves.py
+a diagonal is a copy | functional_compositions
+-     y = input.diagonal(offset, -2, -1)
++     y = input.diagonal(offset, -2, -1).copy()
+gradients of a diagonal go a place too far right | diagonal
+- first = offset if offset >= 0 else -offset * m
++ first = offset + 1 if offset > 0 else -offset * m
 the gradient of a triangle fills the matrix | tril
 - input=lambda g, k, upper: triangle(g, k=k, upper=upper)
 + input=lambda g, k, upper: g

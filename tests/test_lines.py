@@ -11,7 +11,7 @@ ROOMS = {
     "tape operation tensor differentiation": 513,
     "engine": 629,
     "kernels": 3508,
-    "functional": 4212,
+    "functional": 4222,
     "nn": 2067,
     "optim": 1196,
     "models": 3135,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import INT64, Array, namespace
+from minigen.functional import moves
 from minigen.functional.activation import elu, hardtanh, relu, softmax, softplus
 from minigen.functional.arguments import (
     Dims,
@@ -652,10 +653,8 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonals, `offset` places to the right, of the matrices that two axes span, as the last
-    axis: a copy, where PyTorch gives a view."""
-    matrices = movedim(input, (dim1, dim2), (-2, -1))
-    rows, columns = _diagonal(*matrices.shape[-2:], offset)
-    return matrices[..., rows, columns]
+    axis: a view, so that what is written into it changes the input."""
+    return moves.diagonal(movedim(input, (dim1, dim2), (-2, -1)), offset=offset)
 
 
 def _diagonal(n: int, m: int, offset: int) -> tuple[list[int], list[int]]:
