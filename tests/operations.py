@@ -1119,7 +1119,7 @@ LAYERS = [
     ),
     Entry("ConditionalBatchNorm2d", normal((3, 2, 2, 2), (3, 2)), conditional()),
     Entry("SelfAttention", normal((1, 4, 4, 4), ()), attention()),
-    Entry("projection", normal((2, 4), (2, 4)), biggan.BigJudge(1, 2, 8).to("float64").compared),
+    Entry("projection", normal((2, 6), (2, 6)), biggan.BigJudge(1, 2, 8).to("float64").compared),
     of_module("EqualLinear", lambda: S.EqualLinear(3, 2, rate=0.5), (4, 3)),
     of_module("EqualConv2d", lambda: S.EqualConv2d(2, 3, 3, padding=1), (2, 2, 4, 4)),
     of_module("ModulatedConv2d", lambda: S.ModulatedConv2d(2, 3, 3, 4), (2, 2, 4, 4), (2, 4)),
