@@ -218,6 +218,7 @@ def test_losses_agree_with_pytorch(name, kwargs, kinds):
 @pytest.mark.parametrize("sparse", [False, True])
 def test_a_padding_row_counted_from_the_end_is_0_and_has_no_gradient(sparse):
     table = nn.Embedding(4, 2, padding_idx=-2, sparse=sparse)
+    assert table.padding_idx == 2
     assert table.weight.numpy().any(1).tolist() == [True, True, False, True]
     table(mg.tensor([[0, 2, 2, 3]])).sum().backward()
     grad = table.weight.grad
