@@ -3088,6 +3088,26 @@ parts leave out the last rows | training_course
 a strip lacks the last frame | training_course
 - np.linspace(0, len(frames) - 1, 4)
 + np.linspace(0, len(frames) - 2, 4)
+# training/images.py
+batches of a quick run are cut without regard to packs | training_translation
+- whole = count - count % step
++ whole = count
+a quick run's config has the batch that it was to have | training_translation
+-     run.config["batch_size"] = whole =
++     whole =
+batches are fitted to the largest domain | training_translation
+-     what, count = min(
++     what, count = max(
+each rank takes a whole batch | training_translation
+-     args.batch_size = whole // ranks
++     args.batch_size = whole
+random numbers are dealt out by the batch that was asked for | training_translation
+-     rows[:] = [args.batch_size]
++     pass
+# training/command.py
+a batch that was asked for becomes smaller | demos_flags
+- args.quick and "batch_size" not in given
++ args.quick
 """
 # As torch.py: the tests are to see all by themselves, and PyTorch takes seconds to import.
 HIDDEN = "raise ModuleNotFoundError('PyTorch is hidden')"
