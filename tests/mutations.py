@@ -3108,6 +3108,19 @@ random numbers are dealt out by the batch that was asked for | training_translat
 a batch that was asked for becomes smaller | demos_flags
 - args.quick and "batch_size" not in given
 + args.quick
+# training/planning.py
+a plan asks for the memory of one of its ranks | distributed_plan
+-         if ranks * need > free:
++         if need > free:
+a plan takes each example for as large as in a small step | distributed_plan
+-             yield now + (examples - size) * (now - before) / (size - few)
++             yield examples / few * before
+packs are broken where memory is measured | distributed_plan
+-     size = FEW * getattr(trained.settings, "packing", 1)
++     size = FEW - 1
+what is free is counted in KiB | distributed_plan
+- (\\d+)", 1024),
++ (\\d+)", 1),
 """
 # As torch.py: the tests are to see all by themselves, and PyTorch takes seconds to import.
 HIDDEN = "raise ModuleNotFoundError('PyTorch is hidden')"
