@@ -271,3 +271,16 @@ def test_some_schedulers_set_their_rates_whatever_they_find():
             scheduler.step()
             rates.append(scheduler.get_last_lr())
         assert rates[0] == rates[1]
+
+
+def test_what_cannot_be_scheduled_is_refused():
+    mine, of = optimiser(), lr_scheduler
+    with pytest.raises(ValueError, match="OneCycleLR: give total_steps"):
+        of.OneCycleLR(mine, 0.1)
+    with pytest.raises(ValueError, match="SequentialLR: 2 milestones for 1"):
+        of.SequentialLR(mine, [of.ConstantLR(mine)], [1, 2])
+    short = of.OneCycleLR(mine, 0.1, total_steps=2, cycle_momentum=False)
+    short.step()
+    short.step()  # as a loop does after its last step
+    with pytest.raises(ValueError, match="OneCycleLR: step 3 of 2"):
+        short.step()
