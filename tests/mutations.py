@@ -1229,8 +1229,8 @@ features are a mean over pixels | biggan
 - F.relu(x).sum((2, 3))
 + F.relu(x).mean((2, 3))
 lengths of columns are regularised, too | biggan
-- (products**2).sum() - (products.diagonal() ** 2).sum()
-+ (products**2).sum() - (products.diagonal() ** 2).sum().detach()
+- products.triu(1)
++ products.triu()
 attention has a temperature | biggan
 - F.softmax(f.transpose(1, 2) @ g, -1)
 + F.softmax(f.transpose(1, 2) @ g / 2, -1)
@@ -1250,8 +1250,15 @@ D learns as slowly as G | biggan
 -         options["discriminator_optimiser"] = discriminator_optimiser
 +         options["discriminator_optimiser"] = optimiser
 the judge's pictures are not averaged around a block | biggan
-- F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
-+ F.avg_pool2d(h, 2), x[:, :, ::2, ::2]
+- self.skip(F.avg_pool2d(x, 2))
++ self.skip(x[:, :, ::2, ::2])
+# models/resized.py
+weights on copies of a pixel are not turned | resized
+- weight.flip((2, 3))
++ weight
+the means of weights are those inside the kernel | resized
+- F.avg_pool2d(weight, 2, stride=1, padding=1)
++ F.avg_pool2d(weight, 2, stride=1, padding=1, count_include_pad=False)
 # models/augment.py
 the slope does not pass through the augmentation | augment
 - images = POLICIES[name](images, self.generator)

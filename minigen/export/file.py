@@ -123,7 +123,7 @@ def differences(part: Part, content: bytes, batches: Sequence[int] = CHECKED) ->
         names = [x.name for x in session.get_inputs()]
         made = session.run(None, dict(zip(names, [*inputs, *masks], strict=True)))
         found[batch] = max(
-            float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-30))
+            float(np.abs(a - b).max(initial=0) / np.abs(b).max(initial=1e-30))
             for a, b in zip(made, own.outputs, strict=True)
         )
     return found

@@ -36,6 +36,7 @@ from minigen.halves import is_half
 from minigen.models.adversaries import Batch
 from minigen.models.gan import GAN, Loss
 from minigen.models.networks import evaluating, sizes_to
+from minigen.models.resized import conv2d_of_doubled, doubled, halved_conv2d
 
 # Appendix C, and the learning rates and ε of the authors' code.
 ADAM = functools.partial(optim.Adam, lr=1e-4, betas=(0.0, 0.999), eps=1e-6)
@@ -173,7 +174,8 @@ class GeneratorBlock(nn.Module):
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
         """Both sides are doubled; of 1 × 1 pixels a convolution can as well come before."""
-        h = self.conv1(doubled(F.relu(self.norm1(x, told))))
+        h = F.relu(self.norm1(x, told))
+        h = conv2d_of_doubled(h, self.conv1.normed(), self.conv1.bias)
         h = self.conv2(F.relu(self.norm2(h, told)))
         return h + doubled(self.skip(x))
 
@@ -191,15 +193,11 @@ class JudgeBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Each pixel of what comes out is the mean of four."""
-        h = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x))))
-        if self.halves:
-            h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
-        return h + self.skip(x)
-
-
-def doubled(x: Tensor) -> Tensor:
-    """Each pixel four times: (N, C, H, W) -> (N, C, 2·H, 2·W)."""
-    return F.interpolate(x, scale_factor=2)
+        h = F.relu(self.conv1(x if self.first else F.relu(x)))
+        if not self.halves:
+            return self.conv2(h) + self.skip(x)
+        h = halved_conv2d(h, self.conv2.normed(), self.conv2.bias)
+        return h + self.skip(F.avg_pool2d(x, 2))
 
 
 def widths(size: int, width: int) -> tuple[int, list[int]]:
@@ -329,9 +327,9 @@ def non_orthogonality(network: nn.Module) -> Tensor:
 
     def of(w: Tensor) -> Tensor:
         products = w @ w.t() if w.shape[0] <= w.shape[1] else w.t() @ w
-        return (products**2).sum() - (products.diagonal() ** 2).sum()
+        return (products.triu(1) ** 2).sum()  # each pair once
 
-    return sum(of(layer.weight.flatten(1)) for layer in spectral_layers(network))
+    return 2 * sum(of(layer.weight.flatten(1)) for layer in spectral_layers(network))
 
 
 def spectral_layers(network: nn.Module) -> list[Spectral]:
