@@ -68,9 +68,9 @@ def give_gradients(params, rng, scale=1.0):
 
 
 def in_small_pieces(patch):
-    """Three threads, and pieces of 7 numbers."""
+    """Three threads, and pieces of 7 numbers of parameters that are not updated as one."""
     patch.setattr(optim.optimizer, "BUFFER", 7)
-    patch.setattr(limits, "now", limits.changed({"piece": 7, "alone": 0}))
+    patch.setattr(limits, "now", limits.changed({"piece": 7, "alone": 0, "as_one": 1}))
     patch.setattr(backend, "threads", lambda: 3)
 
 
