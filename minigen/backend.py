@@ -346,7 +346,8 @@ def as_dtype(dtype: Any, source: str = "") -> np.dtype:
 
 def as_array(data: Any, dtype: Any = None) -> Array:
     """`data` as an array of NumPy's or CuPy's own class; Python floats become float32, integers
-    int64. An array is shared, unless it is of another byte order or not aligned.
+    int64, but lists that hold an array or number of float64 stay float64. An array is shared,
+    unless it is of another byte order or not aligned.
 
     Raises:
         TypeError: `data` holds something else than real numbers and truth values, or `dtype` does;
@@ -391,9 +392,18 @@ def _made_array(data: Any, dtype: np.dtype | None) -> np.ndarray:
         raise TypeError(
             f"a tensor needs {what}: {_first_line(error)} (made of a {class_name(data)})"
         ) from error
-    if numbers and dtype is None and array.dtype == FLOAT64:
+    if numbers and dtype is None and array.dtype == FLOAT64 and not _holds_float64(data):
         return array.astype(FLOAT32)
     return array
+
+
+def _holds_float64(data: Any) -> bool:
+    """Whether an array or number of that dtype is among nested numbers, which Python's own have
+    not."""
+    if isinstance(data, list | tuple):
+        pythons = {*map(type, data)} <= {float, int, bool}  # which takes a tenth of the time
+        return not pythons and any(map(_holds_float64, data))
+    return hasattr(data, "dtype") and data.dtype == FLOAT64
 
 
 def require_fit(name: str, value: Any, dtype: Any) -> None:

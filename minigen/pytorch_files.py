@@ -76,9 +76,12 @@ class Reader(pickle.Unpickler):
         """The numbers of a storage, `("storage", dtype, key, …)`."""
         _, kind, key, *_ = pid
         numbers = np.frombuffer(self.archive.read(f"{self.folder}data/{key}"), kind)
-        if kind == STORAGES["BFloat16"]:  # the upper half of a float32
-            return (numbers.astype("<u4") << 16).view("<f4")
-        return numbers
+        return widened(numbers) if kind == STORAGES["BFloat16"] else numbers
+
+
+def widened(bfloats: np.ndarray) -> np.ndarray:
+    """bfloat16, whose bits came as whole numbers, in float32: it is the upper half of one."""
+    return (bfloats.astype("<u4") << 16).view("<f4")
 
 
 def _tensor(storage: np.ndarray, offset: int, size: tuple, steps: tuple) -> Tensor:

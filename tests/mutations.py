@@ -92,6 +92,9 @@ gradients replace what was there | tensor
 -         gradient = plus(tensor._grad, gradient)
 +         pass
 # backend.py
+lists of float64 lose half their digits | tensor
+- return hasattr(data, "dtype") and data.dtype == FLOAT64
++ return False
 numbers beyond the largest wrap around | functional_extremes
 - low - 1 < value < high + 1
 + low - 1 < value
@@ -444,6 +447,12 @@ from the largest on, places are counted from the end | functional_pytorch_names
 -         places = input.shape[dim] - 1 - np.flip(places, dim)
 +         places = np.flip(places, dim)
 # functional/moves.py
+a diagonal is a copy | functional_compositions
+-     y = input.diagonal(offset, -2, -1)
++     y = input.diagonal(offset, -2, -1).copy()
+gradients of a diagonal go a place too far right | diagonal
+- first = offset if offset >= 0 else -offset * m
++ first = offset + 1 if offset > 0 else -offset * m
 the gradient of a triangle fills the matrix | tril
 - input=lambda g, k, upper: triangle(g, k=k, upper=upper)
 + input=lambda g, k, upper: g
@@ -460,6 +469,12 @@ a foreign tensor's dtype is blamed, not that it is foreign | functional_composit
 a caller without a module's name gets no warning | functional_pytorch_names
 - str(frame.f_globals.get("__name__")).startswith
 + frame.f_globals["__name__"].startswith
+a second axis is taken for keepdim | functional_errors
+-         if len(args) > flag and type(args[flag]) is int:
++         if False:
+losses broadcast (N, 1) with (N,) | functional_errors
+-     if len({x.ndim for x in tensors}) > 1:
++     if len(tensors) < 1:
 axis= and dim= may both be said | functional_pytorch_names
 - if other in options and name not in options:
 + if other in options:
@@ -483,6 +498,9 @@ None is compared element by element | functional_pytorch_names
 - return compare(self, other) if known else NotImplemented
 + return compare(self, other)
 # functional/loss.py
+targets of a coin may be any number | functional_errors
+- for what, data in ("inputs", input._array), ("targets", target._array):
++ for what, data in [("inputs", input._array)]:
 a target that broadcasts is taken without a word | functional_pytorch_names
 -     if isinstance(target, Tensor) and target.shape != input.shape:
 +     if False:
@@ -675,6 +693,9 @@ the last window begins in the padding | functional_values
 -         if ceil_mode and (out - 1) * s >= n + p:
 +         if False:
 # functional/inplace.py
+a coin's chance may be 2 | functional_errors
+-     if known and not np.all((chance >= 0) & (chance <= 1)):
++     if False:
 numbers are written as float32 into float64 | functional_inplace
 -     return as_array(value, dtype if exact and dtype.kind == "f" else None)
 +     return as_array(value)
@@ -2167,6 +2188,9 @@ keys that are numbers come back as text | serialization
 -     items = {key: _decode(item, tensors) for key, item in content}
 +     items = {str(key): _decode(item, tensors) for key, item in content}
 # pytorch_files.py
+bfloat16 is the lower half of float32 | serialization
+-     return (bfloats.astype("<u4") << 16).view("<f4")
++     return bfloats.astype("<u4").view("<f4")
 a pickle may call whatever it asks for | serialization
 -             raise ForeignError(f"it asks for {asked}, so it holds more than tensors; {CONVERT}")
 +             return super().find_class(module, name)
@@ -2679,6 +2703,9 @@ work of a moment has a bar | display
 -     return Bar(items, unit=f" {unit}", delay=2, leave=False, disable=None)
 +     return Bar(items, unit=f" {unit}", delay=0, leave=False, disable=None)
 # export/file.py
+equal infinite numbers are apart | export_operations
+- where=a != b, out=np.zeros_like(a)))
++ where=a == a, out=np.zeros_like(a)))
 names lose a part that not all begin with | export_parts
 -     shared = os.path.commonprefix([*state]).rpartition(".")[0] if len(state) > 1 else ""
 +     shared = next(iter(state)).rpartition(".")[0]
@@ -2757,7 +2784,14 @@ dropout's mask is a constant of the first run | export_models
 a mask is kept as often as it should be dropped | export_command
 -         kept = 1 / call.options["scale"]
 +         kept = 1 - 1 / call.options["scale"]
+# export/recording.py
+what is written in place is left out of the list | export_trace
+-             if self._changes.setdefault(id(x._array), count) != count:
++             if False:
 # export/constants.py
+a constant takes the name of an input | export_trace
+- {*kept.values(), *others})
++ {*kept.values()})
 the weight without its norm is stored, not the folded one | export_trace, export_models
 -         if value.array.size <= SMALL or not made_of(value, kept):
 +         while isinstance(value, Step) and value.array.size > SMALL:

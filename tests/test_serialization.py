@@ -1,5 +1,6 @@
 """Weights come back bit for bit, from our files and from PyTorch's; damaged files are refused."""
 
+import json
 import pickle
 import sys
 import zipfile
@@ -88,6 +89,21 @@ def test_weights_move_from_pytorch_and_back(path):
     theirs.load_state_dict(state)
     for name, t in ours.state_dict().items():
         assert same(theirs.state_dict()[name].numpy(), t.numpy()), name
+
+
+def test_bfloat16_is_read_as_float32(tmp_path):
+    pytest.importorskip("safetensors")
+    numbers = np.array([[1.0, -2.5, 384.0]], "<f4")  # of 8 bits, so that their upper halves say all
+    content = numbers.view("<u2")[:, 1::2].tobytes() + numbers.tobytes()
+    entries = {
+        "half": {"dtype": "BF16", "shape": [1, 3], "data_offsets": [0, 6]},
+        "whole": {"dtype": "F32", "shape": [1, 3], "data_offsets": [6, 18]},
+    }
+    head = json.dumps(entries).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head + content)
+    for t in load(path).values():
+        assert same(t.numpy(), numbers)
 
 
 def test_damaged_missing_and_foreign_files_are_refused_in_words(path):

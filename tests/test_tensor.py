@@ -549,9 +549,11 @@ def test_an_array_is_shared_and_keeps_its_dtype():
 @pytest.mark.parametrize(
     "data, dtype",
     [(1.5, "float32"), (2, "int64"), (True, "bool"), ([1, 2], "int64"), ([1, 2.5], "float32"),
-     ([[True], [False]], "bool"), ((1.0, 2.0), "float32"), (range(3), "int64")],
+     ([[True], [False]], "bool"), ((1.0, 2.0), "float32"), (range(3), "int64"),
+     ([np.float64(1), 2.0], "float64"), ([[1], [np.float64(2)]], "float64"),
+     ([np.float32(1), 2.0], "float32"), ([np.int64(1), 2.5], "float32")],
 )  # fmt: skip
-def test_numbers_become_float32_and_int64(data, dtype):
+def test_numbers_become_float32_and_int64_if_they_are_not_numpys(data, dtype):
     assert Tensor(data).dtype == dtype
     assert Tensor(data).array.tolist() == (list(data) if isinstance(data, tuple | range) else data)
     assert Tensor(data, dtype=np.float16).dtype == np.float16

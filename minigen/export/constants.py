@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 
 from minigen.export.trace import Network, Step, Value
 
 SMALL = 64  # numbers; so few are worth no operation
 
 
-def stored(network: Network) -> dict[Value, str]:
+def stored(network: Network, others: Collection[str] = ()) -> dict[Value, str]:
     """The constants that a file must hold, each with its name, so that all steps can be done.
 
     What is made of constants alone is done beforehand, and only the result is stored: a weight is
     divided by its spectral norm, say, and has the name of the weight. But what is large and can be
     made of what is stored anyway is left to be done, or a file would be larger than its weights.
+    No name is among the `others`, or such as the writer gives to what is calculated.
     """
     used = [
         x
@@ -27,7 +29,7 @@ def stored(network: Network) -> dict[Value, str]:
     kept: dict[Value, str] = {}
     for value in sorted(dict.fromkeys(used), key=lambda x: isinstance(x, Step)):
         if value.array.size <= SMALL or not made_of(value, kept):
-            kept[value] = _own_name(value, set(kept.values()))
+            kept[value] = _own_name(value, {*kept.values(), *others})
     return kept
 
 
@@ -50,6 +52,6 @@ def _own_name(value: Value, taken: set[str]) -> str:
             break
         value = sources[0]
     name, count = value.name, 1
-    while name in taken:
+    while name in taken or re.fullmatch(r"[vn]\d+", name):
         name, count = f"{value.name}_{count}", count + 1
     return name

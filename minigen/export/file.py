@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigen.backend import Array
 from minigen.display import progress
 from minigen.export.recording import Input, run
 from minigen.export.table import TABLE
@@ -63,7 +64,7 @@ def as_onnx(part: Part) -> Written:
     """
     onnx = onnx_package()
     network = trace(part.function, part.inputs, short_names(part.network.state_dict()))
-    writer = Writer(network, TABLE)
+    writer = Writer(network, TABLE, part.outputs)
     for name, value in zip(part.outputs, network.outputs, strict=True):
         writer.node("Identity", writer.name(value), name=name)
 
@@ -122,11 +123,16 @@ def differences(part: Part, content: bytes, batches: Sequence[int] = CHECKED) ->
         masks = [call.inputs[1] for call in own.calls if call.operation.name == CHANCE[0]]
         names = [x.name for x in session.get_inputs()]
         made = session.run(None, dict(zip(names, [*inputs, *masks], strict=True)))
-        found[batch] = max(
-            float(np.abs(a - b).max(initial=0) / np.abs(b).max(initial=1e-30))
-            for a, b in zip(made, own.outputs, strict=True)
-        )
+        found[batch] = max(map(_share, made, own.outputs))
     return found
+
+
+def _share(made: Array, own: Array) -> float:
+    """How far numbers are from others, of the largest of these; equal ones are so, also infinite
+    ones."""
+    a, b = made.astype(np.float64), own.astype(np.float64)
+    apart = np.abs(np.subtract(a, b, where=a != b, out=np.zeros_like(a)))
+    return float(apart.max(initial=0) / max(np.abs(b).max(initial=0), 1e-30))
 
 
 def weights_size(part: Part) -> int:

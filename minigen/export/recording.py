@@ -11,6 +11,7 @@ import numpy as np
 import minigen
 from minigen.backend import Array, drawing_from
 from minigen.engine.calls import Onlooker, onlookers
+from minigen.engine.versions import version_of
 from minigen.operation import Operation
 from minigen.tensor import Tensor
 
@@ -66,12 +67,29 @@ class Recorder(Onlooker):
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._thread = threading.get_ident()
+        self._changes: dict[int, int] = {}  # by array, how often it had been changed at first
 
     def computed(self, operation: Any, inputs: Sequence, options: dict, output: Tensor) -> None:
         """Called after each operation."""
         if threading.get_ident() == self._thread:
+            for x in (*inputs, output):
+                self.require_unchanged(operation.name, x)
             arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
             self.calls.append(Call(operation, arrays, dict(options), output._array))
+
+    def require_unchanged(self, where: str, x: Any) -> None:
+        """Refuse a tensor that was changed since it was first seen: no operation tells how.
+
+        Raises:
+            ExportError: it was.
+        """
+        if isinstance(x, Tensor):
+            count = version_of(x)[0][0]
+            if self._changes.setdefault(id(x._array), count) != count:
+                raise ExportError(
+                    f"{where}: a tensor {x.shape} was changed in place, which is no operation: give"
+                    " layers inplace=False, and write y = y + 1 for y += 1"
+                )
 
 
 class Run(NamedTuple):
@@ -93,4 +111,6 @@ def run(function: Callable[..., Any], inputs: Sequence[np.ndarray], seed: int = 
     finally:
         onlookers.remove(recorder)
     outputs = outputs if isinstance(outputs, tuple | list) else [outputs]
+    for y in outputs:
+        recorder.require_unchanged("the output", y)
     return Run(list(inputs), recorder.calls, [y._array for y in outputs])

@@ -245,9 +245,12 @@ class _Comparison:
                 return None
             return self._mask(call, a, b) if (of, place) == CHANCE else self._value(a, b, of)
         try:
-            return common(a, b)
+            number = common(a, b)
         except ExportError as error:
             raise ExportError(f"{of}: a number in it {error}") from None
+        if isinstance(number, Many):
+            raise ExportError(f"{of}: a number in it grows with the batch; use mean(), not len(x)")
+        return number
 
     def _value(self, a: Array, b: Array, where: str) -> Value:
         """Where the arrays come from that both runs have here."""

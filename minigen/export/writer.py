@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,13 +51,14 @@ class Writer:
     Args:
         network: what is written.
         table: how, by the operations' names.
+        outputs: names that those who call will give.
 
     Attributes:
         nodes: what was written so far.
         arrays: the numbers that are stored, by name.
     """
 
-    def __init__(self, network: Network, table: Mapping[str, Way]):
+    def __init__(self, network: Network, table: Mapping[str, Way], outputs: Iterable[str] = ()):
         self.onnx = onnx_package()
         self.network, self.table = network, table
         self.nodes: list[Any] = []
@@ -65,7 +66,7 @@ class Writer:
         self._names: dict[Value, str] = {x: x.name for x in network.inputs}
         self._numbers: dict[tuple, str] = {}
         self._batch = ""
-        for value, name in stored(network).items():
+        for value, name in stored(network, [*self._names.values(), *outputs]).items():
             self.arrays[name], self._names[value] = value.array, name
         for step in network.steps:
             if not step.fixed:

@@ -62,8 +62,14 @@ def warn(message: str) -> None:
 
 def under_all_names(f: Callable) -> Callable:
     """The function, which may be told NumPy's `axis` and `keepdims` for `dim` and `keepdim`, and
-    by name what it takes as several arguments, as in `zeros(size=(2, 3))`."""
+    by name what it takes as several arguments, as in `zeros(size=(2, 3))`. A number in the place of
+    `keepdim` or `unbiased` is refused: it was meant as another axis.
+
+    Raises:
+        TypeError: says how several axes are given.
+    """
     parameters = inspect.signature(f).parameters
+    flag = next((i for i, p in enumerate(parameters) if p in ("keepdim", "unbiased")), math.inf)
     others = [(n, p) for n, p in (("axis", "dim"), ("keepdims", "keepdim")) if p in parameters]
     several = [p.name for p in parameters.values() if p.kind is p.VAR_POSITIONAL]
     if not (others or several):
@@ -71,6 +77,11 @@ def under_all_names(f: Callable) -> Callable:
 
     @functools.wraps(f)
     def named(*args: Any, **options: Any) -> Any:
+        if len(args) > flag and type(args[flag]) is int:
+            raise TypeError(
+                f"{f.__name__}: {[*parameters][flag]} must be True or False, not {args[flag]}; "
+                "several axes are one argument, as in dim=(0, 1)"
+            )
         if not options:
             return f(*args)
         for other, name in others:
@@ -161,6 +172,17 @@ def require_integers(name: str, **tensors: Any) -> None:
     for what, x in tensors.items():
         if x.dtype.kind not in "iu":
             raise TypeError(f"{name}: {what} must hold integers, not {x.dtype}")
+
+
+def require_axes(name: str, *tensors: Tensor) -> None:
+    """Refuse tensors of which one has more axes: (N, 1) and (N,) would broadcast to (N, N).
+
+    Raises:
+        ValueError: names the shapes.
+    """
+    if len({x.ndim for x in tensors}) > 1:
+        shapes = ", ".join(str(x.shape) for x in tensors)
+        raise ValueError(f"{name}: expected as many axes of each, got {shapes}; reshape() them")
 
 
 def out_of_range(places: Array, length: int) -> bool:

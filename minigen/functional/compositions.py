@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import INT64, Array, namespace
+from minigen.functional import moves
 from minigen.functional.activation import elu, hardtanh, relu, softmax, softplus
 from minigen.functional.arguments import (
     Dims,
     axis,
     lengths,
     refuse,
+    require_axes,
     require_floating,
     require_integers,
 )
@@ -651,10 +653,8 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonals, `offset` places to the right, of the matrices that two axes span, as the last
-    axis: a copy, where PyTorch gives a view."""
-    matrices = movedim(input, (dim1, dim2), (-2, -1))
-    rows, columns = _diagonal(*matrices.shape[-2:], offset)
-    return matrices[..., rows, columns]
+    axis: a view, so that what is written into it changes the input."""
+    return moves.diagonal(movedim(input, (dim1, dim2), (-2, -1)), offset=offset)
 
 
 def _diagonal(n: int, m: int, offset: int) -> tuple[list[int], list[int]]:
@@ -964,8 +964,14 @@ def huber_loss(
 
 @in_float32
 def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
-    """log(1 + e^(−target·input)), for targets −1 and 1."""
+    """log(1 + e^(−target·input)), for targets −1 and 1.
+
+    Raises:
+        ValueError: there are more targets than inputs.
+    """
     loss = softplus(target * -input, threshold=math.inf)
+    if loss.shape != input.shape:
+        raise ValueError(f"soft_margin_loss: input {input.shape}, but target {target.shape}")
     return reduced("soft_margin_loss", loss, reduction)
 
 
@@ -984,7 +990,12 @@ def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, *, reduction: str = "mean"
 ) -> Tensor:
     """max(0, margin − target·(input1 − input2)): input1 is to be the larger if the target is 1, the
-    smaller if it is −1."""
+    smaller if it is −1.
+
+    Raises:
+        ValueError: one has more axes than another.
+    """
+    require_axes("margin_ranking_loss", input1, input2, target)
     loss = clamp_min(margin - target * (input1 - input2), 0)
     return reduced("margin_ranking_loss", loss, reduction)
 
@@ -996,7 +1007,11 @@ def cosine_embedding_loss(
     """1 − cos(input1, input2) where the target is 1, max(0, cos − margin) where it is −1.
 
     Shapes: (N, D), (N, D), (N,), or without N.
+
+    Raises:
+        ValueError: others.
     """
+    require_axes("cosine_embedding_loss", input1, input2, target.unsqueeze(-1))
     cos = cosine_similarity(input1, input2, -1)
     loss = chosen(target == 1, 1 - cos, chosen(target == -1, clamp_min(cos - margin, 0), 0.0))
     return reduced("cosine_embedding_loss", loss, reduction)
@@ -1018,8 +1033,9 @@ def triplet_margin_loss(
     `swap` the negative's distance from the positive counts where that is less. Shapes: (…, D).
 
     Raises:
-        ValueError: the margin is not positive.
+        ValueError: the margin is not positive, or one has more axes than another.
     """
+    require_axes("triplet_margin_loss", anchor, positive, negative)
     if margin <= 0:
         raise ValueError(f"triplet_margin_loss: margin must be positive, not {margin}")
     near = pairwise_distance(anchor, positive, p, eps)

@@ -293,7 +293,13 @@ def normal_(
 def uniform_(
     self: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None
 ) -> Tensor:
-    """Overwrite with numbers from U[low, high)."""
+    """Overwrite with numbers from U[low, high).
+
+    Raises:
+        ValueError: high is below low.
+    """
+    if high < low:
+        raise ValueError(f"uniform_: expected low ≤ high, not {low} and {high}")
     stream = backend.stream_of(generator)
     return copy_(self, stream.uniform(self.shape, self.dtype, self.device) * (high - low) + low)
 
@@ -315,14 +321,27 @@ def random_(
 def bernoulli_(
     self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None
 ) -> Tensor:
-    """Overwrite with 1, each with probability p, and 0."""
+    """Overwrite with 1, each with probability p, and 0.
+
+    Raises:
+        ValueError: one is no probability.
+    """
     chance = p.array if isinstance(p, Tensor) else p
+    known = on_host(chance) or not is_array(chance)
+    if known and not np.all((chance >= 0) & (chance <= 1)):
+        raise ValueError("bernoulli: probabilities are from 0 to 1")
     stream = backend.stream_of(generator)
     return copy_(self, stream.uniform(self.shape, np.float64, self.device) < chance)
 
 
 def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
-    """Overwrite with numbers whose density is lambd · e^(−lambd · x)."""
+    """Overwrite with numbers whose density is lambd · e^(−lambd · x).
+
+    Raises:
+        ValueError: lambd is not positive.
+    """
+    if lambd <= 0:
+        raise ValueError(f"exponential_: lambd must be positive, not {lambd}")
     stream = backend.stream_of(generator)
     uniform = stream.uniform(self.shape, np.float64, self.device)
     return copy_(self, np.log1p(-uniform) / -lambd)

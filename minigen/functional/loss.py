@@ -171,11 +171,13 @@ def cross_entropy(
     mixes the target with the uniform distribution.
 
     Raises:
-        ValueError: shapes do not fit.
+        ValueError: shapes do not fit, or the smoothing is no share from 0 to 1.
         IndexError: a target is no class. On a GPU, where looking would mean waiting, its loss is
             NaN instead.
     """
     name = "cross_entropy"
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"{name}: label_smoothing must be from 0 to 1, not {label_smoothing}")
     reduction = reduction_of(size_average, reduce, reduction)
     dim, classes, scale = _class_axis(name, input, weight, reduction)
     log_p = log_softmax(input, dim)
@@ -344,16 +346,17 @@ def binary_cross_entropy(
     Shapes: input and target the same; weight broadcasts to it.
 
     Raises:
-        ValueError: the shapes differ, or an input is no probability.
+        ValueError: the shapes differ, or an input or a target is no probability.
     """
     name = "binary_cross_entropy"
     reduction = reduction_of(size_average, reduce, reduction)
     if input.shape != target.shape:
         raise ValueError(f"{name}: input {input.shape} and target {target.shape} must agree")
-    data = input._array
     # On a GPU, where looking would mean waiting, the logarithm of what is no probability is NaN.
-    if on_host(data) and data.size and not (data.min() >= 0 and data.max() <= 1):
-        raise ValueError(f"{name}: inputs must be probabilities, not {data.min()} to {data.max()}")
+    for what, data in ("inputs", input._array), ("targets", target._array):
+        if on_host(data) and data.size and not (data.min() >= 0 and data.max() <= 1):
+            low, high = data.min(), data.max()
+            raise ValueError(f"{name}: {what} must be probabilities, not {low} to {high}")
     loss = _bce(input, target)
     return reduced(name, loss if weight is None else loss * weight, reduction)
 

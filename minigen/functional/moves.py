@@ -54,6 +54,22 @@ def index_add(input: Array, *, key: Any, size: tuple[int, ...]) -> Array:
     return y
 
 
+def _on_diagonal(g: Tensor, offset: int, shape: tuple[int, ...]) -> Tensor:
+    """Zeros but for g on a diagonal, whose places in a matrix row by row are m + 1 apart."""
+    *lead, n, m = shape
+    first = offset if offset >= 0 else -offset * m
+    key = (..., slice(first, first + g.shape[-1] * (m + 1), m + 1))
+    return reshape(index_add(g, key=key, size=(*lead, n * m)), to=shape)
+
+
+@operation(input=_on_diagonal, view=True)
+def diagonal(input: Array, *, offset: int) -> Array:
+    y = input.diagonal(offset, -2, -1)
+    if on_host(y):  # NumPy, unlike CuPy, lets nobody write into it
+        y.flags.writeable = input.flags.writeable
+    return y
+
+
 @operation(
     input=lambda g, key: index_put(g, 0, key=key),
     other=lambda g, key, shape: index_last(g, key=key).sum_to_size(shape),

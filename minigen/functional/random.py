@@ -185,9 +185,6 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
         ValueError: an input is no probability.
     """
     require_floating("bernoulli", input)
-    chance = input._array
-    if on_host(chance) and not np.all((chance >= 0) & (chance <= 1)):
-        raise ValueError("bernoulli: probabilities are from 0 to 1")
     return empty_like(input).bernoulli_(input, generator=generator)
 
 

@@ -155,9 +155,9 @@ def sum_to_size(input: Tensor, *size: int) -> Tensor:
     return total if total.shape == shape else moves.reshape(total, to=shape)
 
 
-def broadcast_to(input: Tensor, shape: tuple[int, ...]) -> Tensor:
+def broadcast_to(input: Tensor, *size: int) -> Tensor:
     """`expand` under its other name."""
-    return expand(input, *shape)
+    return expand(input, *size)
 
 
 def _centred(input: Tensor, dims: tuple[int, ...]) -> Tensor:

@@ -431,9 +431,10 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, -(-length // chunks) or [0] * chunks, dim)
 
 
-def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
-    """The elements in reverse order along the axes `dims`."""
-    return moves.flip(input, dims=tuple(axis("flip", d, input.ndim) for d in sizes("flip", [dims])))
+def flip(input: Tensor, dims: int | Sequence[int], *more: int) -> Tensor:
+    """The elements in reverse order along the axes `dims`, which may be several arguments."""
+    dims = sizes("flip", [dims, *more])
+    return moves.flip(input, dims=tuple(axis("flip", d, input.ndim) for d in dims))
 
 
 def roll(

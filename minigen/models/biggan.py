@@ -41,7 +41,7 @@ from minigen.models.resized import conv2d_of_doubled, doubled, halved_conv2d
 # Appendix C, and the learning rates and ε of the authors' code.
 ADAM = functools.partial(optim.Adam, lr=1e-4, betas=(0.0, 0.999), eps=1e-6)
 JUDGE_ADAM = functools.partial(ADAM, lr=4e-4)
-MOST = 4  # times the width are the channels at most
+GROWTH, MOST = 3, 8  # channels from one level to the one below; times the width at most
 
 
 class Spectral(nn.Module):
@@ -208,7 +208,7 @@ def widths(size: int, width: int) -> tuple[int, list[int]]:
         DataError: the size cannot be halved; see `sizes_to`.
     """
     sizes = sizes_to(size)
-    return sizes[0], [width * min(2**i, MOST) for i in reversed(range(len(sizes)))]
+    return sizes[0], [width * min(GROWTH**i, MOST) for i in reversed(range(len(sizes)))]
 
 
 class BigGenerator(nn.Module):
@@ -219,7 +219,8 @@ class BigGenerator(nn.Module):
 
     Args:
         channels: of the pictures.
-        width: channels at the full size; twice as many at half of it, up to four times.
+        width: channels at the full size; three times as many at half of it, then eight times, for
+            few pixels are cheap, and products of many channels fast.
         size: of the pictures: 28, 32, or any other that is even and 8 or more.
         classes: how many.
         piece: numbers in each piece of z.

@@ -20,7 +20,7 @@ New programs write `import minigen` and need nothing of this room. What differs 
 - An optimiser's `state` holds arrays, and its `state_dict()` numbers parameters by text. Functions
   of NumPy refuse tensors: write `x.sin()`, or `np.sin(x.numpy())`.
 - Tensors hold real numbers: no complex, quantised, sparse or bfloat16 ones, no named axes.
-- `diagonal`, `Tensor.unfold` and windows of other kinds are copies, where PyTorch gives views.
+- `Tensor.unfold` and windows of other kinds are copies, where PyTorch gives views.
 - Missing altogether: recurrent and transformer layers, `linalg` but for norms, `fft`, `jit`,
   distributions but for Normal, Bernoulli and Categorical, `distributed` (see
   `minigen.distributed`), hooks on the whole of autograd, `Function` (see `minigen.operation`).

@@ -110,19 +110,23 @@ class Bernoulli(Distribution):
         share = (self.probs >= 0) & (self.probs <= 1)
         _require(share, "Bernoulli: probs must be from 0 to 1", validate_args)
         self.mean, self.variance = self.probs, self.probs * (1 - self.probs)
-        self.batch_shape = given.shape
+        self.batch_shape, self._validate = given.shape, validate_args
 
     def _drawn(self, shape: tuple[int, ...]) -> Tensor:
         return F.bernoulli(self.probs.expand(*shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the probability."""
+        _require((value == 0) | (value == 1), "Bernoulli: values must be 0 or 1", self._validate)
+        return -self._surprise(value)
+
+    def _surprise(self, value: Tensor) -> Tensor:
         logits, value = F.broadcast_tensors(self.logits, value)
-        return -F.binary_cross_entropy_with_logits(logits, value, reduction="none")
+        return F.binary_cross_entropy_with_logits(logits, value, reduction="none")
 
     def entropy(self) -> Tensor:
         """−Σ p·log p"""
-        return -self.log_prob(self.probs)
+        return self._surprise(self.probs)
 
 
 class Categorical(Distribution):

@@ -30,6 +30,9 @@ def turns(x):
         (lambda x: F.cat([x, F.zeros(1, 3, 4, 4)]).sum(1), "is 5 for a batch of 4 and 7 for 6"),
         (turns, "computes other things for other inputs or another batch size"),
         (lambda x: deviations(x, 4), "for a batch of 4 and"),
+        (lambda x: x.sum() / len(x), "div: a number in it grows with the batch"),
+        (nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(inplace=True)), "the output: .* in place"),
+        (lambda x: F.exp((x + 1).add_(1)), "exp: a tensor .* was changed in place"),
     ],
 )  # fmt: skip
 def test_what_is_no_list_of_operations_is_refused(function, why):
@@ -60,6 +63,15 @@ def test_constants_have_the_names_of_the_state_dict():
     weight, bias = step.inputs[1:]
     assert isinstance(weight, Constant)
     assert (weight.name, bias.name) == ("weight", "bias")
+
+
+def test_a_parameter_may_be_called_as_an_input_an_output_or_a_step():
+    layer = nn.Module()
+    for name in ("x", "y", "v0", "n0"):
+        setattr(layer, name, nn.Parameter(F.randn(4)))
+    given = [Input("x", (4,), "")]
+    arrays, _ = stored(layer, lambda x: (x * 2 + layer.x) * layer.y + layer.v0 - layer.n0, given)
+    assert {"x_1", "y_1", "v0_1", "n0_1"} < arrays.keys()
 
 
 def stored(network, function, inputs):

@@ -202,6 +202,16 @@ def test_windows_of_pooling_that_differ_are_not_there():
         mg.functional.adaptive_max_pool2d(mg.zeros(1, 1, 5, 4), 2)
 
 
+def test_what_is_written_into_a_diagonal_changes_the_matrix():
+    for x in (mg.zeros(3, 4), mg.zeros(4, 3).t()):
+        for offset in (-1, 0, 2):
+            x.diagonal(offset).fill_(offset + 3)
+        assert x.tolist() == [[3, 0, 5, 0], [2, 3, 0, 5], [0, 2, 3, 0]]
+    y = mg.ones(2, 2, requires_grad=True) * 1
+    with pytest.raises(RuntimeError, match="could not follow"):
+        y.diagonal().zero_()
+
+
 def test_changes_of_the_tensor_itself():
     x = mg.zeros(2, 3)
     assert x.fill_diagonal_(2) is x and x.tolist() == [[2, 0, 0], [0, 2, 0]]

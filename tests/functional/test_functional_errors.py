@@ -185,6 +185,23 @@ WRONG = [
         ValueError,
         r"instance_norm: expected running_mean \(3,\), got \(2,\)",
     ),
+    (lambda: t(2, 3).sum(0, 1), TypeError, r"sum: keepdim must be True .* not 1; .* dim=\(0, 1\)"),
+    (lambda: t(2, 3).amax(0, 1), TypeError, "amax: keepdim must be True or False, not 1"),
+    (lambda: t(2, 3).norm(2, 0, 1), TypeError, "norm: keepdim must be True or False, not 1"),
+    (lambda: t(2, 3).std(0, 1), TypeError, "std: unbiased must be True or False, not 1"),
+    (lambda: minigen.binary_cross_entropy(t(2), t(2) * 2), ValueError, "targets must be .* not 2"),
+    (
+        lambda: minigen.cross_entropy(t(2, 3), t(2, dtype=int), label_smoothing=2),
+        ValueError,
+        "label_smoothing must be from 0 to 1, not 2",
+    ),
+    (lambda: minigen.margin_ranking_loss(t(4), t(4), t(4, 1)), ValueError, r"as many .* \(4, 1\)"),
+    (lambda: minigen.triplet_margin_loss(t(2, 3), t(2, 3), t(3)), ValueError, "as many axes"),
+    (lambda: minigen.cosine_embedding_loss(t(4, 2), t(4, 2), t(4, 1)), ValueError, "as many axes"),
+    (lambda: minigen.soft_margin_loss(t(4), t(4, 1)), ValueError, r"input \(4,\), but target"),
+    (lambda: t(2).bernoulli_(2.0), ValueError, "bernoulli: probabilities are from 0 to 1"),
+    (lambda: t(2).uniform_(1, 0), ValueError, "uniform_: expected low ≤ high, not 1 and 0"),
+    (lambda: t(2).exponential_(-1), ValueError, "exponential_: lambd must be positive, not -1"),
 ]
 
 

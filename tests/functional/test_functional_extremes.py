@@ -324,9 +324,9 @@ def test_indexing_counts_from_the_end():
 
 VIEWS = {  # those of PyTorch's documentation; dropout where it does nothing
     "T", "atleast_1d", "atleast_2d", "broadcast_tensors", "broadcast_to", "chunk", "contiguous",
-    "dropout", "dropout2d", "expand", "flatten", "index", "meshgrid", "movedim", "narrow",
-    "permute", "reshape", "select", "split", "squeeze", "sum_to_size", "t", "tensor_split",
-    "transpose", "unbind", "unflatten", "unsqueeze",
+    "diagonal", "dropout", "dropout2d", "expand", "flatten", "index", "meshgrid", "movedim",
+    "narrow", "permute", "reshape", "select", "split", "squeeze", "sum_to_size", "t",
+    "tensor_split", "transpose", "unbind", "unflatten", "unsqueeze",
 }  # fmt: skip
 
 

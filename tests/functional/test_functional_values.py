@@ -173,6 +173,12 @@ def test_axes_are_numpys(x):
                 np.testing.assert_allclose(y.array, z, rtol=1e-12, atol=1e-12, strict=True)
 
 
+def test_axes_and_sizes_of_one_list_may_be_several_arguments():
+    x = Tensor(np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(x.flip(0, 1).array, np.flip(x.array))
+    np.testing.assert_array_equal(x.broadcast_to(4, 2, 3).array, x.broadcast_to((4, 2, 3)).array)
+
+
 def test_pairs_are_for_height_and_width():
     x, weight = minigen.ones(1, 1, 12, 12), minigen.ones(1, 1, 2, 2)
     for how, size in (

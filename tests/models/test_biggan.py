@@ -89,7 +89,7 @@ def test_the_smallest_picture_varies_about_its_mean():
     G, z = gan.generator, gan.sample_noise(3000)
     nn.init.constant_(G.mean, 5.0)
     x = G.smallest(z[:, : G.piece])
-    assert x.shape == (3000, 4, 4, 4) and abs(x.mean().item() - 5) < 0.05
+    assert x.shape == (3000, 6, 4, 4) and abs(x.mean().item() - 5) < 0.05
     assert abs(x.var().item() - 1) < 0.05
     assert abs(G.smallest(z[:, : G.piece] * 0) - 5).max().item() == 0
 

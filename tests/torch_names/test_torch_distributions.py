@@ -60,6 +60,10 @@ def test_what_is_no_parameter_is_refused():
     with pytest.raises(ValueError, match="Bernoulli: probs must be from 0 to 1"):
         ours.distributions.Bernoulli(1.5)
     assert ours.distributions.Normal(0.0, -1.0, validate_args=False).scale.item() == -1
+    action = ours.tensor(-1.0)
+    with pytest.raises(ValueError, match="Bernoulli: values must be 0 or 1"):
+        ours.distributions.Bernoulli(0.5).log_prob(action)
+    ours.distributions.Bernoulli(0.5, validate_args=False).log_prob(action)
 
 
 def test_samples_have_the_probabilities():
