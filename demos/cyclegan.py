@@ -65,7 +65,7 @@ def main() -> None:
     minigen.manual_seed(args.seed)
     sides, (a, b) = trained_with(args), args.domains
     counts = dict(zip((a, b), map(len, sides.values()), strict=True))
-    training.refuse_small(args, **{f"of {name}": count for name, count in counts.items()})
+    training.fit_batches(run, args, {f"pictures of {name}": n for name, n in counts.items()})
     channels, size = sides["batches x"].shape[1:3]
     run.config["image_shape"] = [channels, size, size]
     batches = {

@@ -53,7 +53,7 @@ def main() -> None:
 
     minigen.manual_seed(args.seed)
     train, held = load(args), load(args, "validation")
-    training.refuse_small(args, **{"to train with": len(train)})
+    training.fit_batches(run, args, {"pictures to train with": len(train)})
     channels, size = train.images.shape[2:4]
     run.config["image_shape"] = [channels, size, size]
     batches = data.Batches(train.images, batch_size=args.batch_size, seed=args.seed)

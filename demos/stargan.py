@@ -65,7 +65,7 @@ def main() -> None:
     minigen.manual_seed(args.seed)
     train, held = load(args), load(args, "validation")
     seen = pictures(args, train)
-    training.refuse_small(args, **{"to train with": len(seen)})
+    training.fit_batches(run, args, {"pictures to train with": len(seen)})
     channels, size = seen.images.shape[1:3]
     count = len(seen.classes)
     run.config["image_shape"] = [channels, size, size]

@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2067,
     "optim": 1196,
     "models": 3149,
-    "training": 5452,
+    "training": 5500,
     "metrics": 600,
     "export": 1274,
     "data": 2157,

@@ -1,4 +1,4 @@
-"""Schedules against PyTorch's, and resumed."""
+"""Schedules against their formulas and PyTorch's, and resumed."""
 
 import numpy as np
 import pytest
@@ -156,21 +156,92 @@ def test_plateaus_agree_with_pytorch_and_a_resumed_schedule_goes_on(figures, opt
             ours.load_state_dict(state)
 
 
-def test_rates_on_paper():
-    def course(make, steps, *figures):
-        sgd = optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
-        schedule, rates = make(sgd), []
-        for i in range(steps):
-            sgd.step()
-            schedule.step(*([figures[i]] if figures else []))
-            rates.append(sgd.param_groups[0]["lr"])
-        return rates
+def cosine(share):
+    """From 1 down to 0, as a share of the way goes from 0 to 1."""
+    return (1 + np.cos(np.pi * share)) / 2
 
-    S = optim.lr_scheduler
-    assert course(lambda o: S.MultiStepLR(o, [2, 3], gamma=0.5), 4) == [1, 0.5, 0.25, 0.25]
-    assert course(lambda o: S.ExponentialLR(o, 0.5), 3) == [0.5, 0.25, 0.125]
-    plateau = course(lambda o: S.ReduceLROnPlateau(o, factor=0.5, patience=1), 5, 3, 2, 2, 2, 1)
-    assert plateau == [1, 1, 1, 0.5, 0.5]
+
+L = lr_scheduler
+FORMULAS = {  # what the first rate is multiplied by after t steps
+    "StepLR": (lambda o: L.StepLR(o, 3, 0.5), lambda t: 0.5 ** (t // 3)),
+    "MultiStepLR": (
+        lambda o: L.MultiStepLR(o, [9, 3, 3], 0.5),
+        lambda t: 1 if t < 3 else 0.25 if t < 9 else 0.125,
+    ),
+    "ExponentialLR": (lambda o: L.ExponentialLR(o, 0.9), lambda t: 0.9**t),
+    "LinearLR": (lambda o: L.LinearLR(o, 0.2, 0.8, 6), lambda t: np.interp(t, [0, 6], [0.2, 0.8])),
+    "ConstantLR": (lambda o: L.ConstantLR(o, 0.3, 5), lambda t: 0.3 if t < 5 else 1),
+    "PolynomialLR": (lambda o: L.PolynomialLR(o, 8, 2.0), lambda t: max(1 - t / 8, 0) ** 2),
+    "CosineAnnealingLR": (
+        lambda o: L.CosineAnnealingLR(o, 7, 0.1), lambda t: 0.2 + 0.8 * cosine(t / 7),
+    ),
+    "restarts": (
+        lambda o: L.CosineAnnealingWarmRestarts(o, 2, 2),
+        lambda t: cosine(t / 2 if t < 2 else (t - 2) / 4 if t < 6 else (t - 6) / 8),
+    ),
+    "LambdaLR": (lambda o: L.LambdaLR(o, lambda t: 1 / (1 + t)), lambda t: 1 / (1 + t)),
+    "SequentialLR": (
+        lambda o: L.SequentialLR(
+            o, [L.LinearLR(o, 0.1, 1, 5), L.CosineAnnealingLR(o, 9), L.ExponentialLR(o, 0.9)],
+            [4, 10],
+        ),
+        lambda t: 0.1 + 0.18 * t if t < 4 else cosine((t - 4) / 9) if t < 10 else 0.9 ** (t - 10),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_rates_on_paper(name):
+    make, formula = FORMULAS[name]
+    mine = optimiser((0.5,))
+    schedule = make(mine)
+    for t in range(14):
+        assert mine.param_groups[0]["lr"] == pytest.approx(0.5 * formula(t), abs=1e-15)
+        mine.step(), schedule.step()
+
+
+@pytest.mark.parametrize("three", [False, True])
+def test_a_cycle_on_paper(three):
+    """Of 15 steps the first 0.3, 4.5 of them counted from 1, go up."""
+    ends = [0, 3.5, 7, 14] if three else [0, 3.5, 14]
+    rates = [0.5, 1, 0.5, 0.125] if three else [0.5, 1, 0.125]
+    momenta = [0.95, 0.85, 0.95, 0.95] if three else [0.95, 0.85, 0.95]
+    adam = optim.Adam([nn.Parameter(np.ones(1))], betas=(0.5, 0.75))
+    strategy = "linear" if three else "cos"
+    schedule = lr_scheduler.OneCycleLR(
+        adam, 1.0, 15, anneal_strategy=strategy, div_factor=2, final_div_factor=4, three_phase=three
+    )
+    for t in range(15):
+        phase = max(i for i, end in enumerate(ends) if end < t or i == 0)
+        share = (t - ends[phase]) / (ends[phase + 1] - ends[phase])
+        left = 1 - share if three else cosine(share)
+        rate, momentum = (left * y[phase] + (1 - left) * y[phase + 1] for y in (rates, momenta))
+        group = adam.param_groups[0]
+        assert group["lr"] == pytest.approx(rate, rel=1e-12)
+        assert group["betas"] == (pytest.approx(momentum, rel=1e-12), 0.75)
+        adam.step(), schedule.step()
+
+
+def test_plateaus_on_paper():
+    flat = [1.0] * 7
+    for options, figures, expected in (
+        # The third figure is the second that is no better; two more steps are not counted.
+        ({"cooldown": 2}, flat, [1, 1, 0.5, 0.5, 0.5, 0.5, 0.25]),
+        ({"min_lr": 0.3}, flat, [1, 1, 0.5, 0.5, 0.3, 0.3, 0.3]),
+        ({"eps": 0.3}, flat, [1, 1, 0.5, 0.5, 0.5, 0.5, 0.5]),  # 0.25 would be less
+        ({"threshold": 0.2}, [4.0, 3.5, 3.1, 2.9, 2.9], [1, 1, 1, 1, 0.5]),
+        (
+            {"threshold": 0.4, "threshold_mode": "abs", "mode": "max"},
+            [1.0, 1.3, 1.5, 1.8, 1.8], [1, 1, 1, 1, 0.5],
+        ),
+    ):  # fmt: skip
+        mine = optimiser((1.0,))
+        schedule = lr_scheduler.ReduceLROnPlateau(mine, factor=0.5, patience=1, **options)
+        found = []
+        for figure in figures:
+            schedule.step(figure)
+            found += schedule.get_last_lr()
+        assert found == expected, options
 
 
 def test_two_schedulers_and_a_hand_multiply():
@@ -200,3 +271,16 @@ def test_some_schedulers_set_their_rates_whatever_they_find():
             scheduler.step()
             rates.append(scheduler.get_last_lr())
         assert rates[0] == rates[1]
+
+
+def test_what_cannot_be_scheduled_is_refused():
+    mine, of = optimiser(), lr_scheduler
+    with pytest.raises(ValueError, match="OneCycleLR: give total_steps"):
+        of.OneCycleLR(mine, 0.1)
+    with pytest.raises(ValueError, match="SequentialLR: 2 milestones for 1"):
+        of.SequentialLR(mine, [of.ConstantLR(mine)], [1, 2])
+    short = of.OneCycleLR(mine, 0.1, total_steps=2, cycle_momentum=False)
+    short.step()
+    short.step()  # as a loop does after its last step
+    with pytest.raises(ValueError, match="OneCycleLR: step 3 of 2"):
+        short.step()

@@ -25,7 +25,7 @@ from minigen.training.course import (
 )
 from minigen.training.figures import image_grid, named_rows, plot_metrics, save_gif, save_image
 from minigen.training.flags import Flags
-from minigen.training.images import load_images, train_images
+from minigen.training.images import fit_batches, load_images, train_images
 from minigen.training.loop import DivergedError, Loop
 from minigen.training.run import Run, RunError, free_folder
 from minigen.training.translation import (
@@ -34,7 +34,6 @@ from minigen.training.translation import (
     load_pairs,
     load_truths,
     load_unpaired,
-    refuse_small,
     train_translator,
 )
 
@@ -68,6 +67,7 @@ __all__ = [
     "draw_course",
     "falling",
     "finish",
+    "fit_batches",
     "fixed_noise",
     "free_folder",
     "image_grid",
@@ -81,7 +81,6 @@ __all__ = [
     "loop_of_epochs",
     "named_rows",
     "plot_metrics",
-    "refuse_small",
     "resume_command",
     "rows_of",
     "samples_caption",

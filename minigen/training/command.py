@@ -42,7 +42,8 @@ from minigen.training.pages import RunPage
 from minigen.training.run import CHECKPOINT, Run, RunError, free_folder
 
 FOR_THE_USER = (CheckpointError, DataError, DeviceError, DivergedError, RunError)
-OF_THIS_CALL = ("out", "resume", "quick", "tensorboard")  # flags that are no settings of the run
+# What flags say that is no setting of the run.
+OF_THIS_CALL = ("out", "resume", "quick", "quick_batches", "tensorboard")
 DATA = ("data", "corpus")  # settings that name files
 
 
@@ -150,6 +151,7 @@ class Parser(Flags):
             self._refuse_undealt(args)
         else:
             args = self.settings(argv, self.quick if given.get("quick") else {})
+            args.quick_batches = args.quick and "batch_size" not in given
             require_device(args.device)
             self._refuse_undealt(args)
             if getattr(args, "data", None) == "auto":

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from minigen import data
+from collections.abc import Mapping
+
+from minigen import data, distributed
 from minigen.data.sets import DIGITS_SIZE, DRAWN
 from minigen.training.flags import Settings
+from minigen.training.ranks import rows
 from minigen.training.run import Run
 
 CHARACTERS = 80  # of a class's name that are noted
 
 
 def train_images(run: Run, args: Settings) -> data.Images:
-    """The training images of a run. Their shape and their classes are noted in the
-    run's config, so that its networks can be built without them.
+    """The training images of a run, and its batches fitted to them. Their shape and their classes
+    are noted in the run's config, so that its networks can be built without them.
 
     Raises:
         DataError: they cannot be had, or are fewer than a batch.
@@ -21,12 +24,33 @@ def train_images(run: Run, args: Settings) -> data.Images:
     run.config["image_shape"] = list(found.images.shape[1:])
     run.config["class_count"] = len(found.classes)
     run.config["class_names"] = [name[:CHARACTERS] for name in found.classes]
-    if args.batch_size > len(found):
-        raise data.DataError(
-            f"--batch-size {args.batch_size:,} is more than the {len(found):,} images of"
-            f" {found.name} to train with: take a smaller one"
-        )
+    fit_batches(run, args, {f"images of {found.name} to train with": len(found)})
     return found
+
+
+def fit_batches(run: Run, args: Settings, counts: Mapping[str, int]) -> None:
+    """Refuse batches that are larger than the data; --quick takes smaller ones, if it was not told
+    how large.
+
+    Args:
+        counts: how many there are, by what they are.
+
+    Raises:
+        DataError: there are fewer than a batch.
+    """
+    ranks = distributed.get_world_size()
+    what, count = min(counts.items(), key=lambda item: item[1])
+    whole, step = ranks * args.batch_size, ranks * getattr(args, "packing", 1)
+    if whole <= count:
+        return
+    if not getattr(args, "quick_batches", False) or count < step:
+        raise data.DataError(
+            f"--batch-size {whole:,} is more than the {count:,} {what}: take a smaller one"
+        )
+    run.config["batch_size"] = whole = count - count % step
+    args.batch_size = whole // ranks
+    rows[:] = [args.batch_size]
+    print(f"--quick: a batch is {whole:,}, for there are {count:,} {what}")
 
 
 def load_images(args: Settings, split: str = "train") -> data.Images:

@@ -23,10 +23,12 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import subprocess
 import sys
 import textwrap
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,10 +45,12 @@ from minigen.training.flags import Flags, number, path, whole
 from minigen.training.loading import load
 from minigen.training.practice import practice
 from minigen.training.ranks import Together, first, rows
+from minigen.training.run import RunError
 
 MOST = 1024  # ranks
 SEVERAL = 64  # ranks of the rehearsal from which those of more are told
 SECONDS = 1.0  # of each measurement
+FEW = 16  # examples of the first step whose memory is measured
 MPIEXEC = Path(sys.executable).parent / "mpiexec"
 
 
@@ -236,6 +240,62 @@ class Rehearsals:
         return Work(float(np.median(took)), of_one)
 
 
+def peak(trained: Any, examples: int) -> int:
+    """Bytes that a step of one process takes in memory."""
+    tracemalloc.start()
+    try:
+        practice(trained, examples)[1]()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def needed(trained: Any, examples: int) -> Iterator[float]:
+    """Bytes that a step would take, told from ever larger ones, at last of a quarter of it or more:
+    for each example as much more as between the last two. In small steps what does not grow with
+    the examples hides what does."""
+    few, before = 0, 0
+    size = FEW * getattr(trained.settings, "packing", 1)
+    while size < examples:
+        tell(f"measuring the memory of {size:,} examples …")
+        now = peak(trained, size)
+        if few:
+            yield now + (examples - size) * (now - before) / (size - few)
+        few, before, size = size, now, 4 * size
+
+
+def free_memory() -> float:
+    """Bytes that are free here, as far as a container may have them; infinite beside Linux."""
+    found = []
+    for file, pattern, unit in (
+        ("/proc/meminfo", r"MemAvailable: +(\d+)", 1024),
+        ("/sys/fs/cgroup/memory.max", r"(\d+)", 1),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", r"(\d+)", 1),
+    ):
+        text = Path(file).read_text() if os.path.exists(file) else ""
+        found += [unit * float(number) for number in re.findall(pattern, text)]
+    return min(found, default=math.inf)
+
+
+def require_room(trained: Any, examples: int, ranks: int) -> None:
+    """Refuse more examples than so many ranks here have memory for: Linux would kill them, without
+    a word.
+
+    Raises:
+        RunError: there are more.
+    """
+    if examples <= 4 * FEW or trained.device != "cpu":  # a GPU says what it has no room for
+        return
+    free = free_memory()
+    for need in needed(trained, examples):
+        if ranks * need > free:
+            raise RunError(
+                f"{ranks} processes with {examples:,} examples each take about"
+                f" {ranks * need / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free: give a smaller"
+                " --batch-size"
+            )
+
+
 @script
 def command() -> None:
     """What `python -m minigen.distributed.plan` does."""
@@ -250,7 +310,9 @@ def command() -> None:
     trained = load(args.run)
     batch = args.batch_size or getattr(trained.settings, "batch_size", 1)
     practice(trained, 1)  # what cannot be planned is said before anything is measured
-    if not distributed.launched() and MPIEXEC.exists() and distributed.is_available():
+    pair = not distributed.launched() and MPIEXEC.exists() and distributed.is_available()
+    require_room(trained, batch, 2 if pair else group.get_world_size())
+    if pair:
         words = [MPIEXEC, "-n", "2", sys.executable, "-m", "minigen.distributed.plan"]
         sys.exit(subprocess.run([*map(str, words), *sys.argv[1:]]).returncode)
     if given is None and not distributed.launched():

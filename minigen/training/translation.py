@@ -223,20 +223,6 @@ def augmented(args: Settings, pictures: np.ndarray) -> np.ndarray:
     return moved
 
 
-def refuse_small(args: Settings, **counts: int) -> None:
-    """Refuse fewer pictures than a batch.
-
-    Raises:
-        DataError: there are fewer.
-    """
-    for name, count in counts.items():
-        if args.batch_size > count:
-            raise DataError(
-                f"--batch-size {args.batch_size:,} is more than the {count:,} pictures {name}:"
-                " take a smaller one"
-            )
-
-
 SHOWN_ROWS = (
     "In each column a real picture that was never trained on, and what the networks made of it; the"
     " true rows are real too, what should have been made. Good are made rows that look like the"

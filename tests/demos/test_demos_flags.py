@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import pathlib
 
 import numpy as np
@@ -159,6 +160,17 @@ def test_batches_larger_than_the_data_are_refused_before_there_is_a_step(tmp_pat
     huge = ("--batch-size", 4, "--network", "conv", "--width", 10**6)
     assert "out of memory: " in run("vae.py", *digits, *huge, status=1)
     assert not list(pathlib.Path("runs").glob("*/checkpoint.npz"))
+
+
+def test_a_quick_run_takes_batches_as_small_as_the_data_and_goes_on_with_them(tmp_path, pictures):
+    flags = ("--data", pictures, "--size", 8)
+    said = run("classifier.py", "--quick", *flags, "--out", tmp_path / "run")
+    assert "--quick: a batch is 36, for there are 36 images of" in said
+    run("classifier.py", "--resume", tmp_path / "run", "--epochs", 2)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["batch_size"] == 36
+    for told in (), ("--quick", "--batch-size", 64):
+        said = run("classifier.py", *flags, *told, "--out", tmp_path / "other", status=1)
+        assert "classifier.py: --batch-size 64 is more than the 36 images" in said
 
 
 def test_a_checkpoint_that_cannot_be_scored_is_said_in_a_line(tmp_path):

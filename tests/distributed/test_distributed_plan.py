@@ -1,6 +1,7 @@
 """Plans: the arithmetic of messages, what a rehearsal notes, and the table."""
 
 import math
+import os
 import sys
 
 import pytest
@@ -91,3 +92,36 @@ def test_a_plan_without_mpi_is_of_a_network_that_is_given(tmp_path, monkeypatch,
     assert "measuring 4 examples on one of 64 ranks" in told
     assert "50.0 µs, 10.00 Gbit/s" in said
     assert len([line for line in said.splitlines() if line.lstrip()[:1].isdigit()]) >= 11
+
+
+@pytest.mark.parametrize("name, settings", [("gan", {"packing": 2}), ("vae", {"hidden": [200]})])
+def test_the_memory_of_a_large_step_is_told_from_small_ones(tmp_path, name, settings):
+    settings = {"conditional": False, **settings} if name == "gan" else settings
+    trained = load(made_run(tmp_path / "run", name, shape=(1, 16, 16), **settings))
+    told, found = [*planning.needed(trained, 2000)], planning.peak(trained, 2000)
+    assert told[-1] > found / 2 and max(told) < 2 * found
+
+
+def test_more_examples_than_there_is_memory_for_are_refused_before_they_are_made(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(planning, "free_memory", lambda: 1e9)
+    monkeypatch.setattr(planning, "MPIEXEC", tmp_path / "none")
+    run, network = made_run(tmp_path / "run", "vae"), ["--latency", "50", "--bandwidth", "10"]
+    monkeypatch.setattr(sys, "argv", ["plan", str(run), "--batch-size", "1000000", *network])
+    with pytest.raises(SystemExit, match=r"and 1.0 GB are free: give a smaller --batch-size"):
+        planning.command()
+    trained = load(run)
+    planning.require_room(trained, 64, 1000)
+    monkeypatch.setattr(planning, "peak", lambda trained, examples: 1e6 * examples)
+    planning.require_room(trained, 900, 1)
+    with pytest.raises(RunError, match="900 examples each take about 1.8 GB, and 1.0 GB"):
+        planning.require_room(trained, 900, 2)
+
+
+def test_the_memory_that_is_free_is_some_of_this_machines():
+    if os.path.exists("/proc/meminfo"):
+        everything = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        assert everything / 1000 < planning.free_memory() <= everything
+    else:
+        assert planning.free_memory() == math.inf

@@ -39,6 +39,9 @@ def test_what_pytorch_has_and_this_has_not_is_named(number):
 
 IMAGE, WEIGHT = (2, 4, 5, 5), (6, 4, 3, 3)
 WRONG = [
+    (lambda: minigen.binary_cross_entropy(t(2) * 2, t(2)), ValueError, "probabilities, not 2.0 to"),
+    (lambda: minigen.binary_cross_entropy(-t(2), t(2)), ValueError, "probabilities, not -1.0 to"),
+    (lambda: minigen.binary_cross_entropy(t(2) * math.nan, t(2)), ValueError, "not nan to nan"),
     (lambda: t(3)[1.5], TypeError, "index: 1.5 is none; expected integers, slices"),
     (lambda: t(3)[..., "a"], TypeError, "index: 'a' is none; expected"),
     (lambda: t(3) > 0 and 1, ValueError, r"a tensor \(3,\) is neither true nor false; .* any"),

@@ -165,8 +165,12 @@ def test_small_losses_are_exact():
 def test_axes_are_numpys(x):
     for name in ("sum", "mean", "prod", "amax", "amin", "argmax", "argmin", "cumsum", "flip"):
         for dim in range(-x.ndim, x.ndim):
-            y = getattr(minigen, name)(Tensor(x), [dim] if name == "flip" else dim)
-            np.testing.assert_allclose(y.array, getattr(np, name)(x, dim), rtol=1e-12, atol=1e-12)
+            ours, theirs = getattr(minigen, name), getattr(np, name)
+            y = ours(Tensor(x), [dim] if name == "flip" else dim)
+            np.testing.assert_allclose(y.array, theirs(x, dim), rtol=1e-12, atol=1e-12)
+            if name not in ("cumsum", "flip"):
+                y, z = ours(Tensor(x), dim, keepdim=True), theirs(x, dim, keepdims=True)
+                np.testing.assert_allclose(y.array, z, rtol=1e-12, atol=1e-12, strict=True)
 
 
 def test_axes_and_sizes_of_one_list_may_be_several_arguments():
@@ -238,21 +242,29 @@ def test_rows_of_an_embedding_add_up_but_for_the_padding(sparse):
 # Batch normalisation's running statistics
 
 
-@needs_torch
-@given(arrays(shapes(2, 4, 2, 4)), st.sampled_from([0.1, 0.3, 1.0]), st.booleans())
-def test_running_statistics_are_pytorchs(x, momentum, training):
-    c = x.shape[1]
-    mean, var = np.linspace(-1, 1, c), np.linspace(0.5, 2, c)
-    theirs = [torch.from_numpy(a.copy()) for a in (mean, var)]
-    ours = [Tensor(a.copy()) for a in (mean, var)]
+@given(
+    arrays(shapes(2, 4, 2, 4)), st.sampled_from([0.1, 0.3, 1.0]), st.booleans(),
+    st.booleans(), st.booleans(),
+)  # fmt: skip
+def test_batch_norm_is_its_formula(x, momentum, training, weighted, biased):
+    c, axes = x.shape[1], (0, *range(2, x.ndim))
+    over = lambda values: values.reshape(-1, *[1] * (x.ndim - 2))
+    mean, var, weight, bias = np.linspace([-1, 0.5, -2, 0], [1, 2, 3, 4], c).T.copy()
+    running = Tensor(mean.copy()), Tensor(var.copy())
+    learnt = Tensor(weight) if weighted else None, Tensor(bias) if biased else None
     for _ in range(2):
-        args = None, None, training, momentum, 1e-3
-        y = minigen.batch_norm(Tensor(x), *ours, *args)
-        z = torch.nn.functional.batch_norm(torch.from_numpy(np.array(x)), *theirs, *args)
-        np.testing.assert_allclose(y.array, z.numpy(), rtol=1e-9, atol=1e-9)
-    for a, b, start in zip(ours, theirs, (mean, var), strict=True):
-        np.testing.assert_allclose(a.array, b.numpy(), rtol=1e-12)
-        assert (a.array != start).any() == training
+        y = minigen.batch_norm(Tensor(x), *running, *learnt, training, momentum, 1e-3)
+        m, v = (x.mean(axes), x.var(axes)) if training else (mean, var)
+        if training:
+            mean = (1 - momentum) * mean + momentum * m
+            var = (1 - momentum) * var + momentum * x.var(axes, ddof=1)
+        z = (x - over(m)) / np.sqrt(over(v) + 1e-3)
+        z = z * (over(weight) if weighted else 1) + (over(bias) if biased else 0)
+        np.testing.assert_allclose(y.array, z, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose([t.array for t in running], [mean, var], rtol=1e-12, atol=1e-12)
+        if not training and x.ndim > 2:
+            y = minigen.instance_norm(Tensor(x), *running, *learnt, False, eps=1e-3)
+            np.testing.assert_allclose(y.array, z, rtol=1e-9, atol=1e-9)
 
 
 def test_the_running_variance_is_unbiased_and_the_normalising_one_is_not():

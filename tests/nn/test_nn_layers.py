@@ -1,4 +1,5 @@
-"""Layers against PyTorch's: names, shapes, output, text; and what they refuse."""
+"""Layers against PyTorch's: names, shapes, output, text; losses and attention against their
+formulas; and what they refuse."""
 
 import numpy as np
 import pytest
@@ -83,19 +84,75 @@ LAYERS = [
     ("Softmax2d", (), {}, IMAGES[1:]),
     ("UpsamplingNearest2d", (), {"scale_factor": 2}, IMAGES),
 ]
-SCORES, WEIGHTS, CLASSES = "scores", np.linspace(0.5, 2, 6), "classes"
-LOSSES = [
-    ("MSELoss", {}, SCORES, SCORES),
-    ("L1Loss", {"reduction": "sum"}, SCORES, SCORES),
-    ("SmoothL1Loss", {"beta": 0.5}, SCORES, SCORES),
-    ("BCELoss", {"weight": WEIGHTS}, "shares", "shares"),
-    ("BCEWithLogitsLoss", {"pos_weight": WEIGHTS, "weight": WEIGHTS}, SCORES, "shares"),
-    ("CrossEntropyLoss", {"weight": WEIGHTS, "label_smoothing": 0.1}, SCORES, CLASSES),
-    ("CrossEntropyLoss", {"reduction": "none"}, SCORES, "shares"),
-    ("NLLLoss", {"weight": WEIGHTS, "ignore_index": 2}, SCORES, CLASSES),
-    ("KLDivLoss", {"reduction": "sum", "log_target": True}, SCORES, SCORES),
-    ("GaussianNLLLoss", {"full": True, "eps": 0.2}, SCORES, SCORES, "shares"),
-]
+WEIGHTS = np.linspace(0.5, 2, 6)
+
+
+def log_softmax(x):
+    return x - np.log(np.exp(x).sum(-1, keepdims=True))
+
+
+def bernoulli(p, t, w=1.0):
+    """−log of the probability of t, whose first term has the weight w."""
+    return -w * t * np.log(p) - (1 - t) * np.log(1 - p)
+
+
+def smoothed_classes(x, t):
+    target = 0.9 * np.eye(6)[t] + 0.1 / 6
+    return -(target * WEIGHTS * log_softmax(x)).sum() / WEIGHTS[t].sum()
+
+
+def picked(x, t):
+    counts = WEIGHTS[t] * (t != 2)
+    return -(counts * x[np.arange(len(x)), t]).sum() / counts.sum()
+
+
+SCORES, SHARES, CLASSES = "scores", "shares", "classes"
+LOSSES = [  # names, options, formulas, and what they are given
+    ("MSELoss", {}, lambda x, t: ((x - t) ** 2).mean(), SCORES, SCORES),
+    ("L1Loss", {"reduction": "sum"}, lambda x, t: np.abs(x - t).sum(), SCORES, SCORES),
+    (
+        "SmoothL1Loss", {"beta": 0.5},
+        lambda x, t: np.where(np.abs(x - t) < 0.5, (x - t) ** 2, np.abs(x - t) - 0.25).mean(),
+        SCORES, SCORES,
+    ),
+    (
+        "BCELoss", {"weight": WEIGHTS},
+        lambda p, t: (WEIGHTS * bernoulli(p, t)).mean(), SHARES, SHARES,
+    ),
+    (
+        "BCEWithLogitsLoss", {"pos_weight": WEIGHTS**2, "weight": WEIGHTS},
+        lambda x, t: (WEIGHTS * bernoulli(1 / (1 + np.exp(-x)), t, WEIGHTS**2)).mean(),
+        SCORES, SHARES,
+    ),
+    (
+        "CrossEntropyLoss", {"weight": WEIGHTS, "label_smoothing": 0.1},
+        smoothed_classes, SCORES, CLASSES,
+    ),
+    (
+        "CrossEntropyLoss", {"reduction": "none"},
+        lambda x, t: -(t * log_softmax(x)).sum(-1), SCORES, SHARES,
+    ),
+    (
+        "CrossEntropyLoss", {"weight": WEIGHTS, "label_smoothing": 0.1},
+        lambda x, t: -((0.9 * t + 0.1 / 6) * WEIGHTS * log_softmax(x)).sum(-1).mean(),
+        SCORES, SHARES,
+    ),
+    ("NLLLoss", {"weight": WEIGHTS, "ignore_index": 2}, picked, SCORES, CLASSES),
+    (
+        "KLDivLoss", {"reduction": "batchmean"},
+        lambda x, t: (t * (np.log(t) - x)).sum() / 4, SCORES, SHARES,
+    ),
+    (
+        "KLDivLoss", {"reduction": "sum", "log_target": True},
+        lambda x, t: (np.exp(t) * (t - x)).sum(), SCORES, SCORES,
+    ),
+    (
+        "GaussianNLLLoss", {"full": True, "eps": 0.2},
+        lambda x, t, v: (np.log(2 * np.pi * np.maximum(v, 0.2)) / 2
+                         + (x - t) ** 2 / np.maximum(v, 0.2) / 2).mean(),
+        SCORES, SCORES, SHARES,
+    ),
+]  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
@@ -126,25 +183,47 @@ def test_layers_agree_with_pytorch(name, args, kwargs, shape):
     )
 
 
-@pytest.mark.parametrize(("name", "kwargs", "kinds"), [(n, k, kinds) for n, k, *kinds in LOSSES])
-def test_losses_agree_with_pytorch(name, kwargs, kinds):
-    torch = pytest.importorskip("torch")
+def drawn(kinds):
     rng = np.random.default_rng(0)
     draw = {
-        "scores": lambda: rng.normal(0, 2, (4, 6)),
-        "shares": lambda: rng.uniform(0.05, 0.95, (4, 6)),
-        "classes": lambda: rng.integers(0, 6, 4),
+        SCORES: lambda: rng.normal(0, 2, (4, 6)),
+        SHARES: lambda: rng.uniform(0.05, 0.95, (4, 6)),
+        CLASSES: lambda: rng.permutation(6)[:4],
     }
-    inputs = [draw[kind]() for kind in kinds]
+    return [draw[kind]() for kind in kinds]
 
-    def made(module, tensor):
-        arrays = {k: tensor(v) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()}
-        return getattr(module, name)(**arrays)
 
-    ours, theirs = made(nn, mg.Tensor), made(torch.nn, torch.from_numpy)
+def made(module, name, kwargs, tensor):
+    arrays = {k: tensor(v) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()}
+    return getattr(module, name)(**arrays)
+
+
+@pytest.mark.parametrize(("name", "kwargs", "formula", "kinds"), [(*x[:3], x[3:]) for x in LOSSES])
+def test_losses_are_their_formulas(name, kwargs, formula, kinds):
+    inputs = drawn(kinds)
+    y = made(nn, name, kwargs, mg.Tensor)(*map(mg.Tensor, inputs))
+    np.testing.assert_allclose(y.array, formula(*inputs), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "kwargs", "kinds"), [(*x[:2], x[3:]) for x in LOSSES])
+def test_losses_agree_with_pytorch(name, kwargs, kinds):
+    torch = pytest.importorskip("torch")
+    inputs = drawn(kinds)
+    ours, theirs = made(nn, name, kwargs, mg.Tensor), made(torch.nn, name, kwargs, torch.from_numpy)
     y, z = ours(*map(mg.Tensor, inputs)), theirs(*map(torch.from_numpy, inputs))
     np.testing.assert_allclose(y.array, z.numpy(), rtol=1e-9, atol=1e-12)
     assert list(ours.state_dict()) == list(theirs.state_dict()) and repr(ours) == repr(theirs)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_padding_row_counted_from_the_end_is_0_and_has_no_gradient(sparse):
+    table = nn.Embedding(4, 2, padding_idx=-2, sparse=sparse)
+    assert table.padding_idx == 2
+    assert table.weight.numpy().any(1).tolist() == [True, True, False, True]
+    table(mg.tensor([[0, 2, 2, 3]])).sum().backward()
+    grad = table.weight.grad
+    found = grad.to_dense() if sparse else grad.numpy()
+    assert found.tolist() == [[1, 1], [0, 0], [0, 0], [1, 1]]
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"padding_idx": -2}, {"padding_idx": 1, "sparse": True}])
@@ -268,3 +347,38 @@ def test_a_cosine_is_along_its_own_axis():
     x, y = mg.ones(2, 3), mg.tensor([[1.0, 1.0, 1.0], [0.0, 1.0, -1.0]])
     found = nn.CosineSimilarity(dim=0)(x, y)
     np.testing.assert_allclose(found.numpy(), [0.5**0.5, 1.0, 0.0], atol=1e-6)
+
+
+def test_attention_is_its_formula_whatever_masks_it_has():
+    rng = np.random.default_rng(0)
+    net = nn.MultiheadAttention(8, 2, batch_first=True, dtype=np.float64)
+    state = {n: rng.normal(size=t.shape) for n, t in net.state_dict().items()}
+    net.load_state_dict(state)
+    x, z, w = (rng.normal(size=shape) for shape in [(3, 4, 8), (3, 5, 8), (3, 5, 8)])
+    hidden = np.arange(5) >= np.array([[5], [3], [4]])  # (N, S)
+    added = rng.normal(size=(6, 4, 5))  # (N · heads, L, S)
+    given = [state["in_proj_weight"].reshape(3, 2, 4, 8), state["in_proj_bias"].reshape(3, 2, 4)]
+    for mask in (added, added > 1):
+        whole, shares = np.zeros((3, 4, 8)), np.zeros((3, 2, 4, 5))
+        for n, head in np.ndindex(3, 2):
+            q, k, v = (
+                part[n] @ weight[head].T + bias[head]
+                for part, weight, bias in zip((x, z, w), *given, strict=True)
+            )
+            own = mask[2 * n + head]
+            scores = q @ k.T / 2 + (np.where(own, -np.inf, 0) if own.dtype == bool else own)
+            scores = np.exp(np.where(hidden[n], -np.inf, scores))
+            shares[n, head] = scores / scores.sum(-1, keepdims=True)
+            whole[n, :, 4 * head : 4 * head + 4] = shares[n, head] @ v
+        masks = {"attn_mask": mg.Tensor(mask), "key_padding_mask": mg.Tensor(hidden)}
+        y, found = net(*map(mg.Tensor, (x, z, w)), **masks, average_attn_weights=False)
+        np.testing.assert_allclose(found.detach().numpy(), shares, rtol=1e-9)
+        whole = whole @ state["out_proj.weight"].T + state["out_proj.bias"]
+        np.testing.assert_allclose(y.detach().numpy(), whole, rtol=1e-9)
+
+
+def test_a_ramp_resized_between_its_corners_stays_one():
+    ramp = lambda h, w: np.linspace(0, 6, h)[:, None] + np.linspace(1, 9, w)
+    for layer in (nn.UpsamplingBilinear2d((7, 9)), nn.UpsamplingBilinear2d(scale_factor=3)):
+        y = layer(mg.Tensor(ramp(3, 5)[None, None])).numpy()[0, 0]
+        np.testing.assert_allclose(y, ramp(*y.shape), rtol=1e-12)

@@ -38,6 +38,29 @@ def test_clipping_agrees_with_pytorch(norm_type, scale):
         clip(utils, ours), clip(torch.nn.utils, theirs)
 
 
+@pytest.mark.parametrize("norm_type", [1.0, 2.0, 3.5, math.inf])
+def test_clipping_is_its_formula(norm_type):
+    for bound in (0.1, 1e3):
+        params = with_gradients(np.random.default_rng(0))[:-1]
+        before = [p.grad.numpy().copy() for p in params]
+        whole = np.concatenate([g.ravel() for g in before])
+        norm = np.linalg.norm(whole, norm_type)
+        assert utils.clip_grad_norm_(params, bound, norm_type).item() == pytest.approx(norm)
+        for p, g in zip(params, before, strict=True):
+            np.testing.assert_allclose(p.grad.numpy(), g * min(1, bound / (norm + 1e-6)))
+
+
+@pytest.mark.engine
+def test_the_tape_notices_that_a_gradient_is_clipped():
+    for clip in (utils.clip_grad_norm_, utils.clip_grad_value_):
+        p = nn.Parameter(np.ones(3))
+        p.grad = mg.ones(3, dtype=np.float64)
+        loss = (p * p.grad).sum()
+        clip(p, 0.5)
+        with pytest.raises(RuntimeError, match="changed in place"):
+            loss.backward()
+
+
 def test_clipping_of_rows_of_nothing_and_of_infinities():
     p, table = nn.Parameter(np.ones(2)), nn.Parameter(np.zeros((9, 2)))
     assert utils.clip_grad_norm_([p], 1.0).item() == 0
@@ -96,6 +119,41 @@ def test_spectral_norm_trains_as_in_pytorch(name, args, shape, options):
         mine.step(), other.step()
         for n, t in theirs.state_dict().items():
             np.testing.assert_allclose(ours.state_dict()[n].array, t.numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("make", "dim", "shape"),
+    [
+        (lambda: nn.Linear(6, 4, dtype=np.float64), 0, (5, 6)),
+        (lambda: nn.ConvTranspose2d(3, 4, 3, dtype=np.float64), 1, (2, 3, 6, 5)),
+    ],
+)
+def test_spectral_norm_is_its_formula(make, dim, shape):
+    """Two forwards before the backward, and one evaluated, which leaves u and v as they are."""
+    plain = make()
+    net = utils.spectral_norm(copy.deepcopy(plain))
+    weight = plain.weight.numpy().copy()
+    rows = np.moveaxis(weight, dim, 0)
+    matrix, slope = rows.reshape(len(rows), -1), 0
+    u, loss = net.weight_u.numpy().copy(), 0
+    for training in (True, True, False):
+        x = mg.randn(*shape, dtype=np.float64)
+        y = net.train(training)(x)
+        if training:
+            v = matrix.T @ u / np.linalg.norm(matrix.T @ u)
+            u = matrix @ v / np.linalg.norm(matrix @ v)
+        sigma = u @ matrix @ v
+        plain.weight.data, plain.weight.grad = weight / sigma, None
+        expected = plain(x)
+        np.testing.assert_allclose(y.detach().numpy(), expected.detach().numpy(), rtol=1e-9)
+        (expected * expected).sum().backward()
+        loss, g = loss + (y * y).sum(), plain.weight.grad.numpy()
+        # W/σ moves by dW/σ − W·dσ/σ², and σ = uᵀ·W·v by uᵀ·dW·v.
+        along = np.moveaxis(np.outer(u, v).reshape(rows.shape), 0, dim)
+        slope = slope + g / sigma - (g * weight).sum() / sigma**2 * along
+    loss.backward()
+    np.testing.assert_allclose(net.weight_orig.grad.numpy(), slope, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(net.weight_u.numpy(), u, rtol=1e-9)
 
 
 def test_spectral_norm_reaches_the_largest_singular_value_and_can_be_copied():

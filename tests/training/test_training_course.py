@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 import minigen
 from minigen import Tensor, optim
 from minigen.data import Batches
-from minigen.training import Run, begin, by_parts, draw_course, falling, loop_of_epochs, save_image
+from minigen.training import (
+    Run,
+    begin,
+    by_parts,
+    course,
+    draw_course,
+    falling,
+    loop_of_epochs,
+    save_image,
+    save_strip,
+)
 
 
 @given(st.integers(1, 40), st.integers(0, 40), st.floats(0, 1), st.booleans())
@@ -58,6 +68,25 @@ def test_the_course_is_drawn_of_what_is_there(tmp_path):
     run.log(1, {"loss": 1.0})
     assert draw_course(run, {"losses": ["loss"]}, seconds_per_frame=0.1) == frames
     assert {"samples.gif", "curves.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_strip_has_the_first_frame_and_the_last_and_says_their_steps(monkeypatch, tmp_path):
+    drawn = []
+    note = lambda path, strip, **told: drawn.append((strip, told))
+    monkeypatch.setattr(course, "save_image", note)
+    frames = [tmp_path / f"{i:04d}.png" for i in range(0, 5000, 500)]
+    for level, frame in enumerate(frames):
+        save_image(frame, np.full((2, 3), level, np.uint8))
+    for some, expected in ((10, [0, 3, 6, 9]), (4, [0, 1, 2, 3]), (2, [0, 1]), (1, [0]), (0, None)):
+        save_strip(tmp_path / "strip.png", frames[:some], "what it is")
+        if expected is None:
+            assert not drawn
+        else:
+            [(strip, told)] = drawn
+            np.testing.assert_array_equal(strip, np.tile(np.repeat(expected, 3), (2, 1)))
+            steps = ", ".join(f"{500 * i:,}" for i in expected)
+            assert told == {"title": f"from left to right steps {steps}", "caption": "what it is"}
+        drawn.clear()
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 500])

@@ -1,6 +1,7 @@
 """The data of translations, by flags: which pictures, in which order, and with what in common."""
 
 import argparse
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from PIL import Image
 import minigen
 from minigen import data, training
 from minigen.data import DataError, Domains
+from minigen.distributed import group
+from minigen.distributed.rehearsal import Rehearsal
+from minigen.training import images
 from minigen.training import translation as T
 
 
@@ -103,8 +107,20 @@ def test_both_domains_are_moved_alike():
 
 def test_too_small_a_set_and_colourless_letters_are_refused(letters):
     with pytest.raises(DataError, match="--batch-size 2 is more than the 1 pictures of noto"):
-        training.refuse_small(args(), **{"of noto": 1})
+        training.fit_batches(None, args(), {"pictures of serif": 2, "pictures of noto": 1})
     domains = training.load_truths(letters, "test")
     with pytest.raises(DataError, match="the pictures are grey"):
         training.inputs_and_truths("colour", domains.images, None)
     assert isinstance(domains, Domains)
+
+
+def test_batches_of_a_quick_run_are_fitted_to_the_smallest_domain_on_all_ranks(monkeypatch):
+    run, quick = SimpleNamespace(config={}), args(quick_batches=True, batch_size=8, packing=2)
+    monkeypatch.setattr(images, "rows", [8])
+    with group.in_place(Rehearsal(4)):
+        training.fit_batches(run, quick, {"of A": 23, "of B": 30})
+        assert (run.config["batch_size"], quick.batch_size, images.rows) == (16, 4, [4])
+        training.fit_batches(run, quick, {"of A": 16})
+        assert run.config["batch_size"] == 16
+        with pytest.raises(DataError, match="--batch-size 16 is more than the 7 of A"):
+            training.fit_batches(run, quick, {"of A": 7})
