@@ -188,7 +188,11 @@ def read_array(archive: ZipFile, name: str) -> np.ndarray:
 def _from_safetensors(content: bytes) -> Any:
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:end])
-    bfloats = [name for name, entry in header.items() if entry.get("dtype") == "BF16"]
+    dtypes = {name: x.get("dtype") for name, x in header.items() if name != "__metadata__"}
+    for name, dtype in dtypes.items():
+        if str(dtype).startswith(("F4", "F6_", "F8")):
+            raise ForeignError(f"{name} holds {dtype}, which no tensor can: convert it to F16")
+    bfloats = [name for name, dtype in dtypes.items() if dtype == "BF16"]
     if bfloats:  # which NumPy has not: it reads their bits as whole numbers
         header |= {name: {**header[name], "dtype": "U16"} for name in bfloats}
         head = json.dumps(header).encode()

@@ -470,7 +470,7 @@ a caller without a module's name gets no warning | functional_pytorch_names
 - str(frame.f_globals.get("__name__")).startswith
 + frame.f_globals["__name__"].startswith
 a second axis is taken for keepdim | functional_errors
--         if len(args) > flag and type(args[flag]) is int:
+-         if len(args) > flag and _whole(args[flag]):
 +         if False:
 losses broadcast (N, 1) with (N,) | functional_errors
 -     if len({x.ndim for x in tensors}) > 1:
@@ -694,7 +694,7 @@ the last window begins in the padding | functional_values
 +         if False:
 # functional/inplace.py
 a coin's chance may be 2 | functional_errors
--     if known and not np.all((chance >= 0) & (chance <= 1)):
+-     if on_host(chance) and not np.all((chance >= 0) & (chance <= 1)):
 +     if False:
 numbers are written as float32 into float64 | functional_inplace
 -     return as_array(value, dtype if exact and dtype.kind == "f" else None)

@@ -99,11 +99,18 @@ def test_bfloat16_is_read_as_float32(tmp_path):
         "half": {"dtype": "BF16", "shape": [1, 3], "data_offsets": [0, 6]},
         "whole": {"dtype": "F32", "shape": [1, 3], "data_offsets": [6, 18]},
     }
-    head = json.dumps(entries).encode()
     path = tmp_path / "a.safetensors"
-    path.write_bytes(len(head).to_bytes(8, "little") + head + content)
+
+    def write(entries):
+        head = json.dumps(entries).encode()
+        path.write_bytes(len(head).to_bytes(8, "little") + head + content)
+
+    write(entries | {"__metadata__": {"dtype": "BF16"}})  # as who saved it likes to note
     for t in load(path).values():
         assert same(t.numpy(), numbers)
+    write(entries | {"half": {"dtype": "F8_E4M3", "shape": [1, 6], "data_offsets": [0, 6]}})
+    with pytest.raises(ValueError, match="half holds F8_E4M3, which no tensor can: convert"):
+        load(path)
 
 
 def test_damaged_missing_and_foreign_files_are_refused_in_words(path):

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Integral
 from typing import Any
 
 from minigen.backend import Array, class_name, is_array, on_host
@@ -60,6 +61,10 @@ def warn(message: str) -> None:
     warnings.warn(message, stacklevel=level)
 
 
+def _whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def under_all_names(f: Callable) -> Callable:
     """The function, which may be told NumPy's `axis` and `keepdims` for `dim` and `keepdim`, and
     by name what it takes as several arguments, as in `zeros(size=(2, 3))`. A number in the place of
@@ -77,7 +82,7 @@ def under_all_names(f: Callable) -> Callable:
 
     @functools.wraps(f)
     def named(*args: Any, **options: Any) -> Any:
-        if len(args) > flag and type(args[flag]) is int:
+        if len(args) > flag and _whole(args[flag]):
             raise TypeError(
                 f"{f.__name__}: {[*parameters][flag]} must be True or False, not {args[flag]}; "
                 "several axes are one argument, as in dim=(0, 1)"

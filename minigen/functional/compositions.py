@@ -653,8 +653,15 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonals, `offset` places to the right, of the matrices that two axes span, as the last
-    axis: a view, so that what is written into it changes the input."""
-    return moves.diagonal(movedim(input, (dim1, dim2), (-2, -1)), offset=offset)
+    axis: a view, so that what is written into it changes the input.
+
+    Raises:
+        ValueError: the two are one.
+    """
+    dims = [axis("diagonal", d, input.ndim) for d in (dim1, dim2)]
+    if dims[0] == dims[1]:
+        raise ValueError(f"diagonal: dim1 and dim2 must be two axes, not {dim1} and {dim2}")
+    return moves.diagonal(movedim(input, dims, (-2, -1)), offset=offset)
 
 
 def _diagonal(n: int, m: int, offset: int) -> tuple[list[int], list[int]]:

@@ -10,6 +10,7 @@ taken by index, `x[0]`, changes together with `x`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -284,7 +285,7 @@ def normal_(
     Raises:
         ValueError: a negative std.
     """
-    if std < 0:
+    if not std >= 0:
         raise ValueError(f"normal_: std must not be negative, not {std}")
     stream = backend.stream_of(generator)
     return copy_(self, stream.normal(self.shape, self.dtype, self.device) * std + mean)
@@ -296,10 +297,10 @@ def uniform_(
     """Overwrite with numbers from U[low, high).
 
     Raises:
-        ValueError: high is below low.
+        ValueError: high is below low, or infinitely far above it.
     """
-    if high < low:
-        raise ValueError(f"uniform_: expected low ≤ high, not {low} and {high}")
+    if not 0 <= high - low < math.inf:
+        raise ValueError(f"uniform_: expected low ≤ high, both finite, not {low} and {high}")
     stream = backend.stream_of(generator)
     return copy_(self, stream.uniform(self.shape, self.dtype, self.device) * (high - low) + low)
 
@@ -325,13 +326,13 @@ def bernoulli_(
 
     Raises:
         ValueError: one is no probability.
+        TypeError: they are no numbers.
     """
-    chance = p.array if isinstance(p, Tensor) else p
-    known = on_host(chance) or not is_array(chance)
-    if known and not np.all((chance >= 0) & (chance <= 1)):
+    chance = as_array(p.array if isinstance(p, Tensor) else p, np.float64)
+    if on_host(chance) and not np.all((chance >= 0) & (chance <= 1)):
         raise ValueError("bernoulli: probabilities are from 0 to 1")
-    stream = backend.stream_of(generator)
-    return copy_(self, stream.uniform(self.shape, np.float64, self.device) < chance)
+    uniform = backend.stream_of(generator).uniform(self.shape, np.float64, self.device)
+    return copy_(self, uniform < to_device(chance, self.device))
 
 
 def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
@@ -340,7 +341,7 @@ def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | Non
     Raises:
         ValueError: lambd is not positive.
     """
-    if lambd <= 0:
+    if not lambd > 0:
         raise ValueError(f"exponential_: lambd must be positive, not {lambd}")
     stream = backend.stream_of(generator)
     uniform = stream.uniform(self.shape, np.float64, self.device)

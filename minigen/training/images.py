@@ -30,7 +30,7 @@ def train_images(run: Run, args: Settings) -> data.Images:
 
 def fit_batches(run: Run, args: Settings, counts: Mapping[str, int]) -> None:
     """Refuse batches that are larger than the data; --quick takes smaller ones, if it was not told
-    how large.
+    how large, but of two on each rank, or batch norm would have nothing to compare.
 
     Args:
         counts: how many there are, by what they are.
@@ -43,7 +43,7 @@ def fit_batches(run: Run, args: Settings, counts: Mapping[str, int]) -> None:
     whole, step = ranks * args.batch_size, ranks * getattr(args, "packing", 1)
     if whole <= count:
         return
-    if not getattr(args, "quick_batches", False) or count < step:
+    if not getattr(args, "quick_batches", False) or count < 2 * step:
         raise data.DataError(
             f"--batch-size {whole:,} is more than the {count:,} {what}: take a smaller one"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from textwrap import shorten
 from types import ModuleType
 from typing import Any, ClassVar, NoReturn
 
@@ -131,5 +132,6 @@ class Trained:
         except MISFITS as error:
             raise CheckpointError(
                 f"{self.name}: the checkpoint's {part} is not of the model that config.json"
-                f" describes: {' '.join(str(error).split())}"
+                " describes, which was changed since, or saved by another version of minigen: train"
+                f" it anew ({shorten(str(error), 300, placeholder=' …')})"
             ) from error

@@ -187,6 +187,7 @@ WRONG = [
     ),
     (lambda: t(2, 3).sum(0, 1), TypeError, r"sum: keepdim must be True .* not 1; .* dim=\(0, 1\)"),
     (lambda: t(2, 3).amax(0, 1), TypeError, "amax: keepdim must be True or False, not 1"),
+    (lambda: t(2, 3).sum(0, np.int64(1)), TypeError, "sum: keepdim must be True or False, not 1"),
     (lambda: t(2, 3).norm(2, 0, 1), TypeError, "norm: keepdim must be True or False, not 1"),
     (lambda: t(2, 3).std(0, 1), TypeError, "std: unbiased must be True or False, not 1"),
     (lambda: minigen.binary_cross_entropy(t(2), t(2) * 2), ValueError, "targets must be .* not 2"),
@@ -199,8 +200,18 @@ WRONG = [
     (lambda: minigen.triplet_margin_loss(t(2, 3), t(2, 3), t(3)), ValueError, "as many axes"),
     (lambda: minigen.cosine_embedding_loss(t(4, 2), t(4, 2), t(4, 1)), ValueError, "as many axes"),
     (lambda: minigen.soft_margin_loss(t(4), t(4, 1)), ValueError, r"input \(4,\), but target"),
+    (lambda: t(2, 3).diagonal(0, 1, -1), ValueError, "diagonal: dim1 .* two axes, not 1 and -1"),
+    (lambda: t(2).bernoulli_("½"), TypeError, "a tensor holds real numbers"),
+    (lambda: t(2).uniform_(0, math.inf), ValueError, "low ≤ high, both finite, not 0 and inf"),
+    (lambda: t(2).uniform_(math.nan, 1), ValueError, "both finite, not nan and 1"),
+    (lambda: t(2).exponential_(math.nan), ValueError, "lambd must be positive, not nan"),
+    (lambda: t(2).normal_(0, math.nan), ValueError, "std must not be negative, not nan"),
     (lambda: t(2).bernoulli_(2.0), ValueError, "bernoulli: probabilities are from 0 to 1"),
-    (lambda: t(2).uniform_(1, 0), ValueError, "uniform_: expected low ≤ high, not 1 and 0"),
+    (
+        lambda: t(2).uniform_(1, 0),
+        ValueError,
+        "low ≤ high, both finite, not 1 and 0",
+    ),
     (lambda: t(2).exponential_(-1), ValueError, "exponential_: lambd must be positive, not -1"),
 ]
 
