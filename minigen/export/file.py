@@ -123,7 +123,7 @@ def differences(part: Part, content: bytes, batches: Sequence[int] = CHECKED) ->
         masks = [call.inputs[1] for call in own.calls if call.operation.name == CHANCE[0]]
         names = [x.name for x in session.get_inputs()]
         made = session.run(None, dict(zip(names, [*inputs, *masks], strict=True)))
-        found[batch] = max(map(_share, made, own.outputs))
+        found[batch] = max(_share(a, b) for a, b in zip(made, own.outputs, strict=True))
     return found
 
 
