@@ -664,18 +664,14 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     return moves.diagonal(movedim(input, dims, (-2, -1)), offset=offset)
 
 
-def _diagonal(n: int, m: int, offset: int) -> tuple[list[int], list[int]]:
-    rows = [i for i in range(n) if 0 <= i + offset < m]
-    return rows, [i + offset for i in rows]
-
-
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices with the input's last axis on a diagonal, and 0 elsewhere. Shape: (…, n) -> (…, n +
     |offset|, n + |offset|), with these axes at dim1 and dim2."""
     n = input.shape[-1] + max(offset, -offset)
-    rows, columns = _diagonal(n, n, offset)
+    rows = [*range(max(-offset, 0), n - max(offset, 0))]
+    key = ..., rows, [i + offset for i in rows]
     whole = zeros(*input.shape[:-1], n, n, dtype=input.dtype, device=input.device)
-    return movedim(index_put(whole, (..., rows, columns), input), (-2, -1), (dim1, dim2))
+    return movedim(index_put(whole, key, input), (-2, -1), (dim1, dim2))
 
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
@@ -688,7 +684,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         raise ValueError(f"diag: expected a vector or a matrix, got {input.shape}")
     if input.ndim == 1:
         return diag_embed(input, diagonal)
-    return input[_diagonal(*input.shape, diagonal)]
+    return moves.diagonal(input, offset=diagonal).clone()
 
 
 def trace(input: Tensor) -> Tensor:

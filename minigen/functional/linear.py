@@ -8,7 +8,7 @@ import string
 
 import numpy as np
 
-from minigen.backend import INT64, Array, namespace
+from minigen.backend import INT64, Array
 from minigen.functional import moves
 from minigen.functional.arguments import refuse
 from minigen.functional.pointwise import converted
@@ -226,10 +226,9 @@ def _diagonal(term: str, x: Tensor) -> tuple[str, Tensor]:
             j = term.index(c, i + 1)
             if x.shape[i] != x.shape[j]:
                 raise ValueError(f"einsum: {c!r} twice in {term!r}, on axes of different lengths")
-            order = [i, j, *(k for k in range(x.ndim) if k not in (i, j))]
-            steps = namespace(x._array).arange(x.shape[i])
-            x = x.permute(*order)[steps, steps]
-            term = c + "".join(term[k] for k in order[2:])
+            order = [*(k for k in range(x.ndim) if k not in (i, j)), i, j]
+            x = moves.diagonal(x.permute(*order), offset=0)
+            term = "".join(term[k] for k in order[:-1])
     return term, x
 
 
