@@ -53,6 +53,7 @@ def main() -> None:
     args = flags().parse_args()
     trained = training.load(args.run)
     scores = scores_in(trained.run.folder) if trained.run else {}
+    print(f"writing {args.file} …", flush=True)
     try:
         found = export(trained, args.file, args.part, scores)
     except (ExportError, ImportError) as error:

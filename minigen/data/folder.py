@@ -92,7 +92,7 @@ def read(root: Path, seen: Callable[[Image.Image], T]) -> tuple[list[T], list[Pa
         try:
             images.append(seen(opened(file)))
         except Exception as error:  # Pillow raises all kinds, of damaged files
-            broken.append(f"{file} ({error or type(error).__name__})")
+            broken.append(f"{file} ({str(error) or type(error).__name__})")
         else:
             files.append(file)
     if broken:

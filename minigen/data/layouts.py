@@ -30,6 +30,7 @@ FACADES = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/"
 FACADES_FILE, FACADES_LENGTH = "facades.tar.gz", 30_168_306
 FACADES_COUNTS = {"train": 400, "validation": 100, "test": 106}
 LARGEST = 1 << 20  # bytes of a picture among the facades
+NARROWEST = 1.9  # of a pair's width in its height: photographs have 1.78 at most
 
 
 class MissingSplitError(DataError):
@@ -47,9 +48,9 @@ def aligned(
     """Load pairs of pictures as the domains "A" and "B", each pair a family of its own.
 
     Either a picture holds both, A in its left half and B in its right, as in facades, maps and
-    edges2shoes; or A and B are folders in which partners have one name, but for its ending. The
-    largest square in the middle of each becomes side × side pixels, so partners may differ in size
-    but not in their aspect ratio. Pictures that cannot be read are named on stderr, and skipped
+    edges2shoes, which makes it twice as wide as high, or wider; or A and B are folders in which
+    partners have one name, but for its ending. The largest square in the middle of each becomes
+    side × side pixels, so partners may differ in size but not in their aspect ratio. Pictures that cannot be read are named on stderr, and skipped
     with their partners; see `folder` for what is read, and for `grey`.
 
     Args:
@@ -58,12 +59,12 @@ def aligned(
 
     Raises:
         DataError: a folder or side is missing or without pictures, or partners are, or partners
-            have another aspect ratio.
+            have another aspect ratio, or pictures are too narrow for two side by side.
         ValueError: a side below 1 pixel, or another split.
     """
     places, dealing = _places(path, split, side)
     if len(places) == 1:
-        pairs, _ = read(places[0], lambda picture: _halves(picture, side))
+        pairs = _side_by_side(places[0], side)
     else:
         pairs = _partners(*places, side)
     pixels = as_pixels(pairs, grey)
@@ -122,7 +123,7 @@ def facades(split: str = "train", side: int = 32, *, download: bool = True) -> D
                     picture = opened(archive.extractfile(entry))
                     found[int(named[3])] = _halves(picture, side)
     except Exception as error:  # tarfile, zlib and Pillow raise all kinds, of damaged files
-        raise DataError(f"{file}: cannot be read: {error or type(error).__name__}") from error
+        raise DataError(f"{file}: cannot be read: {str(error) or type(error).__name__}") from error
     if len(found) != FACADES_COUNTS[split]:
         raise DataError(
             f"{file}: expected {FACADES_COUNTS[split]} pictures to {split} with, found"
@@ -180,10 +181,24 @@ def _folders(path: Path, name: str) -> list[Path | None]:
 def _halves(picture: Image.Image, side: int) -> np.ndarray:
     """The left and the right half of a picture, (2, side, side, 3)."""
     width, height = picture.size
-    if width < 2:
-        raise ValueError("1 pixel wide: no two pictures side by side")
-    left, right = (0, 0, width // 2, height), (width - width // 2, 0, width, height)
+    half = max(width // 2, 1)
+    left, right = (0, 0, half, height), (width - half, 0, width, height)
     return np.stack([middle(picture.crop(box), side) for box in (left, right)])
+
+
+def _side_by_side(root: Path, side: int) -> list[np.ndarray]:
+    """The pairs (2, side, side, 3) of a folder of pictures that hold both. What is too narrow for
+    two is a photograph, say, of which the halves would be no pair."""
+    seen, files = read(root, lambda picture: (picture.size, _halves(picture, side)))
+    narrow = [i for i, ((width, height), _) in enumerate(seen) if width < NARROWEST * height]
+    if narrow:
+        width, height = seen[narrow[0]][0]
+        raise DataError(
+            f"{root}: expected pictures that hold A and B side by side, twice as wide as high;"
+            f" {len(narrow)} of {len(seen)} are narrower, such as {files[narrow[0]]} with {width} ×"
+            f" {height} pixels: put partners in folders A and B, under one name"
+        )
+    return [pair for _, pair in seen]
 
 
 def _partners(a: Path, b: Path, side: int) -> list[np.ndarray]:

@@ -157,7 +157,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         with found:  # an entry that is no array comes as its bytes
             found = {name: entry for name, entry in found.items() if isinstance(entry, np.ndarray)}
     except Exception as error:  # NumPy and zipfile raise all kinds, of damaged files
-        raise DataError(f"{path}: cannot be read: {error or type(error).__name__}") from error
+        raise DataError(f"{path}: cannot be read: {str(error) or type(error).__name__}") from error
     if not found:
         raise DataError(f"{path}: expected arrays, found none")
     return found

@@ -365,10 +365,9 @@ class Loop:
     def _restore(self) -> None:
         path = self.run.folder / CHECKPOINT
         saved = self._saved(path)
-        misfit = f"{path} does not fit: resume with the model and data that it was saved with;"
         if saved["state"].keys() != self._state.keys():
-            raise CheckpointError(
-                f"{misfit} it holds the state of {', '.join(saved['state'])},"
+            raise self._misfit(
+                f"it holds the state of {', '.join(saved['state'])},"
                 f" but this run has {', '.join(self._state)}"
             )
         for name, item in self._state.items():
@@ -376,12 +375,19 @@ class Loop:
             try:
                 item.load_state_dict(part)
             except Exception as error:  # whatever an object makes of what stands in a file
-                where = _misfit(part, item.state_dict(), name) or name
-                raise CheckpointError(f"{misfit} {where}: {error!r}") from error
+                where = _misfit(part, item.state_dict(), name)
+                said = " ".join(f"{name}: {error}".split())
+                raise self._misfit(where or said) from error
             if where := _misfit(part, item.state_dict(), name):  # load_state_dict let it pass
-                raise CheckpointError(f"{misfit} {where}")
+                raise self._misfit(where)
         self.step = self._saved_step = saved["step"]
         self.seconds = saved["seconds"]
+
+    def _misfit(self, where: str) -> CheckpointError:
+        return CheckpointError(
+            f"{self.run.folder / CHECKPOINT} does not fit: {where}. Settings, data or minigen itself"
+            " have changed since it was saved: go on with what they were, or start a new run"
+        )
 
     @contextmanager
     def _signals_end_the_loop(self) -> Iterator[None]:

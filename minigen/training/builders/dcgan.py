@@ -13,6 +13,7 @@ from minigen.models.networks import (
     DenseConvGenerator,
     DenseConvJudge,
 )
+from minigen.training.adversarial import ONE_IMAGE
 from minigen.training.command import Parser
 from minigen.training.flags import rate, units, whole
 
@@ -49,4 +50,5 @@ def flags(description: str = "") -> Parser:
         help="channels (16, or 64 of plain networks)")  # fmt: skip
     add("--lr", type=rate, default=lambda args: 1e-3 if args.network == "dense" else 5e-4,
         help="learning rate of G (1e-3, or 5e-4 of plain networks)")  # fmt: skip
+    parser.refuse(lambda args: args.network == "dense" and args.batch_size < 2, ONE_IMAGE)
     return parser

@@ -14,7 +14,7 @@ from minigen.models.networks import (
     MLPDiscriminator,
     MLPGenerator,
 )
-from minigen.training.adversarial import add_classes_and_packing, add_rates
+from minigen.training.adversarial import ONE_IMAGE, add_classes_and_packing, add_rates
 from minigen.training.command import Parser
 from minigen.training.flags import number, refuse_odd_sides, units, whole
 
@@ -85,6 +85,9 @@ def flags(description: str = "") -> Parser:
     parser.refuse(
         lambda args: args.conditional and args.auxiliary,
         "--conditional and --auxiliary are two kinds of GAN: leave one of them out",
+    )
+    parser.refuse(
+        lambda args: args.network == "conv" and args.batch_size < 2 * args.packing, ONE_IMAGE
     )
     refuse_odd_sides(parser)
     return parser

@@ -8,7 +8,7 @@ import functools
 from minigen import optim
 from minigen.models.networks import Conditional, DenseConvGenerator, DenseConvJudge
 from minigen.models.wgan import WGAN
-from minigen.training.adversarial import add_classes_and_packing, add_rates
+from minigen.training.adversarial import ONE_IMAGE, add_classes_and_packing, add_rates
 from minigen.training.command import Parser
 from minigen.training.flags import number, refuse_odd_sides, units, whole
 
@@ -59,5 +59,8 @@ def flags(description: str = "") -> Parser:
     add_classes_and_packing(parser)
     add("--width", type=units, default=16, help="channels of both networks")
     add_rates(parser, 1e-3, ratio=None, of_average=0.995, of="both networks")
+    parser.refuse(  # with the penalty the generator alone has batch norm
+        lambda args: args.batch_size < 2 * (args.packing if args.penalty is None else 1), ONE_IMAGE
+    )
     refuse_odd_sides(parser)
     return parser
