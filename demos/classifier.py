@@ -26,8 +26,7 @@ def main() -> None:
 
     minigen.manual_seed(args.seed)
     train = training.train_images(run, args)
-    if len(train.classes) < 2:
-        raise data.DataError(f"{train.name} has one class, so there is nothing to tell apart")
+    training.require_classes(train)
     test = training.load_images(args, "test")
     batches = data.Batches(train.scaled(), train.labels, batch_size=args.batch_size, seed=args.seed)
     test_images = Tensor(test.scaled(), device=args.device)

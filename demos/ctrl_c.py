@@ -1,6 +1,7 @@
 """Ctrl-C while a demo is still being imported ends it in one line, as it does later on (see
-`minigen.training.script`). Each demo imports this first. Before that, while Python itself starts,
-a hundredth of a second, there may be a traceback.
+`minigen.training.script`), and so does nonsense in a variable of the environment, such as
+MINIGEN_THREADS, which is read then. Each demo imports this first. Before that, while Python itself
+starts, a hundredth of a second, there may be a traceback.
 """
 
 import os
@@ -12,11 +13,15 @@ from types import TracebackType
 def _in_one_line(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
+    name = os.path.basename(sys.argv[0])
+    if issubclass(kind, ValueError) and str(error).startswith("MINIGEN_"):
+        print(f"{name}: {error}", file=sys.stderr)
+        return
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end itself is not interrupted
-    print(f"\n{os.path.basename(sys.argv[0])}: stopped", file=sys.stderr)
+    print(f"\n{name}: stopped", file=sys.stderr)
     sys.exit(130)
 
 

@@ -97,7 +97,7 @@ def read(root: Path, seen: Callable[[Image.Image], T]) -> tuple[list[T], list[Pa
             files.append(file)
     if broken:
         more = f"\n  and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        names = "\n  ".join(map(_on_a_line, broken[:SHOWN]))
+        names = "\n  ".join(map(printable, broken[:SHOWN]))
         print(f"skipped {len(broken)} unreadable pictures:\n  {names}{more}", file=sys.stderr)
     if not images:
         raise DataError(
@@ -151,16 +151,12 @@ def _files(root: Path, broken: list[str]) -> Iterator[Path]:
 
 def _kind(path: Path, root: Path) -> str:
     """The class of a folder: its first part below the root."""
-    return _printable("".join(path.relative_to(root).parts[:1]))
+    return printable("".join(path.relative_to(root).parts[:1]))
 
 
-def _printable(text: str) -> str:
-    """With escapes where the file system has names that are not in its own encoding."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _on_a_line(text: str) -> str:
-    """With escapes for what a terminal would obey, such as line feeds."""
+def printable(text: str) -> str:
+    """With escapes for what a terminal would obey, such as line feeds, and where the file system
+    has names that are not in its own encoding."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,8 +51,9 @@ def aligned(
     Either a picture holds both, A in its left half and B in its right, as in facades, maps and
     edges2shoes, which makes it twice as wide as high, or wider; or A and B are folders in which
     partners have one name, but for its ending. The largest square in the middle of each becomes
-    side × side pixels, so partners may differ in size but not in their aspect ratio. Pictures that cannot be read are named on stderr, and skipped
-    with their partners; see `folder` for what is read, and for `grey`.
+    side × side pixels, so partners may differ in size but not in their aspect ratio. Pictures that
+    cannot be read are named on stderr, and skipped with their partners; see `folder` for what is
+    read, and for `grey`.
 
     Args:
         split: "train", "validation" or "test".
@@ -63,10 +65,7 @@ def aligned(
         ValueError: a side below 1 pixel, or another split.
     """
     places, dealing = _places(path, split, side)
-    if len(places) == 1:
-        pairs = _side_by_side(places[0], side)
-    else:
-        pairs = _partners(*places, side)
+    pairs = _side_by_side(places[0], side) if len(places) == 1 else _partners(*places, side)
     pixels = as_pixels(pairs, grey)
     pairs = Domains(str(path), pixels, SIDES, np.arange(len(pixels)))
     return pairs.split(split, seed) if dealing else pairs
@@ -99,6 +98,20 @@ def unaligned(
         parts.append([image for image, one in zip(images, taken, strict=True) if one])
     labels = np.repeat(np.arange(len(SIDES)), [len(part) for part in parts])
     return Images(str(path), as_pixels(sum(parts, []), grey), labels, SIDES)
+
+
+def refuse_splits(name: str, classes: Iterable[str]) -> None:
+    """Refuse folders that are splits of a data set where a folder of each class is expected.
+
+    Raises:
+        DataError: all of them are.
+    """
+    found = sorted(classes)
+    if {*found} <= {part for parts in FOLDERS.values() for part in parts}:
+        raise DataError(
+            f"{name}: expected a folder of each class, found the splits {' and '.join(found)}: give"
+            " one of these folders"
+        )
 
 
 def facades(split: str = "train", side: int = 32, *, download: bool = True) -> Domains:

@@ -25,7 +25,7 @@ from minigen.training.course import (
 )
 from minigen.training.figures import image_grid, named_rows, plot_metrics, save_gif, save_image
 from minigen.training.flags import Flags
-from minigen.training.images import fit_batches, load_images, train_images
+from minigen.training.images import fit_batches, load_images, require_classes, train_images
 from minigen.training.loop import DivergedError, Loop
 from minigen.training.run import Run, RunError, free_folder
 from minigen.training.translation import (
@@ -81,6 +81,7 @@ __all__ = [
     "loop_of_epochs",
     "named_rows",
     "plot_metrics",
+    "require_classes",
     "resume_command",
     "rows_of",
     "samples_caption",

@@ -19,13 +19,15 @@ from minigen.training.common import as_array
 from minigen.training.course import begin, draw_course
 from minigen.training.figures import image_grid, named_rows, save_image
 from minigen.training.flags import Flags, decay, number, rate, units, whole
-from minigen.training.images import train_images
+from minigen.training.images import require_classes, train_images
 from minigen.training.loop import Loop
 from minigen.training.run import Run
 
 COLUMNS = 8  # of the grid of samples
 # Said of flags that leave batch norm nothing to compare.
-ONE_IMAGE = "--batch-size {batch_size} is one image, or pack, but batch norm compares several: take more"
+ONE_IMAGE = (
+    "--batch-size {batch_size} is one image, or pack: batch norm compares two or more"
+)
 ODDS = (
     "d_real and d_fake say how probable the discriminator D finds it that real and drawn images are"
     " real. Near ½ it cannot tell them apart, which is good once D is trained; 1 and 0 for long"
@@ -240,12 +242,11 @@ def chosen_classes(args: argparse.Namespace, images: Images, told: bool | None =
         told: whether there are labels, if the flags do not say, even of one class.
 
     Raises:
-        DataError: one is no class of the data set.
+        DataError: one is no class of the data set, or there are none to tell.
     """
     if not (is_told(args) if told is None else told):
         return []
-    if len(images.classes) < 2 and told is None:
-        raise DataError(f"{images.name} has one class, so there is none to tell")
+    require_classes(images, 1 if told else 2)
     chosen, known = args.classes, range(len(images.classes))
     if wrong := [c for c in chosen or () if c not in known]:
         raise DataError(f"--classes: {images.name} has the classes 0 to {known[-1]}, not {wrong}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from minigen import data, distributed
+from minigen.data.layouts import refuse_splits
 from minigen.data.sets import DIGITS_SIZE, DRAWN
 from minigen.training.flags import Settings
 from minigen.training.ranks import rows
@@ -26,6 +27,17 @@ def train_images(run: Run, args: Settings) -> data.Images:
     run.config["class_names"] = [name[:CHARACTERS] for name in found.classes]
     fit_batches(run, args, {f"images of {found.name} to train with": len(found)})
     return found
+
+
+def require_classes(images: data.Images, least: int = 2) -> None:
+    """Refuse images of fewer classes, and of a folder whose subfolders are no classes.
+
+    Raises:
+        DataError: they are.
+    """
+    if len(images.classes) < least:
+        raise data.DataError(f"{images.name} has one class, so there is none to tell")
+    refuse_splits(images.name, images.classes)
 
 
 def fit_batches(run: Run, args: Settings, counts: Mapping[str, int]) -> None:

@@ -385,8 +385,8 @@ class Loop:
 
     def _misfit(self, where: str) -> CheckpointError:
         return CheckpointError(
-            f"{self.run.folder / CHECKPOINT} does not fit: {where}. Settings, data or minigen itself"
-            " have changed since it was saved: go on with what they were, or start a new run"
+            f"{self.run.folder / CHECKPOINT} does not fit: {where}. Settings, data or minigen have"
+            " changed since it was saved: go on with what they were, or start a new run"
         )
 
     @contextmanager

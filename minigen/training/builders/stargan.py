@@ -13,7 +13,8 @@ from minigen import Tensor, data, nn, optim
 from minigen.data import DataError, Domains, Images
 from minigen.data.domains import SPLITS
 from minigen.data.emoji import HANDS, TONES
-from minigen.data.folder import PRIVATE
+from minigen.data.folder import PRIVATE, printable
+from minigen.data.layouts import refuse_splits
 from minigen.data.variants import VARIANTS
 from minigen.models.stargan import KINDS, StarGAN, StarJudge, translator
 from minigen.models.translators import halvings
@@ -74,9 +75,10 @@ def of_set(args: argparse.Namespace, split: str) -> Images:
 
 
 def own_domains(folder: str) -> list[str]:
-    """The subfolders of the user's folder, by their names."""
+    """The subfolders of the user's folder, by their names, as classes have them."""
     names = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
-    return sorted(name for name in names if not name.startswith(".") and name not in PRIVATE)
+    seen = (name for name in names if not name.startswith(".") and name not in PRIVATE)
+    return sorted(map(printable, seen))
 
 
 def own(args: argparse.Namespace, split: str) -> Images:
@@ -84,10 +86,10 @@ def own(args: argparse.Namespace, split: str) -> Images:
     if len(args.domains) < 2:
         raise DataError(f"{args.data}: expected a folder for each of two domains or more, found"
                         f" {len(args.domains)}")  # fmt: skip
-    found = data.folder(args.data, args.size)
-    parts = []
+    refuse_splits(args.data, args.domains)
+    there, found, parts = own_domains(args.data), data.folder(args.data, args.size), []
     for name in args.domains:
-        if not os.path.isdir(os.path.join(args.data, name)):
+        if name not in there:
             raise DataError(f"{args.data}: --domains: there is no folder {name}")
         label = found.classes.index(name) if name in found.classes else -1
         rows = np.flatnonzero(found.labels == label)
@@ -161,7 +163,7 @@ def flags(description: str = "") -> Parser:
     add("--data", type=data_set("emoji"), default=lambda args: emoji_or("auto"),
         help="emoji, a set of grey images, or your own folder with a folder for each domain (emoji"
         " if at hand, else mnist or digits)")  # fmt: skip
-    add("--domains", type=path, nargs="+", metavar="DOMAIN",
+    add("--domains", type=lambda name: printable(path(name)), nargs="+", metavar="DOMAIN",
         default=lambda args: [*(default_domains(args) or own_domains(args.data))],
         help="which: 'noto dark', 'twemoji light' …; white, red, green, blue, inverted, turned; or"
         " names of folders (all; of emoji the tones of Noto)")  # fmt: skip
