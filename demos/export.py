@@ -58,8 +58,6 @@ def main() -> None:
         found = export(trained, args.file, args.part, scores)
     except (ExportError, ImportError) as error:
         raise training.RunError(f"{short(args.run)}: {error}") from error
-    except OSError as error:
-        raise training.RunError(f"cannot write {args.file}: {error.strerror}") from error
     compared = "not compared with the engine, for onnxruntime is not installed"
     if found.differences:
         sizes, worst = ", ".join(map(str, found.differences)), max(found.differences.values())

@@ -47,8 +47,10 @@ def written_whole(path: StrPath) -> Iterator[BinaryIO]:
                 os.replace(beside, path)
         if not fcntl:
             os.replace(beside, path)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # of a full disk, say, which `write` does not name
         raise
     with suppress(OSError):  # Windows, and some file systems, know no such thing for a folder
         folder = os.open(path.parent, os.O_RDONLY)

@@ -1945,6 +1945,9 @@ a download is kept whatever it is | data_load, data_text
 -         if not wrong:
 +         if True:
 # data/folder.py
+a line feed in a name stays | data_folder
+-     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
++     return text.encode("utf-8", "backslashreplace").decode()
 linked folders are left out | data_folder
 -             if os.path.isdir(entry):
 +             if os.path.isdir(entry) and not entry.is_symlink():
@@ -2091,8 +2094,14 @@ the sides are exchanged | data_layouts
 - for box in (left, right)])
 + for box in (right, left)])
 a column of an odd width belongs to both sides | data_layouts
-- left, right = (0, 0, width // 2, height),
-+ left, right = (0, 0, width - width // 2, height),
+- half = max(width // 2, 1)
++ half = (width + 1) // 2
+photographs are cut into pairs | data_layouts
+- if width < NARROWEST * height]
++ if width < height]
+splits of a data set are its classes | data_layouts
+-     if {*found} <= {
++     if {*found} < {*found} & {
 partners are those of the same place in the order of names | data_layouts
 -     for name in sorted(seen[0].keys() & seen[1].keys()):
 -         (left, (w, h)), (right, (w2, h2)) = seen[0][name], seen[1][name]
@@ -2262,6 +2271,9 @@ a terminal of no size has no room | display
 - self.ncols = columns or 80
 + self.ncols = columns
 # files.py
+nobody says which file the disk has no room for | training_checkpoint
+-             error.filename = str(path)
++             pass
 a file takes its place before it is on the disk | training_lock
 -             sync(file)
 -             if fcntl:
@@ -2553,8 +2565,8 @@ a script that SIGTERM ended is a success | display
 -         if loops.ended_by is None:
 +         if True:
 the config keeps what was asked for, not what it means | training_flags
--         run.config = {**run.config, "demo": self.name, **settings}
-+         run.config = {**run.config, "demo": self.name, **settings, **given}
+-         run.config = {**run.config, "demo": self.name, **_settings(args)}
++         run.config = {**run.config, "demo": self.name, **_settings(args), **given}
 auto stays auto | training_flags
 -                 args.data = resolved("auto")
 +                 pass
@@ -3145,6 +3157,10 @@ each rank takes a whole batch | training_translation
 random numbers are dealt out by the batch that was asked for | training_translation
 -     rows[:] = [args.batch_size]
 +     pass
+# training/builders/wgan.py
+a critic with batch norm is shown one pack | demos_flags
+- 2 * (args.packing if args.penalty is None else 1)
++ 2
 # training/command.py
 a batch that was asked for becomes smaller | demos_flags
 - args.quick and "batch_size" not in given

@@ -25,9 +25,7 @@ from minigen.training.run import Run
 
 COLUMNS = 8  # of the grid of samples
 # Said of flags that leave batch norm nothing to compare.
-ONE_IMAGE = (
-    "--batch-size {batch_size} is one image, or pack: batch norm compares two or more"
-)
+ONE_IMAGE = "--batch-size {batch_size} is one image, or pack: batch norm compares two or more"
 ODDS = (
     "d_real and d_fake say how probable the discriminator D finds it that real and drawn images are"
     " real. Near ½ it cannot tell them apart, which is good once D is trained; 1 and 0 for long"

@@ -156,10 +156,9 @@ class Parser(Flags):
             self._refuse_undealt(args)
             if getattr(args, "data", None) == "auto":
                 args.data = resolved("auto")
-            flags = {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
-            run = Run.create(args.out or free_folder("runs", self.name), flags)
-        settings = {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
-        run.config = {**run.config, "demo": self.name, **settings}
+            begun = {"demo": self.name, **_settings(args)}  # which its config says at once
+            run = Run.create(args.out or free_folder("runs", self.name), begun)
+        run.config = {**run.config, "demo": self.name, **_settings(args)}
         run.at_save.append(RunPage(run.folder, self, args.device))
         if args.tensorboard:
             run.at_log.append(Events())
@@ -226,6 +225,11 @@ class Parser(Flags):
         return args
 
 
+def _settings(args: Settings) -> dict[str, Any]:
+    """Those of a run, by their names."""
+    return {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
+
+
 def is_gone(place: Any) -> bool:
     """Whether a value from a file is the path of a folder or file that is not there."""
     return (
@@ -251,6 +255,11 @@ def script(main: Callable[[], Any]) -> Callable[[], Any]:
                 result = main()
         except FOR_THE_USER as error:
             ranks.end(f"{name}: {error}")
+        except OSError as error:
+            if error.filename is None:  # of no file that the user could see to
+                raise
+            reason = error.strerror or error
+            ranks.end(f"{name}: cannot read or write {error.filename}: {reason}")
         except MemoryError as error:
             reason = f": {error}" if str(error) else ""
             ranks.end(f"{name}: out of memory{reason}; take smaller networks, batches or images")

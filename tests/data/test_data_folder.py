@@ -127,6 +127,8 @@ def test_names_in_no_encoding_are_shown_with_escapes(tmp_path, capsys):
         pass
     assert folder(tmp_path, 4).classes == (r"caf\udce9",)
     assert r"b\udce9.png" in capsys.readouterr().err.encode().decode()
+    os.rename(place, tmp_path / "two\nlines")  # which no row of pictures can be called
+    assert folder(tmp_path, 4).classes == (r"two\nlines",)
 
 
 DEEP = np.arange(16).reshape(4, 4)

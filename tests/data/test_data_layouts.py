@@ -139,7 +139,11 @@ def test_photographs_are_no_pairs_side_by_side(tmp_path, size):
 def test_a_folder_for_each_domain_is_a_folder_of_classes(tmp_path):
     for i, name in enumerate(("angry", "happy", "sad")):
         save(tmp_path / name / "0.png", 10 * i)
-    assert folder(tmp_path).classes == ("angry", "happy", "sad")
+    assert (found := folder(tmp_path).classes) == ("angry", "happy", "sad")
+    layouts.refuse_splits("mine", found)
+    layouts.refuse_splits("mine", ("test", "tested"))
+    with pytest.raises(DataError, match="each class, found the splits test and train: give one"):
+        layouts.refuse_splits("mine", ("train", "test"))
 
 
 @pytest.fixture

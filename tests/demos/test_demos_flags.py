@@ -3,7 +3,10 @@
 import ast
 import importlib
 import json
+import os
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -145,10 +148,29 @@ def test_no_flag_accepts_nonsense(parsers, name, capsys):
     ("dcgan --data minst", "did you mean mnist?"),
     ("dcgan --data /nowhere/pictures/of/my/own", "no folder /nowhere/pictures/of/my/own"),
     ("word2vec --corpus text9", "did you mean text8?"),
+    ("gan --batch-size 1", "batch norm compares two or more"),
+    ("gan --batch-size 2 --packing 2", "batch norm compares two or more"),
+    ("dcgan --batch-size 1", "batch norm compares two or more"),
+    ("wgan --batch-size 2 --packing 2", "batch norm compares two or more"),
+    ("wgan --batch-size 1 --penalty 1", "batch norm compares two or more"),
 ])  # fmt: skip
 def test_flags_that_do_not_go_together(parsers, command, said, capsys):
     name, *argv = command.split()
     assert said in refused(parsers[name], argv, capsys)
+
+
+@pytest.mark.parametrize("command", ["gan --network mlp", "dcgan --network plain"])
+def test_networks_without_batch_norm_take_one_image(parsers, command):
+    name, *argv = command.split()
+    assert parsers[name].parse_args([*argv, "--batch-size", "1"]).batch_size == 1
+
+
+def test_nonsense_in_the_environment_is_said_in_a_line():
+    script = [sys.executable, str(DEMOS / "gan.py")]
+    environ = os.environ | {"MINIGEN_THREADS": "two"}
+    done = subprocess.run(script, env=environ, capture_output=True, text=True)
+    said = "gan.py: MINIGEN_THREADS: expected a whole number above 0, got 'two'\n"
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 def test_batches_larger_than_the_data_are_refused_before_there_is_a_step(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Checkpoints come back exactly as they were; files that are none are refused by name."""
 
+import errno
 import io
 import json
 import os
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from minigen.training import CheckpointError, load_checkpoint, save_checkpoint
+from minigen.training.command import script
 from minigen.training.common import written_whole
 
 dtypes = st.one_of(
@@ -157,6 +159,17 @@ def test_a_whole_file_is_there_only_after_its_block(tmp_path):
     assert os.listdir(tmp_path) == ["f"] and path.read_bytes() == b"new"
     with pytest.raises(FileNotFoundError, match="nowhere/f'"), written_whole("nowhere/f"):
         pass
+
+
+def test_a_script_says_which_file_the_disk_has_no_room_for(tmp_path):
+    @script
+    def main():
+        with written_whole(tmp_path / "f"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(SystemExit, match="cannot read or write .*/f: No space left on device"):
+        main()
+    assert not os.listdir(tmp_path)
 
 
 @settings(deadline=None, max_examples=150)

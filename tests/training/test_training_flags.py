@@ -204,7 +204,9 @@ def test_a_damaged_setting_is_named(tmp_path, value):
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     _, run = train("--out", str(tmp_path / "run"))
-    with pytest.raises(CheckpointError, match="does not fit"):
+    with pytest.raises(
+        CheckpointError, match="fit: it holds the state of counter, but this run has other"
+    ):
         Loop(Run.resume(run.folder), steps=9, state={"other": Counter()})
 
 
