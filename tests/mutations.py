@@ -408,6 +408,9 @@ what is left has the sign of what was divided | functional_pytorch_names
 the sine's angle turns the wrong way | acos
 - @operation(elementwise=True, floating=True, input=lambda g, input: -g * rsqrt(1 - input * input))
 + @operation(elementwise=True, floating=True, input=lambda g, input: g * rsqrt(1 - input * input))
+a number of xlogy has a say in the dtype | functional_operations
+-     return functions.xlogy(input, other).astype(result_type(input, other), copy=False)
++     return functions.xlogy(input, other)
 an angle's gradient is not divided by the distance | atan2
 -     return where(square == 0, 0.0, g / where(square == 0, 1.0, square))
 +     return where(square == 0, 0.0, g)

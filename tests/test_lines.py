@@ -11,7 +11,7 @@ ROOMS = {
     "tape operation tensor differentiation": 513,
     "engine": 629,
     "kernels": 3508,
-    "functional": 4229,
+    "functional": 4240,
     "nn": 2067,
     "optim": 1196,
     "models": 3149,
