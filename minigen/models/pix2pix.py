@@ -11,7 +11,8 @@ belong to this input?". Truth y and made pictures are also compared pixel by pix
 L1 alone draws the median of all that may be right, which is blurred and grey, squares their mean;
 the judge, who never saw such a picture, asks for one of them. D judges patches (`PatchJudge`), for
 that whole pictures fit their inputs is what L1 sees to. As D's l, and G's share of equation 1, are
-those of any GAN, the losses are the table of minigen/models/gan.py.
+those of any GAN, the losses are the table of minigen/models/gan.py. What is blurred is also near to
+many true pictures, which `contrast`, not the paper's, forbids.
 
 Each training step is algorithm 1 of the GAN, with one batch:
 
