@@ -48,7 +48,7 @@ def l1(y: Tensor, made: Tensor) -> Tensor:
     return (y - made).abs().mean()
 
 
-def contrast(y: Tensor, made: Tensor, others: Tensor, temperature: float = 0.02) -> Tensor:
+def contrast(y: Tensor, made: Tensor, others: Tensor, temperature: float = 0.05) -> Tensor:
     """−E log of how probable it is that G(x, z) (N, C, H, W) belongs to its own truth y, of all y
     and M other true pictures, if it belongs to each by e to the −d / temperature, d the mean square
     of what they are apart: the loss "InfoNCE" (van den Oord et al. 2018, arXiv:1807.03748, equation

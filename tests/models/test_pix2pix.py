@@ -82,7 +82,7 @@ def test_a_distance_alone_has_no_judge(distance, power):
     assert_descended(weights(model.generator), before, apart)
 
 
-def probabilities(made, truths, temperature=0.02):
+def probabilities(made, truths, temperature=0.05):
     """Of belonging to each of the true pictures, by softmax of −distance² (N, M)."""
     apart = ((made[:, None] - truths) ** 2).mean((2, 3, 4))
     of = np.exp(-(apart - apart.min(1, keepdims=True)) / temperature)
