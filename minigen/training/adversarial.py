@@ -86,7 +86,7 @@ def train_gan(
     loop = Loop(run, steps=args.steps, state=state, log_every=10)
     begin(run, f"{len(images):,} images of {images.name}", *networks_of(gan, images, classes))
 
-    shown = samples_caption(classes)
+    shown = samples_caption(classes if len(images.classes) > 1 else ())
     loop.at_save(
         functools.partial(draw_course, run, panels, shown, reading, seconds_per_frame=0.25)
     )
@@ -134,9 +134,10 @@ def sampler(
     classes: Sequence[int],
     low: float,
 ) -> Callable[[int], None]:
-    """What draws the same noise by G's averaged weights, as samples/STEP.png."""
-    noise, labels = fixed_noise(gan, args.seed + 1, COLUMNS * (len(classes) or 8), classes)
-    names = [images.classes[kind] for kind in classes]
+    """What draws the same noise by G's averaged weights, as samples/STEP.png: a row for each of
+    several classes."""
+    names = [images.classes[kind] for kind in classes] if len(images.classes) > 1 else []
+    noise, labels = fixed_noise(gan, args.seed + 1, COLUMNS * (len(names) or 8), classes)
 
     def sample(step: int) -> None:
         with average.average_parameters():

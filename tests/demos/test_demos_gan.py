@@ -156,15 +156,23 @@ def test_points_in_the_plane_are_drawn_and_measured(tmp_path, monkeypatch):
         transport, "linear_sum_assignment", lambda cost: linear_sum_assignment(cost[:100, :100])
     )
     kinds = {
-        "high_quality": ("mixture_gan.py", "--model", "wgan-gp", "--packing", 2, "--data", "grid"),
-        "reverse_kl": ("mixture_gan.py", "--model", "wgan"),
-        "covered": ("mixture_gan.py", "--collapse"),
+        "share of points of high quality": (
+            "mixture_gan.py",
+            "--model",
+            "wgan-gp",
+            "--packing",
+            2,
+            "--data",
+            "grid",
+        ),
+        "reverse KL of the modes": ("mixture_gan.py", "--model", "wgan"),
+        "modes covered": ("mixture_gan.py", "--collapse"),
         "W1 to true points": ("parabola_gan.py",),
     }
     for score, (demo, *flags) in kinds.items():
         run(demo, *flags, "--quick", "--steps", 6, "--out", tmp_path / score)
         assert (tmp_path / score / "samples.gif").stat().st_size > 1000
-    with Image.open(tmp_path / "covered" / "samples.png") as image:
+    with Image.open(tmp_path / "modes covered" / "samples.png") as image:
         assert image.width == 600  # steps 0 and 6
     run("evaluate.py", *(tmp_path / score for score in kinds))
     assert all(score in scores_of(tmp_path / score) for score in kinds)
@@ -220,8 +228,8 @@ def test_a_biggan_goes_on_and_is_measured_over_truncation(tmp_path, pictures, mo
     scores = scores_of(whole)
     assert abs(scores["singular value in use"] - 1) < 1e-4
     for name in ("Fréchet distance", "read as the class asked for"):
-        assert {name, f"τ = 2: {name}", f"τ = 0.2: {name}"} <= scores.keys()
-    assert 0 <= scores["recall falls, of 7 steps of τ"] <= 7
+        assert {name, f"z within 2: {name}", f"z within 0.2: {name}"} <= scores.keys()
+    assert 0 <= scores["recall falls, of 7 such steps"] <= 7
 
 
 def test_biggan_draws_the_nearest_training_picture(pictures):
@@ -248,3 +256,5 @@ def test_biggan_draws_every_class_though_their_names_begin_alike(tmp_path, monke
     args = biggan.flags().settings(flags)
     demo.draw_classes(Folder, args, biggan.build(args, 1, 8, len(names)), names)
     assert heights == [len(names) * (8 + 4)] * 2
+    demo.draw_classes(Folder, args, biggan.build(args, 1, 8, 1), names[:1])  # no way, no rows
+    assert len(heights) == 2
