@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 import minigen
-from minigen import Generator, Tensor, nn, optim
+from minigen import Generator, Tensor, optim
 from minigen.data import Batches, DataError, Images
 from minigen.models.adversaries import Adversaries
 from minigen.models.augment import POLICIES
+from minigen.models.gan import AuxiliaryGAN
 from minigen.training.command import finish
 from minigen.training.common import as_array
 from minigen.training.course import begin, draw_course
@@ -106,14 +107,20 @@ def train_gan(
     finish(loop, "samples.gif", reading=reading)
 
 
-def networks_of(
-    gan: Adversaries, images: Images, classes: Sequence[int]
-) -> list[tuple[nn.Module, Sequence[int]]]:
-    """The networks that can be printed, each with the shape of its input: with labels a network has
-    two inputs, which `summary` does not know."""
+def networks_of(gan: Adversaries, images: Images, classes: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Both networks, each with the shape of its input, and where it is told the class with the
+    shapes and dtypes of both: what `summary` takes."""
     channels, *sides = images.images.shape[1:]
-    shapes = (gan.noise,), (channels * gan.packing, *sides)
-    return [] if classes else [*zip(gan.networks(), shapes, strict=True)]
+    generator, judge = gan.networks()
+    shape = channels * gan.packing, *sides
+    if not classes:
+        return [(generator, (gan.noise,)), (judge, shape)]
+    told = [None, np.int64]
+    asked = isinstance(gan, AuxiliaryGAN)
+    return [
+        (generator, [(gan.noise,), ()], told),
+        (judge, shape) if asked else (judge, [shape, ()], told),
+    ]
 
 
 def samples_caption(classes: Sequence[int], source: str = "the same noise at each step") -> str:

@@ -13,13 +13,14 @@ from in_process import DEMOS, run, same_end, scores_of
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
-from minigen import optim, training
+from minigen import data, nn, optim, training
 from minigen.metrics import transport
 from minigen.metrics.neighbours import nearest
 from minigen.models.biggan import BigGAN
 from minigen.models.gan import LOSSES
 from minigen.training import load_checkpoint
-from minigen.training.builders import biggan
+from minigen.training.adversarial import networks_of
+from minigen.training.builders import biggan, gan
 from minigen.training.common import holds_nan
 
 
@@ -215,7 +216,7 @@ def test_a_biggan_goes_on_and_is_measured_over_truncation(tmp_path, pictures, mo
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     flags = small(pictures, "--augment", "colour", "cutout", "--width", 2, "--attention")
     said = run("biggan.py", *flags, "--out", whole)
-    assert "samples.gif" in said
+    assert "samples.gif" in said and "BigJudge" in said
     run("biggan.py", *flags, "--steps", 2, "--out", parts)
     run("biggan.py", "--resume", parts, "--steps", 4)
     same_end(whole, parts)
@@ -238,6 +239,14 @@ def test_biggan_draws_the_nearest_training_picture(pictures):
     images = training.load_images(args).scaled()
     made = images[[7, 3, 5]] - np.array([0, 0.01, 0.02], "f")[:, None, None, None]
     assert nearest(made, images).tolist() == [7, 3, 5]
+
+
+@pytest.mark.parametrize("flags", [(), ("--conditional",), ("--auxiliary",)])
+def test_both_networks_are_printed_whatever_they_are_told(flags):
+    args = gan.flags().settings(["--data", "digits", "--width", "2", *flags])
+    images = data.Images("two", np.zeros((2, 1, 8, 8), np.uint8), np.zeros(2, np.int64), ("0", "1"))
+    for network in networks_of(gan.build(args, 1, 8, 2), images, [0, 1] if flags else []):
+        assert nn.summary(*network).layers[0].output
 
 
 def test_biggan_draws_every_class_though_their_names_begin_alike(tmp_path, monkeypatch):
