@@ -112,15 +112,12 @@ def networks_of(gan: Adversaries, images: Images, classes: Sequence[int]) -> lis
     shapes and dtypes of both: what `summary` takes."""
     channels, *sides = images.images.shape[1:]
     generator, judge = gan.networks()
-    shape = channels * gan.packing, *sides
+    shape, told = (channels * gan.packing, *sides), [None, np.int64]
     if not classes:
         return [(generator, (gan.noise,)), (judge, shape)]
-    told = [None, np.int64]
-    asked = isinstance(gan, AuxiliaryGAN)
-    return [
-        (generator, [(gan.noise,), ()], told),
-        (judge, shape) if asked else (judge, [shape, ()], told),
-    ]
+    asked = isinstance(gan, AuxiliaryGAN)  # whose judge is not told the class
+    of_judge = (judge, shape) if asked else (judge, [shape, ()], told)
+    return [(generator, [(gan.noise,), ()], told), of_judge]
 
 
 def samples_caption(classes: Sequence[int], source: str = "the same noise at each step") -> str:
