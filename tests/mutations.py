@@ -2282,6 +2282,12 @@ a program without stderr has nothing to ask | display
 a terminal of no size has no room | display
 - self.ncols = columns or 80
 + self.ncols = columns
+what is said stands behind the bar | display
+-         self._wrapped = stream._wrapped if isinstance(stream, Screen) else stream
++         self._wrapped = stream
+a narrow line ends before its numbers | display
+-         if room and (options.get("postfix") or "") not in text:
++         if not room:
 # files.py
 a file takes its place before it is on the disk | training_lock
 -             sync(file)

@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2067,
     "optim": 1196,
     "models": 3186,
-    "training": 5522,
+    "training": 5526,
     "metrics": 600,
     "export": 1274,
     "data": 2157,
