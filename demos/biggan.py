@@ -8,9 +8,10 @@ scores training pictures than test pictures, which is how much it has learnt by 
 curves.png.
 
 At the end the run folder gets, drawn with averaged weights: truncation.png, the same noise cut off
-at 2 down to 0.2, with batch norm's statistics of each; classes.png, the same noise in each column's
-class; interpolation.png, from class to class; nearest.png, drawn pictures above the training
-pictures that are nearest to them. demos/evaluate.py measures them over truncation.
+at 2 down to 0.2, with batch norm's statistics of each; nearest.png, drawn pictures above the
+training pictures that are nearest to them; and of several classes classes.png, a class in each row
+and the same noise down each column, and interpolation.png, from class to class. demos/evaluate.py
+measures them over truncation.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def draw_truncations(
     """truncation.png: the same random numbers, cut off ever nearer to 0, and not at all."""
     labels = np.arange(COLUMNS) % gan.generator.shared.num_embeddings
     made = [drawn(args, gan, labels, truncation) for truncation in (None, *TRUNCATIONS)]
-    rows = [(names[c], row) for c, row in zip(labels, np.stack(made, 1), strict=True)]
+    told = [names[c] if len(names) > 1 else f"noise {i}" for i, c in enumerate(labels, 1)]
+    rows = [*zip(told, np.stack(made, 1), strict=True)]
     columns = ["all", *(f"±{truncation:g}" for truncation in TRUNCATIONS)]
     training.save_image(
         run.path("truncation.png"), training.named_rows(rows, columns=columns), scale=2,
@@ -51,7 +53,9 @@ def draw_classes(
     run: training.Run, args: argparse.Namespace, gan: B.BigGAN, names: tuple[str, ...]
 ) -> None:
     """classes.png: in each row one class, in each column one z; interpolation.png: in each row one
-    z, from one class to the next."""
+    z, from one class to the next. Neither of a single class."""
+    if len(names) < 2:
+        return
     count = min(len(names), 20)
     z = gan.sample_noise(COLUMNS, Generator(args.seed + 1), args.truncation)
     rows = [
@@ -90,7 +94,8 @@ def draw_all(
     classes: list[int],
 ) -> None:
     """The pictures of a trained model."""
-    print("drawing truncation.png, classes.png, interpolation.png and nearest.png …", flush=True)
+    of_classes = ", classes.png, interpolation.png" if len(images.classes) > 1 else ""
+    print(f"drawing truncation.png{of_classes} and nearest.png …", flush=True)
     draw_truncations(run, args, gan, images.classes)
     gan.stand(args.truncation, Generator(args.seed + 3))
     draw_classes(run, args, gan, images.classes)

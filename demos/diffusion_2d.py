@@ -179,6 +179,10 @@ def trained(
 
 
 LOSS = "Most of the loss is noise that nobody could predict, so it soon stops falling."
+PAIRED = (
+    "Each point has its own noise here, so the loss may fall to near 0, which it is where ways are"
+    " straight and do not cross."
+)
 NATS = (
     " Nats off are the mean of log p_true − log p_model at true points: 0 is the truth, below 0.05"
     " is good."
@@ -208,7 +212,8 @@ def main() -> None:
         " method. Good are orange points where the blue ones are, as dense as they, and none"
         " between."
     )
-    course = functools.partial(training.draw_course, run, {"loss": ["loss"]}, shown, LOSS)
+    loss = PAIRED if args.reflow or args.transport else LOSS
+    course = functools.partial(training.draw_course, run, {"loss": ["loss"]}, shown, loss)
     loop.at_save(functools.partial(course, seconds_per_frame=0.1))
 
     def draw(axes: Any) -> None:
@@ -237,7 +242,7 @@ def main() -> None:
         print("measuring how far off the density is …", flush=True)
         nats = off(args, model, POINTS // 10, FINE)
         said = f"{nats.mean():.3f} nats off, median {np.median(nats):.3f}, of {len(nats):,} points"
-    return training.finish(loop, "walk.gif", said, LOSS + NATS)
+    return training.finish(loop, "walk.gif", said, loss + NATS)
 
 
 if __name__ == "__main__":

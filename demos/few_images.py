@@ -187,7 +187,7 @@ def table(found: dict[Cell, dict[str, float]], kinds: Sequence[str]) -> str:
     """Of what is done, in Markdown: means over draws ± standard errors, in per cent."""
     head = (
         "N", "made by", "draws", *WITHOUT, *WITH, "made adds", "made adds, turned",
-        "made, turned", "CPU seconds",
+        "verdict, turned", "CPU seconds",
     )  # fmt: skip
     rows = [head, ["---"] * len(head)]
     for count in sorted({cell.count for cell in found}):
@@ -376,8 +376,8 @@ def main() -> None:
             loop.steps = step  # the last one, for now
     print((run.folder / "table.md").read_text(encoding="utf-8"))
     reading = (
-        "Accuracies are of real test images; a difference that is less than twice its error may be"
-        " chance."
+        "Accuracies are of real test images, in per cent; ± is a standard error over draws. The"
+        " verdict is on what made pictures add to turned ones, by Student's t at five per cent."
     )
     if "leak" in args.models:
         reading += " The leak is a warning: its generator has seen all training images."

@@ -51,8 +51,9 @@ SHOWN = (
     " picture of a marked phrase, though some of each of its words."
 )
 READING = (
-    "Most of the loss is noise that nobody could predict, so it soon stops falling. What counts is"
-    " how many pictures of phrases never seen have the right number, colour and digit."
+    "Most of the loss is what nobody could tell from so noisy a picture: it falls fast at first,"
+    " then slowly. What counts is how many pictures of phrases never seen have the right number,"
+    " colour and digit."
 )
 
 

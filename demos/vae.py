@@ -116,7 +116,7 @@ class Drawing:
             " stay those of one test image. The most used latents come first, ten at most. A row"
             " that changes in one way, as slant or thickness, is a latent with a meaning; one that"
             " does not change is not used.",
-            [f"{value:.1f}" for value in values],
+            [f"{value:.1f}".replace("-", "−") for value in values],
         )  # fmt: skip
 
     def manifold(self) -> None:
@@ -126,12 +126,12 @@ class Drawing:
         z = np.stack(np.meshgrid(q, -q), -1)[..., np.argsort(self.order)]
         self.save(
             "manifold.png",
-            {f"{-y:.2f}": self.decoded(row) for y, row in zip(q, z, strict=True)},
+            {f"{-y:.2f}".replace("-", "−"): self.decoded(row) for y, row in zip(q, z, strict=True)},
             f"What the decoder makes of each place in the plane of the two latents: latent"
             f" {self.order[0]} to the right, latent {self.order[1]} upwards, at the values that are"
             " written, which cut N(0, 1) into twenty equal parts. In a good model all of them"
             " could be real, and neighbours are alike.",
-            [f"{x:.1f}" for x in q],
+            [f"{x:.1f}".replace("-", "−") for x in q],
         )
 
     def latents(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TextIO, TypeVar
 from tqdm import tqdm
 
 Item = TypeVar("Item")
+SHORT = "{n_fmt}/{total_fmt}, {remaining} left{postfix}"
 PLAINLY = "minigen.plainly"  # name of the error handler for what an encoding lacks
 PLAIN = str.maketrans(
     {"…": "...", "→": "->", "±": "+-", "×": "x"}
@@ -42,7 +43,8 @@ class Screen:
     """
 
     def __init__(self, stream: TextIO | None):
-        self._wrapped = stream  # tqdm's name for it; see `__eq__`
+        # tqdm's name for it; see `__eq__`, by which a Screen of a Screen would be another stream.
+        self._wrapped = stream._wrapped if isinstance(stream, Screen) else stream
         self.errors = PLAINLY
 
     def write(self, text: str) -> int:
@@ -103,8 +105,12 @@ class Bar(tqdm):
 
     @staticmethod
     def format_meter(*values: Any, **options: Any) -> str:
-        """tqdm's text, but "1.25 s/step" where it has "1.25s/ steps"."""
-        return re.sub(r"s/ (\w+)s\b", r" s/\1", tqdm.format_meter(*values, **options))
+        """tqdm's text, but "1.25 s/step" where it has "1.25s/ steps"; and without the bar where a
+        line has not room for it and all numbers."""
+        text, room = tqdm.format_meter(*values, **options), options.get("ncols")
+        if room and (options.get("postfix") or "") not in text:
+            text = tqdm.format_meter(*values, **options | {"bar_format": SHORT})[:room]
+        return re.sub(r"s/ (\w+)s\b", r" s/\1", text)
 
     @property
     def format_dict(self) -> dict[str, Any]:

@@ -408,6 +408,9 @@ what is left has the sign of what was divided | functional_pytorch_names
 the sine's angle turns the wrong way | acos
 - @operation(elementwise=True, floating=True, input=lambda g, input: -g * rsqrt(1 - input * input))
 + @operation(elementwise=True, floating=True, input=lambda g, input: g * rsqrt(1 - input * input))
+a number of xlogy has a say in the dtype | functional_operations
+-     return functions.xlogy(input, other).astype(result_type(input, other), copy=False)
++     return functions.xlogy(input, other)
 an angle's gradient is not divided by the distance | atan2
 -     return where(square == 0, 0.0, g / where(square == 0, 1.0, square))
 +     return where(square == 0, 0.0, g)
@@ -1317,6 +1320,15 @@ the generator is judged before the judge has learnt | pix2pix
 -             g_loss = loss.generator(self.judge(beside(x, made)))  # equation 1, as G sees it
 +             g_loss = loss.generator(self.judge(beside(x, made)))
 +             descend(self.judge_optimiser, d_loss)
+pale pictures are near to all | pix2pix
+-     near = (2 * made @ of.T - (of * of).sum(1)) / made.shape[1]
++     near = 2 * made @ of.T / made.shape[1]
+a picture is told from those of its batch alone | pix2pix
+-     of, made = F.cat([y, others]).flatten(1), made.flatten(1)
++     of, made = y.flatten(1), made.flatten(1)
+contrast is asked for and left out | pix2pix
+-             total = total + self.contrast * found["contrast"]
++             pass
 what is drawn takes numbers from the training's stream | pix2pix
 -         stream = drawing_from(generator) if generator else nullcontext()
 +         stream = nullcontext()
@@ -1352,6 +1364,15 @@ what is learnt is cut like what is drawn | translators
 pictures are placed by their columns twice | translators
 - self.rows @ input @
 + self.columns @ input @
+what stays and what is drawn change places | translators
+-         return F.lerp(made[:, :-1], input, (made[:, -1:] + 1) / 2)
++         return F.lerp(input, made[:, :-1], (made[:, -1:] + 1) / 2)
+a picture is moved down as it should be across | translators
+-         return rows @ input @ columns.transpose(2, 3)
++         return columns @ input @ rows.transpose(2, 3)
+beyond the border is nothing | translators
+-         return F.relu(1 - abs(at.clamp(0, size - 1)[:, :, None] - self.pixels))
++         return F.relu(1 - abs(at[:, :, None] - self.pixels))
 what is drawn is no change but all | translators
 -         made = F.add(input[:, : self.channels], self.network(input), alpha=self.scale)
 +         made = self.network(input)
@@ -2270,6 +2291,12 @@ a program without stderr has nothing to ask | display
 a terminal of no size has no room | display
 - self.ncols = columns or 80
 + self.ncols = columns
+what is said stands behind the bar | display
+-         self._wrapped = stream._wrapped if isinstance(stream, Screen) else stream
++         self._wrapped = stream
+a narrow line ends before its numbers | display
+-         if room and (options.get("postfix") or "") not in text:
++         if not room:
 # files.py
 nobody says which file the disk has no room for | training_checkpoint
 -             error.filename = str(path)

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from minigen.display import Bar, Screen, progress
+from minigen.display import Bar, Screen, forgiving_streams, progress
 from minigen.training import Loop, Run
 
 PROGRAM = """
@@ -156,6 +156,26 @@ def test_a_loop_says_what_it_draws_and_then_what_it_logs(tmp_path, monkeypatch):
         loop.log({"loss": 1.0})
     assert said == [True] * 3
     assert "drawing" not in sys.stderr.getvalue().rsplit("\r", 1)[-1]
+
+
+def test_what_a_loop_says_has_a_line_of_its_own(tmp_path, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with forgiving_streams():
+        loop = Loop(Run.create(tmp_path, {}), steps=2, state={})
+        for _ in loop:
+            loop.say("said")
+    before, *after = terminal.getvalue().split("said")
+    assert len(after) == 2 and before.endswith(" \r") and after[0].startswith("\n")
+
+
+@pytest.mark.parametrize("room, kept", [(120, "|"), (80, "d_fake 0.453"), (30, "left, lo")])
+def test_a_narrow_line_leaves_the_bar_out_before_its_numbers(room, kept):
+    numbers = "loss_d 1.23, loss_g 0.873, d_real 0.564, d_fake 0.453"
+    line = Bar.format_meter(1890, 4500, 70.0, ncols=room, unit=" steps", postfix=numbers)
+    assert kept in line and len(line) <= room
+    assert ("|" in line) == (room == 120)
 
 
 def test_slow_steps_have_a_unit():

@@ -84,15 +84,15 @@ def of_biggan(trained: Trained, scores: Scores) -> None:
     labels = np.arange(count) % len(train.classes)
     asked = labels if len(train.classes) > 1 else None
     for truncation in (None, *TRUNCATIONS):
-        by = f"τ = {truncation:g}: " if truncation else ""
+        by = f"z within {truncation:g}: " if truncation else ""
         made = drawn(args, model, labels, truncation)
         in_features(train, test, made, args.device, scores, by, asked)
-    found = [[scores.get(f"τ = {t:g}: {kind}") for t in TRUNCATIONS] for kind in PAID]
+    found = [[scores.get(f"z within {t:g}: {kind}") for t in TRUNCATIONS] for kind in PAID]
     if None not in found[0]:
         precision, recall = np.array(found)
         some = np.array(TRUNCATIONS) >= 0.5
         scores.keep({
-            "precision, rank correlation with −τ from 2 to 0.5":
+            "precision, rank correlation with how near z is cut off, 2 to 0.5":
                 spearman(precision[some], -np.array(TRUNCATIONS)[some]),
-            f"recall falls, of {len(recall) - 1} steps of τ": int((np.diff(recall) < 0).sum()),
+            f"recall falls, of {len(recall) - 1} such steps": int((np.diff(recall) < 0).sum()),
         })  # fmt: skip

@@ -102,12 +102,16 @@ def score_of_walks(args: argparse.Namespace, model: Model) -> Iterator[dict[str,
 
 def of_mixture(trained: Trained, scores: Scores) -> None:
     """Modes, high quality, reverse KL of a ring or grid of Gaussians."""
-    scores.keep(score_of_mixture(trained.settings, trained.model)._asdict())
+    found = score_of_mixture(trained.settings, trained.model)
+    names = "modes covered", "share of points of high quality", "reverse KL of the modes"
+    scores.keep(dict(zip(names, found, strict=True)))
 
 
 def of_modes(trained: Trained, scores: Scores) -> None:
     """Modes covered, modes that share one, and the share within 3σ, of a DiscoGAN of points."""
-    scores.keep(score_of_modes(trained.settings, trained.model)._asdict())
+    found = score_of_modes(trained.settings, trained.model)
+    names = "modes covered", "modes of A that share one", "share of points within 3σ"
+    scores.keep(dict(zip(names, found, strict=True)))
 
 
 def of_curve(trained: Trained, scores: Scores) -> None:

@@ -270,27 +270,37 @@ def gumbel_softmax(
 # Sums, distances and order
 
 
-def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
-    """How many elements over the axes `dim` are not 0."""
-    return sum(input != 0, dim)
+def count_nonzero(input: Tensor, dim: Dims = None, *more: int) -> Tensor:
+    """How many elements over the axes `dim` are not 0; they may be several arguments."""
+    return sum(input != 0, (dim, *more) if more else dim)
 
 
 @in_float32
-def std_mean(input: Tensor, dim: Any = None, *args: Any, **options: Any) -> tuple[Tensor, Tensor]:
+def std_mean(
+    input: Tensor,
+    dim: Dims = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
     """The pair of `std` and `mean`, with the arguments of `std`."""
-    return std(input, dim, *args, **options), _mean_beside(input, dim, *args, **options)
+    spread = std(input, dim, unbiased, keepdim, correction=correction)
+    return spread, mean(input, None if isinstance(dim, bool) else dim, keepdim)
 
 
 @in_float32
-def var_mean(input: Tensor, dim: Any = None, *args: Any, **options: Any) -> tuple[Tensor, Tensor]:
+def var_mean(
+    input: Tensor,
+    dim: Dims = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
     """The pair of `var` and `mean`, with the arguments of `var`."""
-    return var(input, dim, *args, **options), _mean_beside(input, dim, *args, **options)
-
-
-def _mean_beside(
-    input: Tensor, dim: Any, unbiased: Any = None, keepdim: bool = False, **_: Any
-) -> Tensor:
-    return mean(input, None if isinstance(dim, bool) else dim, keepdim)
+    spread = var(input, dim, unbiased, keepdim, correction=correction)
+    return spread, mean(input, None if isinstance(dim, bool) else dim, keepdim)
 
 
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from minigen.backend import Array, special
+from minigen.backend import Array, is_array, special
 from minigen.functional.pointwise import cos, exp, log, rsqrt, sigmoid, where
+from minigen.operands import result_type
 from minigen.operation import operation
 from minigen.tensor import Tensor
 
@@ -131,4 +132,6 @@ def sinc(input: Array) -> Array:
 )
 def xlogy(input: Array, other: Array) -> Array:
     """input · log(other), and 0 where the input is 0, unless other is NaN."""
-    return special(input).xlogy(input, other)
+    functions = special(input if is_array(input) else other)
+    # Of an array and a number SciPy makes float64.
+    return functions.xlogy(input, other).astype(result_type(input, other), copy=False)

@@ -83,8 +83,9 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return moves.reshape(input, to=(*input.shape[:dim], *sizes, *input.shape[dim + 1 :]))
 
 
-def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
-    """Drop the axes of length 1, all or those in `dim`."""
+def squeeze(input: Tensor, dim: int | Sequence[int] | None = None, *more: int) -> Tensor:
+    """Drop the axes of length 1, all or those in `dim`; they may be several arguments."""
+    dim = (dim, *more) if more else dim
     dims = range(input.ndim) if dim is None else dim if isinstance(dim, Sequence) else [dim]
     dims = {axis("squeeze", d, input.ndim) for d in dims}
     return moves.reshape(

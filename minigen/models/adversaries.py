@@ -101,7 +101,7 @@ class Adversaries(Parts):
 def packed(images: Tensor, count: int) -> Tensor:
     """Each `count` images in a row as one with `count` times the channels (PacGAN, Lin et al. 2018,
     arXiv:1712.04086): (N, C, …) -> (N / count, count·C, …). A discriminator that sees several
-    images at a time notices when generated ones are all alike, so that G cannot collapse.
+    images at a time notices when generated ones are all alike, so it does not pay to be so.
 
     Raises:
         DataError: N is not a multiple of `count`.

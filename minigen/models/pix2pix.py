@@ -11,7 +11,8 @@ belong to this input?". Truth y and made pictures are also compared pixel by pix
 L1 alone draws the median of all that may be right, which is blurred and grey, squares their mean;
 the judge, who never saw such a picture, asks for one of them. D judges patches (`PatchJudge`), for
 that whole pictures fit their inputs is what L1 sees to. As D's l, and G's share of equation 1, are
-those of any GAN, the losses are the table of minigen/models/gan.py.
+those of any GAN, the losses are the table of minigen/models/gan.py. What is blurred is also near to
+many true pictures, which `contrast`, not the paper's, forbids.
 
 Each training step is algorithm 1 of the GAN, with one batch:
 
@@ -47,6 +48,19 @@ def l1(y: Tensor, made: Tensor) -> Tensor:
     return (y - made).abs().mean()
 
 
+def contrast(y: Tensor, made: Tensor, others: Tensor, temperature: float = 0.05) -> Tensor:
+    """−E log of how probable it is that G(x, z) (N, C, H, W) belongs to its own truth y, of all y
+    and M other true pictures, if it belongs to each by e to the −d / temperature, d the mean square
+    of what they are apart: the loss "InfoNCE" (van den Oord et al. 2018, arXiv:1807.03748, equation
+    4), which asks that a picture be told from others, where L1 is content with what suits many.
+
+    Of d = (|G|² − 2·G·y + |y|²) / pixels the first term is the same for all, and left out.
+    """
+    of, made = F.cat([y, others]).flatten(1), made.flatten(1)
+    near = (2 * made @ of.T - (of * of).sum(1)) / made.shape[1]
+    return F.cross_entropy(near / temperature, F.arange(len(made), device=made.device))
+
+
 # How far pictures are apart: the paper's, and squares, where errors are to be squared.
 DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": l1, "mse": F.mse_loss}
 
@@ -60,6 +74,7 @@ class Pix2Pix(Parts):
         loss: a key of LOSSES.
         weight: λ of L_L1; 0 leaves it out.
         distance: a key of DISTANCES, in place of L_L1.
+        contrast: the weight of `contrast`, for which a step needs other true pictures.
         adversarial: the weight of J(G); for 0 there is no judge, and L1 alone.
         optimiser: called with a network's parameters.
 
@@ -76,29 +91,34 @@ class Pix2Pix(Parts):
         weight: float = 100.0,
         adversarial: float = 1.0,
         distance: str = "l1",
+        contrast: float = 0.0,
         optimiser: Callable[..., Any] = ADAM,
     ):
         for name, value, table in ("loss", loss, LOSSES), ("distance", distance, DISTANCES):
             if value not in table:
                 raise ValueError(f"{name} must be one of {', '.join(table)}, not {value!r}")
-        if min(weight, adversarial) < 0 or not weight + adversarial > 0:
+        if min(weight, adversarial, contrast) < 0 or not weight + adversarial > 0:
             raise ValueError(
-                "Pix2Pix: expected weights of 0 or more, not both 0, got"
-                f" weight={weight} and adversarial={adversarial}"
+                "Pix2Pix: expected weights of 0 or more, the first two not both 0, got"
+                f" weight={weight}, adversarial={adversarial} and contrast={contrast}"
             )
         self.loss, self.weight, self.adversarial = loss, weight, adversarial
-        self.distance = distance
+        self.distance, self.contrast = distance, contrast
         self.generator = generator
         self.generator_optimiser = optimiser(generator.parameters())
         if adversarial:
             self.judge = judge
             self.judge_optimiser = optimiser(judge.parameters())
 
-    def step(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    def step(self, x: Tensor, y: Tensor, others: Tensor | None = None) -> dict[str, Tensor]:
         """One step for each network, on inputs x (N, C, H, W) and their true pictures y.
 
+        Args:
+            others: true pictures (M, C', H, W) of other inputs, for `contrast`.
+
         Returns:
-            0-d tensors: `l1` or `mse`; with a judge `loss_d`, `loss_g` and the metrics of the loss.
+            0-d tensors: `l1` or `mse`; `contrast` if it is weighted; with a judge `loss_d`,
+            `loss_g` and the metrics of the loss.
         """
         made = self.generator(x)  # G(x, z)
         found, g_loss = {}, 0.0
@@ -112,6 +132,9 @@ class Pix2Pix(Parts):
             found = {"loss_d": d_loss, "loss_g": g_loss, **loss.metrics(real, fake)}
         apart = DISTANCES[self.distance](y, made)  # equation 3
         total = self.adversarial * g_loss + self.weight * apart  # equation 4
+        if self.contrast:
+            found["contrast"] = contrast(y, made, others)
+            total = total + self.contrast * found["contrast"]
         descend(self.generator_optimiser, total)
         found[self.distance] = apart
         return {name: value.detach() for name, value in found.items()}

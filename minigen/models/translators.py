@@ -6,7 +6,10 @@ and StarGAN share them.
     ResNetTranslator    residual blocks at a quarter of the size (Johnson et al. 2016,
                         arXiv:1603.08155; Zhu et al. 2017, arXiv:1703.10593, section 7.2)
     Changed             x + f(x), which starts near a copy
+    Blended             m·x + (1 − m)·f(x): what of x stays, and what is drawn over it
     Placed              pictures zoomed and moved, all alike, before a network is shown them
+    SpatialTransformer  each as a network of its own finds right (Jaderberg et al. 2015,
+                        arXiv:1506.02025)
     PatchJudge          a score for each patch of a picture: "PatchGAN" (Isola et al., section
                         3.2.2)
     ImagePool           earlier made pictures (Shrivastava et al. 2017, arXiv:1612.07828)
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import minigen
@@ -200,6 +204,24 @@ class Changed(nn.Module):
         return made if self.training else F.clamp(made, -1, 1)
 
 
+class Blended(nn.Module):
+    """m·x + (1 − m)·f(x), where a network draws f and, in its last channel, m, how much of each
+    pixel stays.
+
+    Args:
+        network: x (N, C, H, W) -> (N, C + 1, H, W) in [−1, 1].
+    """
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The shape stays."""
+        made = self.network(input)
+        return F.lerp(made[:, :-1], input, (made[:, -1:] + 1) / 2)
+
+
 class Placed(nn.Module):
     """A·x·Bᵀ of each channel x: pictures (N, C, H, W) zoomed and moved, all alike. A and B are not
     learnt, but kept with what is.
@@ -221,6 +243,45 @@ class Placed(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """The shape stays."""
         return self.rows @ input @ self.columns.T
+
+
+class SpatialTransformer(nn.Module):
+    """Pictures (N, channels, size, size), each zoomed and moved as a small network reads from it:
+    the "attention" of Jaderberg et al. 2015 (equation 4), which turns nothing.
+
+    With u from −1 to 1 along an axis, a new pixel is taken where (1 + s)·u + t was, linearly: of
+    old pixel j the share max(0, 1 − |at − j|), equation 5. As nothing is turned, rows and columns
+    are a product each, A·x·Bᵀ, as in `Placed`. Beyond the border is what stands at it. At first
+    pictures stay as they are.
+
+    Args:
+        channels, size: of the pictures.
+    """
+
+    def __init__(self, channels: int, size: int):
+        super().__init__()
+        widths = [channels, *(16 * 2**i for i in range(min(halvings(size), 3)))]
+        self.reader = nn.Sequential()
+        for a, b in pairwise(widths):
+            self.reader.extend([nn.Conv2d(a, b, 4, 2, 1), nn.ReLU()])
+        left = size // 2 ** (len(widths) - 1)
+        self.place = nn.Linear(widths[-1] * left**2, 4)
+        nn.init.zeros_(self.place.weight)
+        nn.init.zeros_(self.place.bias)
+        self.register_buffer("pixels", minigen.arange(float(size)))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The shape stays."""
+        down, right = F.chunk(self.place(self.reader(input).flatten(1)), 2, 1)  # s and t of each
+        rows, columns = (self.shares(axis)[:, None] for axis in (down, right))
+        return rows @ input @ columns.transpose(2, 3)
+
+    def shares(self, axis: Tensor) -> Tensor:
+        """s and t (N, 2) of an axis -> how much of each old pixel a new one is, (N, size, size)."""
+        size, (s, t) = len(self.pixels), F.chunk(axis / 4, 2, 1)
+        u = (2 * self.pixels + 1) / size - 1  # the middles of the pixels
+        at = (((1 + s) * u + t + 1) * size - 1) / 2
+        return F.relu(1 - abs(at.clamp(0, size - 1)[:, :, None] - self.pixels))
 
 
 class PatchJudge(nn.Module):

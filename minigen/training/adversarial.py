@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 import minigen
-from minigen import Generator, Tensor, nn, optim
+from minigen import Generator, Tensor, optim
 from minigen.data import Batches, DataError, Images
 from minigen.models.adversaries import Adversaries
 from minigen.models.augment import POLICIES
+from minigen.models.gan import AuxiliaryGAN
 from minigen.training.command import finish
 from minigen.training.common import as_array
 from minigen.training.course import begin, draw_course
@@ -88,7 +89,7 @@ def train_gan(
     loop = Loop(run, steps=args.steps, state=state, log_every=10)
     begin(run, f"{len(images):,} images of {images.name}", *networks_of(gan, images, classes))
 
-    shown = samples_caption(classes)
+    shown = samples_caption(classes if len(images.classes) > 1 else ())
     loop.at_save(
         functools.partial(draw_course, run, panels, shown, reading, seconds_per_frame=0.25)
     )
@@ -108,14 +109,17 @@ def train_gan(
     finish(loop, "samples.gif", reading=reading)
 
 
-def networks_of(
-    gan: Adversaries, images: Images, classes: Sequence[int]
-) -> list[tuple[nn.Module, Sequence[int]]]:
-    """The networks that can be printed, each with the shape of its input: with labels a network has
-    two inputs, which `summary` does not know."""
+def networks_of(gan: Adversaries, images: Images, classes: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Both networks, each with the shape of its input, and where it is told the class with the
+    shapes and dtypes of both: what `summary` takes."""
     channels, *sides = images.images.shape[1:]
-    shapes = (gan.noise,), (channels * gan.packing, *sides)
-    return [] if classes else [*zip(gan.networks(), shapes, strict=True)]
+    generator, judge = gan.networks()
+    shape, told = (channels * gan.packing, *sides), [None, np.int64]
+    if not classes:
+        return [(generator, (gan.noise,)), (judge, shape)]
+    asked = isinstance(gan, AuxiliaryGAN)  # whose judge is not told the class
+    of_judge = (judge, shape) if asked else (judge, [shape, ()], told)
+    return [(generator, [(gan.noise,), ()], told), of_judge]
 
 
 def samples_caption(classes: Sequence[int], source: str = "the same noise at each step") -> str:
@@ -136,9 +140,10 @@ def sampler(
     classes: Sequence[int],
     low: float,
 ) -> Callable[[int], None]:
-    """What draws the same noise by G's averaged weights, as samples/STEP.png."""
-    noise, labels = fixed_noise(gan, args.seed + 1, COLUMNS * (len(classes) or 8), classes)
-    names = [images.classes[kind] for kind in classes]
+    """What draws the same noise by G's averaged weights, as samples/STEP.png: a row for each of
+    several classes."""
+    names = [images.classes[kind] for kind in classes] if len(images.classes) > 1 else []
+    noise, labels = fixed_noise(gan, args.seed + 1, COLUMNS * (len(names) or 8), classes)
 
     def sample(step: int) -> None:
         with average.average_parameters():

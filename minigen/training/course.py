@@ -23,15 +23,15 @@ from minigen.training.loop import Loop, Stateful
 from minigen.training.run import Run
 
 
-def begin(run: Run, what: str, *networks: tuple[nn.Module, Sequence[int]]) -> None:
+def begin(run: Run, what: str, *networks: tuple[Any, ...]) -> None:
     """Print networks, layer by layer, and what a run is trained with.
 
     Args:
         what: such as "60,000 images of mnist".
-        networks: each with the shape of one input.
+        networks: each with what else `nn.summary` takes, such as the shape of one input.
     """
-    for network, shape in networks:
-        print(nn.summary(network, shape))
+    for network in networks:
+        print(nn.summary(*network))
     print(f"{what}; the run folder is {run.folder}")
 
 

@@ -21,7 +21,8 @@ def test_modes_are_translated_resumed_and_counted(tmp_path):
     with Image.open(tmp_path / "parts" / "samples.png") as image:
         assert image.width == 900  # steps 0, 2 and 4
     run("evaluate.py", tmp_path / "parts")
-    assert scores_of(tmp_path / "parts").keys() == {"covered", "sharing", "high_quality"}
+    names = "modes covered", "modes of A that share one", "share of points within 3σ"
+    assert scores_of(tmp_path / "parts").keys() == {*names}
 
 
 @pytest.fixture(scope="module")

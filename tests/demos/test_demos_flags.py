@@ -18,7 +18,7 @@ ABSURD = ("0", "-1", "nan", "inf", "-inf", "1e400", "", "x", str(10**30), "1e300
 # Where 0 is no nonsense: a beginning, a weight, a share, a class.
 MAY_BE_0 = {
     "--seed", "--class", "--classes", "--smoothing", "--decay", "--beta", "--warm-up",
-    "--capacity", "--fall",
+    "--capacity", "--contrast", "--fall",
     "--random", "--guidance", "--port",
     "--average", "--sample", "--reconstruction", "--classification",
     "--matching", "--dropout", "--l1", "--adversarial", "--layers", "--cycle",
@@ -144,6 +144,7 @@ def test_no_flag_accepts_nonsense(parsers, name, capsys):
     ("cyclegan --domains noto noto", "expected two of them"),
     ("cyclegan --data glyphs --size 64", "--size has no effect without a folder"),
     ("pix2pix --task paint", "did you mean inpaint?"),
+    ("pix2pix --task colour --start placed", "--start placed is for --task style"),
     ("dcgan --network plain --width", "expected one argument"),
     ("dcgan --data minst", "did you mean mnist?"),
     ("dcgan --data /nowhere/pictures/of/my/own", "no folder /nowhere/pictures/of/my/own"),

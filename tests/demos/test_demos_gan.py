@@ -13,13 +13,14 @@ from in_process import DEMOS, run, same_end, scores_of
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
-from minigen import optim, training
+from minigen import data, nn, optim, training
 from minigen.metrics import transport
 from minigen.metrics.neighbours import nearest
 from minigen.models.biggan import BigGAN
 from minigen.models.gan import LOSSES
 from minigen.training import load_checkpoint
-from minigen.training.builders import biggan
+from minigen.training.adversarial import networks_of
+from minigen.training.builders import biggan, gan
 from minigen.training.common import holds_nan
 
 
@@ -156,15 +157,23 @@ def test_points_in_the_plane_are_drawn_and_measured(tmp_path, monkeypatch):
         transport, "linear_sum_assignment", lambda cost: linear_sum_assignment(cost[:100, :100])
     )
     kinds = {
-        "high_quality": ("mixture_gan.py", "--model", "wgan-gp", "--packing", 2, "--data", "grid"),
-        "reverse_kl": ("mixture_gan.py", "--model", "wgan"),
-        "covered": ("mixture_gan.py", "--collapse"),
+        "share of points of high quality": (
+            "mixture_gan.py",
+            "--model",
+            "wgan-gp",
+            "--packing",
+            2,
+            "--data",
+            "grid",
+        ),
+        "reverse KL of the modes": ("mixture_gan.py", "--model", "wgan"),
+        "modes covered": ("mixture_gan.py", "--collapse"),
         "W1 to true points": ("parabola_gan.py",),
     }
     for score, (demo, *flags) in kinds.items():
         run(demo, *flags, "--quick", "--steps", 6, "--out", tmp_path / score)
         assert (tmp_path / score / "samples.gif").stat().st_size > 1000
-    with Image.open(tmp_path / "covered" / "samples.png") as image:
+    with Image.open(tmp_path / "modes covered" / "samples.png") as image:
         assert image.width == 600  # steps 0 and 6
     run("evaluate.py", *(tmp_path / score for score in kinds))
     assert all(score in scores_of(tmp_path / score) for score in kinds)
@@ -207,7 +216,7 @@ def test_a_biggan_goes_on_and_is_measured_over_truncation(tmp_path, pictures, mo
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     flags = small(pictures, "--augment", "colour", "cutout", "--width", 2, "--attention")
     said = run("biggan.py", *flags, "--out", whole)
-    assert "samples.gif" in said
+    assert "samples.gif" in said and "BigJudge" in said
     run("biggan.py", *flags, "--steps", 2, "--out", parts)
     run("biggan.py", "--resume", parts, "--steps", 4)
     same_end(whole, parts)
@@ -220,8 +229,8 @@ def test_a_biggan_goes_on_and_is_measured_over_truncation(tmp_path, pictures, mo
     scores = scores_of(whole)
     assert abs(scores["singular value in use"] - 1) < 1e-4
     for name in ("Fréchet distance", "read as the class asked for"):
-        assert {name, f"τ = 2: {name}", f"τ = 0.2: {name}"} <= scores.keys()
-    assert 0 <= scores["recall falls, of 7 steps of τ"] <= 7
+        assert {name, f"z within 2: {name}", f"z within 0.2: {name}"} <= scores.keys()
+    assert 0 <= scores["recall falls, of 7 such steps"] <= 7
 
 
 def test_biggan_draws_the_nearest_training_picture(pictures):
@@ -230,6 +239,14 @@ def test_biggan_draws_the_nearest_training_picture(pictures):
     images = training.load_images(args).scaled()
     made = images[[7, 3, 5]] - np.array([0, 0.01, 0.02], "f")[:, None, None, None]
     assert nearest(made, images).tolist() == [7, 3, 5]
+
+
+@pytest.mark.parametrize("flags", [(), ("--conditional",), ("--auxiliary",)])
+def test_both_networks_are_printed_whatever_they_are_told(flags):
+    args = gan.flags().settings(["--data", "digits", "--width", "2", *flags])
+    images = data.Images("two", np.zeros((2, 1, 8, 8), np.uint8), np.zeros(2, np.int64), ("0", "1"))
+    for network in networks_of(gan.build(args, 1, 8, 2), images, [0, 1] if flags else []):
+        assert nn.summary(*network).layers[0].output
 
 
 def test_biggan_draws_every_class_though_their_names_begin_alike(tmp_path, monkeypatch):
@@ -248,3 +265,5 @@ def test_biggan_draws_every_class_though_their_names_begin_alike(tmp_path, monke
     args = biggan.flags().settings(flags)
     demo.draw_classes(Folder, args, biggan.build(args, 1, 8, len(names)), names)
     assert heights == [len(names) * (8 + 4)] * 2
+    demo.draw_classes(Folder, args, biggan.build(args, 1, 8, 1), names[:1])  # no way, no rows
+    assert len(heights) == 2

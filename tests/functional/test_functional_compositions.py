@@ -83,6 +83,7 @@ def test_places_counts_and_order():
     x = mg.tensor([[3, 0, 1], [1, 3, 0]])
     assert mg.where(x > 0)[1].tolist() == [0, 2, 0, 1] and mg.argwhere(x).shape == (4, 2)
     assert mg.count_nonzero(x).item() == 4 and mg.count_nonzero(x, 0).tolist() == [2, 1, 1]
+    assert x.count_nonzero(0, 1).tolist() == 4 and x[None, None].squeeze(0, 1).shape == x.shape
     values, inverse, counts = x.unique(return_inverse=True, return_counts=True)
     assert values.tolist() == [0, 1, 3] and counts.tolist() == [2, 2, 2]
     assert values[inverse].tolist() == x.tolist()

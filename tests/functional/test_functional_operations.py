@@ -140,6 +140,21 @@ def test_float32_stays_and_inputs_are_not_changed(entry):
     check()
 
 
+def of_several(name: str) -> bool:
+    """Whether a function is an operation on each element of several inputs."""
+    op = getattr(getattr(minigen, name), "operation", None)
+    return bool(op and op.elementwise and len(op.inputs) > 1)
+
+
+@pytest.mark.parametrize("name", [name for name in dir(minigen) if of_several(name)])
+@pytest.mark.parametrize("number", [0.5, 2, True])
+def test_a_number_beside_a_tensor_has_no_say_in_the_dtype(name, number):
+    for dtype in (np.float16, np.float32, np.float64):
+        x = Tensor(np.array([0.25, 0.5], dtype))
+        assert getattr(minigen, name)(x, number).dtype == dtype
+        assert getattr(minigen, name)(number, x).dtype == dtype
+
+
 @every
 def test_integers_are_no_way_to_float64(entry):
     @given(entry.draw)

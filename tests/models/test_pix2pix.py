@@ -5,9 +5,9 @@ import pytest
 from slopes import SGD, assert_descended, steeper, taken, weights
 
 import minigen
-from minigen import Generator, Tensor, optim
+from minigen import Generator, Tensor, gradcheck, optim
 from minigen.models.gan import LOSSES
-from minigen.models.pix2pix import Pix2Pix
+from minigen.models.pix2pix import Pix2Pix, contrast
 from minigen.models.translators import PatchJudge, UNet
 
 
@@ -82,8 +82,33 @@ def test_a_distance_alone_has_no_judge(distance, power):
     assert_descended(weights(model.generator), before, apart)
 
 
+def probabilities(made, truths, temperature=0.05):
+    """Of belonging to each of the true pictures, by softmax of −distance² (N, M)."""
+    apart = ((made[:, None] - truths) ** 2).mean((2, 3, 4))
+    of = np.exp(-(apart - apart.min(1, keepdims=True)) / temperature)
+    return of / of.sum(1, keepdims=True)
+
+
+def test_contrast_asks_that_a_picture_be_told_from_others():
+    model, x, y = small(adversarial=0, contrast=0.5)
+    others = 0.3 * minigen.randn(5, 1, 8, 8, dtype="float64")
+    before = taken(weights(model.generator))
+
+    def apart():
+        with minigen.no_grad():
+            made = model.generator(x).numpy()
+        own = np.diagonal(probabilities(made, np.concatenate([y.numpy(), others.numpy()])))
+        return 100 * abs(y.numpy() - made).mean() - 0.5 * np.log(own).mean()
+
+    assert model.step(x, y, others).keys() == {"l1", "contrast"}
+    assert_descended(weights(model.generator), before, apart)
+    made = minigen.randn(3, 1, 8, 8, dtype="float64")
+    gradcheck(lambda y, made: contrast(y, made, others, 1.0), (y, made), order=2)
+
+
 def test_what_cannot_be_is_refused():
-    for bad in ({"weight": 0, "adversarial": 0}, {"weight": -1}, {"adversarial": float("nan")}):
+    nan = float("nan")
+    for bad in {"weight": 0, "adversarial": 0}, {"contrast": -1}, {"adversarial": nan}:
         with pytest.raises(ValueError, match="expected weights of 0 or more"):
             small(**bad)
     for wrong, known in {"loss": "non-saturating", "distance": "l1, mse"}.items():

@@ -79,6 +79,33 @@ def test_pictures_are_placed_by_matrices_that_a_run_keeps():
     assert x.grad.numpy().any()
 
 
+def test_each_picture_is_zoomed_and_moved_by_itself():
+    """Down and across, linearly; beyond the border is what stands at it."""
+    minigen.manual_seed(0)
+    place = T.SpatialTransformer(2, 8).to("float64")
+    x, how = minigen.randn(3, 2, 8, 8, dtype="float64"), np.array([1.6, -0.9, -1.2, 0.3])
+    np.testing.assert_allclose(place(x).numpy(), x.numpy(), atol=1e-12)
+    with minigen.no_grad():
+        place.place.weight.copy_(0.02 * minigen.randn(4, 64, dtype="float64"))
+        place.place.bias.copy_(Tensor(how))
+    read = place.place(place.reader(x).flatten(1)).numpy() / 4
+    u, pixels = (np.arange(8) + 0.5) / 4 - 1, np.arange(8)
+    for picture, made, (s, t, across, right) in zip(x.numpy(), place(x).numpy(), read, strict=True):
+        for axis, zoom, way in (1, s, t), (2, across, right):
+            at = ((1 + zoom) * u + way + 1) * 4 - 0.5
+            taken = lambda line, at=at: np.interp(at, pixels, line)  # noqa: E731
+            picture = np.apply_along_axis(taken, axis, picture)
+        np.testing.assert_allclose(made, picture, atol=1e-12)
+    gradcheck(place, x, order=2)
+    gradcheck(place.shares, 4 * read[:, :2], order=2)
+
+
+def test_what_is_blended_stays_as_far_as_the_network_says():
+    x, last = minigen.rand(2, 3, 4, 4), minigen.rand(2, 1, 4, 4) * 2 - 1
+    made = T.Blended(lambda x: minigen.cat([x - 1, last], 1))(x)
+    np.testing.assert_allclose(made.numpy(), x.numpy() - (1 - last.numpy()) / 2, rtol=1e-5)
+
+
 def test_what_cannot_be_is_refused():
     for bad in ({"size": 30, "depth": 2}, {"size": 15}, {"size": 32, "depth": 6}):
         with pytest.raises(DataError, match="pixels cannot be halved"):

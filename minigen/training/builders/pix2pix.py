@@ -12,12 +12,20 @@ from minigen import Generator, Tensor, data, nn, optim
 from minigen.data.tasks import LUMA, TASKS, planes
 from minigen.models.gan import LOSSES
 from minigen.models.pix2pix import DISTANCES, Pix2Pix
-from minigen.models.translators import Changed, PatchJudge, UNet, halvings
+from minigen.models.translators import (
+    Blended,
+    Changed,
+    PatchJudge,
+    SpatialTransformer,
+    UNet,
+    halvings,
+)
 from minigen.training.command import Parser
 from minigen.training.course import by_parts
 from minigen.training.flags import share, units, weight, whole
 from minigen.training.translation import add_domains, inputs_and_truths, load_pairs, load_truths
 
+OTHERS = 112  # true pictures that a made one is told from, beside the batch's
 MENDED = ("colour", "enlarge", "inpaint")  # tasks whose inputs are pictures that lack something
 
 
@@ -57,7 +65,10 @@ def build(args: argparse.Namespace, channels: int, size: int) -> Pix2Pix:
     """The model of these flags, for pictures (channels, size, size)."""
     given = planes(args.task, channels)
     depth = min(args.depth, max(halvings(size), 1))
-    network = UNet(given, channels, args.width, size, depth, args.norm, args.dropout)
+    drawn = channels + 1 if args.start == "placed" else channels
+    network = UNet(given, drawn, args.width, size, depth, args.norm, args.dropout)
+    if args.start == "placed":
+        network = nn.Sequential(SpatialTransformer(channels, size), Blended(network))
     if args.start == "copy":
         within = args.task in OPEN
         network = Within(network, OPEN[args.task]) if within else network
@@ -73,6 +84,7 @@ def build(args: argparse.Namespace, channels: int, size: int) -> Pix2Pix:
         weight=args.l1,
         adversarial=args.adversarial,
         distance=args.distance,
+        contrast=args.contrast,
         optimiser=functools.partial(optim.Adam, lr=args.lr, betas=(0.5, 0.999)),
     )
 
@@ -126,10 +138,11 @@ def flags(description: str = "") -> Parser:
     add("--task", choices=TASKS, default="style", help="what is given; see above")
     parser.add_course(1000, lr=2e-3)
     add_domains(parser)
-    add("--start", choices=("copy", "noise"),
+    add("--start", choices=("copy", "placed", "noise"),
         default=lambda args: "copy" if args.task in MENDED else "noise",
-        help="a generator that draws what changes alone, and so starts near a copy, or all, as in"
-        " the paper (copy for colour, enlarge, inpaint)")  # fmt: skip
+        help="a generator that draws what changes alone, and so starts near a copy; that zooms and"
+        " moves a picture, then draws over it; or that draws all, as in the paper (copy for colour,"
+        " enlarge, inpaint)")  # fmt: skip
     add("--width", type=units, default=32, help="channels after the first convolutions")
     add("--depth", type=whole(1, 8), default=4,
         help="halvings at most; 8 for down to one pixel, as in the paper: then the two lowest"
@@ -145,12 +158,19 @@ def flags(description: str = "") -> Parser:
         default=lambda args: "mse" if args.task in OPEN else "l1",
         help="l1, as in the paper, or mean squared error (l1; mse for colour, inpaint)",
     )  # fmt: skip
+    add("--contrast", type=weight, default=0.0,
+        help="the weight of a loss by which a picture is to be nearer to its own truth than to"
+        f" {OTHERS} others")  # fmt: skip
     add("--adversarial", type=weight, default=1.0, help="the weight of the GAN's loss")
     judged = "with --adversarial 0", lambda args: args.adversarial > 0
     add("--objective", choices=tuple(LOSSES), default="non-saturating", only=judged,
         help="of generator and judge")  # fmt: skip
     add("--layers", type=whole(0, 6), default=1, only=judged,
         help="of the judge, of stride 2: for 1, 2, 3 it sees patches of 16, 34, 70")  # fmt: skip
+    parser.refuse(
+        lambda args: args.start == "placed" and args.task != "style",
+        "--start placed is for --task style: other inputs are where they belong",
+    )
     parser.refuse(
         lambda args: args.l1 == args.adversarial == 0,
         "--l1 0 and --adversarial 0 leave nothing to learn from: leave one of them out",
