@@ -19,7 +19,9 @@ the same names (each in train, val and test if you like); for the other tasks it
 pictures. The run folder gets held-out pictures as training goes on (samples/ and samples.gif): what
 was given, what was made, what is true; the curves, config.json and checkpoint.npz.
 
-With --adversarial 0 there is no judge, and L1, or squares, alone; with --l1 0 neither.
+With --adversarial 0 there is no judge, and L1, or squares, alone; with --l1 0 neither. So that what
+is made can be told from other pictures, and is found again among them, --start placed moves each
+picture to where it belongs first, and --contrast 3 asks for it.
 demos/evaluate.py measures the run on test pictures, beside copies, the nearest training picture,
 and other ways without a network.
 """

@@ -1371,8 +1371,11 @@ a picture is moved down as it should be across | translators
 -         return rows @ input @ columns.transpose(2, 3)
 +         return columns @ input @ rows.transpose(2, 3)
 beyond the border is nothing | translators
--         return F.relu(1 - abs(at.clamp(0, size - 1)[:, :, None] - self.pixels))
-+         return F.relu(1 - abs(at[:, :, None] - self.pixels))
+- (((1 + s) * u + t + 1) * size - 1) / 2).clamp(0, size - 1)[:, :, None]
++ (((1 + s) * u + t + 1) * size - 1) / 2)[:, :, None]
+a picture that has not been moved yet never is | translators
+-         return (self.pixels == low) * (1 - (at - low)) + (self.pixels == low + 1) * (at - low)
++         return F.relu(1 - abs(at - self.pixels))
 what is drawn is no change but all | translators
 -         made = F.add(input[:, : self.channels], self.network(input), alpha=self.scale)
 +         made = self.network(input)

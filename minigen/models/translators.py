@@ -14,8 +14,9 @@ and StarGAN share them.
                         3.2.2)
     ImagePool           earlier made pictures (Shrivastava et al. 2017, arXiv:1612.07828)
 
-Pictures lie between −1 and 1. Weights are drawn from N(0, 0.02²), as in DCGAN. Before a norm a
-convolution has no bias, for the norm would take it out again.
+Pictures lie between −1 and 1. Weights are drawn from N(0, 0.02²), as in DCGAN, but those of
+`SpatialTransformer` as its layers draw them. Before a norm a convolution has no bias, for the norm
+would take it out again.
 """
 
 from __future__ import annotations
@@ -280,8 +281,10 @@ class SpatialTransformer(nn.Module):
         """s and t (N, 2) of an axis -> how much of each old pixel a new one is, (N, size, size)."""
         size, (s, t) = len(self.pixels), F.chunk(axis / 4, 2, 1)
         u = (2 * self.pixels + 1) / size - 1  # the middles of the pixels
-        at = (((1 + s) * u + t + 1) * size - 1) / 2
-        return F.relu(1 - abs(at.clamp(0, size - 1)[:, :, None] - self.pixels))
+        at = ((((1 + s) * u + t + 1) * size - 1) / 2).clamp(0, size - 1)[:, :, None]
+        # Of max(0, 1 − |at − j|) there is no slope where `at` is whole, as it is at first everywhere.
+        low = at.floor().clamp(max=size - 2)
+        return (self.pixels == low) * (1 - (at - low)) + (self.pixels == low + 1) * (at - low)
 
 
 class PatchJudge(nn.Module):

@@ -100,6 +100,18 @@ def test_each_picture_is_zoomed_and_moved_by_itself():
     gradcheck(place.shares, 4 * read[:, :2], order=2)
 
 
+@pytest.mark.parametrize("size", [4, 8, 32])
+def test_pictures_that_were_not_moved_yet_learn_to_be(size):
+    """Though each pixel is taken from a whole place, where a share has a kink."""
+    place = T.SpatialTransformer(1, size)
+    wedge = Tensor(np.linspace(0, 1, size)[:, None] * np.ones(size))[None, None].to("float32")
+    for x, t in (wedge, 1), (wedge.transpose(2, 3), 3):
+        (slope,) = minigen.grad(place(x).sum(), place.place.bias)
+        # Of size² pixels, moved by size / 8 for 1 of t, in a wedge that grows by 1 / (size − 1).
+        assert slope[t].item() == pytest.approx(size**3 / 8 / (size - 1))
+        assert slope[4 - t].item() == 0
+
+
 def test_what_is_blended_stays_as_far_as_the_network_says():
     x, last = minigen.rand(2, 3, 4, 4), minigen.rand(2, 1, 4, 4) * 2 - 1
     made = T.Blended(lambda x: minigen.cat([x - 1, last], 1))(x)
