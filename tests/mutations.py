@@ -365,6 +365,10 @@ buffers are averaged | optim_average
 averages of float16 are kept in float16 | optim_average
 -             dtype = exact(value.dtype)
 +             dtype = value.dtype
+what does not change is rounded at each update | optim_average
+-         average(mean, decay, value, out=share)  # exact, where a value does not change
++         mean *= decay
++         mean += np.multiply(value, 1 - decay, out=share)
 unit vectors are averaged | optim_average
 -         return {f"{path}.{n}".lstrip(".") for path, m in modules for n in m._unaveraged}
 +         return set()
@@ -1374,8 +1378,8 @@ beyond the border is nothing | translators
 - (((1 + s) * u + t + 1) * size - 1) / 2).clamp(0, size - 1)[:, :, None]
 + (((1 + s) * u + t + 1) * size - 1) / 2)[:, :, None]
 a picture that has not been moved yet never is | translators
--         return (self.pixels == low) * (1 - (at - low)) + (self.pixels == low + 1) * (at - low)
-+         return F.relu(1 - abs(at - self.pixels))
+-         return (pixels == low) * (1 - (at - low)) + (pixels == low + 1) * (at - low)
++         return F.relu(1 - abs(at - pixels))
 what is drawn is no change but all | translators
 -         made = F.add(input[:, : self.channels], self.network(input), alpha=self.scale)
 +         made = self.network(input)

@@ -53,6 +53,18 @@ def test_parameters_are_averaged_buffers_copied_and_everything_restored(decay, b
         assert np.shares_memory(tensor.array, arrays[name])
 
 
+def test_what_does_not_change_stays_bit_for_bit():
+    """Frozen weights, and buffers that are constants."""
+    net = network()
+    average = optim.ExponentialMovingAverage(net, 0.97, use_buffers=True, warm_up=True)
+    before = values(net)
+    for _ in range(50):
+        average.update()
+    with average.average_parameters():
+        for name, value in values(net).items():
+            np.testing.assert_array_equal(value, before[name])
+
+
 def test_it_is_saved_resumed_and_copied_to_another_network():
     rng, net, other = np.random.default_rng(0), network(), network()
     average = optim.ExponentialMovingAverage(net, 0.9)

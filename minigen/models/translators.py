@@ -269,7 +269,7 @@ class SpatialTransformer(nn.Module):
         self.place = nn.Linear(widths[-1] * left**2, 4)
         nn.init.zeros_(self.place.weight)
         nn.init.zeros_(self.place.bias)
-        self.register_buffer("pixels", minigen.arange(float(size)))
+        self.size = size
 
     def forward(self, input: Tensor) -> Tensor:
         """The shape stays."""
@@ -279,12 +279,13 @@ class SpatialTransformer(nn.Module):
 
     def shares(self, axis: Tensor) -> Tensor:
         """s and t (N, 2) of an axis -> how much of each old pixel a new one is, (N, size, size)."""
-        size, (s, t) = len(self.pixels), F.chunk(axis / 4, 2, 1)
-        u = (2 * self.pixels + 1) / size - 1  # the middles of the pixels
+        size, (s, t) = self.size, F.chunk(axis / 4, 2, 1)
+        pixels = F.arange(size, dtype=axis.dtype, device=axis.device)
+        u = (2 * pixels + 1) / size - 1  # the middles of the pixels
         at = ((((1 + s) * u + t + 1) * size - 1) / 2).clamp(0, size - 1)[:, :, None]
-        # Of max(0, 1 − |at − j|) there is no slope where `at` is whole, as it is at first everywhere.
+        # As max(0, 1 − |at − j|) it would have no slope where `at` is whole: at first everywhere.
         low = at.floor().clamp(max=size - 2)
-        return (self.pixels == low) * (1 - (at - low)) + (self.pixels == low + 1) * (at - low)
+        return (pixels == low) * (1 - (at - low)) + (pixels == low + 1) * (at - low)
 
 
 class PatchJudge(nn.Module):

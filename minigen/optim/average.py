@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigen.backend import Array, as_array, device_of, require_writable, to_device
+from minigen.optim.formulas import average
 from minigen.optim.optimizer import Update, exact, like, require_alike, run
 from minigen.tensor import Tensor, increment_version
 
@@ -51,15 +52,15 @@ class ExponentialMovingAverage:
             self.updates += 1
         updates: list[Update] = []
         copied = self._copied()
-        for name, tensor, average in self._pairs(self._source):
+        for name, tensor, mean in self._pairs(self._source):
             value = tensor.array
             dtype = exact(value.dtype)
-            if average.dtype != dtype or device_of(average) != device_of(value):
-                average = self._averages[name] = like(value, average, dtype)
+            if mean.dtype != dtype or device_of(mean) != device_of(value):
+                mean = self._averages[name] = like(value, mean, dtype)
             if value.dtype.kind == "f" and name not in copied:
-                updates.append((self._move, [average, value]))
+                updates.append((self._move, [mean, value]))
             else:
-                average[...] = value
+                mean[...] = value
         run(updates)
 
     def _copied(self) -> set[str]:
@@ -71,12 +72,11 @@ class ExponentialMovingAverage:
         modules = self._source.named_modules(remove_duplicate=False)
         return {f"{path}.{n}".lstrip(".") for path, m in modules for n in m._unaveraged}
 
-    def _move(self, average: Array, value: Array, share: Array, _: Array) -> None:
+    def _move(self, mean: Array, value: Array, share: Array, _: Array) -> None:
         decay, k = self.decay, self.updates
         if k is not None:
             decay = min(decay, (1 + k) / (10 + k))
-        average *= decay
-        average += np.multiply(value, 1 - decay, out=share)
+        average(mean, decay, value, out=share)  # exact, where a value does not change
 
     def copy_to(self, module: Any = None) -> None:
         """Write the averages into a module of the same kind (or into parameters as many; default:
@@ -85,8 +85,8 @@ class ExponentialMovingAverage:
         Raises:
             ValueError: names or shapes differ.
         """
-        for _, tensor, average in self._pairs(self._source if module is None else module):
-            _write(tensor, average)
+        for _, tensor, mean in self._pairs(self._source if module is None else module):
+            _write(tensor, mean)
 
     @contextmanager
     def average_parameters(self) -> Iterator[None]:
