@@ -52,7 +52,8 @@ def contrast(y: Tensor, made: Tensor, others: Tensor, temperature: float = 0.05)
     """−E log of how probable it is that G(x, z) (N, C, H, W) belongs to its own truth y, of all y
     and M other true pictures, if it belongs to each by e to the −d / temperature, d the mean square
     of what they are apart: the loss "InfoNCE" (van den Oord et al. 2018, arXiv:1807.03748, equation
-    4), which asks that a picture be told from others, where L1 is content with what suits many.
+    4), which asks that a picture be told from others, where L1 is content with what suits many. A
+    truth that is twice among them counts twice.
 
     Of d = (|G|² − 2·G·y + |y|²) / pixels the first term is the same for all, and left out.
     """

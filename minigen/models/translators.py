@@ -282,7 +282,7 @@ class SpatialTransformer(nn.Module):
         size, (s, t) = len(self.pixels), F.chunk(axis / 4, 2, 1)
         u = (2 * self.pixels + 1) / size - 1  # the middles of the pixels
         at = ((((1 + s) * u + t + 1) * size - 1) / 2).clamp(0, size - 1)[:, :, None]
-        # Of max(0, 1 − |at − j|) there is no slope where `at` is whole, as it is at first everywhere.
+        # Of max(0, 1 − |at − j|) there is no slope where `at` is whole, and at first all are.
         low = at.floor().clamp(max=size - 2)
         return (self.pixels == low) * (1 - (at - low)) + (self.pixels == low + 1) * (at - low)
 
