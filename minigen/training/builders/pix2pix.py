@@ -181,7 +181,7 @@ def flags(description: str = "") -> Parser:
         "--start placed is for --task style: other inputs are where they belong",
     )
     parser.refuse(
-        lambda args: args.l1 == args.adversarial == 0,
+        lambda args: args.l1 == args.adversarial == args.contrast == 0,
         "--l1 0 and --adversarial 0 leave nothing to learn from: leave one of them out",
     )
     return parser
