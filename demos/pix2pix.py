@@ -36,16 +36,15 @@ import numpy as np
 
 import minigen
 from minigen import Tensor, data, training
-from minigen.data.tasks import from_levels
 from minigen.metrics.pictures import absolute_error
 from minigen.training.builders.pix2pix import (
-    OTHERS,
     build,
     draw,
     drawn_with,
     flags,
     held_out,
     load,
+    others,
 )  # fmt: skip
 from minigen.training.translation import CHECKED, SHOWN
 
@@ -71,13 +70,12 @@ def main() -> None:
     model = build(args, channels, size)
     stream = batches.forever()
 
-    def step(_: int) -> Mapping[str, Tensor]:
+    def step(i: int) -> Mapping[str, Tensor]:
         pictures = training.augmented(args, next(stream)[0])
         holes = minigen.rand(len(pictures), 2).numpy() if args.task == "inpaint" else None
         seen = [*training.inputs_and_truths(args.task, pictures, holes)]
         if args.contrast:
-            others = minigen.randint(len(train), (OTHERS,)).numpy()
-            seen.append(from_levels(train.images[others, -1]))
+            seen.append(others(args, train, seen[1], i))
         return model.step(*(Tensor(x, device=args.device) for x in seen))
 
     some = np.random.default_rng(0).permutation(len(held))[:CHECKED]

@@ -1330,6 +1330,12 @@ pale pictures are near to all | pix2pix
 a picture is told from those of its batch alone | pix2pix
 -     of, made = F.cat([y, others]).flatten(1), made.flatten(1)
 +     of, made = y.flatten(1), made.flatten(1)
+a weight that is no number is taken | pix2pix
+-         if not all(w >= 0 for w in weights) or not any(weights):
++         if any(w < 0 for w in weights) or not any(weights):
+contrast is nothing to learn from | pix2pix
+- or not any(weights):
++ or not any(weights[:2]):
 contrast is asked for and left out | pix2pix
 -             total = total + self.contrast * found["contrast"]
 +             pass
@@ -2594,6 +2600,13 @@ any folder gets a list of runs | pages_run
 TensorBoard shows steps that were undone | training_events
 -         self._write(step=0, session_log=log(status=log.START))
 +         pass
+# training/builders/pix2pix.py
+a rank tells its pictures from its own truths | training_translation
+-     del truths[distributed.get_rank()]
++     truths = []
+each rank has others of its own | training_translation
+- np.random.default_rng((args.seed, step))
++ np.random.default_rng((args.seed, step, distributed.get_rank()))
 # training/command.py
 a script that SIGTERM ended is a success | display
 -         if loops.ended_by is None:

@@ -52,10 +52,16 @@ def contrast(y: Tensor, made: Tensor, others: Tensor, temperature: float = 0.05)
     """−E log of how probable it is that G(x, z) (N, C, H, W) belongs to its own truth y, of all y
     and M other true pictures, if it belongs to each by e to the −d / temperature, d the mean square
     of what they are apart: the loss "InfoNCE" (van den Oord et al. 2018, arXiv:1807.03748, equation
-    4), which asks that a picture be told from others, where L1 is content with what suits many.
+    4), which asks that a picture be told from others, where L1 is content with what suits many. A
+    truth that is twice among them counts twice.
 
     Of d = (|G|² − 2·G·y + |y|²) / pixels the first term is the same for all, and left out.
+
+    Raises:
+        ValueError: the temperature is not above 0.
     """
+    if not temperature > 0:
+        raise ValueError(f"contrast: temperature must be above 0, not {temperature}")
     of, made = F.cat([y, others]).flatten(1), made.flatten(1)
     near = (2 * made @ of.T - (of * of).sum(1)) / made.shape[1]
     return F.cross_entropy(near / temperature, F.arange(len(made), device=made.device))
@@ -75,11 +81,11 @@ class Pix2Pix(Parts):
         weight: λ of L_L1; 0 leaves it out.
         distance: a key of DISTANCES, in place of L_L1.
         contrast: the weight of `contrast`, for which a step needs other true pictures.
-        adversarial: the weight of J(G); for 0 there is no judge, and L1 alone.
+        adversarial: the weight of J(G); for 0 there is no judge.
         optimiser: called with a network's parameters.
 
     Raises:
-        ValueError: another loss or distance, a weight below 0, or both 0.
+        ValueError: another loss or distance, a weight below 0, or all 0.
     """
 
     def __init__(
@@ -97,10 +103,11 @@ class Pix2Pix(Parts):
         for name, value, table in ("loss", loss, LOSSES), ("distance", distance, DISTANCES):
             if value not in table:
                 raise ValueError(f"{name} must be one of {', '.join(table)}, not {value!r}")
-        if min(weight, adversarial, contrast) < 0 or not weight + adversarial > 0:
+        weights = weight, adversarial, contrast
+        if not all(w >= 0 for w in weights) or not any(weights):
             raise ValueError(
-                "Pix2Pix: expected weights of 0 or more, the first two not both 0, got"
-                f" weight={weight}, adversarial={adversarial} and contrast={contrast}"
+                f"Pix2Pix: expected weights of 0 or more, not all 0, got weight={weight},"
+                f" adversarial={adversarial} and contrast={contrast}"
             )
         self.loss, self.weight, self.adversarial = loss, weight, adversarial
         self.distance, self.contrast = distance, contrast
@@ -119,7 +126,12 @@ class Pix2Pix(Parts):
         Returns:
             0-d tensors: `l1` or `mse`; `contrast` if it is weighted; with a judge `loss_d`,
             `loss_g` and the metrics of the loss.
+
+        Raises:
+            ValueError: `contrast` is weighted, and there are no others.
         """
+        if self.contrast and others is None:
+            raise ValueError("step: contrast is weighted: expected other true pictures, got none")
         made = self.generator(x)  # G(x, z)
         found, g_loss = {}, 0.0
         if self.adversarial:

@@ -108,9 +108,15 @@ def test_contrast_asks_that_a_picture_be_told_from_others():
 
 def test_what_cannot_be_is_refused():
     nan = float("nan")
-    for bad in {"weight": 0, "adversarial": 0}, {"contrast": -1}, {"adversarial": nan}:
+    for bad in {"weight": 0, "adversarial": 0}, {"contrast": -1}, {"contrast": nan}:
         with pytest.raises(ValueError, match="expected weights of 0 or more"):
             small(**bad)
+    model, x, y = small(weight=0, adversarial=0, contrast=1)  # which is enough to learn from
+    with pytest.raises(ValueError, match="expected other true pictures, got none"):
+        model.step(x, y)
+    for temperature in 0, nan:
+        with pytest.raises(ValueError, match="must be above 0"):
+            contrast(y, y, y, temperature)
     for wrong, known in {"loss": "non-saturating", "distance": "l1, mse"}.items():
         with pytest.raises(ValueError, match=f"{wrong} must be one of .*{known}.*not 'l2'"):
             small(**{wrong: "l2"})

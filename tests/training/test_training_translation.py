@@ -8,12 +8,13 @@ import pytest
 from PIL import Image
 
 import minigen
-from minigen import data, training
+from minigen import data, distributed, training
 from minigen.data import DataError, Domains
 from minigen.distributed import group
 from minigen.distributed.rehearsal import Rehearsal
 from minigen.training import images
 from minigen.training import translation as T
+from minigen.training.builders import pix2pix
 
 
 def args(**given):
@@ -49,6 +50,20 @@ def test_a_limit_takes_whole_families_as_chance_has_it(letters):
     sizes = {f: (everything.families == f).sum() for f in everything.families}
     taken = {f: (some.families == f).sum() for f in some.families}
     assert sum(taken[f] != sizes[f] for f in taken) <= 1
+
+
+def test_each_rank_tells_its_pictures_from_all_truths_and_the_same_others(monkeypatch):
+    levels = np.arange(200, dtype=np.uint8).reshape(-1, 1, 1, 1, 1)
+    train = Domains("numbers", levels, ("B",), np.arange(200))
+    y = np.float32([[[[-3]]], [[[-2]]], [[[2]]], [[[3]]]])
+    alone = pix2pix.others(args(seed=0), train, y, 7)
+    assert alone.shape == (pix2pix.OTHERS, 1, 1, 1) and abs(alone).max() < 1
+    assert not np.array_equal(alone, pix2pix.others(args(seed=0), train, y, 8))
+    for rank, theirs in (0, y[2:]), (1, y[:2]):
+        monkeypatch.setattr(distributed, "get_rank", lambda rank=rank: rank)
+        monkeypatch.setattr(distributed, "all_gather_object", lambda _: [y[:2], y[2:]])
+        found = pix2pix.others(args(seed=0), train, y[2 * rank :][:2], 7)
+        assert np.array_equal(found, np.concatenate([theirs, alone]))
 
 
 @pytest.fixture

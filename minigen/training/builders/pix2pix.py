@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minigen import Generator, Tensor, data, nn, optim
-from minigen.data.tasks import LUMA, TASKS, planes
+from minigen import Generator, Tensor, data, distributed, nn, optim
+from minigen.data.tasks import LUMA, TASKS, from_levels, planes
 from minigen.models.gan import LOSSES
 from minigen.models.pix2pix import DISTANCES, Pix2Pix
 from minigen.models.translators import (
@@ -104,6 +104,15 @@ def trained_with(args: argparse.Namespace) -> dict[str, np.ndarray]:
     return {"batches": load(args).images}
 
 
+def others(args: argparse.Namespace, train: data.Domains, y: np.ndarray, step: int) -> np.ndarray:
+    """What pictures for the truths y (N, C, H, W) are told from in a step: other ranks' y, and as
+    chance has it, on all ranks alike, truths to train with, maybe their own, which does no harm."""
+    truths = distributed.all_gather_object(y)
+    del truths[distributed.get_rank()]
+    drawn = np.random.default_rng((args.seed, step)).integers(len(train), size=OTHERS)
+    return np.concatenate([*truths, from_levels(train.images[drawn, -1])])
+
+
 def held_out(args: argparse.Namespace, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and truths of pictures that are not trained with; the holes are always the same."""
     holes = np.random.default_rng(0).random((len(pictures), 2))
@@ -172,7 +181,7 @@ def flags(description: str = "") -> Parser:
         "--start placed is for --task style: other inputs are where they belong",
     )
     parser.refuse(
-        lambda args: args.l1 == args.adversarial == 0,
+        lambda args: args.l1 == args.adversarial == args.contrast == 0,
         "--l1 0 and --adversarial 0 leave nothing to learn from: leave one of them out",
     )
     return parser
