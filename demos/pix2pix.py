@@ -20,8 +20,8 @@ pictures. The run folder gets held-out pictures as training goes on (samples/ an
 was given, what was made, what is true; the curves, config.json and checkpoint.npz.
 
 With --adversarial 0 there is no judge, and L1, or squares, alone; with --l1 0 neither. So that what
-is made can be told from other pictures, and is found again among them, --start placed moves each
-picture to where it belongs first, and --contrast 3 asks for it.
+is made can be told from other pictures, and is found again among them, --contrast 3 asks for it,
+and --start blend lets what is given stay where it may.
 demos/evaluate.py measures the run on test pictures, beside copies, the nearest training picture,
 and other ways without a network.
 """

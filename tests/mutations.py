@@ -1377,15 +1377,6 @@ pictures are placed by their columns twice | translators
 what stays and what is drawn change places | translators
 -         return F.lerp(made[:, :-1], input, (made[:, -1:] + 1) / 2)
 +         return F.lerp(input, made[:, :-1], (made[:, -1:] + 1) / 2)
-a picture is moved down as it should be across | translators
--         return rows @ input @ columns.transpose(2, 3)
-+         return columns @ input @ rows.transpose(2, 3)
-beyond the border is nothing | translators
-- (((1 + s) * u + t + 1) * size - 1) / 2).clamp(0, size - 1)[:, :, None]
-+ (((1 + s) * u + t + 1) * size - 1) / 2)[:, :, None]
-a picture that has not been moved yet never is | translators
--         return (pixels == low) * (1 - (at - low)) + (pixels == low + 1) * (at - low)
-+         return F.relu(1 - abs(at - pixels))
 what is drawn is no change but all | translators
 -         made = F.add(input[:, : self.channels], self.network(input), alpha=self.scale)
 +         made = self.network(input)

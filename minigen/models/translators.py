@@ -8,22 +8,18 @@ and StarGAN share them.
     Changed             x + f(x), which starts near a copy
     Blended             m·x + (1 − m)·f(x): what of x stays, and what is drawn over it
     Placed              pictures zoomed and moved, all alike, before a network is shown them
-    SpatialTransformer  each as a network of its own finds right (Jaderberg et al. 2015,
-                        arXiv:1506.02025)
     PatchJudge          a score for each patch of a picture: "PatchGAN" (Isola et al., section
                         3.2.2)
     ImagePool           earlier made pictures (Shrivastava et al. 2017, arXiv:1612.07828)
 
-Pictures lie between −1 and 1. Weights are drawn from N(0, 0.02²), as in DCGAN, but those of
-`SpatialTransformer` as its layers draw them. Before a norm a convolution has no bias, for the norm
-would take it out again.
+Pictures lie between −1 and 1. Weights are drawn from N(0, 0.02²), as in DCGAN. Before a norm a
+convolution has no bias, for the norm would take it out again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any
 
 import minigen
@@ -244,48 +240,6 @@ class Placed(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """The shape stays."""
         return self.rows @ input @ self.columns.T
-
-
-class SpatialTransformer(nn.Module):
-    """Pictures (N, channels, size, size), each zoomed and moved as a small network reads from it:
-    the "attention" of Jaderberg et al. 2015 (equation 4), which turns nothing.
-
-    With u from −1 to 1 along an axis, a new pixel is taken where (1 + s)·u + t was, linearly: of
-    old pixel j the share max(0, 1 − |at − j|), equation 5. As nothing is turned, rows and columns
-    are a product each, A·x·Bᵀ, as in `Placed`. Beyond the border is what stands at it. At first
-    pictures stay as they are.
-
-    Args:
-        channels, size: of the pictures.
-    """
-
-    def __init__(self, channels: int, size: int):
-        super().__init__()
-        widths = [channels, *(16 * 2**i for i in range(min(halvings(size), 3)))]
-        self.reader = nn.Sequential()
-        for a, b in pairwise(widths):
-            self.reader.extend([nn.Conv2d(a, b, 4, 2, 1), nn.ReLU()])
-        left = size // 2 ** (len(widths) - 1)
-        self.place = nn.Linear(widths[-1] * left**2, 4)
-        nn.init.zeros_(self.place.weight)
-        nn.init.zeros_(self.place.bias)
-        self.size = size
-
-    def forward(self, input: Tensor) -> Tensor:
-        """The shape stays."""
-        down, right = F.chunk(self.place(self.reader(input).flatten(1)), 2, 1)  # s and t of each
-        rows, columns = (self.shares(axis)[:, None] for axis in (down, right))
-        return rows @ input @ columns.transpose(2, 3)
-
-    def shares(self, axis: Tensor) -> Tensor:
-        """s and t (N, 2) of an axis -> how much of each old pixel a new one is, (N, size, size)."""
-        size, (s, t) = self.size, F.chunk(axis / 4, 2, 1)
-        pixels = F.arange(size, dtype=axis.dtype, device=axis.device)
-        u = (2 * pixels + 1) / size - 1  # the middles of the pixels
-        at = ((((1 + s) * u + t + 1) * size - 1) / 2).clamp(0, size - 1)[:, :, None]
-        # As max(0, 1 − |at − j|) it would have no slope where `at` is whole: at first everywhere.
-        low = at.floor().clamp(max=size - 2)
-        return (pixels == low) * (1 - (at - low)) + (pixels == low + 1) * (at - low)
 
 
 class PatchJudge(nn.Module):

@@ -144,7 +144,7 @@ def test_no_flag_accepts_nonsense(parsers, name, capsys):
     ("cyclegan --domains noto noto", "expected two of them"),
     ("cyclegan --data glyphs --size 64", "--size has no effect without a folder"),
     ("pix2pix --task paint", "did you mean inpaint?"),
-    ("pix2pix --task colour --start placed", "--start placed is for --task style"),
+    ("pix2pix --task colour --start blend", "--start blend is for --task style"),
     ("dcgan --network plain --width", "expected one argument"),
     ("dcgan --data minst", "did you mean mnist?"),
     ("dcgan --data /nowhere/pictures/of/my/own", "no folder /nowhere/pictures/of/my/own"),

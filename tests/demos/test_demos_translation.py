@@ -57,8 +57,8 @@ def same_when_resumed(tmp_path, demo, *flags):
 
 
 def test_pix2pix_needs_no_data_and_resumed_is_uninterrupted(tmp_path):
-    said = same_when_resumed(tmp_path, "pix2pix.py", "--start", "placed", "--contrast", 2)
-    for what in "24 pairs of glyphs, plain to serif", "SpatialTransformer", "UNet", "PatchJudge":
+    said = same_when_resumed(tmp_path, "pix2pix.py", "--start", "blend", "--contrast", 2)
+    for what in "24 pairs of glyphs, plain to serif", "Blended", "UNet", "PatchJudge":
         assert what in said
 
 

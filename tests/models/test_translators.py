@@ -79,39 +79,6 @@ def test_pictures_are_placed_by_matrices_that_a_run_keeps():
     assert x.grad.numpy().any()
 
 
-def test_each_picture_is_zoomed_and_moved_by_itself():
-    """Down and across, linearly; beyond the border is what stands at it."""
-    minigen.manual_seed(0)
-    place = T.SpatialTransformer(2, 8).to("float64")
-    x, how = minigen.randn(3, 2, 8, 8, dtype="float64"), np.array([1.6, -0.9, -1.2, 0.3])
-    np.testing.assert_allclose(place(x).numpy(), x.numpy(), atol=1e-12)
-    with minigen.no_grad():
-        place.place.weight.copy_(0.02 * minigen.randn(4, 64, dtype="float64"))
-        place.place.bias.copy_(Tensor(how))
-    read = place.place(place.reader(x).flatten(1)).numpy() / 4
-    u, pixels = (np.arange(8) + 0.5) / 4 - 1, np.arange(8)
-    for picture, made, (s, t, across, right) in zip(x.numpy(), place(x).numpy(), read, strict=True):
-        for axis, zoom, way in (1, s, t), (2, across, right):
-            at = ((1 + zoom) * u + way + 1) * 4 - 0.5
-            taken = lambda line, at=at: np.interp(at, pixels, line)  # noqa: E731
-            picture = np.apply_along_axis(taken, axis, picture)
-        np.testing.assert_allclose(made, picture, atol=1e-12)
-    gradcheck(place, x, order=2)
-    gradcheck(place.shares, 4 * read[:, :2], order=2)
-
-
-@pytest.mark.parametrize("size", [4, 8, 32])
-def test_pictures_that_were_not_moved_yet_learn_to_be(size):
-    """Though each pixel is taken from a whole place, where a share has a kink."""
-    place = T.SpatialTransformer(1, size)
-    wedge = Tensor(np.linspace(0, 1, size)[:, None] * np.ones(size))[None, None].to("float32")
-    for x, t in (wedge, 1), (wedge.transpose(2, 3), 3):
-        (slope,) = minigen.grad(place(x).sum(), place.place.bias)
-        # Of size² pixels, moved by size / 8 for 1 of t, in a wedge that grows by 1 / (size − 1).
-        assert slope[t].item() == pytest.approx(size**3 / 8 / (size - 1))
-        assert slope[4 - t].item() == 0
-
-
 def test_what_is_blended_stays_as_far_as_the_network_says():
     x, last = minigen.rand(2, 3, 4, 4), minigen.rand(2, 1, 4, 4) * 2 - 1
     made = T.Blended(lambda x: minigen.cat([x - 1, last], 1))(x)

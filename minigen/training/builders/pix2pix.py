@@ -16,7 +16,6 @@ from minigen.models.translators import (
     Blended,
     Changed,
     PatchJudge,
-    SpatialTransformer,
     UNet,
     halvings,
 )
@@ -65,10 +64,10 @@ def build(args: argparse.Namespace, channels: int, size: int) -> Pix2Pix:
     """The model of these flags, for pictures (channels, size, size)."""
     given = planes(args.task, channels)
     depth = min(args.depth, max(halvings(size), 1))
-    drawn = channels + 1 if args.start == "placed" else channels
+    drawn = channels + 1 if args.start == "blend" else channels
     network = UNet(given, drawn, args.width, size, depth, args.norm, args.dropout)
-    if args.start == "placed":
-        network = nn.Sequential(SpatialTransformer(channels, size), Blended(network))
+    if args.start == "blend":
+        network = Blended(network)
     if args.start == "copy":
         within = args.task in OPEN
         network = Within(network, OPEN[args.task]) if within else network
@@ -147,10 +146,10 @@ def flags(description: str = "") -> Parser:
     add("--task", choices=TASKS, default="style", help="what is given; see above")
     parser.add_course(1000, lr=2e-3)
     add_domains(parser)
-    add("--start", choices=("copy", "placed", "noise"),
+    add("--start", choices=("copy", "blend", "noise"),
         default=lambda args: "copy" if args.task in MENDED else "noise",
-        help="a generator that draws what changes alone, and so starts near a copy; that zooms and"
-        " moves a picture, then draws over it; or that draws all, as in the paper (copy for colour,"
+        help="a generator that draws what changes alone, and so starts near a copy; that draws over"
+        " the picture, as much of each pixel as it likes; or all, as in the paper (copy for colour,"
         " enlarge, inpaint)")  # fmt: skip
     add("--width", type=units, default=32, help="channels after the first convolutions")
     add("--depth", type=whole(1, 8), default=4,
@@ -177,8 +176,8 @@ def flags(description: str = "") -> Parser:
     add("--layers", type=whole(0, 6), default=1, only=judged,
         help="of the judge, of stride 2: for 1, 2, 3 it sees patches of 16, 34, 70")  # fmt: skip
     parser.refuse(
-        lambda args: args.start == "placed" and args.task != "style",
-        "--start placed is for --task style: other inputs are where they belong",
+        lambda args: args.start == "blend" and args.task != "style",
+        "--start blend is for --task style, whose inputs are whole pictures",
     )
     parser.refuse(
         lambda args: args.l1 == args.adversarial == args.contrast == 0,
