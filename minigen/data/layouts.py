@@ -31,7 +31,7 @@ FACADES = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/"
 FACADES_FILE, FACADES_LENGTH = "facades.tar.gz", 30_168_306
 FACADES_COUNTS = {"train": 400, "validation": 100, "test": 106}
 LARGEST = 1 << 20  # bytes of a picture among the facades
-NARROWEST = 1.9  # of a pair's width in its height: photographs have 1.78 at most
+NARROWEST = 1.9  # a pair's width in its height: most photographs have 1.78 at most
 
 
 class MissingSplitError(DataError):
@@ -200,11 +200,11 @@ def _halves(picture: Image.Image, side: int) -> np.ndarray:
 
 
 def _side_by_side(root: Path, side: int) -> list[np.ndarray]:
-    """The pairs (2, side, side, 3) of a folder of pictures that hold both. What is too narrow for
-    two is a photograph, say, of which the halves would be no pair."""
+    """The pairs (2, side, side, 3) of a folder of pictures that hold both. Where most are too narrow
+    for two they are photographs, say, of which the halves would be no pair."""
     seen, files = read(root, lambda picture: (picture.size, _halves(picture, side)))
     narrow = [i for i, ((width, height), _) in enumerate(seen) if width < NARROWEST * height]
-    if narrow:
+    if 2 * len(narrow) > len(seen):
         width, height = seen[narrow[0]][0]
         raise DataError(
             f"{root}: expected pictures that hold A and B side by side, twice as wide as high;"
