@@ -200,8 +200,8 @@ def _halves(picture: Image.Image, side: int) -> np.ndarray:
 
 
 def _side_by_side(root: Path, side: int) -> list[np.ndarray]:
-    """The pairs (2, side, side, 3) of a folder of pictures that hold both. Where most are too narrow
-    for two they are photographs, say, of which the halves would be no pair."""
+    """The pairs (2, side, side, 3) of a folder of pictures that hold both. Where most are too
+    narrow for two they are photographs, say, of which the halves would be no pair."""
     seen, files = read(root, lambda picture: (picture.size, _halves(picture, side)))
     narrow = [i for i, ((width, height), _) in enumerate(seen) if width < NARROWEST * height]
     if 2 * len(narrow) > len(seen):
