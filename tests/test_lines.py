@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2067,
     "optim": 1196,
     "models": 3193,
-    "training": 5558,
+    "training": 5559,
     "metrics": 600,
     "export": 1274,
     "data": 2171,

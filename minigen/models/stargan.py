@@ -174,7 +174,8 @@ class StarGAN(Parts):
         penalty: λ_gp. The slope is that of the sum of an image's patches, as in the authors' code.
         adversarial: λ_adv, 1 in the paper. D_src is a mean over n patches, whose sum has slope 1,
             so its own is 1 / n. The paper's judge has 4 patches. Of 16 a weight of 4 keeps the
-            balance with λ_cls, without which G learns to fool the classifier by patterns.
+            balance with λ_cls, without which G learns to fool the classifier: by patterns, or if
+            it sees no neighbours, by colours that are nearly right, against which 10 is better.
         classification: λ_cls.
         reconstruction: λ_rec.
         optimiser: called with a network's parameters.

@@ -196,7 +196,9 @@ def flags(description: str = "") -> Parser:
     add("--judge-width", type=units, default=32, help="channels after the judge's first one")
     add("--penalty", type=number(above=0, most=1e6), default=10.0,
         help="λ_gp, of the gradient penalty")  # fmt: skip
-    add("--adversarial", type=weight, default=4.0, help="λ_adv, the weight of the judge's value")
+    add("--adversarial", type=weight,
+        default=lambda args: 10.0 if args.generator == "colours" else 4.0,
+        help="λ_adv, the weight of the judge's value (4; 10 of colours)")  # fmt: skip
     add("--classification", type=weight, default=1.0, help="λ_cls, the weight of the domain")
     add("--reconstruction", type=weight, default=6.0, help="λ_rec, the weight of the way back")
     refuse_unfit(parser)
