@@ -23,6 +23,7 @@ from operations import (
 import minigen
 from minigen import Tensor, gradcheck
 from minigen.functional.compositions import ALIASES
+from minigen.operation import Operation
 
 CREATION = {"arange", "eye", "full", "ones", "rand", "randn", "tensor", "zeros"}
 CREATION |= {"as_tensor", "bernoulli", "empty", "from_numpy", "linspace", "multinomial", "normal"}
@@ -142,8 +143,8 @@ def test_float32_stays_and_inputs_are_not_changed(entry):
 
 def of_several(name: str) -> bool:
     """Whether a function is an operation on each element of several inputs."""
-    op = getattr(getattr(minigen, name), "operation", None)
-    return bool(op and op.elementwise and len(op.inputs) > 1)
+    op = getattr(getattr(minigen, name), "operation", None)  # or a module's import of that name
+    return isinstance(op, Operation) and op.elementwise and len(op.inputs) > 1
 
 
 @pytest.mark.parametrize("name", [name for name in dir(minigen) if of_several(name)])

@@ -12,13 +12,7 @@ from minigen import Generator, Tensor, data, distributed, nn, optim
 from minigen.data.tasks import LUMA, TASKS, from_levels, planes
 from minigen.models.gan import LOSSES
 from minigen.models.pix2pix import DISTANCES, Pix2Pix
-from minigen.models.translators import (
-    Blended,
-    Changed,
-    PatchJudge,
-    UNet,
-    halvings,
-)
+from minigen.models.translators import Blended, Changed, PatchJudge, UNet, halvings
 from minigen.training.command import Parser
 from minigen.training.course import by_parts
 from minigen.training.flags import share, units, weight, whole
