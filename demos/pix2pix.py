@@ -52,9 +52,12 @@ READING = (
     "held-out error is the mean distance, from 0 to 1, of what is made of held-out pictures from"
     " the truth: the lower, the better. Where it rises while the training error,"
     " which has another scale, falls, training pictures are learnt by heart. evaluate.py says what"
-    " copying, or the nearest training picture, would get. d_real and d_fake are how probable the"
-    " judge finds it that true and made pictures are true."
+    " copying, or the nearest training picture, would get."
 )
+JUDGED = (
+    " d_real and d_fake are how probable the judge finds it that true and made pictures are true."
+)
+TOLD = " contrast falls as made pictures get nearer to their own truths than to others."
 
 
 @training.script
@@ -93,14 +96,18 @@ def main() -> None:
     if args.task == "style":
         what = f"{len(train):,} pairs of {train.name}, {args.domains[0]} to {args.domains[1]}"
     panels = {"training error": [args.distance], "held-out error": ["held-out error"]}
-    networks = [(model.generator, x.shape[1:])]
+    networks, reading = [(model.generator, x.shape[1:])], READING
+    if args.contrast:
+        panels["told from others"] = ["contrast"]
+        reading += TOLD
     if args.adversarial:
+        reading += JUDGED
         panels |= {"losses": ["loss_d", "loss_g"], "the judge's outputs": ["d_real", "d_fake"]}
         networks.append((model.judge, (x.shape[1] + channels, size, size)))
     training.train_translator(
         run, args, model, generators=drawn_with(model), batches={"batches": batches}, step=step,
         rows=rows, check=check, panels=panels, networks=networks,
-        what=what, reading=READING,
+        what=what, reading=reading,
     )  # fmt: skip
 
 
