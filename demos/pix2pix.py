@@ -45,7 +45,7 @@ from minigen.training.builders.pix2pix import (
     held_out,
     load,
     others,
-)  # fmt: skip
+)
 from minigen.training.translation import CHECKED, SHOWN
 
 READING = (

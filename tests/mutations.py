@@ -1647,6 +1647,9 @@ of two ways none is left | metrics_paths
 - ((0.01, "lower"), (0.99, "higher"))
 + ((0.01, "linear"), (0.99, "linear"))
 # data/images.py
+an error that says nothing is not named | data_folder
+-     return str(error) or type(error).__name__
++     return str(error)
 a row of which one number is NaN is taken | training_figures
 - np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
 + np.isfinite(rows).any(axis=tuple(range(1, rows.ndim)))
@@ -2603,8 +2606,8 @@ a script that SIGTERM ended is a success | display
 -         if loops.ended_by is None:
 +         if True:
 the config keeps what was asked for, not what it means | training_flags
--         run.config = {**run.config, "demo": self.name, **_settings(args)}
-+         run.config = {**run.config, "demo": self.name, **_settings(args), **given}
+-         run.config = {**run.config, **self._config(args)}
++         run.config = {**run.config, **self._config(args), **given}
 auto stays auto | training_flags
 -                 args.data = resolved("auto")
 +                 pass

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from minigen.data.images import DataError
+from minigen.data.images import DataError, reason
 from minigen.display import Bar
 from minigen.files import written_whole
 
@@ -121,7 +121,7 @@ def obtained(
             data = fetch(mirror + file)
             wrong = complaint(io.BytesIO(data))
         except (OSError, http.client.HTTPException) as error:
-            wrong = str(error) or type(error).__name__
+            wrong = reason(error)
         if not wrong:
             with writing(paths[-1]), written_whole(paths[-1]) as file:
                 file.write(data)

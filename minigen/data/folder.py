@@ -12,7 +12,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from PIL import Image, ImageOps
 
-from minigen.data.images import DataError, Images
+from minigen.data.images import DataError, Images, reason
 from minigen.display import progress
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -92,7 +92,7 @@ def read(root: Path, seen: Callable[[Image.Image], T]) -> tuple[list[T], list[Pa
         try:
             images.append(seen(opened(file)))
         except Exception as error:  # Pillow raises all kinds, of damaged files
-            broken.append(f"{file} ({str(error) or type(error).__name__})")
+            broken.append(f"{file} ({reason(error)})")
         else:
             files.append(file)
     if broken:

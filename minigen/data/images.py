@@ -12,6 +12,11 @@ class DataError(ValueError):
     not finite."""
 
 
+def reason(error: BaseException) -> str:
+    """What an error says, or if it says nothing, of what kind it is."""
+    return str(error) or type(error).__name__
+
+
 def require_finite(name: str, rows: np.ndarray, one: str) -> None:
     """Refuse images or points (N, …) that are not finite.
 

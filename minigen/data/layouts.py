@@ -21,7 +21,7 @@ from PIL import Image
 from minigen.data.domains import SPLITS, Domains, dealt
 from minigen.data.download import obtained
 from minigen.data.folder import as_pixels, middle, opened, pictures_in, read
-from minigen.data.images import DataError, Images
+from minigen.data.images import DataError, Images, reason
 
 SIDES = ("A", "B")
 FOLDERS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
@@ -136,7 +136,7 @@ def facades(split: str = "train", side: int = 32, *, download: bool = True) -> D
                     picture = opened(archive.extractfile(entry))
                     found[int(named[3])] = _halves(picture, side)
     except Exception as error:  # tarfile, zlib and Pillow raise all kinds, of damaged files
-        raise DataError(f"{file}: cannot be read: {str(error) or type(error).__name__}") from error
+        raise DataError(f"{file}: cannot be read: {reason(error)}") from error
     if len(found) != FACADES_COUNTS[split]:
         raise DataError(
             f"{file}: expected {FACADES_COUNTS[split]} pictures to {split} with, found"

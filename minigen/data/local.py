@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from minigen.data.download import folders_of
-from minigen.data.images import DataError, Images
+from minigen.data.images import DataError, Images, reason
 
 # The published files of each split; the first that is there is read, of CIFAR-10's training
 # batches all that are there.
@@ -157,7 +157,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         with found:  # an entry that is no array comes as its bytes
             found = {name: entry for name, entry in found.items() if isinstance(entry, np.ndarray)}
     except Exception as error:  # NumPy and zipfile raise all kinds, of damaged files
-        raise DataError(f"{path}: cannot be read: {str(error) or type(error).__name__}") from error
+        raise DataError(f"{path}: cannot be read: {reason(error)}") from error
     if not found:
         raise DataError(f"{path}: expected arrays, found none")
     return found

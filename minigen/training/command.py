@@ -141,6 +141,10 @@ class Parser(Flags):
         """
         return ranks.opened(lambda: self._open_run(argv), argv)
 
+    def _config(self, args: Settings) -> dict[str, Any]:
+        """What a run's config says from its beginning."""
+        return {"demo": self.name, **{k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}}
+
     def _open_run(self, argv: Sequence[str] | None) -> tuple[Settings, Run]:
         given = self.given(argv)
         if given.get("tensorboard"):
@@ -156,9 +160,8 @@ class Parser(Flags):
             self._refuse_undealt(args)
             if getattr(args, "data", None) == "auto":
                 args.data = resolved("auto")
-            begun = {"demo": self.name, **_settings(args)}  # which its config says at once
-            run = Run.create(args.out or free_folder("runs", self.name), begun)
-        run.config = {**run.config, "demo": self.name, **_settings(args)}
+            run = Run.create(args.out or free_folder("runs", self.name), self._config(args))
+        run.config = {**run.config, **self._config(args)}
         run.at_save.append(RunPage(run.folder, self, args.device))
         if args.tensorboard:
             run.at_log.append(Events())
@@ -223,11 +226,6 @@ class Parser(Flags):
         args = self.settings(argv, vars(before))
         require_device(args.device)
         return args
-
-
-def _settings(args: Settings) -> dict[str, Any]:
-    """Those of a run, by their names."""
-    return {k: v for k, v in vars(args).items() if k not in OF_THIS_CALL}
 
 
 def is_gone(place: Any) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from minigen.data import DataError, folder, load
+from minigen.data.folder import read
 
 
 def save(path, array, **how):
@@ -116,6 +117,16 @@ def test_what_programs_keep_for_themselves_is_no_class(tmp_path, capsys):
     got = folder(tmp_path, 4)
     assert got.classes == ("Dogs.png", "cats", "dogs") and len(got) == 3
     assert not capsys.readouterr().err
+
+
+def test_an_error_that_says_nothing_is_named_by_its_kind(tmp_path, capsys):
+    def seen(_):
+        raise EOFError
+
+    save(tmp_path / "a.png", np.zeros((4, 4), np.uint8))
+    with pytest.raises(DataError):
+        read(tmp_path, seen)
+    assert "a.png (EOFError)" in capsys.readouterr().err
 
 
 def test_names_in_no_encoding_are_shown_with_escapes(tmp_path, capsys):
