@@ -47,7 +47,7 @@ from minigen.functional.pointwise import (
     where as chosen,  # which is taken here without ever being `nonzero`
 )
 from minigen.functional.random import arange, dropout, linspace, ones, rand, tensor, zeros
-from minigen.functional.reduction import Extreme, mean, norm, sort, std, sum, var
+from minigen.functional.reduction import Extreme, mean, norm, root, sort, sum, var
 from minigen.functional.shape import (
     cat,
     chunk,
@@ -285,8 +285,8 @@ def std_mean(
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The pair of `std` and `mean`, with the arguments of `std`."""
-    spread = std(input, dim, unbiased, keepdim, correction=correction)
-    return spread, mean(input, None if isinstance(dim, bool) else dim, keepdim)
+    spread, centre = var_mean(input, dim, unbiased, keepdim, correction=correction)
+    return root(spread), centre
 
 
 @in_float32

@@ -187,7 +187,7 @@ def _var(input: Array, *, dims: tuple[int, ...], correction: float, keepdim: boo
 
 
 @operation(input=lambda g, y: where(y == 0, 0.0, g / (2 * where(y == 0, 1.0, y))))
-def _root(input: Array) -> Array:
+def root(input: Array) -> Array:
     """The square root, with derivative 0 at 0."""
     return np.sqrt(input)
 
@@ -229,7 +229,7 @@ def std(
     out: None = None,
 ) -> Tensor:
     """The standard deviation, √`var`; where it is 0 its derivative is taken as 0."""
-    return _root(var(input, dim, unbiased, keepdim, correction=correction, out=out))
+    return root(var(input, dim, unbiased, keepdim, correction=correction, out=out))
 
 
 def _extreme_pullback(g: Tensor, input: Tensor, y: Tensor, shape, dims) -> Tensor:
