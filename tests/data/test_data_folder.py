@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from minigen.data import DataError, folder, load
-from minigen.data.folder import read
+from minigen.data.folder import read as read_pictures
 
 
 def save(path, array, **how):
@@ -125,7 +125,7 @@ def test_an_error_that_says_nothing_is_named_by_its_kind(tmp_path, capsys):
 
     save(tmp_path / "a.png", np.zeros((4, 4), np.uint8))
     with pytest.raises(DataError):
-        read(tmp_path, seen)
+        read_pictures(tmp_path, seen)
     assert "a.png (EOFError)" in capsys.readouterr().err
 
 
