@@ -30,7 +30,7 @@ from minigen.data.tasks import from_levels
 from minigen.metrics.baselines import best_place
 from minigen.metrics.pictures import absolute_error
 from minigen.training.builders.cyclegan import build, drawn_with, flags, held_out, trained_with
-from minigen.training.translation import CHECKED, SHOWN, SHOWN_ROWS
+from minigen.training.translation import CHECKED, SHOWN, SHOWN_ROWS, others
 
 READING = (
     "held-out cycle is how far pictures that went there and back are from themselves, from 0 to 1."
@@ -54,8 +54,10 @@ def panels_of(args: argparse.Namespace) -> dict[str, list[str]]:
     cycle = ["reconstruction", "matching"]
     if args.model == "cyclegan":
         cycle = ["cycle_x", "cycle_y", *(["identity"] if args.identity else [])]
-    held_out = ["held-out cycle", "held-out error"]
-    return {"losses": ["loss_d", "loss_g"], "cycle": cycle, "held-out": held_out}
+    panels = {"losses": ["loss_d", "loss_g"], "cycle": cycle}
+    if args.contrast:
+        panels["told from others"] = ["contrast"]
+    return panels | {"held-out": ["held-out cycle", "held-out error"]}
 
 
 @training.script
@@ -77,15 +79,15 @@ def main() -> None:
         start_placed(model, sides)
     streams = [each.forever() for each in batches.values()]
 
-    def tensor(pictures: np.ndarray) -> Tensor:
-        return Tensor(from_levels(pictures), device=args.device)
-
-    def step(_: int) -> Mapping[str, Tensor]:
-        return model.step(*(tensor(training.augmented(args, next(s)[0])) for s in streams))
+    def step(i: int) -> Mapping[str, Tensor]:
+        seen = [from_levels(training.augmented(args, next(s)[0])) for s in streams]
+        if args.contrast:
+            seen += [others(args, *pair, i) for pair in zip(sides.values(), seen, strict=True)]
+        return model.step(*(Tensor(pictures, device=args.device) for pictures in seen))
 
     held, paired = held_out(args)
     held = held.taken(np.random.default_rng(0).permutation(len(held))[:CHECKED])
-    x, y = (tensor(held.images[:, side]) for side in (0, 1))
+    x, y = (Tensor(from_levels(held.images[:, i]), device=args.device) for i in (0, 1))
 
     def rows() -> Mapping[str, Any]:
         shown: dict[str, Any] = {}

@@ -44,9 +44,8 @@ from minigen.training.builders.pix2pix import (
     flags,
     held_out,
     load,
-    others,
 )
-from minigen.training.translation import CHECKED, SHOWN
+from minigen.training.translation import CHECKED, SHOWN, others
 
 READING = (
     "held-out error is the mean distance, from 0 to 1, of what is made of held-out pictures from"
@@ -78,7 +77,7 @@ def main() -> None:
         holes = minigen.rand(len(pictures), 2).numpy() if args.task == "inpaint" else None
         seen = [*training.inputs_and_truths(args.task, pictures, holes)]
         if args.contrast:
-            seen.append(others(args, train, seen[1], i))
+            seen.append(others(args, train.images[:, -1], seen[1], i))
         return model.step(*(Tensor(x, device=args.device) for x in seen))
 
     some = np.random.default_rng(0).permutation(len(held))[:CHECKED]

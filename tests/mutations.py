@@ -1325,11 +1325,11 @@ the generator is judged before the judge has learnt | pix2pix
 +             g_loss = loss.generator(self.judge(beside(x, made)))
 +             descend(self.judge_optimiser, d_loss)
 pale pictures are near to all | pix2pix
--     near = (2 * made @ of.T - (of * of).sum(1)) / made.shape[1]
-+     near = 2 * made @ of.T / made.shape[1]
+-         near = (2 * made @ of.T - (of * of).sum(1)) / made.shape[1]
++         near = 2 * made @ of.T / made.shape[1]
 a picture is told from those of its batch alone | pix2pix
--     of, made = F.cat([y, others]).flatten(1), made.flatten(1)
-+     of, made = y.flatten(1), made.flatten(1)
+-     for of in y.flatten(1), others.flatten(1):
++     for of in (y.flatten(1),):
 a weight that is no number is taken | pix2pix
 -         if not all(w >= 0 for w in weights) or not any(weights):
 +         if any(w < 0 for w in weights) or not any(weights):
@@ -1364,6 +1364,18 @@ the identity's weight is not in units of λ | cyclegan
 the pools hold each other's pictures | cyclegan
 - self.judge_y(self.pool_y.query(made_y))
 + self.judge_y(self.pool_y.query(made_x))
+a picture is told by the other domain's | cyclegan
+- contrast(begin_y(x), made_y, begin_y(other_x))
++ contrast(begin_y(x), made_y, begin_y(other_y))
+pictures are told as they were, not as generators begin | cyclegan
+- contrast(begin_x(y), made_x, begin_x(other_y))
++ contrast(y, made_x, other_y)
+contrast is computed and not learnt | cyclegan
+-             total = total + self.contrast * found["contrast"]
++             pass
+a weight that is no number is taken | cyclegan
+- not all(weight >= 0 for weight in (cycle, identity, adversarial, contrast))
++ min(cycle, identity, adversarial, contrast) < 0
 noise is half as loud as it says | cyclegan
 - 2 * deviation * noise
 + deviation * noise
@@ -2594,13 +2606,16 @@ any folder gets a list of runs | pages_run
 TensorBoard shows steps that were undone | training_events
 -         self._write(step=0, session_log=log(status=log.START))
 +         pass
-# training/builders/pix2pix.py
+# training/translation.py
 a rank tells its pictures from its own truths | training_translation
--     del truths[distributed.get_rank()]
-+     truths = []
+-     del found[distributed.get_rank()]
++     found = []
 each rank has others of its own | training_translation
 - np.random.default_rng((args.seed, step))
 + np.random.default_rng((args.seed, step, distributed.get_rank()))
+others are the same in all steps | training_translation
+- np.random.default_rng((args.seed, step))
++ np.random.default_rng(args.seed)
 # training/command.py
 a script that SIGTERM ended is a success | display
 -         if loops.ended_by is None:

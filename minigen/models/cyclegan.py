@@ -13,6 +13,9 @@ already should stay as it is (section 5.2):
 
     L_identity(G, F) = E ‖G(y) − y‖₁ + E ‖F(x) − x‖₁
 
+Not the paper's: `contrast` asks that G(x) be nearer to x than to other pictures, as Park et al. do
+of patches' features (2020, arXiv:2007.15651).
+
 What the equations leave open, and users meet:
 
 - Any exchange of contents that F undoes costs nothing: all cats may become dogs of another pose,
@@ -23,14 +26,14 @@ What the equations leave open, and users meet:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigen import Generator, Tensor, nn
 from minigen import functional as F
 from minigen.models.adversaries import Parts, descend
 from minigen.models.gan import ADAM, LOSSES
-from minigen.models.pix2pix import l1
+from minigen.models.pix2pix import contrast, l1
 from minigen.models.translators import ImagePool, drawn
 
 
@@ -46,6 +49,10 @@ class CycleGAN(Parts):
         identity: the weight of L_identity, in units of λ: ½ in the authors' code. It needs pictures
             of as many channels in both domains.
         adversarial: the weight of both J(G).
+        contrast: the weight of `contrast` between what G and F make and what they make it of, for
+            which a step needs other pictures.
+        starts: what G and F make of pictures before they are trained, which those that are made
+            then are compared with, if not the pictures themselves.
         pool: how many earlier pictures of each domain the judges are shown in turn with new ones.
         seed: of the pools.
         optimiser: called with the parameters of both generators, and of both judges.
@@ -65,33 +72,44 @@ class CycleGAN(Parts):
         cycle: float = 10.0,
         identity: float = 0.5,
         adversarial: float = 2.0,
+        contrast: float = 0.0,
+        starts: Sequence[Callable[[Tensor], Tensor]] = (lambda x: x, lambda y: y),
         pool: int = 50,
         seed: int = 0,
         optimiser: Callable[..., Any] = ADAM,
     ):
         if loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, not {loss!r}")
-        if min(cycle, identity, adversarial) < 0:
+        if not all(weight >= 0 for weight in (cycle, identity, adversarial, contrast)):
             raise ValueError(
-                f"CycleGAN: expected weights of 0 or more, got cycle={cycle}, identity={identity}"
-                f" and adversarial={adversarial}"
+                f"CycleGAN: expected weights of 0 or more, got cycle={cycle}, identity={identity},"
+                f" adversarial={adversarial} and contrast={contrast}"
             )
         self.loss, self.cycle, self.identity = loss, cycle, identity
-        self.adversarial = adversarial
+        self.adversarial, self.contrast, self.starts = adversarial, contrast, starts
         self.to_y, self.to_x = to_y, to_x
         self.judge_y, self.judge_x = judge_y, judge_x
         self.pool_y, self.pool_x = ImagePool(pool, 2 * seed), ImagePool(pool, 2 * seed + 1)
         self.generator_optimiser = optimiser([*to_y.parameters(), *to_x.parameters()])
         self.judge_optimiser = optimiser([*judge_y.parameters(), *judge_x.parameters()])
 
-    def step(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    def step(self, x: Tensor, y: Tensor, *others: Tensor) -> dict[str, Tensor]:
         """One step for both generators, then one for both judges, on pictures x of X and y of Y
         (N, C, H, W), which are no pairs.
 
+        Args:
+            others: more pictures of X, (M, C, H, W), and of Y, for `contrast`.
+
         Returns:
-            0-d tensors: `cycle_x`, `cycle_y`, the terms of L_cyc; `identity`; `loss_g`, the sum of
-            both J(G); `loss_d`; and the metrics of the loss, means of both judges.
+            0-d tensors: `cycle_x`, `cycle_y`, the terms of L_cyc; `identity` and `contrast` if they
+            are weighted; `loss_g`, the sum of both J(G); `loss_d`; and the metrics of the loss,
+            means of both judges.
+
+        Raises:
+            ValueError: `contrast` is weighted, and there are no others.
         """
+        if self.contrast and len(others) != 2:
+            raise ValueError("step: contrast is weighted: expected other pictures of X and of Y")
         loss = LOSSES[self.loss]
         made_y, made_x = self.to_y(x), self.to_x(y)  # G(x), F(y)
         # Equation 1, as the generators see it.
@@ -103,6 +121,12 @@ class CycleGAN(Parts):
         if self.identity:
             found["identity"] = l1(y, self.to_y(y)) + l1(x, self.to_x(x))  # section 5.2
             total = total + self.identity * self.cycle * found["identity"]
+        if self.contrast:
+            (begin_y, begin_x), (other_x, other_y) = self.starts, others
+            told_y = contrast(begin_y(x), made_y, begin_y(other_x))
+            told_x = contrast(begin_x(y), made_x, begin_x(other_y))
+            found["contrast"] = told_y + told_x
+            total = total + self.contrast * found["contrast"]
         descend(self.generator_optimiser, total)
 
         real_y, fake_y = self.judge_y(y), self.judge_y(self.pool_y.query(made_y))

@@ -62,9 +62,11 @@ def contrast(y: Tensor, made: Tensor, others: Tensor, temperature: float = 0.05)
     """
     if not temperature > 0:
         raise ValueError(f"contrast: temperature must be above 0, not {temperature}")
-    of, made = F.cat([y, others]).flatten(1), made.flatten(1)
-    near = (2 * made @ of.T - (of * of).sum(1)) / made.shape[1]
-    return F.cross_entropy(near / temperature, F.arange(len(made), device=made.device))
+    logits, made = [], made.flatten(1)
+    for of in y.flatten(1), others.flatten(1):
+        near = (2 * made @ of.T - (of * of).sum(1)) / made.shape[1]
+        logits.append(near / temperature)
+    return F.cross_entropy(F.cat(logits, 1), F.arange(len(made), device=made.device))
 
 
 # How far pictures are apart: the paper's, and squares, where errors are to be squared.

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import minigen
-from minigen import Tensor, data, nn, optim
+from minigen import Tensor, data, distributed, nn, optim
 from minigen import functional as F
 from minigen.data import Batches, DataError, Domains, Images
 from minigen.data.emoji import FILE, HANDS
@@ -25,7 +25,16 @@ from minigen.models.adversaries import Parts
 from minigen.training.command import Parser, finish
 from minigen.training.course import begin, draw_course, falling
 from minigen.training.figures import named_rows, save_image
-from minigen.training.flags import Settings, cut, data_set, is_folder, units, whole
+from minigen.training.flags import (
+    Condition,
+    Settings,
+    cut,
+    data_set,
+    is_folder,
+    units,
+    weight,
+    whole,
+)
 from minigen.training.loop import Loop
 from minigen.training.run import Run
 
@@ -97,6 +106,31 @@ def add_domains(parser: Parser, *, batch_size: int = 16) -> None:
         "--domains: the data set has others, see --help",
     )
     parser.refuse(lambda args: args.size % 4 > 0, "--size: expected a multiple of 4, not {size}")
+
+
+def add_contrast(parser: Parser, only: Condition | None = None) -> None:
+    """Add --contrast and --others, which `others` looks at."""
+    add = parser.add_argument
+    add("--contrast", type=weight, default=0.0, only=only,
+        help="the weight of a loss by which a picture is to be nearer to its own truth, or without"
+        " pairs to what it is made of, than to others")  # fmt: skip
+    add("--others", type=whole(1, 10**6), default=1500,
+        only=("without --contrast", lambda args: args.contrast > 0),
+        help="how many, beside the batch's, of those to train with")  # fmt: skip
+
+
+def others(args: Settings, levels: np.ndarray, own: np.ndarray, step: int) -> np.ndarray:
+    """What a made picture is told from in a step, (M, C, H, W) from −1 to 1: beside `own`
+    (N, C, H, W), of this process's batch, those of the other ones' and, as chance has it, on all
+    ranks alike, `args.others` of those to train with, maybe their own, which does no harm.
+
+    Args:
+        levels: of all pictures to train with.
+    """
+    found = distributed.all_gather_object(own)
+    del found[distributed.get_rank()]
+    drawn = np.random.default_rng((args.seed, step)).permutation(len(levels))[: args.others]
+    return np.concatenate([*found, from_levels(levels[drawn])])
 
 
 def load_pairs(args: Settings, split: str) -> Domains:

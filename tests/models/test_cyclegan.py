@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import pytest
-from slopes import SGD, assert_descended, put, steeper, taken, weights
+from slopes import SGD, assert_descended, put, steeper, taken, told, weights
 
 import minigen
 from minigen import Generator, optim
@@ -74,6 +74,28 @@ def test_without_identity_it_is_not_computed():
     assert "identity" not in model.step(*pictures())
 
 
+def test_contrast_asks_that_a_picture_be_told_by_what_it_was_made_of():
+    """As the generators begin, which here make dark pictures light."""
+    model = small(
+        cycle=0, identity=0, adversarial=0, contrast=0.6, starts=[lambda x: -x, lambda y: y * 2]
+    )
+    x, y = pictures()
+    more = [0.3 * minigen.randn(n, 1, 8, 8, dtype="float64") for n in (4, 5)]
+    both = weights(model.to_y, model.to_x)
+    before = taken(both)
+
+    @minigen.no_grad()
+    def apart():
+        to_y, to_x = model.to_y(x).numpy(), model.to_x(y).numpy()
+        of_x, of_y = (np.concatenate([a, b]) for a, b in ((x, more[0]), (y, more[1])))
+        return 0.6 * (told(to_y, -of_x) + told(to_x, 2 * of_y))
+
+    assert "contrast" in model.step(x, y, *more)
+    assert_descended(both, before, apart)
+    with pytest.raises(ValueError, match="expected other pictures of X and of Y"):
+        model.step(x, y)
+
+
 def test_the_judges_are_shown_earlier_pictures():
     """Each judge those of its own domain."""
     model = small(pool=4, seed=1, optimiser=functools.partial(optim.SGD, lr=1e-3))
@@ -120,8 +142,9 @@ def test_state_goes_on_bit_for_bit():
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="least-squares, hinge, not 'l2'"):
         small(loss="l2")
-    with pytest.raises(ValueError, match="weights of 0 or more, got cycle=-1"):
-        small(cycle=-1)
+    for name, bad in ("cycle", -1), ("contrast", float("nan")):
+        with pytest.raises(ValueError, match=f"weights of 0 or more, got .*{name}={bad}"):
+            small(**{name: bad})
 
 
 def test_what_is_hidden_in_a_picture_does_not_come_back_from_a_damaged_one():

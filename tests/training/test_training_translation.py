@@ -14,7 +14,6 @@ from minigen.distributed import group
 from minigen.distributed.rehearsal import Rehearsal
 from minigen.training import images
 from minigen.training import translation as T
-from minigen.training.builders import pix2pix
 
 
 def args(**given):
@@ -53,16 +52,17 @@ def test_a_limit_takes_whole_families_as_chance_has_it(letters):
 
 
 def test_each_rank_tells_its_pictures_from_all_truths_and_the_same_others(monkeypatch):
-    levels = np.arange(200, dtype=np.uint8).reshape(-1, 1, 1, 1, 1)
-    train = Domains("numbers", levels, ("B",), np.arange(200))
+    levels = np.arange(200, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    flags = args(seed=0, others=112)
     y = np.float32([[[[-3]]], [[[-2]]], [[[2]]], [[[3]]]])
-    alone = pix2pix.others(args(seed=0), train, y, 7)
-    assert alone.shape == (pix2pix.OTHERS, 1, 1, 1) and abs(alone).max() < 1
-    assert not np.array_equal(alone, pix2pix.others(args(seed=0), train, y, 8))
+    alone = T.others(flags, levels, y, 7)
+    assert len(np.unique(alone)) == len(alone) == 112 and abs(alone).max() <= 1
+    assert not np.array_equal(alone, T.others(flags, levels, y, 8))
+    assert len(T.others(args(seed=0, others=10**6), levels, y, 7)) == 200
     for rank, theirs in (0, y[2:]), (1, y[:2]):
         monkeypatch.setattr(distributed, "get_rank", lambda rank=rank: rank)
         monkeypatch.setattr(distributed, "all_gather_object", lambda _: [y[:2], y[2:]])
-        found = pix2pix.others(args(seed=0), train, y[2 * rank :][:2], 7)
+        found = T.others(flags, levels, y[2 * rank :][:2], 7)
         assert np.array_equal(found, np.concatenate([theirs, alone]))
 
 

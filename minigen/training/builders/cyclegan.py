@@ -15,7 +15,12 @@ from minigen.models.gan import LOSSES
 from minigen.models.translators import Changed, PatchJudge, Placed, ResNetTranslator
 from minigen.training.command import Parser
 from minigen.training.flags import is_folder, share, units, weight, whole
-from minigen.training.translation import add_domains, load_pairs, load_unpaired
+from minigen.training.translation import (
+    add_contrast,
+    add_domains,
+    load_pairs,
+    load_unpaired,
+)
 
 
 def networks(args: argparse.Namespace, channels: int, size: int) -> list[nn.Module]:
@@ -38,11 +43,15 @@ def adam(args: argparse.Namespace) -> Callable[..., optim.Adam]:
 
 def cyclegan(args: argparse.Namespace, channels: int, size: int) -> CycleGAN:
     """The CycleGAN of these flags, for pictures (channels, size, size)."""
+    parts = networks(args, channels, size)
+    starts = {"starts": [generator[0] for generator in parts[:2]]} if args.start == "placed" else {}
     return CycleGAN(
-        *networks(args, channels, size),
+        *parts,
+        **starts,
         loss=args.objective,
         cycle=args.cycle,
         identity=args.identity,
+        contrast=args.contrast,
         pool=args.pool,
         seed=args.seed,
         optimiser=adam(args),
@@ -123,6 +132,7 @@ def flags(description: str = "") -> Parser:
         help="λ, the weight of the cycle (10; of squares, with --model discogan, 1)")  # fmt: skip
     add("--identity", type=weight, default=0.0, only=is_cycle,
         help="the weight of the identity's loss, in λ; the authors' code has 0.5")  # fmt: skip
+    add_contrast(parser, is_cycle)
     add("--pool", type=whole(0, 10**6), default=50, only=is_cycle,
         help="earlier pictures that judges are shown")  # fmt: skip
     add("--form", choices=FORMS, default="both", only=is_disco,

@@ -8,17 +8,22 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minigen import Generator, Tensor, data, distributed, nn, optim
-from minigen.data.tasks import LUMA, TASKS, from_levels, planes
+from minigen import Generator, Tensor, data, nn, optim
+from minigen.data.tasks import LUMA, TASKS, planes
 from minigen.models.gan import LOSSES
 from minigen.models.pix2pix import DISTANCES, Pix2Pix
 from minigen.models.translators import Blended, Changed, PatchJudge, UNet, halvings
 from minigen.training.command import Parser
 from minigen.training.course import by_parts
 from minigen.training.flags import share, units, weight, whole
-from minigen.training.translation import add_domains, inputs_and_truths, load_pairs, load_truths
+from minigen.training.translation import (
+    add_contrast,
+    add_domains,
+    inputs_and_truths,
+    load_pairs,
+    load_truths,
+)
 
-OTHERS = 112  # true pictures that a made one is told from, beside the batch's
 MENDED = ("colour", "enlarge", "inpaint")  # tasks whose inputs are pictures that lack something
 
 
@@ -97,15 +102,6 @@ def trained_with(args: argparse.Namespace) -> dict[str, np.ndarray]:
     return {"batches": load(args).images}
 
 
-def others(args: argparse.Namespace, train: data.Domains, y: np.ndarray, step: int) -> np.ndarray:
-    """What pictures for the truths y (N, C, H, W) are told from in a step: other ranks' y, and as
-    chance has it, on all ranks alike, truths to train with, maybe their own, which does no harm."""
-    truths = distributed.all_gather_object(y)
-    del truths[distributed.get_rank()]
-    drawn = np.random.default_rng((args.seed, step)).integers(len(train), size=OTHERS)
-    return np.concatenate([*truths, from_levels(train.images[drawn, -1])])
-
-
 def held_out(args: argparse.Namespace, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and truths of pictures that are not trained with; the holes are always the same."""
     holes = np.random.default_rng(0).random((len(pictures), 2))
@@ -160,9 +156,7 @@ def flags(description: str = "") -> Parser:
         default=lambda args: "mse" if args.task in OPEN else "l1",
         help="l1, as in the paper, or mean squared error (l1; mse for colour, inpaint)",
     )  # fmt: skip
-    add("--contrast", type=weight, default=0.0,
-        help="the weight of a loss by which a picture is to be nearer to its own truth than to"
-        f" {OTHERS} others")  # fmt: skip
+    add_contrast(parser)
     add("--adversarial", type=weight, default=1.0, help="the weight of the GAN's loss")
     judged = "with --adversarial 0", lambda args: args.adversarial > 0
     add("--objective", choices=tuple(LOSSES), default="non-saturating", only=judged,
