@@ -6,7 +6,8 @@ default emoji of Noto become those of Twemoji, and the other way; the two are sh
 of the families, so there is not one pair; generators start from pictures that are zoomed and moved,
 all alike, so that the mean picture fits the other domain's. Letters in two fonts (--data glyphs),
 digits and their negatives (--data mnist --domains white inverted), or your own folder of trainA,
-trainB, testA and testB.
+trainB, testA and testB. With --contrast 3 what is made of a picture is to be nearer to it than to
+others.
 
 The run folder gets held-out pictures as training goes on (samples/ and samples.gif): a row of what
 was given, of what was made of it, of the truth where it is known, and of what came back. The loss
@@ -38,6 +39,7 @@ READING = (
     " truth where it is known, says how good they are. The losses are the judges' and the"
     " generators'; of the latter {parts} are the parts without the judges. x is {x}, y {y}."
 )
+TOLD = " contrast falls as made pictures get nearer to what they are made of than to others."
 
 
 def start_placed(model: Any, sides: Mapping[str, np.ndarray]) -> None:
@@ -109,7 +111,9 @@ def main() -> None:
             errors["held-out error"] = made - y.numpy()
         return {k: held.family_mean(absolute_error(e / 2, 0 * e)) for k, e in errors.items()}
 
-    panels = panels_of(args)
+    panels, reading = panels_of(args), READING
+    if args.contrast:
+        reading += TOLD
     shape = channels, size, size
     training.train_translator(
         run, args, model, generators=drawn_with(model), batches=batches, step=step,
@@ -117,7 +121,7 @@ def main() -> None:
         networks=[(model.networks()[i], shape) for i in (0, 2)],  # one generator, one judge
         shown=SHOWN_ROWS + " Again is what came back of the made ones, and should be the given.",
         what=f"{counts[a]:,} pictures of {a} and {counts[b]:,} of {b}, of {held.name}",
-        reading=READING.format(parts=" and ".join(panels["cycle"]), x=a, y=b),
+        reading=reading.format(parts=" and ".join(panels["cycle"]), x=a, y=b),
     )  # fmt: skip
 
 
