@@ -2839,7 +2839,7 @@ a bound that is outside is inside | training_flags
 - x >= least if above is None else x > above
 + x >= least if above is None else x >= above
 a flag without an effect is passed over | training_flags
--             if name in self._only and not met(settings):
+-             if not self.has_effect(name, settings):
 +             if name in self._only and not met:
 settings that do not go together are taken | training_flags
 - for when, message in self._refusals if when(settings))
