@@ -2840,7 +2840,7 @@ a bound that is outside is inside | training_flags
 + x >= least if above is None else x >= above
 a flag without an effect is passed over | training_flags
 -             if not self.has_effect(name, settings):
-+             if name in self._only and not met:
++             if False:
 settings that do not go together are taken | training_flags
 - for when, message in self._refusals if when(settings))
 + for when, message in self._refusals if when is None)
