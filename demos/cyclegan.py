@@ -112,8 +112,9 @@ def main() -> None:
         return {k: held.family_mean(absolute_error(e / 2, 0 * e)) for k, e in errors.items()}
 
     panels, reading = panels_of(args), READING
+    parts = panels["cycle"]
     if args.contrast:
-        reading += TOLD
+        parts, reading = [*parts, "contrast"], reading + TOLD
     shape = channels, size, size
     training.train_translator(
         run, args, model, generators=drawn_with(model), batches=batches, step=step,
@@ -121,7 +122,7 @@ def main() -> None:
         networks=[(model.networks()[i], shape) for i in (0, 2)],  # one generator, one judge
         shown=SHOWN_ROWS + " Again is what came back of the made ones, and should be the given.",
         what=f"{counts[a]:,} pictures of {a} and {counts[b]:,} of {b}, of {held.name}",
-        reading=reading.format(parts=" and ".join(panels["cycle"]), x=a, y=b),
+        reading=reading.format(parts=" and ".join(parts), x=a, y=b),
     )  # fmt: skip
 
 

@@ -2606,6 +2606,17 @@ any folder gets a list of runs | pages_run
 TensorBoard shows steps that were undone | training_events
 -         self._write(step=0, session_log=log(status=log.START))
 +         pass
+# training/practice.py
+a plan has nothing to tell pictures from | distributed_plan
+-     if not trained.settings.contrast:
++     if True:
+# training/builders/cyclegan.py
+contrast is asked for and not built | training_translation
+-         contrast=args.contrast,
++         contrast=0.0,
+pictures are told as they were, not as they are placed | training_translation
+-         **starts,
++         **{},
 # training/translation.py
 a rank tells its pictures from its own truths | training_translation
 -     del found[distributed.get_rank()]
@@ -2623,6 +2634,9 @@ a script that SIGTERM ended is a success | display
 the config keeps what was asked for, not what it means | training_flags
 -         run.config = {**run.config, **self._config(args)}
 +         run.config = {**run.config, **self._config(args), **given}
+of an older run is assumed what has no effect | training_flags
+-             if v not in (None, False) and self.has_effect(k, settings)
++             if v not in (None, False)
 auto stays auto | training_flags
 -                 args.data = resolved("auto")
 +                 pass
@@ -2825,8 +2839,8 @@ a bound that is outside is inside | training_flags
 - x >= least if above is None else x > above
 + x >= least if above is None else x >= above
 a flag without an effect is passed over | training_flags
--             if name in self._only and not met(settings):
-+             if name in self._only and not met:
+-             if not self.has_effect(name, settings):
++             if False:
 settings that do not go together are taken | training_flags
 - for when, message in self._refusals if when(settings))
 + for when, message in self._refusals if when is None)

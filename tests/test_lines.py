@@ -15,7 +15,7 @@ ROOMS = {
     "nn": 2067,
     "optim": 1196,
     "models": 3181,
-    "training": 5582,
+    "training": 5590,
     "metrics": 600,
     "export": 1274,
     "data": 2173,

@@ -199,10 +199,14 @@ class Parser(Flags):
                 raise RunError(f"{run.folder}/config.json: {name}: {error}") from error
         if found.get("data") == "auto":
             found["data"] = assumed["data"] = resolved("auto")
-        said = ", ".join(f"{k} {v}" for k, v in assumed.items() if v not in (None, False))
+        settings = Settings(**found)
+        said = ", ".join(
+            f"{k} {v}"
+            for k, v in assumed.items()
+            if v not in (None, False) and self.has_effect(k, settings)
+        )
         if said:
             print(f"{run.folder}/config.json does not say, so it is assumed: {said}")
-        settings = Settings(**found)
         if wrong := self.refusal(settings):
             raise RunError(f"{run.folder}/config.json: {wrong}")
         return self.completed(settings)

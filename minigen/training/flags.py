@@ -200,12 +200,16 @@ class Flags(argparse.ArgumentParser):
         vars(settings).update(instead or {})
         vars(settings).update(given)
         for name in given:
-            words, met = self._only.get(name, ("", bool))
-            if name in self._only and not met(settings):
+            if not self.has_effect(name, settings):
+                words, _ = self._only[name]
                 self.error(f"{self._called(name)} has no effect {words}: leave it out")
         if wrong := self.refusal(settings):
             self.error(wrong)
         return self.completed(settings)
+
+    def has_effect(self, name: str, settings: Settings) -> bool:
+        """Whether a setting has one, beside these others."""
+        return name not in self._only or self._only[name][1](settings)
 
     def refusal(self, settings: Settings) -> str:
         """What is wrong with settings that do not go together; "" if nothing is."""

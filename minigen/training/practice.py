@@ -12,6 +12,7 @@ from minigen import Tensor, optim
 from minigen.models import autoencoder, classifier, diffusion, vae
 from minigen.training import trained as T
 from minigen.training import trained_kinds as K
+from minigen.training import translation
 
 Step = Callable[[], object]
 
@@ -79,16 +80,25 @@ def of_classifier(trained: Any, count: int, model: Any, optimiser: Any) -> Step:
     return lambda: classifier.step(model, optimiser, x, y)
 
 
+def others(trained: Any, own: Tensor) -> list[Tensor]:
+    """What pictures are told from besides these own ones, if the run does so."""
+    if not trained.settings.contrast:
+        return []
+    levels = np.zeros((trained.settings.others, *trained.image_shape), np.uint8)
+    found = translation.others(trained.settings, levels, own.numpy(), 1)
+    return [Tensor(found, device=trained.device)]
+
+
 def of_pix2pix(trained: K.Pix2Pix, count: int, model: Any) -> Step:
     x = trained.inputs(pictures(trained, count).numpy())
     y = trained.builder.draw(trained.settings, model, x)
-    both = [Tensor(a, device=trained.device) for a in (x, y)]
-    return lambda: model.step(*both)
+    x, y = (Tensor(a, device=trained.device) for a in (x, y))
+    return lambda: model.step(x, y, *others(trained, y))
 
 
 def of_cyclegan(trained: Any, count: int, model: Any) -> Step:
     x = pictures(trained, count)
-    return lambda: model.step(x, x)
+    return lambda: model.step(x, x, *2 * others(trained, x))
 
 
 def of_stargan(trained: Any, count: int, model: Any) -> Step:

@@ -121,8 +121,8 @@ def add_contrast(parser: Parser, only: Condition | None = None) -> None:
 
 def others(args: Settings, levels: np.ndarray, own: np.ndarray, step: int) -> np.ndarray:
     """What a made picture is told from in a step, (M, C, H, W) from −1 to 1: beside `own`
-    (N, C, H, W), of this process's batch, those of the other ones' and, as chance has it, on all
-    ranks alike, `args.others` of those to train with, maybe their own, which does no harm.
+    (N, C, H, W), of this rank's batch, those of the other ranks' batches and, as chance has it, on
+    all ranks alike, `args.others` of those to train with, maybe their own, which does no harm.
 
     Args:
         levels: of all pictures to train with.

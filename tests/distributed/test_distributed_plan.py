@@ -59,6 +59,12 @@ def test_a_step_of_each_run_is_rehearsed_or_refused(tmp_path, name):
     assert len(many) >= len(few)
 
 
+@pytest.mark.parametrize("name", ["pix2pix", "cyclegan"])
+def test_what_pictures_are_told_from_is_rehearsed(tmp_path, name):
+    trained = load(made_run(tmp_path / "run", name, contrast=2.0, others=5))
+    assert planning.Rehearsals(trained).rehearsed(2, 4, 0.0).sent
+
+
 def test_a_table_says_what_its_parts_say():
     machines = Machines(2, Network(1e-5, 1e9), Network(1e-3, 1e8))
     alone, dealt = Work(0.1), Work(0.05, (8, 10**6))

@@ -181,6 +181,9 @@ def test_a_run_of_an_older_version_opens_with_a_word_on_what_is_assumed(tmp_path
     args = parser().settings_of(Run.read(run.folder))
     assert args.taps == 3 and args.width == 2
     assert "does not say, so it is assumed: taps 3" in capsys.readouterr().out
+    (run.folder / "config.json").write_text(json.dumps(old | {"network": "mlp"}))
+    assert parser().settings_of(Run.read(run.folder)).width == 5
+    assert capsys.readouterr().out == ""  # of what has no effect
 
 
 def test_auto_is_a_data_set_in_the_config(tmp_path, monkeypatch, capsys):

@@ -14,6 +14,9 @@ from minigen.distributed import group
 from minigen.distributed.rehearsal import Rehearsal
 from minigen.training import images
 from minigen.training import translation as T
+from minigen.training.builders import cyclegan
+
+PLACED = ("--data", "glyphs", "--quick", "--start", "placed", "--contrast", "2")
 
 
 def args(**given):
@@ -49,6 +52,13 @@ def test_a_limit_takes_whole_families_as_chance_has_it(letters):
     sizes = {f: (everything.families == f).sum() for f in everything.families}
     taken = {f: (some.families == f).sum() for f in some.families}
     assert sum(taken[f] != sizes[f] for f in taken) <= 1
+
+
+def test_pictures_are_told_by_where_their_generators_begin():
+    model = cyclegan.build(cyclegan.flags().parse_args(PLACED), 1, 12)
+    assert model.contrast == 2
+    for generator, start in zip((model.to_y, model.to_x), model.starts, strict=True):
+        assert start is generator[0] and "Placed" in repr(start)
 
 
 def test_each_rank_tells_its_pictures_from_all_truths_and_the_same_others(monkeypatch):

@@ -15,12 +15,7 @@ from minigen.models.gan import LOSSES
 from minigen.models.translators import Changed, PatchJudge, Placed, ResNetTranslator
 from minigen.training.command import Parser
 from minigen.training.flags import is_folder, share, units, weight, whole
-from minigen.training.translation import (
-    add_contrast,
-    add_domains,
-    load_pairs,
-    load_unpaired,
-)
+from minigen.training.translation import add_contrast, add_domains, load_pairs, load_unpaired
 
 
 def networks(args: argparse.Namespace, channels: int, size: int) -> list[nn.Module]:
