@@ -116,7 +116,7 @@ def add_contrast(parser: Parser, only: Condition | None = None) -> None:
         " pairs to what it is made of, than to others")  # fmt: skip
     add("--others", type=whole(1, 10**6), default=1500,
         only=("without --contrast", lambda args: args.contrast > 0),
-        help="how many of those to train with, beside the batch's: memory grows with them")  # fmt: skip
+        help="how many of those to train with, beside the batch's; they take memory")  # fmt: skip
 
 
 def others(args: Settings, levels: np.ndarray, own: np.ndarray, step: int) -> np.ndarray:
