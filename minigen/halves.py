@@ -43,7 +43,7 @@ def in_float32(f: Callable) -> Callable:
 
     @functools.wraps(f)
     def apply(*args: Any, **options: Any) -> Any:
-        if args and isinstance(args[0], Tensor) and args[0].dtype is FLOAT32:
+        if args and isinstance(args[0], Tensor) and args[0]._array.dtype is FLOAT32:
             return f(*args, **options)
         if not any(isinstance(x, Tensor) and is_half(x) for x in (*args, *options.values())):
             return f(*args, **options)

@@ -92,9 +92,9 @@ def sum(
     """
     if out is not None:
         refuse("sum", out=out)
-    if dtype is not None or input.dtype.kind != "f":
+    if dtype is not None or input._array.dtype.kind != "f":
         input = converted(input, dtype or INT64)
-    y = _sum(input, dims=axes("sum", dim, input.ndim), keepdim=keepdim)
+    y = _sum(input, dims=axes("sum", dim, input._array.ndim), keepdim=keepdim)
     return y if dtype is None else converted(y, dtype)  # NumPy adds small integers as large ones
 
 
@@ -164,25 +164,23 @@ def _centred(input: Tensor, dims: tuple[int, ...]) -> Tensor:
     return input - mean(input, dims, keepdim=True)
 
 
-def _freedom(shape: tuple[int, ...], dims: tuple[int, ...], correction: float) -> float:
-    count = math.prod([shape[d] for d in dims])
-    return count - correction if count and count > correction else 0
+def _freedom(count: float, correction: float) -> float:
+    return count - correction if count > correction else 0
 
 
 def _var_pullback(g: Tensor, input: Tensor, shape, dims, correction) -> Tensor:
     """2·(x − mean) / (n − correction)"""
-    n = _freedom(shape, dims, correction)
+    n = _freedom(_count(shape, dims), correction)
     return _with_ones(g, shape, dims) * (_centred(input, dims) * (2 / n if n else math.nan))
 
 
 @operation(input=_var_pullback)
 def _var(input: Array, *, dims: tuple[int, ...], correction: float, keepdim: bool) -> Array:
     # From all elements a number is subtracted in half the time that an array takes.
-    keep = len(dims) < input.ndim
-    centred = input - _mean.operation.value(input, dims=dims, keepdim=keep)
+    keep, count, add_up = len(dims) < input.ndim, _count(input.shape, dims), _sum.operation.value
+    centred = input - add_up(input, dims=dims, keepdim=keep) / count
     centred *= centred  # in its memory, or a new number if there is no axis
-    total = _sum.operation.value(centred, dims=dims, keepdim=keepdim)
-    n = _freedom(input.shape, dims, correction)
+    total, n = add_up(centred, dims=dims, keepdim=keepdim), _freedom(count, correction)
     return total / n if n else total * math.nan
 
 
@@ -214,7 +212,7 @@ def var(
         dim, unbiased = None, dim
     if correction is None:
         correction = 1 if unbiased is None else int(unbiased)
-    dims = axes("var", dim, input.ndim)
+    dims = axes("var", dim, input._array.ndim)
     return _var(input, dims=dims, correction=correction, keepdim=keepdim)
 
 
@@ -535,16 +533,17 @@ def _to_add_up(name: str, input: Tensor, dim: int, dtype: Any, out: None) -> tup
     """The input in the dtype that the result has, and the axis."""
     if out is not None:
         refuse(name, out=out)
-    if dtype is not None or input.dtype.kind != "f":
+    if dtype is not None or input._array.dtype.kind != "f":
         input = converted(input, dtype or INT64)
-    return input, axis(name, dim, input.ndim)
+    return input, axis(name, dim, input._array.ndim)
 
 
 @operation(input=lambda g, dim, reverse: _cumsum(g, dim=dim, reverse=not reverse))
 def _cumsum(input: Array, *, dim: int, reverse: bool) -> Array:
     if reverse:
         return np.flip(_cumsum.operation.value(np.flip(input, dim), dim=dim, reverse=False), dim)
-    return np.add.accumulate(input, dim) if on_host(input) else input.cumsum(axis=dim)
+    host = type(input) is np.ndarray
+    return np.add.accumulate(input, dim) if host else input.cumsum(axis=dim)
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None, out: None = None) -> Tensor:

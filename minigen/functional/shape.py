@@ -95,8 +95,9 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None, *more: int) -
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """Insert an axis of length 1 at `dim`."""
-    shape = input.shape
-    dim = axis("unsqueeze", dim, len(shape) + 1)
+    shape = input._array.shape
+    if not (type(dim) is int and 0 <= dim <= len(shape)):  # seldom
+        dim = axis("unsqueeze", dim, len(shape) + 1)
     return moves.reshape(input, to=(*shape[:dim], 1, *shape[dim:]))
 
 
@@ -435,7 +436,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 def flip(input: Tensor, dims: int | Sequence[int], *more: int) -> Tensor:
     """The elements in reverse order along the axes `dims`, which may be several arguments."""
     dims = sizes("flip", [dims, *more])
-    return moves.flip(input, dims=tuple(axis("flip", d, input.ndim) for d in dims))
+    return moves.flip(input, dims=tuple([axis("flip", d, input._array.ndim) for d in dims]))
 
 
 def roll(
