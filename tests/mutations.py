@@ -1389,6 +1389,9 @@ pictures are placed by their columns twice | translators
 what stays and what is drawn change places | translators
 -         return F.lerp(made[:, :-1], input, (made[:, -1:] + 1) / 2)
 +         return F.lerp(input, made[:, :-1], (made[:, -1:] + 1) / 2)
+what is made of the mirrored picture is not mirrored back | translators
+- F.flip(self.network(F.flip(input, -1)), -1)
++ self.network(F.flip(input, -1))
 what is drawn is no change but all | translators
 -         made = F.add(input[:, : self.channels], self.network(input), alpha=self.scale)
 +         made = self.network(input)
@@ -1523,8 +1526,23 @@ what is added to the image cannot turn black into white | stargan
 - channels, scale=2.0)
 + channels, scale=1.0)
 the weight of the judge's value is on the judge alone | stargan
-- self.adversarial * generator_loss(values)
-+ generator_loss(values)
+- self.adversarial * judged
++ judged
+real images are judged by the domain that they are to be of | stargan
+- of_domain(values, of)
++ of_domain(values, to)
+made images are judged by the domain that they came from | stargan
+- self.source(made, to)
++ self.source(made, of)
+the generator is judged by the domain that it came from | stargan
+- generator_loss(of_domain(values, to))
++ generator_loss(of_domain(values, of))
+the penalty is on the domain that images came from | stargan
+- self.source, domains=to
++ self.source, domains=of
+all waves of colours have one length | stargan
+- 2**k
++ 2
 the way back goes to the domain again | stargan
 - self.generator(made, of)
 + self.generator(made, to)

@@ -18,11 +18,17 @@ The planes add a constant to each channel, and instance norm takes a constant ou
 beyond the border the sum is smaller there than inside, so the mean that is taken out is not that of
 the inside, and something of c is left. With borders that are reflected nothing is left, and G(x, c)
 is the same for all c.
+
+The judge may have a D_src for each domain in place of one for all, as StarGAN v2 has (Choi et al.
+2020, arXiv:1912.01865, section 2.1): it compares what is made for c with real images of c, where
+one for all is content with an image of any domain, and D_cls with one that is likelier c than
+another. For exact colours that is not enough.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -45,8 +51,9 @@ SMALL = 0.0015  # deviation of the last weights of what is added to an image
 
 
 class StarJudge(nn.Module):
-    """(N, channels, size, size) -> D_src, a value for each patch, (N, 1, s, s), and the logits of
-    D_cls, (N, domains); s is the size halved `layers` times.
+    """(N, channels, size, size) -> D_src, a value for each patch, (N, 1, s, s), or with one for
+    `each` domain (N, domains, s, s), and the logits of D_cls, (N, domains); s is the size halved
+    `layers` times.
 
     There is no norm, with which the gradient penalty would not be of each image by itself.
 
@@ -56,13 +63,20 @@ class StarJudge(nn.Module):
         width: channels after the first convolution; twice as many after each, up to 8 times.
         size: of the images.
         layers: convolutions of 4 × 4 and stride 2: 6 for 128 pixels in the paper.
+        each: whether each domain has a D_src of its own.
 
     Raises:
         DataError: the size cannot be halved so often.
     """
 
     def __init__(
-        self, channels: int = 3, domains: int = 5, width: int = 32, size: int = 32, layers: int = 3
+        self,
+        channels: int = 3,
+        domains: int = 5,
+        width: int = 32,
+        size: int = 32,
+        layers: int = 3,
+        each: bool = False,
     ):
         if size < 1 or size % 2**layers:
             raise DataError(f"StarJudge: {size} pixels cannot be halved {layers} times")
@@ -72,7 +86,7 @@ class StarJudge(nn.Module):
         for i in range(layers):
             self.body.append(nn.Conv2d(widths[i], widths[i + 1], 4, stride=2, padding=1))
             self.body.append(nn.LeakyReLU(0.01))
-        self.source = nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False)
+        self.source = nn.Conv2d(widths[-1], domains if each else 1, 3, padding=1, bias=False)
         self.domain = nn.Conv2d(widths[-1], domains, size // 2**layers, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,16 +117,37 @@ class Added(Changed):
         nn.init.normal_(network[-2].weight, 0.0, SMALL)
 
 
-def by_pixels(inputs: int, outputs: int, width: int = 32, layers: int = 3) -> nn.Sequential:
+class FourierFeatures(nn.Module):
+    """(N, C, H, W) -> the same with sin and cos of π/2·2^k·x beside it, for k from 0 to `octaves`
+    − 1 and x the first channels: (N, C + 2·channels·octaves, H, W).
+
+    A network learns what changes slowly with its input first, and what changes fast late; of waves
+    of x that which changes fast in x changes slowly (Tancik et al. 2020, arXiv:2006.10739).
+    """
+
+    def __init__(self, channels: int, octaves: int):
+        super().__init__()
+        self.channels, self.octaves = channels, octaves
+
+    def forward(self, input: Tensor) -> Tensor:
+        """H and W stay."""
+        angles = [math.pi / 2 * 2**k * input[:, : self.channels] for k in range(self.octaves)]
+        return F.cat([input, *(wave(a) for a in angles for wave in (F.sin, F.cos))], 1)
+
+
+def by_pixels(
+    inputs: int, outputs: int, width: int = 32, layers: int = 3, octaves: int = 4
+) -> nn.Sequential:
     """(N, inputs, H, W) -> (N, outputs, H, W) in [−1, 1], each pixel by itself, through hidden
-    layers.
+    layers that are shown waves of its colour, the first `outputs` channels (`FourierFeatures`).
 
     Where domains differ in colours alone it is all that is needed, and no more can go wrong: a
     generator that sees neighbours finds patterns which the classifier takes for a domain.
     """
-    widths = [inputs, *[width] * layers]
+    widths = [inputs + 2 * outputs * octaves, *[width] * layers]
     hidden = [m for a, b in pairwise(widths) for m in (nn.Conv2d(a, b, 1), nn.ReLU())]
-    return nn.Sequential(*hidden, nn.Conv2d(width, outputs, 1), nn.Tanh())
+    seen = FourierFeatures(outputs, octaves)
+    return nn.Sequential(seen, *hidden, nn.Conv2d(width, outputs, 1), nn.Tanh())
 
 
 def translator(
@@ -137,6 +172,12 @@ def translator(
     options["norm"] = "affine" if kind == "plain" else "none"
     network = ResNetTranslator(inputs, channels, width, blocks, **options, **how)
     return Conditional(network if kind == "plain" else Added(network, channels), domains)
+
+
+def of_domain(values: Tensor, domains: Tensor) -> Tensor:
+    """D_src of the domains (N,) alone, (N, …), where a judge has one for each, (N, domains, …);
+    values (N, 1, …) of one for all as they are."""
+    return values if values.shape[1] == 1 else values[F.arange(len(values)), domains]
 
 
 def domain_loss(logits: Tensor, domains: Tensor) -> Tensor:
@@ -170,7 +211,7 @@ class StarGAN(Parts):
 
     Args:
         generator: images and domains (N,) -> images.
-        judge: images -> D_src, (N, …), and the logits of D_cls, (N, domains).
+        judge: images -> D_src, (N, 1, …) or (N, domains, …), and the logits of D_cls, (N, domains).
         penalty: λ_gp. The slope is that of the sum of an image's patches, as in the authors' code.
         adversarial: λ_adv, 1 in the paper. D_src is a mean over n patches, whose sum has slope 1,
             so its own is 1 / n. The paper's judge has 4 patches. Of 16 a weight of 4 keeps the
@@ -219,8 +260,9 @@ class StarGAN(Parts):
             with minigen.no_grad():
                 made = self.generator(x, to)
             values, logits = self.judge(x)
-            gap = -critic_loss(values, self.judge(made)[0])
-            slope = slopes(lambda images: self.judge(images)[0], mixed(x, made), create_graph=True)
+            gap = -critic_loss(of_domain(values, of), self.source(made, to))
+            source = functools.partial(self.source, domains=to)
+            slope = slopes(source, mixed(x, made), create_graph=True)
             penalty = gradient_penalty(slope)
             domain_real = domain_loss(logits, of)  # equation 2: real images alone
             d_loss = self.penalty * penalty - self.adversarial * gap  # equation 8
@@ -229,9 +271,10 @@ class StarGAN(Parts):
 
         made = self.generator(x, to)
         values, logits = self.judge(made)
+        judged = generator_loss(of_domain(values, to))
         domain_made = domain_loss(logits, to)  # equation 3
         again = reconstruction(self.generator(made, of), x)  # equation 4
-        g_loss = self.adversarial * generator_loss(values) + self.classification * domain_made
+        g_loss = self.adversarial * judged + self.classification * domain_made
         g_loss = g_loss + self.reconstruction * again
         descend(self.generator_optimiser, g_loss)  # equation 6
         metrics = {
@@ -244,6 +287,10 @@ class StarGAN(Parts):
             "reconstruction": again,
         }
         return {name: value.detach() for name, value in metrics.items()}
+
+    def source(self, images: Tensor, domains: Tensor) -> Tensor:
+        """D_src of images, and where there are several, of these domains."""
+        return of_domain(self.judge(images)[0], domains)
 
     def draw(self, images: Tensor, domains: Tensor) -> Tensor:
         """G(x, c), to look at."""

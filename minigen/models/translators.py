@@ -7,6 +7,7 @@ and StarGAN share them.
                         arXiv:1603.08155; Zhu et al. 2017, arXiv:1703.10593, section 7.2)
     Changed             x + f(x), which starts near a copy
     Blended             m·x + (1 − m)·f(x): what of x stays, and what is drawn over it
+    Mirrored            (f(x) + f(x mirrored) mirrored) / 2
     Placed              pictures zoomed and moved, all alike, before a network is shown them
     PatchJudge          a score for each patch of a picture: "PatchGAN" (Isola et al., section
                         3.2.2)
@@ -217,6 +218,24 @@ class Blended(nn.Module):
         """The shape stays."""
         made = self.network(input)
         return F.lerp(made[:, :-1], input, (made[:, -1:] + 1) / 2)
+
+
+class Mirrored(nn.Module):
+    """(f(x) + f(x mirrored) mirrored) / 2, left for right: of a mirrored picture it makes the
+    mirrored one, which f need not learn, and of what f errs by on one side half is left. It takes
+    twice the work.
+
+    Args:
+        network: x (N, C, H, W) -> (N, …, H, W), f.
+    """
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The shape of f."""
+        return (self.network(input) + F.flip(self.network(F.flip(input, -1)), -1)) / 2
 
 
 class Placed(nn.Module):

@@ -63,9 +63,9 @@ def test_pix2pix_needs_no_data_and_resumed_is_uninterrupted(tmp_path):
 
 
 def test_cyclegan_needs_no_data_and_resumed_is_uninterrupted(tmp_path):
-    flags = ("--start", "placed", "--contrast", 2, "--others", 5)
+    flags = ("--start", "placed", "--symmetric", "--contrast", 2, "--others", 5)
     said = same_when_resumed(tmp_path, "cyclegan.py", *flags)
-    assert "of plain and" in said and "ResNetTranslator" in said
+    assert "of plain and" in said and "Mirrored" in said and "ResNetTranslator" in said
     assert "cycle_y and contrast are the parts" in " ".join(said.split())
 
 

@@ -227,7 +227,7 @@ MODELS = {
         ResNetTranslator(1, 1, 4, 1), ResNetTranslator(1, 1, 4, 1), PatchJudge(1, 4, 1, size=SIZE),
         PatchJudge(1, 4, 1, size=SIZE), pool=0)),
     "stargan": lambda: with_domains(StarGAN(
-        N.Conditional(Added(by_pixels(1 + 3, 1, 4, 2), 1), 3), StarJudge(1, 3, 4, SIZE, 2))),
+        N.Conditional(Added(by_pixels(1 + 3, 1, 4, 2), 1), 3), StarJudge(1, 3, 4, SIZE, 2, True))),
     "biggan": lambda: biggan.BigGAN(
         biggan.BigGenerator(1, 4, SIZE, 3, 4), biggan.BigJudge(1, 4, SIZE, 3)),
 }  # fmt: skip

@@ -33,7 +33,7 @@ MODELS = [
     *[("pix2pix", {**COPIES, "norm": norm}) for norm in ("batch", "running", "instance")],
     ("pix2pix", {"task": "colour", "data": "glyphs", "quiet": True}),
     ("cyclegan", {"data": "glyphs"}),
-    ("cyclegan", {"data": "glyphs", "start": "placed"}),
+    ("cyclegan", {"data": "glyphs", "start": "placed", "symmetric": True}),
     ("cyclegan", {"data": "glyphs", "model": "discogan"}),
     *[("stargan", {"data": "digits", "generator": k}) for k in ("colours", "added", "plain")],
     ("classifier", {}),

@@ -16,10 +16,10 @@ from minigen.models.translators import ResNetTranslator
 STILL = functools.partial(optim.SGD, lr=0.0)  # nothing moves, and gradients stay
 
 
-def small(**how):
+def small(each=False, **how):
     minigen.manual_seed(0)
     generator = S.translator(2, 3, width=2, blocks=1).to("float64")
-    judge = S.StarJudge(2, 3, width=2, size=8, layers=2).to("float64")
+    judge = S.StarJudge(2, 3, width=2, size=8, layers=2, each=each).to("float64")
     return S.StarGAN(generator, judge, **{"optimiser": STILL} | how)
 
 
@@ -37,12 +37,19 @@ def of_class(logits, domains):
 def test_the_judge_has_a_value_for_each_patch_and_a_logit_for_each_domain():
     values, logits = S.StarJudge(3, 5, width=2, size=32, layers=3)(minigen.randn(2, 3, 32, 32))
     assert values.shape == (2, 1, 4, 4) and logits.shape == (2, 5)
+    judge = S.StarJudge(3, 5, width=2, each=True)
+    assert judge(minigen.randn(2, 3, 32, 32))[0].shape == (2, 5, 4, 4)
     with pytest.raises(DataError, match="28 pixels cannot be halved 3 times"):
         S.StarJudge(size=28)
 
 
-def test_a_step_is_the_equations(monkeypatch):
-    gan = small(penalty=5.0, adversarial=3.0, classification=2.0, reconstruction=7.0)
+@pytest.mark.parametrize("each", [False, True])
+def test_a_step_is_the_equations(monkeypatch, each):
+    def of_domain(values, domains):
+        places = domains.numpy() * each
+        return Tensor(np.eye(values.shape[1])[places][:, :, None, None]) * values * values.shape[1]
+
+    gan = small(each, penalty=5.0, adversarial=3.0, classification=2.0, reconstruction=7.0)
     x, of = batch()
     order = np.array([3, 5, 0, 1, 4, 2])
     monkeypatch.setattr(S.F, "randperm", lambda n, **_: Tensor(order))
@@ -52,10 +59,11 @@ def test_a_step_is_the_equations(monkeypatch):
     to = of[Tensor(order)]
     between = share * x.numpy() + (1 - share) * gan.draw(x, to).numpy()
     points = Tensor(between, requires_grad=True)
-    (slope,) = minigen.grad(gan.judge(points)[0].sum(), points)
+    (slope,) = minigen.grad(of_domain(gan.judge(points)[0], to).sum() / (3 if each else 1), points)
     with minigen.no_grad():
         made = gan.generator(x, to)
         (real, real_logits), (fake, fake_logits) = gan.judge(x), gan.judge(made)
+        real, fake = of_domain(real, of), of_domain(fake, to)  # means of three, two of them 0
         again = abs(gan.generator(made, of) - x).numpy().mean()
     norms = np.sqrt((slope.numpy() ** 2).sum((1, 2, 3)))
     gap = real.numpy().mean() - fake.numpy().mean()
@@ -83,11 +91,11 @@ def test_the_classifier_learns_from_real_images_alone():
     np.testing.assert_allclose(learned, gan.judge.domain.weight.grad.numpy(), rtol=1e-9)
 
 
-@pytest.mark.parametrize("loss", ["loss_d", "loss_g"])
-def test_both_losses_have_the_gradients_of_finite_differences(loss):
+@pytest.mark.parametrize(("loss", "each"), [("loss_d", False), ("loss_d", True), ("loss_g", True)])
+def test_both_losses_have_the_gradients_of_finite_differences(loss, each):
     """The judge's through the penalty, a second derivative; the generator's through instance norm,
     borders of zeros and a judge, twice."""
-    gan = small()
+    gan = small(each)
     optimiser = gan.judge_optimiser if loss == "loss_d" else gan.generator_optimiser
     weights = optimiser.param_groups[0]["params"]
 
@@ -144,6 +152,15 @@ def test_colours_are_told_by_a_pixel_alone():
         one = network(x[:, :, 2:3, 5:6])
         np.testing.assert_allclose(one.numpy(), network(x).numpy()[:, :, 2:3, 5:6], atol=1e-6)
     assert one.shape == (1, 2, 1, 1)
+
+
+def test_fourier_features_are_waves_of_the_colours_beside_all_that_is_given():
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 3, 2, 1))
+    angles = np.pi / 2 * np.stack([x[:, :2], 2 * x[:, :2], 4 * x[:, :2]], 1)
+    waves = np.stack([np.sin(angles), np.cos(angles)], 2).reshape(2, -1, 2, 1)
+    seen = S.FourierFeatures(2, 3)
+    np.testing.assert_allclose(seen(Tensor(x)).numpy(), np.concatenate([x, waves], 1), rtol=1e-12)
+    gradcheck(seen, [x], order=2)
 
 
 class Told(Conditional):

@@ -85,6 +85,18 @@ def test_what_is_blended_stays_as_far_as_the_network_says():
     np.testing.assert_allclose(made.numpy(), x.numpy() - (1 - last.numpy()) / 2, rtol=1e-5)
 
 
+def test_of_a_mirrored_picture_the_mirrored_one_is_made():
+    minigen.manual_seed(0)
+    network = T.ResNetTranslator(2, 2, 2, 1, depth=1, ends=3).to("float64")
+    x = minigen.rand(3, 2, 4, 6, dtype="float64")
+    made, mirrored = T.Mirrored(network)(x).numpy(), x.flip(-1)
+    np.testing.assert_allclose(T.Mirrored(network)(mirrored).numpy(), made[..., ::-1], atol=1e-12)
+    one, other = network(x).numpy(), network(mirrored).numpy()[..., ::-1]
+    np.testing.assert_allclose(made, (one + other) / 2, atol=1e-12)
+    assert abs(one - other).max() > 1e-3
+    gradcheck(T.Mirrored(lambda x: x.cumsum(3).sin()), [x.numpy()], order=2)
+
+
 def test_what_cannot_be_is_refused():
     for bad in ({"size": 30, "depth": 2}, {"size": 15}, {"size": 32, "depth": 6}):
         with pytest.raises(DataError, match="pixels cannot be halved"):

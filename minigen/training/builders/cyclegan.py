@@ -12,7 +12,13 @@ from minigen import data, nn, optim
 from minigen.models.cyclegan import CycleGAN
 from minigen.models.discogan import FORMS, DiscoGAN
 from minigen.models.gan import LOSSES
-from minigen.models.translators import Changed, PatchJudge, Placed, ResNetTranslator
+from minigen.models.translators import (
+    Changed,
+    Mirrored,
+    PatchJudge,
+    Placed,
+    ResNetTranslator,
+)
 from minigen.training.command import Parser
 from minigen.training.flags import is_folder, share, units, weight, whole
 from minigen.training.translation import add_contrast, add_domains, load_pairs, load_unpaired
@@ -23,6 +29,8 @@ def networks(args: argparse.Namespace, channels: int, size: int) -> list[nn.Modu
     generators: list[nn.Module] = [
         ResNetTranslator(channels, channels, args.width, args.blocks) for _ in range(2)
     ]
+    if args.symmetric:
+        generators = [Mirrored(network) for network in generators]
     if args.start != "noise":
         generators = [Changed(network, channels) for network in generators]
     if args.start == "placed":
@@ -119,6 +127,9 @@ def flags(description: str = "") -> Parser:
         help="generators that draw what changes alone: of pictures zoomed and moved, all alike, so"
         " that their mean fits the other domain's, or of copies; or that draw all, as in the paper"
         " (placed for emoji, without --model discogan)")  # fmt: skip
+    add("--symmetric", action="store_true",
+        help="generators that make of a mirrored picture the mirrored one; they take twice the"
+        " work")  # fmt: skip
     is_disco = "without --model discogan", lambda args: args.model == "discogan"
     add("--objective", choices=tuple(LOSSES),
         default=lambda args: "least-squares" if args.model == "cyclegan" else "non-saturating",

@@ -116,7 +116,8 @@ def build(args: argparse.Namespace, channels: int, size: int) -> StarGAN:
     domains = len(args.domains)
     how = {"kind": args.generator, "depth": args.depth, "ends": args.ends}
     generator = translator(channels, domains, args.width, args.blocks, **how)
-    judge = StarJudge(channels, domains, args.judge_width, size, min(halvings(size), 3))
+    each = args.sources == "each"
+    judge = StarJudge(channels, domains, args.judge_width, size, min(halvings(size), 3), each)
     return StarGAN(
         generator.to(args.device),
         judge.to(args.device),
@@ -194,6 +195,8 @@ def flags(description: str = "") -> Parser:
     add("--ends", type=units, default=3, only=shaped,
         help="side of G's first convolution and of its last: 7 there")  # fmt: skip
     add("--judge-width", type=units, default=32, help="channels after the judge's first one")
+    add("--sources", choices=("one", "each"), default="each",
+        help="D_src of the judge: one, as in the paper, or one for each domain")  # fmt: skip
     add("--penalty", type=number(above=0, most=1e6), default=10.0,
         help="λ_gp, of the gradient penalty")  # fmt: skip
     add("--adversarial", type=weight,
