@@ -160,7 +160,7 @@ def flags(description: str = "") -> Parser:
         quick={"steps": 10, "width": 4, "judge_width": 4, "batch_size": 4, "limit": 40},
     )  # fmt: skip
     add = parser.add_argument
-    parser.add_course(3000, lr=2e-3)
+    parser.add_course(5000, lr=2e-3)
     add("--data", type=data_set("emoji"), default=lambda args: emoji_or("auto"),
         help="emoji, a set of grey images, or your own folder with a folder for each domain (emoji"
         " if at hand, else mnist or digits)")  # fmt: skip
