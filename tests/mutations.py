@@ -1540,6 +1540,9 @@ the generator is judged by the domain that it came from | stargan
 the penalty is on the domain that images came from | stargan
 - self.source, domains=to
 + self.source, domains=of
+colours are seen without waves | stargan
+- if octaves else []
++ if octaves < 0 else []
 all waves of colours have one length | stargan
 - 2**k
 + 2
@@ -2628,6 +2631,10 @@ TensorBoard shows steps that were undone | training_events
 a plan has nothing to tell pictures from | distributed_plan
 -     if not trained.settings.contrast:
 +     if True:
+# training/builders/stargan.py
+all domains have one critic | stargan
+- args.critics == "each"
++ False
 # training/builders/cyclegan.py
 contrast is asked for and not built | training_translation
 -         contrast=args.contrast,
@@ -2646,6 +2653,9 @@ others are the same in all steps | training_translation
 - np.random.default_rng((args.seed, step))
 + np.random.default_rng(args.seed)
 # training/command.py
+an older run is taken for one of today's defaults | training_loading
+-  | self.before
++ 
 a script that SIGTERM ended is a success | display
 -         if loops.ended_by is None:
 +         if True:

@@ -19,10 +19,11 @@ beyond the border the sum is smaller there than inside, so the mean that is take
 the inside, and something of c is left. With borders that are reflected nothing is left, and G(x, c)
 is the same for all c.
 
-The judge may have a D_src for each domain in place of one for all, as StarGAN v2 has (Choi et al.
-2020, arXiv:1912.01865, section 2.1): it compares what is made for c with real images of c, where
-one for all is content with an image of any domain, and D_cls with one that is likelier c than
-another. For exact colours that is not enough.
+One D_src and D_cls together do not make colours exact: to D_src an image of any domain is as good,
+to D_cls one that is likelier c than another. So the judge may have a D_src for each domain, as that
+of StarGAN v2 (Choi et al. 2020, arXiv:1912.01865, section 2.1), which compares what is made for c
+with real images of c alone. The penalty of D_src of c is taken between made images for c and real
+ones of any domain, those of the batch.
 """
 
 from __future__ import annotations
@@ -121,8 +122,8 @@ class FourierFeatures(nn.Module):
     """(N, C, H, W) -> the same with sin and cos of π/2·2^k·x beside it, for k from 0 to `octaves`
     − 1 and x the first channels: (N, C + 2·channels·octaves, H, W).
 
-    A network learns what changes slowly with its input first, and what changes fast late; of waves
-    of x that which changes fast in x changes slowly (Tancik et al. 2020, arXiv:2006.10739).
+    A network learns late what changes fast with its input; what changes fast with x changes slowly
+    with waves of x (Tancik et al. 2020, arXiv:2006.10739).
     """
 
     def __init__(self, channels: int, octaves: int):
@@ -130,24 +131,25 @@ class FourierFeatures(nn.Module):
         self.channels, self.octaves = channels, octaves
 
     def forward(self, input: Tensor) -> Tensor:
-        """H and W stay."""
-        angles = [math.pi / 2 * 2**k * input[:, : self.channels] for k in range(self.octaves)]
-        return F.cat([input, *(wave(a) for a in angles for wave in (F.sin, F.cos))], 1)
+        """Of one picture too, (C, H, W)."""
+        x = F.narrow(input, -3, 0, self.channels)
+        angles = [math.pi / 2 * 2**k * x for k in range(self.octaves)]
+        return F.cat([input, *(wave(a) for a in angles for wave in (F.sin, F.cos))], -3)
 
 
 def by_pixels(
     inputs: int, outputs: int, width: int = 32, layers: int = 3, octaves: int = 4
 ) -> nn.Sequential:
-    """(N, inputs, H, W) -> (N, outputs, H, W) in [−1, 1], each pixel by itself, through hidden
-    layers that are shown waves of its colour, the first `outputs` channels (`FourierFeatures`).
+    """(N, inputs, H, W) -> (N, outputs, H, W) in [−1, 1], each pixel by itself: a perceptron, shown
+    waves of its colour, the first `outputs` channels, too (`FourierFeatures`).
 
     Where domains differ in colours alone it is all that is needed, and no more can go wrong: a
     generator that sees neighbours finds patterns which the classifier takes for a domain.
     """
     widths = [inputs + 2 * outputs * octaves, *[width] * layers]
     hidden = [m for a, b in pairwise(widths) for m in (nn.Conv2d(a, b, 1), nn.ReLU())]
-    seen = FourierFeatures(outputs, octaves)
-    return nn.Sequential(seen, *hidden, nn.Conv2d(width, outputs, 1), nn.Tanh())
+    waves = [FourierFeatures(outputs, octaves)] if octaves else []
+    return nn.Sequential(*waves, *hidden, nn.Conv2d(width, outputs, 1), nn.Tanh())
 
 
 def translator(
@@ -156,6 +158,7 @@ def translator(
     width: int = 32,
     blocks: int = 3,
     kind: str = "plain",
+    octaves: int = 4,
     **how: int,
 ) -> Conditional:
     """The generator: images (N, channels, H, W) and domains (N,) -> images in [−1, 1].
@@ -164,11 +167,13 @@ def translator(
         kind: "plain", the paper's, which draws all anew; "added", where what it draws is added to
             the image, see `Added`; or "colours", where that is drawn `by_pixels`.
         blocks: residual ones; none of "colours".
+        octaves: of the waves that "colours" is shown.
         how: `depth` and `ends` of `ResNetTranslator`, likewise.
     """
     inputs, options = channels + domains, {"padding": "zeros", "kernel": 4}
     if kind == "colours":
-        return Conditional(Added(by_pixels(inputs, channels, width), channels), domains)
+        network = by_pixels(inputs, channels, width, octaves=octaves)
+        return Conditional(Added(network, channels), domains)
     options["norm"] = "affine" if kind == "plain" else "none"
     network = ResNetTranslator(inputs, channels, width, blocks, **options, **how)
     return Conditional(network if kind == "plain" else Added(network, channels), domains)
@@ -177,7 +182,8 @@ def translator(
 def of_domain(values: Tensor, domains: Tensor) -> Tensor:
     """D_src of the domains (N,) alone, (N, …), where a judge has one for each, (N, domains, …);
     values (N, 1, …) of one for all as they are."""
-    return values if values.shape[1] == 1 else values[F.arange(len(values)), domains]
+    rows = F.arange(len(values), device=values.device)
+    return values if values.shape[1] == 1 else values[rows, domains]
 
 
 def domain_loss(logits: Tensor, domains: Tensor) -> Tensor:

@@ -222,8 +222,8 @@ class Blended(nn.Module):
 
 class Mirrored(nn.Module):
     """(f(x) + f(x mirrored) mirrored) / 2, left for right: of a mirrored picture it makes the
-    mirrored one, which f need not learn, and of what f errs by on one side half is left. It takes
-    twice the work.
+    mirrored one, which f need not learn, and half of what f errs by on one side alone goes to the
+    other. It takes twice the work.
 
     Args:
         network: x (N, C, H, W) -> (N, …, H, W), f.

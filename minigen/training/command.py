@@ -185,7 +185,7 @@ class Parser(Flags):
         config, assumed = run.config, {}
         if config.get("demo", self.name) != self.name:
             raise RunError(f"{run.folder} is a run of {short(config['demo'])}, not of {self.name}")
-        found = {name: flag.default for name, flag in self.flags.items()}
+        found = {name: flag.default for name, flag in self.flags.items()} | self.before
         for name in found.keys() - OF_THIS_CALL:
             if name not in config:
                 assumed[name] = found[name]

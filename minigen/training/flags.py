@@ -132,6 +132,7 @@ class Flags(argparse.ArgumentParser):
 
     def __init__(self, description: str):
         self.flags: dict[str, argparse.Action] = {}  # by the name of the setting
+        self.before: dict[str, Any] = {}
         self._only: dict[str, Condition] = {}
         self._refusals: list[tuple[Callable[[Settings], bool], str]] = []
         self._from_others: dict[str, Callable[[Settings], Any]] = {}
@@ -142,13 +143,15 @@ class Flags(argparse.ArgumentParser):
         )
 
     def add_argument(
-        self, *names: str, only: Condition | None = None, **options: Any
+        self, *names: str, only: Condition | None = None, before: Any = None, **options: Any
     ) -> argparse.Action:
         """Add a flag, as argparse does.
 
         Args:
             only: where the flag has no effect, in words ("without --damage"), and a function of
                 all settings that says whether it has one. Where it has none, it is refused.
+            before: what it was when there was no such flag, if not the default: what it is for runs
+                that do not say.
             options: as for argparse. `default` may be a function of the other settings, which the
                 help then has to explain; other defaults are added to the help.
         """
@@ -165,6 +168,8 @@ class Flags(argparse.ArgumentParser):
             self.flags[action.dest] = action
         if only:
             self._only[action.dest] = only
+        if before is not None:
+            self.before[action.dest] = before
         if callable(default):
             self._from_others[action.dest] = default
         return action

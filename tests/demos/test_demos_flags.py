@@ -23,7 +23,7 @@ MAY_BE_0 = {
     "--average", "--sample", "--reconstruction", "--classification",
     "--matching", "--dropout", "--l1", "--adversarial", "--layers", "--cycle",
     "--identity", "--pool", "--gamma", "--path-weight", "--mixing",
-    "--orthogonal", "--truncation",
+    "--orthogonal", "--truncation", "--octaves",
 }  # fmt: skip
 WORDS = {
     "--out": "",

@@ -12,6 +12,7 @@ from minigen.models import stargan as S
 from minigen.models import wgan
 from minigen.models.networks import Conditional
 from minigen.models.translators import ResNetTranslator
+from minigen.training.builders import stargan as builder
 
 STILL = functools.partial(optim.SGD, lr=0.0)  # nothing moves, and gradients stay
 
@@ -152,6 +153,14 @@ def test_colours_are_told_by_a_pixel_alone():
         one = network(x[:, :, 2:3, 5:6])
         np.testing.assert_allclose(one.numpy(), network(x).numpy()[:, :, 2:3, 5:6], atol=1e-6)
     assert one.shape == (1, 2, 1, 1)
+
+
+def test_flags_say_how_many_critics_and_waves_there_are():
+    for said, critics, seen in (([], 6, 33), (["--critics", "one", "--octaves", "0"], 1, 9)):
+        args = builder.flags().settings(["--data", "emoji", "--generator", "colours", *said])
+        gan = builder.build(args, 3, 32)
+        assert gan.judge.source.weight.shape[0] == critics
+        assert next(iter(gan.generator.parameters())).shape[1] == seen  # 3 channels, 6 planes, 24
 
 
 def test_fourier_features_are_waves_of_the_colours_beside_all_that_is_given():

@@ -275,6 +275,9 @@ def test_what_an_older_run_does_not_say_is_assumed(tmp_path, capsys):
     folder = made_run(tmp_path / "other", "gan")
     with_config(folder, class_names=None)
     assert training.load(folder).classes == ("0", "1")
+    folder = made_run(tmp_path / "third", "stargan", critics="one")
+    with_config(folder, critics=None)  # the default was another then
+    assert training.load(folder).settings.critics == "one"
 
 
 def test_the_shape_of_an_older_run_is_that_of_its_data(tmp_path, capsys):

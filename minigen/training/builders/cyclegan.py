@@ -128,8 +128,8 @@ def flags(description: str = "") -> Parser:
         " that their mean fits the other domain's, or of copies; or that draw all, as in the paper"
         " (placed for emoji, without --model discogan)")  # fmt: skip
     add("--symmetric", action="store_true",
-        help="generators that make of a mirrored picture the mirrored one; they take twice the"
-        " work")  # fmt: skip
+        help="networks in the generators, after pictures are placed, that make of a mirrored"
+        " picture the mirrored one; they take twice the work")  # fmt: skip
     is_disco = "without --model discogan", lambda args: args.model == "discogan"
     add("--objective", choices=tuple(LOSSES),
         default=lambda args: "least-squares" if args.model == "cyclegan" else "non-saturating",

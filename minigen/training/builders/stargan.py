@@ -114,10 +114,10 @@ def pictures(args: argparse.Namespace, found: Domains | Images) -> Images:
 def build(args: argparse.Namespace, channels: int, size: int) -> StarGAN:
     """The model of these flags, for pictures (channels, size, size)."""
     domains = len(args.domains)
-    how = {"kind": args.generator, "depth": args.depth, "ends": args.ends}
+    how = {"kind": args.generator, "depth": args.depth, "ends": args.ends, "octaves": args.octaves}
     generator = translator(channels, domains, args.width, args.blocks, **how)
-    each = args.sources == "each"
-    judge = StarJudge(channels, domains, args.judge_width, size, min(halvings(size), 3), each)
+    depth, each = min(halvings(size), 3), args.critics == "each"
+    judge = StarJudge(channels, domains, args.judge_width, size, depth, each)
     return StarGAN(
         generator.to(args.device),
         judge.to(args.device),
@@ -188,6 +188,9 @@ def flags(description: str = "") -> Parser:
         " each pixel's colour alone (added; colours where domains differ in these)")  # fmt: skip
     add("--width", type=units, default=lambda args: 64 if args.generator == "colours" else 16,
         help="channels after G's first convolution (16; 64 of colours)")  # fmt: skip
+    add("--octaves", type=whole(0, 8), default=4, before=0,
+        only=("without --generator colours", lambda args: args.generator == "colours"),
+        help="of waves of a pixel's colour that G is shown beside it")  # fmt: skip
     shaped = "with --generator colours", lambda args: args.generator != "colours"
     add("--blocks", type=units, default=1, only=shaped, help="residual blocks of G: 6 in the paper")
     add("--depth", type=whole(1, 6), default=1, only=shaped,
@@ -195,8 +198,9 @@ def flags(description: str = "") -> Parser:
     add("--ends", type=units, default=3, only=shaped,
         help="side of G's first convolution and of its last: 7 there")  # fmt: skip
     add("--judge-width", type=units, default=32, help="channels after the judge's first one")
-    add("--sources", choices=("one", "each"), default="each",
-        help="D_src of the judge: one, as in the paper, or one for each domain")  # fmt: skip
+    add("--critics", choices=("one", "each"), default="each", before="one",
+        help="D_src, the critic in the judge: one, as in the paper, or one for each"
+        " domain")  # fmt: skip
     add("--penalty", type=number(above=0, most=1e6), default=10.0,
         help="λ_gp, of the gradient penalty")  # fmt: skip
     add("--adversarial", type=weight,
