@@ -138,7 +138,7 @@ class FourierFeatures(nn.Module):
 
 
 def by_pixels(
-    inputs: int, outputs: int, width: int = 32, layers: int = 3, octaves: int = 4
+    inputs: int, outputs: int, width: int = 32, layers: int = 2, octaves: int = 4
 ) -> nn.Sequential:
     """(N, inputs, H, W) -> (N, outputs, H, W) in [−1, 1], each pixel by itself: a perceptron, shown
     waves of its colour, the first `outputs` channels, too (`FourierFeatures`).
@@ -158,6 +158,7 @@ def translator(
     width: int = 32,
     blocks: int = 3,
     kind: str = "plain",
+    layers: int = 2,
     octaves: int = 4,
     **how: int,
 ) -> Conditional:
@@ -167,12 +168,12 @@ def translator(
         kind: "plain", the paper's, which draws all anew; "added", where what it draws is added to
             the image, see `Added`; or "colours", where that is drawn `by_pixels`.
         blocks: residual ones; none of "colours".
-        octaves: of the waves that "colours" is shown.
+        layers, octaves: hidden layers of "colours", and of the waves that it is shown.
         how: `depth` and `ends` of `ResNetTranslator`, likewise.
     """
     inputs, options = channels + domains, {"padding": "zeros", "kernel": 4}
     if kind == "colours":
-        network = by_pixels(inputs, channels, width, octaves=octaves)
+        network = by_pixels(inputs, channels, width, layers, octaves)
         return Conditional(Added(network, channels), domains)
     options["norm"] = "affine" if kind == "plain" else "none"
     network = ResNetTranslator(inputs, channels, width, blocks, **options, **how)

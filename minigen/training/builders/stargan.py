@@ -114,8 +114,10 @@ def pictures(args: argparse.Namespace, found: Domains | Images) -> Images:
 def build(args: argparse.Namespace, channels: int, size: int) -> StarGAN:
     """The model of these flags, for pictures (channels, size, size)."""
     domains = len(args.domains)
-    how = {"kind": args.generator, "depth": args.depth, "ends": args.ends, "octaves": args.octaves}
-    generator = translator(channels, domains, args.width, args.blocks, **how)
+    generator = translator(
+        channels, domains, args.width, args.blocks, args.generator, args.layers, args.octaves,
+        depth=args.depth, ends=args.ends,
+    )  # fmt: skip
     depth, each = min(halvings(size), 3), args.critics == "each"
     judge = StarJudge(channels, domains, args.judge_width, size, depth, each)
     return StarGAN(
@@ -186,10 +188,12 @@ def flags(description: str = "") -> Parser:
         default=lambda args: "added" if changes_shapes(args) else "colours",
         help="plain, as in the paper, draws all anew; added adds to the picture; colours too, by"
         " each pixel's colour alone (added; colours where domains differ in these)")  # fmt: skip
-    add("--width", type=units, default=lambda args: 64 if args.generator == "colours" else 16,
-        help="channels after G's first convolution (16; 64 of colours)")  # fmt: skip
-    add("--octaves", type=whole(0, 8), default=4, before=0,
-        only=("without --generator colours", lambda args: args.generator == "colours"),
+    add("--width", type=units, default=lambda args: 128 if args.generator == "colours" else 16,
+        help="channels after G's first convolution (16; 128 of colours)")  # fmt: skip
+    by_pixels = "without --generator colours", lambda args: args.generator == "colours"
+    add("--layers", type=whole(1, 10), default=2, before=3, only=by_pixels,
+        help="hidden ones of G, which sees a pixel")  # fmt: skip
+    add("--octaves", type=whole(0, 8), default=4, before=0, only=by_pixels,
         help="of waves of a pixel's colour that G is shown beside it")  # fmt: skip
     shaped = "with --generator colours", lambda args: args.generator != "colours"
     add("--blocks", type=units, default=1, only=shaped, help="residual blocks of G: 6 in the paper")
