@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
@@ -103,6 +103,7 @@ def test_a_png_holds_each_pixel_as_a_square(tmp_path_factory, picture, scale):
 @settings(deadline=None, max_examples=20)
 @given(picture=pictures, words=st.lists(st.text("abψ−", min_size=1, max_size=9), max_size=90))
 def test_a_caption_stands_below_the_whole_picture_and_in_the_file(tmp_path_factory, picture, words):
+    assume((picture < 255).any())  # a white one looks like the margin above it
     path = tmp_path_factory.getbasetemp() / "told.png"
     caption = " ".join(words)
     save_image(path, picture, title="step 1", caption=caption)
