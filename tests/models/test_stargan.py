@@ -156,8 +156,9 @@ def test_colours_are_told_by_a_pixel_alone():
 
 
 def test_flags_say_how_many_critics_and_waves_there_are():
-    for said, critics, seen in (([], 6, 33), (["--critics", "one", "--octaves", "0"], 1, 9)):
-        args = builder.flags().settings(["--data", "emoji", "--generator", "colours", *said])
+    plain = ["--critics", "one", "--octaves", "0", "--layers", "1"]
+    for said, critics, seen in (([], 6, 33), (plain, 1, 9)):
+        args = builder.flags().settings(["--data", "emoji", *said])  # the generator sees pixels
         gan = builder.build(args, 3, 32)
         assert gan.judge.source.weight.shape[0] == critics
         assert next(iter(gan.generator.parameters())).shape[1] == seen  # 3 channels, 6 planes, 24

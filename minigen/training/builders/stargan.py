@@ -118,8 +118,8 @@ def build(args: argparse.Namespace, channels: int, size: int) -> StarGAN:
         channels, domains, args.width, args.blocks, args.generator, args.layers, args.octaves,
         depth=args.depth, ends=args.ends,
     )  # fmt: skip
-    depth, each = min(halvings(size), 3), args.critics == "each"
-    judge = StarJudge(channels, domains, args.judge_width, size, depth, each)
+    layers, each = min(halvings(size), 3), args.critics == "each"
+    judge = StarJudge(channels, domains, args.judge_width, size, layers, each)
     return StarGAN(
         generator.to(args.device),
         judge.to(args.device),
@@ -190,9 +190,9 @@ def flags(description: str = "") -> Parser:
         " each pixel's colour alone (added; colours where domains differ in these)")  # fmt: skip
     add("--width", type=units, default=lambda args: 128 if args.generator == "colours" else 16,
         help="channels after G's first convolution (16; 128 of colours)")  # fmt: skip
-    by_pixels = "without --generator colours", lambda args: args.generator == "colours"
+    by_pixels = "with that --generator", lambda args: args.generator in (None, "colours")
     add("--layers", type=whole(1, 10), default=2, before=3, only=by_pixels,
-        help="hidden ones of G, which sees a pixel")  # fmt: skip
+        help="hidden layers of G, which sees one pixel")  # fmt: skip
     add("--octaves", type=whole(0, 8), default=4, before=0, only=by_pixels,
         help="of waves of a pixel's colour that G is shown beside it")  # fmt: skip
     shaped = "with --generator colours", lambda args: args.generator != "colours"
