@@ -183,8 +183,9 @@ def translator(
 def of_domain(values: Tensor, domains: Tensor) -> Tensor:
     """D_src of the domains (N,) alone, (N, …), where a judge has one for each, (N, domains, …);
     values (N, 1, …) of one for all as they are."""
-    rows = F.arange(len(values), device=values.device)
-    return values if values.shape[1] == 1 else values[rows, domains]
+    if values.shape[1] == 1:
+        return values
+    return values[F.arange(len(values), device=values.device), domains]
 
 
 def domain_loss(logits: Tensor, domains: Tensor) -> Tensor:

@@ -132,7 +132,7 @@ class Flags(argparse.ArgumentParser):
 
     def __init__(self, description: str):
         self.flags: dict[str, argparse.Action] = {}  # by the name of the setting
-        self.before: dict[str, Any] = {}
+        self.before: dict[str, Any] = {}  # what they were before there were such flags
         self._only: dict[str, Condition] = {}
         self._refusals: list[tuple[Callable[[Settings], bool], str]] = []
         self._from_others: dict[str, Callable[[Settings], Any]] = {}
