@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 271,
     "tape operation tensor differentiation": 513,
     "engine": 629,
-    "kernels": 3508,
+    "kernels": 3511,
     "functional": 4240,
     "nn": 2067,
     "optim": 1196,

@@ -32,9 +32,9 @@ def fits(what: Map) -> bool:
 
 
 def cost(what: Map) -> float:
-    """A multiply-add for each output takes as long as a sum; and longer where channels are so few
-    that rows of them are short."""
-    return limits.now.of_a_sum * what.collected * (1 + limits.now.short / what.inputs)
+    """Sums take longer than a product, and longer still where channels are so few that rows of them
+    are short."""
+    return limits.now.of_a_tap * what.collected * (1 + limits.now.short / what.inputs)
 
 
 def seen(padded: Array, place: Place, row: Phase, column: Phase) -> Iterator[tuple[slice, Array]]:

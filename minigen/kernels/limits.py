@@ -43,7 +43,7 @@ class Limits:
     # threads.py: less work is not worth waking another thread. That takes 40 µs, but both then pass
     # the interpreter lock to and fro: networks of small layers take 10 to 25 % longer with twice a
     # hand-over for a limit. The caller does some alone meanwhile; pieces stay in cache.
-    alone: float = of(1.6e7, "multiply-adds", "as many as a product does in eight hand-overs")
+    alone: float = of(1.6e7, "multiply-adds", "as many as a product does in six hand-overs")
     ahead: float = of(2.5e6, "multiply-adds", "as many as a product does in a hand-over")
     piece: int = of(1 << 18, "elements", "the size in which a formula of four calls is fastest")
     # product.py, softmax.py, normalization.py: products that BLAS shares out in no case.
@@ -88,6 +88,7 @@ class Limits:
     turned_from: int = of(512, "pixels", "chosen: for which filters are copied in any order")
     few: int = of(8, "outputs", "up to so many, scattering beats gathering")
     # How many times as long as their multiply-adds say ways take where they are not at their best.
+    of_a_tap: float = of(8.0, "multiply-adds a term", "chosen: depthwise sums, by networks")
     short: float = of(6.0, "channels", "chosen: with so few, depthwise sums take twice as long")
     narrow: float = of(2.0, "times", "gathering for few outputs, by scattering")
     many_planes: float = of(4.0, "times", "scattering for many outputs, by gathering")
