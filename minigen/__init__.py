@@ -1,5 +1,7 @@
 """minigen: an autograd engine on NumPy or CuPy, and the generative models that stand on it."""
 
+import sys as _sys
+
 import numpy as _np
 
 try:
@@ -10,6 +12,10 @@ try:
 except ModuleNotFoundError as error:  # the idea works without it, but nobody can look on
     if error.name != "minigen.engine":
         raise
+except ValueError as error:  # nonsense in a variable of the environment, which a command got
+    if _sys.argv[:1] != ["-m"] or not str(error).startswith("MINIGEN_"):
+        raise
+    _sys.exit(f"minigen: {error}")
 
 from minigen import copies as _  # noqa: F401  gives tensors what `copy` and `pickle` call
 from minigen import functional

@@ -974,6 +974,10 @@ a gradient that an infinite pixel spoils is taken | kernels_convolution
 outputs that no tap meets are in no tile | kernels_convolution
 -     if not (what.plain and what.covered):
 +     if not what.plain:
+# __init__.py
+a command gets a traceback for nonsense in the environment | demos_flags
+-     _sys.exit(f"minigen: {error}")
++     raise
 # kernels/limits.py
 limits outlive their block | kernels_limits
 -         now = _used[-1]

@@ -171,5 +171,8 @@ elif sys.argv[:1] == ["-m"]:  # about to be run as a command, which `runpy` woul
 if file := os.environ.get("MINIGEN_LIMITS"):
     try:
         now = _used[0] = changed(read(file))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        said = f"MINIGEN_LIMITS: cannot read {file}: {error.strerror}"
+        raise ValueError(said) from None
+    except ValueError as error:
         raise ValueError(f"MINIGEN_LIMITS: {error}") from None

@@ -166,12 +166,19 @@ def test_networks_without_batch_norm_take_one_image(parsers, command):
     assert parsers[name].parse_args([*argv, "--batch-size", "1"]).batch_size == 1
 
 
-def test_nonsense_in_the_environment_is_said_in_a_line():
-    script = [sys.executable, str(DEMOS / "gan.py")]
-    environ = os.environ | {"MINIGEN_THREADS": "two"}
-    done = subprocess.run(script, env=environ, capture_output=True, text=True)
-    said = "gan.py: MINIGEN_THREADS: expected a whole number above 0, got 'two'\n"
-    assert (done.returncode, done.stderr) == (1, said)
+@pytest.mark.parametrize(
+    ("command", "name", "value", "said"),
+    [
+        ([str(DEMOS / "gan.py")], "MINIGEN_THREADS", "two",
+         "gan.py: MINIGEN_THREADS: expected a whole number above 0, got 'two'"),
+        (["-m", "minigen.info"], "MINIGEN_LIMITS", "nowhere",
+         "minigen: MINIGEN_LIMITS: cannot read nowhere: No such file or directory"),
+    ],
+)  # fmt: skip
+def test_nonsense_in_the_environment_is_said_in_a_line(command, name, value, said):
+    command, environ = [sys.executable, *command], os.environ | {name: value}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, said + "\n")
 
 
 def test_batches_larger_than_the_data_are_refused_before_there_is_a_step(tmp_path, monkeypatch):
