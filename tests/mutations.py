@@ -2873,6 +2873,10 @@ a bound that is outside is inside | training_flags
 a flag without an effect is passed over | training_flags
 -             if not self.has_effect(name, settings):
 +             if False:
+what follows from other flags is not known where effects are judged | demos_flags
+-         settings = self.completed(settings)
+-         for name in given:
++         for name in given:
 settings that do not go together are taken | training_flags
 - for when, message in self._refusals if when(settings))
 + for when, message in self._refusals if when is None)

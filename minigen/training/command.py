@@ -200,6 +200,9 @@ class Parser(Flags):
         if found.get("data") == "auto":
             found["data"] = assumed["data"] = resolved("auto")
         settings = Settings(**found)
+        if wrong := self.refusal(settings):
+            raise RunError(f"{run.folder}/config.json: {wrong}")
+        settings = self.completed(settings)
         said = ", ".join(
             f"{k} {v}"
             for k, v in assumed.items()
@@ -207,9 +210,7 @@ class Parser(Flags):
         )
         if said:
             print(f"{run.folder}/config.json does not say, so it is assumed: {said}")
-        if wrong := self.refusal(settings):
-            raise RunError(f"{run.folder}/config.json: {wrong}")
-        return self.completed(settings)
+        return settings
 
     def _resumed(self, run: Run, given: dict[str, Any], argv: Sequence[str] | None) -> Settings:
         """The settings of a run that goes on, with those changes that leave it the same run."""

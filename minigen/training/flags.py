@@ -204,13 +204,14 @@ class Flags(argparse.ArgumentParser):
         settings = Settings(**{name: flag.default for name, flag in self.flags.items()})
         vars(settings).update(instead or {})
         vars(settings).update(given)
+        if wrong := self.refusal(settings):
+            self.error(wrong)
+        settings = self.completed(settings)
         for name in given:
             if not self.has_effect(name, settings):
                 words, _ = self._only[name]
                 self.error(f"{self._called(name)} has no effect {words}: leave it out")
-        if wrong := self.refusal(settings):
-            self.error(wrong)
-        return self.completed(settings)
+        return settings
 
     def has_effect(self, name: str, settings: Settings) -> bool:
         """Whether a setting has one, beside these others."""

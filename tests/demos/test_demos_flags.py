@@ -109,6 +109,7 @@ def test_no_flag_accepts_nonsense(parsers, name, capsys):
     ("mixture_gan --model wgan --penalty 1", "--penalty has no effect without --model wgan-gp"),
     ("mixture_gan --critic-steps 2", "--critic-steps has no effect with --model gan"),
     ("discogan_modes --form gan --reconstruction 2", "has no effect with --form gan"),
+    ("stargan --data digits --domains white red --blocks 2", "no effect with --generator colours"),
     ("cyclegan --form one", "--form has no effect without --model discogan"),
     ("cyclegan --model discogan --pool 9", "--pool has no effect with --model discogan"),
     ("stargan --data mnist --disjoint", "--disjoint has no effect without emoji"),
