@@ -18,6 +18,8 @@ from minigen.seams import Seam
 from minigen.sparse import SparseRows
 from minigen.tape import Leaf, Node
 
+UNRECORDED = (lambda: None, None, None, None)
+
 
 class Tensor(Protocols):
     """An array whose history is recorded, so that gradients can flow back through it.
@@ -45,7 +47,8 @@ class Tensor(Protocols):
     _node: Node | None  # what made this tensor, or its Leaf; None if it requires no gradient
     _version: Any  # the count of changes of the memory, which the engine keeps; else None
     _grad: Tensor | SparseRows | None
-    # `_base` is set only if it was taken by index: from what, held weakly, and the key.
+    # `_base` is set only if it was taken by index: from what, held weakly, and the key; or of
+    # `data`, which is taken from nothing.
 
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: Any = None, device: str | None = None
@@ -71,14 +74,17 @@ class Tensor(Protocols):
 
     @property
     def data(self) -> Tensor:
-        """A tensor without history on the same memory, as `detach()` gives. What is assigned, a
-        tensor or an array, becomes this tensor's memory; graphs already recorded keep the old.
+        """A tensor without history on the same memory, as `detach()` gives, whose changes in place
+        are never recorded. What is assigned, a tensor or an array, becomes this tensor's memory;
+        graphs already recorded keep the old.
 
         Raises:
             RuntimeError: what is assigned has another shape or dtype, and this is no leaf; or
                 integers, and this requires a gradient.
         """
-        return self.detach()
+        data = self.detach()
+        data._base = UNRECORDED
+        return data
 
     @data.setter
     def data(self, data: Any) -> None:

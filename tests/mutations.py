@@ -82,13 +82,13 @@ a leaf of another shape loses its hooks | ownership
 -             self._node.hooks = hooks
 +             pass
 data is a copy | ownership
--         return self.detach()
-+         return Tensor(self._array.copy())
+-         data = self.detach()
++         data = Tensor(self._array.copy())
 # differentiation.py
 the first gradient is not copied, though others hold it | idea
 -         gradient = gradient.clone()
 +         pass
-gradients replace what was there | tensor
+gradients replace what was there | idea
 -         gradient = plus(tensor._grad, gradient)
 +         pass
 # backend.py
@@ -225,6 +225,9 @@ memory that is used again is remembered | engine_versions
 -     found = _owners.pop(id(owner), None)
 +     found = None
 # functional/shape.py
+what is changed in a part of data is recorded | functional_inplace
+-     y._base = UNRECORDED if unrecorded else (
++     y._base = (
 an array of bytes is one of places | functional_inplace
 -         if is_array(k) and k.dtype == np.uint8:
 +         if False:
@@ -260,6 +263,15 @@ the axis of a cosine is the default one | nn_layers
 - F.cosine_similarity(x1, x2, self.dim, self.eps)
 + F.cosine_similarity(x1, x2, eps=self.eps)
 # nn/module.py
+what comes late is found where None was | nn_module
+-             attributes.pop(name, None)  # so that it comes behind those that belong here already
++             pass
+places of parameters that are None are not kept | nn_module
+-         if value is None and kind is not Tensor:
++         if False:
+places of modules that were set to None are not kept | nn_module
+-         if value is None and kind in (Parameter, Module):
++         if value is None and kind is Parameter:
 the names of modules inside may be written to, in vain | nn_module
 -         return MappingProxyType({n: m for n, m in vars(self).items() if isinstance(m, Module)})
 +         return {n: m for n, m in vars(self).items() if isinstance(m, Module)}
@@ -700,6 +712,9 @@ the last window begins in the padding | functional_values
 -         if ceil_mode and (out - 1) * s >= n + p:
 +         if False:
 # functional/inplace.py
+what is changed in data is recorded | functional_inplace
+-     if not is_grad_enabled() or getattr(chain[-1], "_base", None) is UNRECORDED:
++     if not is_grad_enabled():
 a coin's chance may be 2 | functional_errors
 -     if on_host(chance) and not np.all((chance >= 0) & (chance <= 1)):
 +     if False:
@@ -738,8 +753,8 @@ a part is written again into its whole | functional_inplace
 +         and False
 # functional/shape.py
 a part is taken again by an index that has changed | functional_inplace
--     y._base = weakref.ref(whole), whole._array, key, views
-+     y._base = weakref.ref(whole), whole._array, key, key
+- weakref.ref(whole), whole._array, key, views)
++ weakref.ref(whole), whole._array, key, key)
 # anomaly.py
 who looks on holds the arrays | functional_inplace
 -         if backward or (found := _strange(output._array)) is None:
@@ -2278,9 +2293,28 @@ a tensor begins where its storage does | serialization
 - as_strided(storage[offset:], size, strides)
 + as_strided(storage, size, strides)
 # missing.py
+a module is meant where a class was written | torch_names
+-         public = {name.lower(): name for name in sorted(self._known(), key=alike) if name[0] != "_"}
++         public = {name.lower(): name for name in sorted(self._known()) if name[0] != "_"}
 a near miss is told by its letters' case too | torch_names
 -         near = get_close_matches(self.name.lower(), public, 1, 0.8)
 +         near = get_close_matches(self.name, list(public.values()), 1, 0.95)
+# torch_names/function.py
+what a function saved has no history | torch_functions
+-         return tuple(self._linked.get(id(t), t) for t in self._saved)
++         return self._saved
+a saved output has no history | torch_functions
+-         ids = [id(x) for x in (*given.values(), made)]
++         ids = [id(x) for x in (*given.values(), g)]
+gradients of all outputs are that of the first | torch_functions
+-         found = cls.backward(ctx, *empty[:place], g, *empty[place + 1 :])
++         found = cls.backward(ctx, g, *empty[1:])
+an input is an output, too | torch_functions
+-         shared = any(made is x for x in args)
++         shared = False
+what is not differentiable requires a gradient | torch_functions
+-         return made.detach()
++         pass
 # torch_names/names.py
 importing a module of minigen's by another name renames it | torch_names
 -                 if isinstance(found, ModuleType):

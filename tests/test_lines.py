@@ -8,20 +8,20 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "minigen"
 ROOMS = {
     "tape operation": 271,
-    "tape operation tensor differentiation": 513,
+    "tape operation tensor differentiation": 516,
     "engine": 629,
-    "kernels": 3511,
-    "functional": 4240,
-    "nn": 2067,
+    "kernels": 3514,
+    "functional": 4243,
+    "nn": 2074,
     "optim": 1196,
     "models": 3216,
-    "training": 5615,
+    "training": 5617,
     "metrics": 600,
     "export": 1274,
     "data": 2173,
     "distributed": 842,
     "explorer": 929,
-    "torch_names": 403,
+    "torch_names": 523,
     "torchvision_names": 305,
 }
 

@@ -34,7 +34,7 @@ from minigen.functional.pointwise import converted, mul
 from minigen.functional.shape import index_put, part_of, split_key
 from minigen.seams import sharers
 from minigen.tape import is_grad_enabled
-from minigen.tensor import Tensor, increment_version
+from minigen.tensor import UNRECORDED, Tensor, increment_version
 
 
 def _recorded(name: str, tensor: Tensor, *others: Any) -> bool:
@@ -43,9 +43,10 @@ def _recorded(name: str, tensor: Tensor, *others: Any) -> bool:
     Raises:
         RuntimeError: it ought to be, for the sake of what the tensor was taken from.
     """
-    if not is_grad_enabled():
+    chain = _and_wholes(tensor)
+    if not is_grad_enabled() or getattr(chain[-1], "_base", None) is UNRECORDED:
         return False
-    for part, whole in pairwise(_and_wholes(tensor)):
+    for part, whole in pairwise(chain):
         if whole.requires_grad and not part.requires_grad:
             raise RuntimeError(
                 f"{name}: this part of a tensor that requires a gradient was taken where nothing "
@@ -98,8 +99,9 @@ def become(name: str, tensor: Tensor, y: Tensor, *given: Any) -> Tensor:
     others, outside = sharers(tensor)
     if others >= len(chain) + len(parts):
         raise RuntimeError(
-            f"{name}: another tensor shares this one's memory (a view, detach() or data) and could "
-            "not follow what is recorded; clone() one of them, or make a new tensor"
+            f"{name}: another tensor shares this one's memory (a view or detach()) and could not "
+            "follow what is recorded; clone() one of them, make a new tensor, or write into its "
+            "`data`, which nothing follows"
         )
     y = converted(y, tensor.dtype)
     for part, whole in pairwise(chain):

@@ -99,6 +99,7 @@ class Module:
     _takes_anything = False  # unlike other layers: it only hands on what it is given
     _shown: tuple[str, ...] = ()  # names of the options that stand in the module's line,
     _unnamed = 0  # the first so many of them without their names
+    _vacant: tuple[str, ...] = ()  # parameters and modules that were set to None, by name
     _unaveraged: tuple[str, ...] = ()  # buffers that a mean of several would not be one of
 
     def __init__(self):
@@ -206,6 +207,10 @@ class Module:
                 f"{type(self).__name__}.{name} is a {kind.__name__}, so it cannot become a "
                 f"{type(value).__name__}; assign a {kind.__name__} or None, or delete it first"
             )
+        if value is None and kind in (Parameter, Module):
+            self._vacant = (*self._vacant, name)
+        elif isinstance(value, Parameter | Module) and kind is None and name not in self._vacant:
+            attributes.pop(name, None)  # so that it comes behind those that belong here already
         if isinstance(value, Parameter):
             self._persistent.pop(name, None)
         super().__setattr__(name, value)
@@ -244,6 +249,8 @@ class Module:
             raise TypeError(
                 f"{name!r} must be a {kind.__name__} or None, not {type(value).__name__}"
             )
+        if value is None and kind is not Tensor:
+            self._vacant = (*self._vacant, name)
         setattr(self, name, value)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:

@@ -21,9 +21,10 @@ New programs write `import minigen` and need nothing of this room. What differs 
   of NumPy refuse tensors: write `x.sin()`, or `np.sin(x.numpy())`.
 - Tensors hold real numbers: no complex, quantised, sparse or bfloat16 ones, no named axes.
 - `Tensor.unfold` and windows of other kinds are copies, where PyTorch gives views.
+- What is changed in place in `x.data` is not recorded.
 - Missing altogether: recurrent and transformer layers, `linalg` but for norms, `fft`, `jit`,
   distributions but for Normal, Bernoulli and Categorical, `distributed` (see
-  `minigen.distributed`), hooks on the whole of autograd, `Function` (see `minigen.operation`).
+  `minigen.distributed`), hooks on the whole of autograd.
   Whatever is missing says "minigen has no …" by its name in PyTorch, at the import or where it is
   used.
 """
@@ -45,9 +46,10 @@ from minigen.backend import DeviceError
 from minigen.data import loader
 from minigen.functional.methods import Size  # noqa: F401
 from minigen.missing import missing
-from minigen.torch_names import distributions as _distributions
+from minigen.torch_names import distribution as _distributions
+from minigen.torch_names.function import Function
 from minigen.torch_names.kinds import DTYPES, Tensor, Variable, kinds  # noqa: F401
-from minigen.torch_names.names import Names
+from minigen.torch_names.names import Names, files
 
 # What is asked for in these says what is missing, not that there is no such module.
 ABSENT = (
@@ -55,7 +57,7 @@ ABSENT = (
     "onnx overrides profiler quantization random sparse special testing xpu"
 )
 
-__version__ = minigen.__version__
+__version__ = "2.13.0"  # of the PyTorch whose names these are: programs ask what it has
 dtype, finfo, iinfo = np.dtype, np.finfo, np.iinfo
 channels_last = contiguous_format = preserve_format = None  # see above
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
@@ -257,18 +259,55 @@ def set_rng_state(new_state: dict[str, int]) -> None:
     minigen.default_generator.load_state_dict(new_state)
 
 
+def _of_length(n: int) -> Any:
+    """A function that gives a tuple of n, of one thing n times."""
+    return lambda x: tuple(x) if isinstance(x, list | tuple) else (x,) * n
+
+
+_init = minigen.nn.init
+_bases = {"_BatchNorm": minigen.nn.BatchNorm2d.__base__, "_Loss": minigen.nn.MSELoss.__base__}
+
 for _name in ABSENT.split():
     globals()[_name] = Names(_name)
 nn = Names(
     "nn",
     minigen.nn,
     functional=Names("nn.functional", minigen.functional),
-    modules=Names("nn.modules", minigen.nn),
+    init=Names(
+        "nn.init",
+        _init,
+        _calculate_fan_in_and_fan_out=_init.fans,
+        **{name[:-1]: getattr(_init, name) for name in dir(_init) if name[-1] == "_" != name[-2]},
+    ),
+    modules=Names(
+        "nn.modules",
+        minigen.nn,
+        utils=Names(
+            "nn.modules.utils",
+            **dict(
+                zip(
+                    ("_single", "_pair", "_triple", "_quadruple"),
+                    map(_of_length, (1, 2, 3, 4)),
+                    strict=True,
+                )
+            ),
+        ),
+        **files(
+            "nn.modules",
+            "activation batchnorm container conv distance dropout flatten fold"
+            " instancenorm linear loss module normalization padding pixelshuffle pooling sparse"
+            " upsampling",
+            minigen.nn,
+            **_bases,
+        ),
+    ),
     parameter=Names("nn.parameter", minigen.nn),
     parallel=Names("nn.parallel", DataParallel=DataParallel),
     utils=Names(
         "nn.utils",
         minigen.nn.utils,
+        clip_grad_norm=minigen.nn.utils.clip_grad_norm_,
+        **files("nn.utils", "clip_grad convert_parameters", minigen.nn.utils),
         parametrizations=Names(
             "nn.utils.parametrizations",
             spectral_norm=minigen.nn.utils.spectral_norm,
@@ -277,7 +316,14 @@ nn = Names(
     ),
     DataParallel=DataParallel,
 )
-functional, optim = Names("functional", minigen.functional), Names("optim", minigen.optim)
+functional = Names("functional", minigen.functional)
+_schedulers = minigen.optim.lr_scheduler
+optim = Names(
+    "optim",
+    minigen.optim,
+    lr_scheduler=Names("optim.lr_scheduler", _schedulers, _LRScheduler=_schedulers.LRScheduler),
+    **files("optim", "adagrad adam adamw optimizer rmsprop sgd", minigen.optim),
+)
 utils = Names(
     "utils",
     data=Names(
@@ -290,13 +336,17 @@ utils = Names(
 )
 linalg = Names("linalg", norm=_norm, vector_norm=_norm)
 distributions = Names(
-    "distributions", _distributions, kl=Names("distributions.kl", _distributions),
-    normal=Names("distributions.normal", _distributions),
-)  # fmt: skip
+    "distributions",
+    _distributions,
+    **files("distributions", "bernoulli categorical distribution kl normal", _distributions),
+)
 amp = Names("amp", autocast=autocast, GradScaler=GradScaler)
 autograd = Names(
     "autograd",
+    Function=Function,
     Variable=Variable,
+    function=Names("autograd.function", Function=Function),
+    variable=Names("autograd.variable", Variable=Variable),
     grad=minigen.grad,
     detect_anomaly=minigen.detect_anomaly,
     gradcheck=minigen.gradcheck,

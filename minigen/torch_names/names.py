@@ -39,6 +39,12 @@ class Names(ModuleType):
         return sorted({*vars(self)}.union(*map(_public, self._sources)))
 
 
+def files(folder: str, names: str, *sources: Any, **own: Any) -> dict[str, Names]:
+    """PyTorch's files in a folder of its, by their names: programs import from them, too, what the
+    folder has."""
+    return {name: Names(f"{folder}.{name}", *sources, **own) for name in names.split()}
+
+
 def _public(source: Any) -> list[str]:
     return getattr(source, "__all__", None) or [name for name in dir(source) if name[0] != "_"]
 
@@ -64,7 +70,8 @@ class Finder(MetaPathFinder, Loader):
         except AttributeError as error:
             raise ImportError(str(error), name=spec.name) from None
         if not isinstance(found, Names):
-            raise ImportError(f"{spec.name} is no module", name=spec.name)
+            kind = type(found).__name__
+            raise ImportError(f"{spec.name} is no module but a {kind}", name=spec.name)
         return found
 
     def exec_module(self, module: ModuleType) -> None:

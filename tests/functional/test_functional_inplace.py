@@ -141,6 +141,21 @@ LOOKS = {
 }
 
 
+@pytest.mark.parametrize("change", [
+    lambda x, w: x.data.add_(w),
+    lambda x, w: x.data.copy_(x + w),
+    lambda x, w: x.data[0].add_(w[0]) and x.data[1:].add_(w[1:]),
+    lambda x, w: x.data.__setitem__(slice(None), x + w),
+])  # fmt: skip
+@pytest.mark.parametrize("of_leaf", [False, True])
+def test_data_are_changed_and_nothing_follows(change, of_leaf):
+    x, w = (mg.tensor([1.0, 2.0], requires_grad=of_leaf), mg.ones(2, requires_grad=True))
+    view, kept = x[:], x.detach()
+    change(x, w)
+    assert x.tolist() == view.tolist() == kept.tolist() == [2, 3]
+    assert x.requires_grad is of_leaf and x.is_leaf
+
+
 @pytest.mark.engine
 @pytest.mark.parametrize("look", LOOKS)
 def test_who_only_looks_does_not_hold_the_array(look):

@@ -41,6 +41,25 @@ def test_everything_is_found_once_and_saved_under_each_name():
     assert np.shares_memory(saved["body.0.weight"].array, net.again.weight.array)
 
 
+def test_what_comes_late_is_found_last_but_where_a_place_was_kept():
+    class Late(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.late, self.kept = None, nn.Linear(1, 1, bias=False)
+            self.register_parameter("place", None)
+            self.last = nn.Parameter(mg.ones(1))
+
+    net = Late()
+    net.late = net.place = nn.Parameter(mg.ones(1))
+    assert [n for n, _ in net.named_parameters(remove_duplicate=False)] == [
+        "place", "last", "late", "kept.weight",
+    ]  # fmt: skip
+    net.kept = None
+    net.other = nn.Linear(1, 1)
+    net.kept = nn.Linear(1, 1)
+    assert [n for n, _ in net.named_children()] == ["kept", "other"]
+
+
 def test_a_state_moves_to_another_network_in_place():
     one, other = Net(), Net()
     arrays = {name: t.array for name, t in other.state_dict().items()}

@@ -48,6 +48,39 @@ def test_every_way_to_import_finds_the_same():
     assert minigen.nn.__name__ == minigen.nn.__spec__.name == "minigen.nn"
 
 
+FILES = [
+    ("autograd.variable", "Variable", torch.autograd.Variable),
+    ("autograd.function", "Function", torch.autograd.Function),
+    ("distributions", "kl_divergence", torch.distributions.kl_divergence),
+    ("distributions.kl", "kl_divergence", torch.distributions.kl_divergence),
+    ("distributions.normal", "Normal", torch.distributions.Normal),
+    ("nn.init", "xavier_uniform", minigen.nn.init.xavier_uniform_),
+    ("nn.init", "_calculate_fan_in_and_fan_out", minigen.nn.init.fans),
+    ("nn.modules.batchnorm", "_BatchNorm", minigen.nn.BatchNorm1d.__base__),
+    ("nn.modules.loss", "_Loss", minigen.nn.L1Loss.__base__),
+    ("nn.modules.conv", "Conv2d", minigen.nn.Conv2d),
+    ("nn.modules.module", "Module", minigen.nn.Module),
+    ("nn.utils", "clip_grad_norm", minigen.nn.utils.clip_grad_norm_),
+    ("nn.utils.clip_grad", "clip_grad_norm_", minigen.nn.utils.clip_grad_norm_),
+    ("optim.adam", "Adam", minigen.optim.Adam),
+    ("optim.lr_scheduler", "_LRScheduler", minigen.optim.lr_scheduler.LRScheduler),
+    ("optim.optimizer", "Optimizer", minigen.optim.Optimizer),
+]
+
+
+@pytest.mark.parametrize(("file", "name", "meant"), FILES)
+def test_what_files_of_pytorch_hold_is_imported_from_them(file, name, meant):
+    names = {}
+    exec(f"from minigen.torch_names.{file} import {name} as found", names)
+    assert names["found"] is meant
+
+
+def test_sides_are_made_pairs():
+    from minigen.torch_names.nn.modules.utils import _pair
+
+    assert _pair(3) == (3, 3) and _pair([1, 2]) == (1, 2)
+
+
 MISSING = [
     ("torch.linalg.svd", "minigen has no linalg.svd"),
     ("torch.nope", "minigen has no nope"),
@@ -57,7 +90,7 @@ MISSING = [
     ("torch.nn.LSTM", "minigen has no nn.LSTM"),
     ("torch.nn.Conv2D", "minigen has no nn.Conv2D; did you mean nn.Conv2d?"),
     ("torch.nn.functional.rellu", "did you mean nn.functional.relu?"),
-    ("torch.nn.init.xavier_normal", "did you mean nn.init.xavier_normal_?"),
+    ("torch.nn.init.xavier_nromal_", "did you mean nn.init.xavier_normal_?"),
     ("torch.optim.ADAM", "did you mean optim.Adam?"),
     ("torch.optim.lr_scheduler.StepLr", "did you mean optim.lr_scheduler.StepLR?"),
 ]
