@@ -2294,8 +2294,8 @@ a tensor begins where its storage does | serialization
 + as_strided(storage, size, strides)
 # missing.py
 a module is meant where a class was written | torch_names
--         public = {name.lower(): name for name in sorted(self._known(), key=alike) if name[0] != "_"}
-+         public = {name.lower(): name for name in sorted(self._known()) if name[0] != "_"}
+- sorted(self._known(), key=alike)
++ sorted(self._known())
 a near miss is told by its letters' case too | torch_names
 -         near = get_close_matches(self.name.lower(), public, 1, 0.8)
 +         near = get_close_matches(self.name, list(public.values()), 1, 0.95)
