@@ -140,7 +140,12 @@ def explained(op: Any, error: Exception, arrays: Sequence[Any], options: dict) -
         return error
     if str(error).startswith(f"{op.name}:"):
         return error
-    operands = ", ".join(f"{n} {x.dtype} {tuple(x.shape)}" for n, x in named)
+    shown = [f"{n} {x.dtype} {tuple(x.shape)}" for n, x in named]
+    values = int | float | str | tuple
+    shown += [
+        f"{k}={v!r}" for k, v in options.items() if isinstance(v, values) and len(repr(v)) < 40
+    ]
+    operands = ", ".join(shown)
     if isinstance(error, MemoryError):
         return out_of_memory(f"{op.name}({operands})", error)
     known = (k for k in (IndexError, ValueError, TypeError) if isinstance(error, k))

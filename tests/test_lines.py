@@ -11,7 +11,7 @@ ROOMS = {
     "tape operation tensor differentiation": 516,
     "engine": 629,
     "kernels": 3514,
-    "functional": 4243,
+    "functional": 4247,
     "nn": 2074,
     "optim": 1196,
     "models": 3216,

@@ -70,7 +70,8 @@ def embedding(
         raise ValueError(f"embedding: expected weight (rows, dim), got {weight.shape}")
     count, rows = weight.shape[0], input.array
     if out_of_range(rows, count):
-        raise IndexError(f"embedding: rows {rows.min()} to {rows.max()} of a table of {count}")
+        wrong = rows.min() if rows.min() < 0 else rows.max()
+        raise IndexError(f"embedding: expected rows from 0 to {count - 1}, got {wrong}")
     if padding_idx is not None:
         if not -count <= padding_idx < count:
             raise ValueError(f"embedding: padding_idx {padding_idx} of a table of {count} rows")

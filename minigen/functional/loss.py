@@ -183,7 +183,10 @@ def cross_entropy(
     log_p = log_softmax(input, dim)
     if target.dtype.kind == "f":
         if target.shape != input.shape:
-            raise ValueError(f"{name}: probabilities {target.shape} for an input {input.shape}")
+            raise ValueError(
+                f"{name}: expected classes, of integers, or probabilities {input.shape}; got "
+                f"{target.dtype} {target.shape}"
+            )
         soft = target * (1.0 - label_smoothing) + label_smoothing / classes
         loss = -weighted(soft * scale, log_p).sum(dim)
         return reduced(name, loss, reduction)
