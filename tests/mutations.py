@@ -109,6 +109,9 @@ formulas of several operations round each of them | functional_extremes
 -         y = f(*map(_widened, args), **{name: _widened(x) for name, x in options.items()})
 +         y = f(*args, **options)
 # operands.py
+an error does not say with which options | operation
+-     operands = ", ".join(shown)
++     operands = ", ".join(shown[: len(named)])
 an array without axes wraps around unseen | functional_extremes
 -             require_fit(name, data.item(), dtype)
 +             pass
