@@ -275,9 +275,12 @@ places of parameters that are None are not kept | nn_module
 places of modules that were set to None are not kept | nn_module
 -         if value is None and kind in (Parameter, Module):
 +         if value is None and kind is Parameter:
-the names of modules inside may be written to, in vain | nn_module
--         return MappingProxyType({n: m for n, m in vars(self).items() if isinstance(m, Module)})
-+         return {n: m for n, m in vars(self).items() if isinstance(m, Module)}
+what is set by a private name is not set in the module | nn_module
+-             setattr(self._module, name, value)
++             pass
+what is deleted by a private name stays | nn_module
+-         delattr(self._module, name)
++         pass
 a copied module shares the register of buffers | copies
 -             attributes["_persistent"] = dict(self._persistent)
 +             pass

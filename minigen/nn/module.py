@@ -6,8 +6,7 @@ it, under the attribute's name; a buffer, a tensor that is state but no paramete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -65,6 +64,32 @@ def clear_gradients(tensors: Iterable[Tensor], set_to_none: bool) -> None:
             t.grad = None
         elif t.grad is not None:
             t.grad = Tensor(np.zeros_like(t.grad.array))
+
+
+class _Owned(MutableMapping):
+    """What a module owns of one kind, by name: what is set or deleted here is so in the module."""
+
+    def __init__(self, module: Module, found: Callable, register: Callable):
+        self._module, self._found, self._register = module, found, register
+
+    def __getitem__(self, name: str) -> Any:
+        return dict(self._found())[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in self:
+            setattr(self._module, name, value)
+        else:
+            self._register(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        self[name]  # or there is a KeyError
+        delattr(self._module, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._found()))
+
+    def __len__(self) -> int:
+        return len(dict(self._found()))
 
 
 class IncompatibleKeys(NamedTuple):
@@ -319,7 +344,7 @@ class Module:
         if remove_duplicate:
             memo.add(self)
         yield prefix, self
-        for name, value in self._modules.items():
+        for name, value in self._inside():
             path = f"{prefix}.{name}" if prefix else name
             yield from value.named_modules(memo, path, remove_duplicate)
 
@@ -330,7 +355,7 @@ class Module:
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly inside this one, each once, with their names."""
         seen = set()
-        for name, value in self._modules.items():
+        for name, value in self._inside():
             if value not in seen:
                 seen.add(value)
                 yield name, value
@@ -340,20 +365,22 @@ class Module:
         return (module for _, module in self.named_children())
 
     @property
-    def _modules(self) -> Mapping[str, Module]:
-        """What programs for PyTorch read by this name: the modules directly inside, which are set
-        as attributes."""
-        return MappingProxyType({n: m for n, m in vars(self).items() if isinstance(m, Module)})
+    def _modules(self) -> _Owned:
+        """What programs for PyTorch ask for by this name: the modules directly inside."""
+        return _Owned(self, self._inside, self.add_module)
 
     @property
-    def _parameters(self) -> Mapping[str, Parameter]:
+    def _parameters(self) -> _Owned:
         """This module's own parameters, likewise."""
-        return MappingProxyType(dict(self._own_parameters()))
+        return _Owned(self, self._own_parameters, self.register_parameter)
 
     @property
-    def _buffers(self) -> Mapping[str, Tensor]:
+    def _buffers(self) -> _Owned:
         """This module's own buffers, likewise."""
-        return MappingProxyType(dict(self._own_buffers()))
+        return _Owned(self, self._own_buffers, self.register_buffer)
+
+    def _inside(self) -> Iterator[tuple[str, Module]]:
+        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
 
     def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
         for name, value in vars(self).items():
@@ -588,7 +615,7 @@ class Module:
 
     def __repr__(self) -> str:
         lines = self.extra_repr().split("\n") if self.extra_repr() else []
-        inside = self._modules.items()
+        inside = list(self._inside())
         if len(lines) <= 1 and not inside:
             return f"{type(self).__name__}({''.join(lines)})"
         lines += [f"({name}): {module}".replace("\n", "\n  ") for name, module in inside]

@@ -109,14 +109,27 @@ def test_what_is_no_state_is_named_by_all_that_load_one(given):
             owner.load_state_dict(given)
 
 
-def test_what_programs_for_pytorch_read_by_private_names_is_there_to_be_read():
+def test_what_programs_for_pytorch_ask_for_by_private_names_is_the_modules_own():
     net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     assert dict(net._modules) == dict(net.named_children())
     assert dict(net[0]._parameters) == dict(net[0].named_parameters())
     assert list(net[1]._buffers) == ["running_mean", "running_var", "num_batches_tracked"]
-    for held in (net._modules, net[0]._parameters, net[1]._buffers):
-        with pytest.raises(TypeError, match="does not support item assignment"):
-            held["0"] = None
+    # As a weight that is made of another one is hung in (Karras et al. 2018, spectral norm).
+    layer, weight = net[0], net[0]._parameters["weight"]
+    del layer._parameters["weight"]
+    assert not hasattr(layer, "weight") and [*layer._parameters] == ["bias"]
+    layer._parameters["weight_orig"], layer.weight = weight, weight * 2
+    assert [n for n, _ in layer.named_parameters()] == ["bias", "weight_orig"]
+    layer._buffers["scale"] = mg.ones(1)
+    layer._parameters["bias"] = None
+    assert [*layer.state_dict()] == ["weight_orig", "scale"]
+    for name, module in net._modules.items():
+        net._modules[name] = nn.Sequential(module)
+    assert net[0][0] is layer and len(net._modules) == 2
+    with pytest.raises(KeyError):
+        del net._modules["2"]
+    with pytest.raises(TypeError, match="'2' must be a Module"):
+        net._modules["2"] = weight
 
 
 def test_evaluation_does_not_switch_gradients_off_and_freezing_does():
