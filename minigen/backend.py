@@ -449,15 +449,18 @@ def tf32_allowed() -> bool:
     return _tf32[0]
 
 
+MOST_THREADS = 4096
+
+
 def limit_threads(count: int) -> None:
     """Let the kernels use `count` threads; as long as nobody says it, the environment's
     `MINIGEN_THREADS`, or every core this process may use.
 
     Raises:
-        ValueError: `count` is below 1.
+        ValueError: `count` is not from 1 to 4,096, as many as no machine refuses to begin.
     """
-    if count < 1:
-        raise ValueError(f"the number of threads must be at least 1, not {count}")
+    if not 1 <= count <= MOST_THREADS:
+        raise ValueError(f"the number of threads must be from 1 to {MOST_THREADS:,}, not {count}")
     _threads[0] = count
 
 
@@ -468,8 +471,11 @@ def threads() -> int:
 
 def _default_threads() -> int:
     if text := os.environ.get("MINIGEN_THREADS"):
-        if not (text.isascii() and text.isdigit() and int(text)):
-            raise ValueError(f"MINIGEN_THREADS: expected a whole number above 0, got {text!r}")
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_THREADS):
+            raise ValueError(
+                f"MINIGEN_THREADS: expected a whole number from 1 to {MOST_THREADS:,}, got "
+                f"{text[:24]!r}"
+            )
         return int(text)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

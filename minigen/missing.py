@@ -27,7 +27,7 @@ class Missing(AttributeError):
         self._known, self._shown = known, shown
 
     def __str__(self) -> str:
-        alike = lambda name: name[0].isupper() == self.name[0].isupper()  # a class for a class
+        alike = lambda name: name[0].isupper() == self.name[:1].isupper()  # a class for a class
         public = {name.lower(): name for name in sorted(self._known(), key=alike) if name[0] != "_"}
         near = get_close_matches(self.name.lower(), public, 1, 0.8)
         hint = f"; did you mean {self._shown.format(public[near[0]])}?" if near else ""

@@ -14,11 +14,9 @@ import numpy as np
 from minigen.backend import Array, as_array, class_name, device_of, to_device
 from minigen.hooks import HookHandle
 from minigen.protocols import Protocols
-from minigen.seams import Seam
+from minigen.seams import Seam, sharers
 from minigen.sparse import SparseRows
 from minigen.tape import Leaf, Node
-
-UNRECORDED = (lambda: None, None, None, None)
 
 
 class Tensor(Protocols):
@@ -48,7 +46,7 @@ class Tensor(Protocols):
     _version: Any  # the count of changes of the memory, which the engine keeps; else None
     _grad: Tensor | SparseRows | None
     # `_base` is set only if it was taken by index: from what, held weakly, and the key; or of
-    # `data`, which is taken from nothing.
+    # `data`, which is taken from nothing. Last, None or how many sharers of `data` need not follow.
 
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: Any = None, device: str | None = None
@@ -74,16 +72,16 @@ class Tensor(Protocols):
 
     @property
     def data(self) -> Tensor:
-        """A tensor without history on the same memory, as `detach()` gives, whose changes in place
-        are never recorded. What is assigned, a tensor or an array, becomes this tensor's memory;
-        graphs already recorded keep the old.
+        """A tensor without history on the same memory, as `detach()` gives; but where its changes
+        in place are recorded, this one changes and does not follow. What is assigned, a tensor or
+        an array, becomes this tensor's memory; graphs already recorded keep the old.
 
         Raises:
             RuntimeError: what is assigned has another shape or dtype, and this is no leaf; or
                 integers, and this requires a gradient.
         """
         data = self.detach()
-        data._base = UNRECORDED
+        data._base = (_nothing, None, None, None, sharers(data)[0])
         return data
 
     @data.setter
@@ -212,6 +210,10 @@ class Tensor(Protocols):
         if self._array.size != 1:
             raise ValueError(f"item needs exactly one element; this tensor's shape: {self.shape}")
         return self._array.item()
+
+
+def _nothing() -> None:
+    """What is left of a tensor that is gone."""
 
 
 def wrap(data: Any) -> Tensor:

@@ -228,9 +228,9 @@ memory that is used again is remembered | engine_versions
 -     found = _owners.pop(id(owner), None)
 +     found = None
 # functional/shape.py
-what is changed in a part of data is recorded | functional_inplace
--     y._base = UNRECORDED if unrecorded else (
-+     y._base = (
+a part of data does not know that it is one | functional_inplace
+- weakref.ref(whole), whole._array, key, views, free
++ weakref.ref(whole), whole._array, key, views, None
 an array of bytes is one of places | functional_inplace
 -         if is_array(k) and k.dtype == np.uint8:
 +         if False:
@@ -718,9 +718,12 @@ the last window begins in the padding | functional_values
 -         if ceil_mode and (out - 1) * s >= n + p:
 +         if False:
 # functional/inplace.py
-what is changed in data is recorded | functional_inplace
--     if not is_grad_enabled() or getattr(chain[-1], "_base", None) is UNRECORDED:
-+     if not is_grad_enabled():
+what is recorded of data is not in their memory | functional_inplace
+-     return (others, outside) if free is None else (others - free, True)
++     return (others, outside) if free is None else (others - free, outside)
+whose data they are ought to follow | functional_inplace
+-     if others >= len(chain) + len(parts):
++     if sharers(tensor)[0] >= len(chain) + len(parts):
 a coin's chance may be 2 | functional_errors
 -     if on_host(chance) and not np.all((chance >= 0) & (chance <= 1)):
 +     if False:
@@ -735,7 +738,7 @@ a leaf that requires a gradient is changed in place | functional_inplace
 +     if any(t.is_leaf and t.requires_grad for t in chain[1:]):
 what could not follow a change is not asked for | functional_inplace
 -     if others >= len(chain) + len(parts):
-+     if False:
++     if others > 10:
 the whole does not change with its part | functional_inplace
 -         chain.append(whole)
 +         break
@@ -749,7 +752,7 @@ a part that was taken unrecorded changes its whole unrecorded | functional_inpla
 -         if whole.requires_grad and not part.requires_grad:
 +         if False:
 what pullbacks need is lost to an array outside | functional_inplace
--     source = tensor.clone() if sharers(tensor)[1] else tensor
+-     source = tensor.clone() if _sharers(tensor)[1] else tensor
 +     source = tensor
 an array outside does not change with its tensor | functional_inplace
 -     if outside:
@@ -759,8 +762,8 @@ a part is written again into its whole | functional_inplace
 +         and False
 # functional/shape.py
 a part is taken again by an index that has changed | functional_inplace
-- weakref.ref(whole), whole._array, key, views)
-+ weakref.ref(whole), whole._array, key, key)
+- whole._array, key, views, free
++ whole._array, key, key, free
 # anomaly.py
 who looks on holds the arrays | functional_inplace
 -         if backward or (found := _strange(output._array)) is None:
@@ -2306,21 +2309,30 @@ a near miss is told by its letters' case too | torch_names
 -         near = get_close_matches(self.name.lower(), public, 1, 0.8)
 +         near = get_close_matches(self.name, list(public.values()), 1, 0.95)
 # torch_names/function.py
-what a function saved has no history | torch_functions
--         return tuple(self._linked.get(id(t), t) for t in self._saved)
-+         return self._saved
+a saved input has no history | torch_functions
+-             if of_input is not None:
++             if False:
 a saved output has no history | torch_functions
--         ids = [id(x) for x in (*given.values(), made)]
-+         ids = [id(x) for x in (*given.values(), g)]
-gradients of all outputs are that of the first | torch_functions
--         found = cls.backward(ctx, *empty[:place], g, *empty[place + 1 :])
-+         found = cls.backward(ctx, g, *empty[1:])
-an input is an output, too | torch_functions
--         shared = any(made is x for x in args)
-+         shared = False
-what is not differentiable requires a gradient | torch_functions
--         return made.detach()
+-             elif of_output is not None:
++             elif False:
+an input that is an output is taken for the output | torch_functions
+-             if of_input is not None:
++             if of_input is not None and of_output is None:
+gradients of outputs go to other ones | torch_functions
+-         for i, part in zip(self.flowing, self.parts(g), strict=True):
++         for i, part in zip(self.flowing[::-1], self.parts(g), strict=True):
+marks are forgotten | torch_functions
+-         self.without = outputs
 +         pass
+whole numbers require a gradient | torch_functions
+-             if isinstance(y, Tensor) and y.dtype.kind == "f" and
++             if isinstance(y, Tensor) and
+an output does not know that it lies where an input does | torch_functions
+-         y = flowing[0].detach()
++         y = wrap(flowing[0]._array)
+gradients are not in the inputs' dtype | torch_functions
+-             h = h.to(parent.dtype) if h.dtype != parent.dtype else h
++             pass
 # torch_names/names.py
 importing a module of minigen's by another name renames it | torch_names
 -                 if isinstance(found, ModuleType):
@@ -2911,12 +2923,16 @@ a bound that is outside is inside | training_flags
 - x >= least if above is None else x > above
 + x >= least if above is None else x >= above
 a flag without an effect is passed over | training_flags
--             if not self.has_effect(name, settings):
-+             if False:
+-                 if not self.has_effect(name, completed):
++                 if False:
 what follows from other flags is not known where effects are judged | demos_flags
--         settings = self.completed(settings)
--         for name in given:
-+         for name in given:
+-                 if not self.has_effect(name, completed):
++                 if not self.has_effect(name, settings):
+what is wrong is said before what has no effect | demos_flags
+-         if wrong:
+-             self.error(wrong)
+-         return completed
++         return completed
 settings that do not go together are taken | training_flags
 - for when, message in self._refusals if when(settings))
 + for when, message in self._refusals if when is None)

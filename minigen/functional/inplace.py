@@ -34,7 +34,7 @@ from minigen.functional.pointwise import converted, mul
 from minigen.functional.shape import index_put, part_of, split_key
 from minigen.seams import sharers
 from minigen.tape import is_grad_enabled
-from minigen.tensor import UNRECORDED, Tensor, increment_version
+from minigen.tensor import Tensor, increment_version
 
 
 def _recorded(name: str, tensor: Tensor, *others: Any) -> bool:
@@ -43,10 +43,9 @@ def _recorded(name: str, tensor: Tensor, *others: Any) -> bool:
     Raises:
         RuntimeError: it ought to be, for the sake of what the tensor was taken from.
     """
-    chain = _and_wholes(tensor)
-    if not is_grad_enabled() or getattr(chain[-1], "_base", None) is UNRECORDED:
+    if not is_grad_enabled():
         return False
-    for part, whole in pairwise(chain):
+    for part, whole in pairwise(_and_wholes(tensor)):
         if whole.requires_grad and not part.requires_grad:
             raise RuntimeError(
                 f"{name}: this part of a tensor that requires a gradient was taken where nothing "
@@ -62,6 +61,19 @@ def _whole(part: Tensor) -> Tensor | None:
     return whole if whole is not None and whole._array is taken[1] else None
 
 
+def is_part(tensor: Tensor) -> bool:
+    """Whether the tensor was taken from one by index, that may be gone since."""
+    return getattr(tensor, "_base", (None, None))[1] is not None
+
+
+def _sharers(tensor: Tensor) -> tuple[int, bool]:
+    """How many other tensors would have to follow a change, and whether it goes into the memory,
+    for others to see: into an array outside, or what this is the `data` of."""
+    others, outside = sharers(tensor)
+    free = getattr(tensor, "_base", (None,))[-1]
+    return (others, outside) if free is None else (others - free, True)
+
+
 def _and_wholes(tensor: Tensor) -> list[Tensor]:
     """The tensor, and each whole that the one before it is a part of."""
     chain = [tensor]
@@ -72,7 +84,7 @@ def _and_wholes(tensor: Tensor) -> list[Tensor]:
 
 def _renew(part: Tensor, whole: Tensor) -> None:
     """Take the part again."""
-    y = part_of(whole, *part._base[2:])
+    y = part_of(whole, *part._base[2:4])
     part._array, part._version, part._node, part._base = y._array, y._version, y._node, y._base
 
 
@@ -96,12 +108,12 @@ def become(name: str, tensor: Tensor, y: Tensor, *given: Any) -> Tensor:
             f"{name}: a leaf that requires a gradient is not changed in place; make a new tensor, "
             "or write inside `with minigen.no_grad():`"
         )
-    others, outside = sharers(tensor)
+    others, outside = _sharers(tensor)
     if others >= len(chain) + len(parts):
         raise RuntimeError(
             f"{name}: another tensor shares this one's memory (a view or detach()) and could not "
-            "follow what is recorded; clone() one of them, make a new tensor, or write into its "
-            "`data`, which nothing follows"
+            "follow what is recorded; clone() one of them, make a new tensor, or write inside "
+            "`with minigen.no_grad():`"
         )
     y = converted(y, tensor.dtype)
     for part, whole in pairwise(chain):
@@ -129,7 +141,7 @@ def changed(
     """
     if not _recorded(name, tensor, *args):
         return assign(name, tensor, function(tensor, *args, **options))
-    source = tensor.clone() if sharers(tensor)[1] else tensor
+    source = tensor.clone() if _sharers(tensor)[1] else tensor
     return become(name, tensor, function(source, *args, **options), *args)
 
 

@@ -17,7 +17,7 @@ from minigen.functional.arguments import asking_for_tensors, axis, refuse
 from minigen.functional.compositions import ALIASES
 from minigen.missing import missing
 from minigen.operation import operation
-from minigen.tensor import UNRECORDED, Tensor
+from minigen.tensor import Tensor
 
 METHODS = """
     abs acos acosh add addcdiv addcmul addmm all allclose amax amin any argmax argmin argsort
@@ -187,7 +187,7 @@ def _reshaping(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     name = f"{function.__name__}_"
 
     def method(self: Tensor, *args: Any) -> Tensor:
-        if self._node is not None or getattr(self, "_base", None) not in (None, UNRECORDED):
+        if self._node is not None or inplace.is_part(self):
             raise RuntimeError(
                 f"{name}: this tensor has a history, or is a part of another; write "
                 f"x = x.{function.__name__}(…)"

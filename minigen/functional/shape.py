@@ -24,7 +24,7 @@ from minigen.functional.arguments import (
 from minigen.halves import in_float32
 from minigen.kernels.places import places
 from minigen.operands import result_type
-from minigen.tensor import UNRECORDED, Tensor
+from minigen.tensor import Tensor
 
 __all__ = [
     "cat", "chunk", "flatten", "flip", "gather", "index", "index_add", "index_put", "index_select",
@@ -226,8 +226,8 @@ def _place(k: Any) -> int:
 def part_of(whole: Tensor, key: Any, views: tuple) -> Tensor:
     """A view by index, `whole[key]`, which knows of what: a change in place changes both."""
     y = moves.index(whole, key=views)
-    unrecorded = getattr(whole, "_base", None) is UNRECORDED
-    y._base = UNRECORDED if unrecorded else (weakref.ref(whole), whole._array, key, views)
+    free = getattr(whole, "_base", (None,))[-1]
+    y._base = weakref.ref(whole), whole._array, key, views, free
     return y
 
 

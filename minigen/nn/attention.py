@@ -53,7 +53,9 @@ class MultiheadAttention(Module):
         self.dropout, self.batch_first = dropout, batch_first
         how = {"device": device, "dtype": dtype}
         self.in_proj_weight = blank_parameter(3 * embed_dim, embed_dim, **how)
-        self.in_proj_bias = blank_parameter(3 * embed_dim, **how) if bias else None
+        self.register_parameter(
+            "in_proj_bias", blank_parameter(3 * embed_dim, **how) if bias else None
+        )
         self.out_proj = Linear(embed_dim, embed_dim, bias, **how)
         init.xavier_uniform_(self.in_proj_weight)
         if bias:

@@ -59,7 +59,9 @@ class _Convolution(Module):
         ends = (in_channels, out_channels) if self._transposed else (out_channels, in_channels)
         shape = (ends[0], ends[1] // groups, *self.kernel_size)
         self.weight = blank_parameter(*shape, device=device, dtype=dtype)
-        self.bias = blank_parameter(out_channels, device=device, dtype=dtype) if bias else None
+        self.register_parameter(
+            "bias", blank_parameter(out_channels, device=device, dtype=dtype) if bias else None
+        )
         self.reset_parameters()
 
     def _sizes(self, argument: str, value: Any, least: int) -> tuple[int, ...]:

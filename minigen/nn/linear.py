@@ -33,7 +33,9 @@ class Linear(Module):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
         self.weight = blank_parameter(out_features, in_features, device=device, dtype=dtype)
-        self.bias = blank_parameter(out_features, device=device, dtype=dtype) if bias else None
+        self.register_parameter(
+            "bias", blank_parameter(out_features, device=device, dtype=dtype) if bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -68,7 +70,9 @@ class Bilinear(Module):
         self.out_features = out_features
         shape = (out_features, in1_features, in2_features)
         self.weight = blank_parameter(*shape, device=device, dtype=dtype)
-        self.bias = blank_parameter(out_features, device=device, dtype=dtype) if bias else None
+        self.register_parameter(
+            "bias", blank_parameter(out_features, device=device, dtype=dtype) if bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -124,7 +124,7 @@ class Module:
     _takes_anything = False  # unlike other layers: it only hands on what it is given
     _shown: tuple[str, ...] = ()  # names of the options that stand in the module's line,
     _unnamed = 0  # the first so many of them without their names
-    _vacant: tuple[str, ...] = ()  # parameters and modules that were set to None, by name
+    _vacant: frozenset[str] = frozenset()  # parameters and modules that are None, by name
     _unaveraged: tuple[str, ...] = ()  # buffers that a mean of several would not be one of
 
     def __init__(self):
@@ -233,7 +233,7 @@ class Module:
                 f"{type(value).__name__}; assign a {kind.__name__} or None, or delete it first"
             )
         if value is None and kind in (Parameter, Module):
-            self._vacant = (*self._vacant, name)
+            self._vacant |= {name}
         elif isinstance(value, Parameter | Module) and kind is None and name not in self._vacant:
             attributes.pop(name, None)  # so that it comes behind those that belong here already
         if isinstance(value, Parameter):
@@ -243,6 +243,7 @@ class Module:
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
         self._persistent.pop(name, None)
+        self._vacant -= {name}
 
     def __getattr__(self, name: str) -> Any:
         # Python comes here only after it has found no such attribute.
@@ -275,7 +276,7 @@ class Module:
                 f"{name!r} must be a {kind.__name__} or None, not {type(value).__name__}"
             )
         if value is None and kind is not Tensor:
-            self._vacant = (*self._vacant, name)
+            self._vacant |= {name}
         setattr(self, name, value)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:

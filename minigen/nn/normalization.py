@@ -27,9 +27,13 @@ class _Affine(Module):
     def _own(
         self, shape: tuple[int, ...], affine: bool, bias: bool, device: str | None, dtype: Any
     ) -> None:
-        self.weight = blank_parameter(*shape, device=device, dtype=dtype) if affine else None
+        self.register_parameter(
+            "weight", blank_parameter(*shape, device=device, dtype=dtype) if affine else None
+        )
         has_bias = affine and bias
-        self.bias = blank_parameter(*shape, device=device, dtype=dtype) if has_bias else None
+        self.register_parameter(
+            "bias", blank_parameter(*shape, device=device, dtype=dtype) if has_bias else None
+        )
 
     def _own_last(
         self, shape: int | Sequence[int], eps: float | None, affine: bool, *others: Any

@@ -32,6 +32,7 @@ New programs write `import minigen` and need nothing of this room. What differs 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from contextlib import ContextDecorator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,7 +48,7 @@ from minigen.data import loader
 from minigen.functional.methods import Size  # noqa: F401
 from minigen.missing import missing
 from minigen.torch_names import distribution as _distributions
-from minigen.torch_names.function import Function
+from minigen.torch_names.function import Context, Function
 from minigen.torch_names.kinds import DTYPES, Tensor, Variable, kinds  # noqa: F401
 from minigen.torch_names.names import Names, files
 
@@ -259,13 +260,31 @@ def set_rng_state(new_state: dict[str, int]) -> None:
     minigen.default_generator.load_state_dict(new_state)
 
 
+def _backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """`Tensor.backward` of several; what they have in common is walked for each."""
+    tensors = [tensors] if isinstance(tensors, minigen.Tensor) else list(tensors)
+    given = [grad_tensors] if isinstance(grad_tensors, minigen.Tensor) else grad_tensors
+    for i, (y, g) in enumerate(zip(tensors, given or [None] * len(tensors), strict=True)):
+        y.backward(g, True if i + 1 < len(tensors) else retain_graph, create_graph)
+
+
 def _of_length(n: int) -> Any:
     """A function that gives a tuple of n, of one thing n times."""
-    return lambda x: tuple(x) if isinstance(x, list | tuple) else (x,) * n
+    return lambda x: tuple(x) if isinstance(x, Iterable) else (x,) * n
 
 
 _init = minigen.nn.init
-_bases = {"_BatchNorm": minigen.nn.BatchNorm2d.__base__, "_Loss": minigen.nn.MSELoss.__base__}
+_bases = {
+    "_BatchNorm": minigen.nn.BatchNorm2d.__base__,
+    "_ConvNd": minigen.nn.Conv2d.__base__.__base__,
+    "_Loss": minigen.nn.MSELoss.__base__,
+}
+_clip = {"clip_grad_norm": minigen.nn.utils.clip_grad_norm_}
 
 for _name in ABSENT.split():
     globals()[_name] = Names(_name)
@@ -306,8 +325,8 @@ nn = Names(
     utils=Names(
         "nn.utils",
         minigen.nn.utils,
-        clip_grad_norm=minigen.nn.utils.clip_grad_norm_,
-        **files("nn.utils", "clip_grad convert_parameters", minigen.nn.utils),
+        **_clip,
+        **files("nn.utils", "clip_grad convert_parameters", minigen.nn.utils, **_clip),
         parametrizations=Names(
             "nn.utils.parametrizations",
             spectral_norm=minigen.nn.utils.spectral_norm,
@@ -345,7 +364,13 @@ autograd = Names(
     "autograd",
     Function=Function,
     Variable=Variable,
-    function=Names("autograd.function", Function=Function),
+    backward=_backward,
+    function=Names(
+        "autograd.function",
+        Function=Function,
+        FunctionCtx=Context,
+        once_differentiable=lambda backward: backward,  # as often as it is made of operations
+    ),
     variable=Names("autograd.variable", Variable=Variable),
     grad=minigen.grad,
     detect_anomaly=minigen.detect_anomaly,

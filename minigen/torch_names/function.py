@@ -5,12 +5,16 @@ New programs write `minigen.operation` instead, which says once what this finds 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
-from minigen.functional import zeros_like
+from minigen.functional import cat, zeros_like
 from minigen.modes import no_grad
-from minigen.operation import Operation
-from minigen.tensor import Tensor
+from minigen.operation import Operation, restore, save
+from minigen.sparse import SparseRows
+from minigen.tape import Node, is_grad_enabled
+from minigen.tensor import Tensor, wrap
 
 
 class Context:
@@ -18,31 +22,27 @@ class Context:
 
     Attributes:
         needs_input_grad: for each argument of `apply`, whether its gradient is wanted.
+        saved_tensors: in `backward`, what was saved.
     """
 
     def __init__(self, needs: tuple[bool, ...]):
         self.needs_input_grad = needs
-        self._saved: tuple[Tensor | None, ...] = ()
-        self._linked: dict[int, Tensor] = {}  # what the tape gives back for a saved one, by its id
-        self._without: set[int] = set()
-        self._materialized = True
+        self.saved_tensors: tuple[Tensor | None, ...] = ()
+        self.without: tuple[Tensor, ...] = ()
+        self.materialized = True
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keep inputs and outputs, through which gradients of the gradient flow, or others."""
-        self._saved = tensors
-
-    @property
-    def saved_tensors(self) -> tuple[Tensor | None, ...]:
-        """What was saved."""
-        return tuple(self._linked.get(id(t), t) for t in self._saved)
+        """Keep inputs and outputs, through which gradients of the gradient flow, or others. None of
+        them may change in place before `backward`."""
+        self.saved_tensors = tensors
 
     def mark_non_differentiable(self, *outputs: Tensor) -> None:
         """These outputs require no gradient."""
-        self._without = {id(y) for y in outputs}
+        self.without = outputs
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Whether gradients that are not there are zeros, and not None."""
-        self._materialized = value
+        """Whether gradients of outputs that have none are zeros, and not None."""
+        self.materialized = value
 
     def mark_dirty(self, *inputs: Tensor) -> None:
         """Nothing is changed in place here.
@@ -70,8 +70,8 @@ class Function:
 
     @staticmethod
     def forward(*args: Any, **options: Any) -> Any:
-        """`forward(ctx, *args)`, or `forward(*args)` where there is a `setup_context`: a tensor or
-        several. Nothing within is recorded."""
+        """`forward(ctx, *args)`, or `forward(*args)` where there is a `setup_context`: a tensor, or
+        a tuple of tensors and other values. Nothing within is recorded."""
         raise NotImplementedError("a Function defines forward")
 
     @staticmethod
@@ -89,50 +89,116 @@ class Function:
         """The function of these arguments.
 
         Raises:
-            TypeError: `forward` returns something else than tensors.
-            RuntimeError: in the walk back: `backward` returns too few gradients, or too many.
+            TypeError: `forward` returns neither a tensor nor a tuple.
+            RuntimeError: in the walk back: `backward` returns too few gradients, or too many; or
+                what was saved has changed.
         """
-        ctx = Context(tuple(isinstance(x, Tensor) and x.requires_grad for x in args))
+        needs = [isinstance(x, Tensor) and x.requires_grad for x in args]
+        ctx = Context(tuple(needs))
         with no_grad():
             if cls.setup_context is Function.setup_context:
                 made = cls.forward(ctx, *args)
             else:
                 made = cls.forward(*args)
                 cls.setup_context(ctx, args, made)
+        if not isinstance(made, Tensor | tuple):
+            raise TypeError(f"{cls.__name__}.forward: expected a tensor or a tuple")
         outputs = made if isinstance(made, tuple) else (made,)
-        if not all(isinstance(y, Tensor) for y in outputs):
-            raise TypeError(f"{cls.__name__}.forward: expected a tensor or a tuple of tensors")
-        results = tuple(_recorded(cls, ctx, args, outputs, i) for i in range(len(outputs)))
-        return results if isinstance(made, tuple) else results[0]
+        results = [y.detach() if isinstance(y, Tensor) else y for y in outputs]
+        if any(needs) and is_grad_enabled():
+            call = _Call(cls, ctx, args, outputs)
+            for i, y in (call.record(args, outputs) if call.flowing else {}).items():
+                results[i] = y
+        return tuple(results) if isinstance(made, tuple) else results[0]
 
 
-def _recorded(
-    cls: type[Function], ctx: Context, args: tuple, outputs: tuple[Tensor, ...], place: int
-) -> Tensor:
-    """One output, with `backward` for its pullback. A gradient is linear in those of all outputs:
-    it is the sum of what is made of each, beside zeros for the others."""
-    made = outputs[place]
-    given = {i: x for i, x in enumerate(args) if isinstance(x, Tensor)}
-    if id(made) in ctx._without:
-        return made.detach()
+def _place(x: Any, among: Sequence[Any]) -> int | None:
+    return next((i for i, other in enumerate(among) if other is x), None)
 
-    def value(*inputs: Any) -> Any:
-        shared = any(made is x for x in args)
-        return made._array.copy() if shared else made._array
 
-    def pullback(g: Tensor, inputs: tuple[Tensor, ...], y: Tensor, needs: list[bool]) -> list:
-        ids = [id(x) for x in (*given.values(), made)]
-        ctx._linked = dict(zip(ids, (*inputs, y), strict=True))
-        empty = [zeros_like(other) if ctx._materialized else None for other in outputs]
-        found = cls.backward(ctx, *empty[:place], g, *empty[place + 1 :])
-        ctx._linked = {}
+class _Call(Operation):
+    """One call of a Function, as an operation on its tensors. Of several outputs the tape knows one
+    tensor, their numbers in a row, of which the outputs are parts: so their gradients come
+    together."""
+
+    def __init__(self, cls: type[Function], ctx: Context, args: tuple, outputs: tuple):
+        super().__init__(lambda *tensors: None, {})
+        self.name, self.function, self.ctx, self.arguments = cls.__name__, cls, ctx, len(args)
+        self.places = [i for i, x in enumerate(args) if isinstance(x, Tensor)]
+        self.flowing, self.others = [], [None] * len(outputs)  # gradients that nothing brings
+        for i, y in enumerate(outputs):
+            if isinstance(y, Tensor) and y.dtype.kind == "f" and _place(y, ctx.without) is None:
+                self.flowing.append(i)
+            elif isinstance(y, Tensor) and ctx.materialized:
+                self.others[i] = zeros_like(y)
+        self.likes = [(outputs[i].shape, outputs[i].dtype) for i in self.flowing]
+
+    def record(self, args: tuple, outputs: tuple) -> dict[int, Tensor]:
+        """The outputs through which gradients flow, by place, with their history."""
+        saved, self.ctx.saved_tensors = self.ctx.saved_tensors, ()
+        inputs, flowing = [args[i] for i in self.places], [outputs[i] for i in self.flowing]
+        # Which input or output each saved one is.
+        self.roles = [(_place(t, inputs), _place(t, flowing)) for t in saved]
+        y = flowing[0].detach()
+        if len(flowing) > 1:
+            y = cat([y.detach().reshape(-1) for y in flowing])
+        kept: dict[Any, tuple] = {i: save(t) for i, t in enumerate(saved)}
+        if any(output is not None for _, output in self.roles):
+            kept["y"] = save(y)
+        y._node = Node(self, [x._node for x in inputs], kept, {}, y)
+        return dict(zip(self.flowing, self.parts(y), strict=True))
+
+    def parts(self, y: Tensor) -> list[Tensor]:
+        """The outputs whose numbers are in y."""
+        if len(self.likes) == 1:
+            return [y]
+        pieces = zip(
+            y.split([math.prod(shape) for shape, _ in self.likes]), self.likes, strict=True
+        )
+        return [piece.reshape(shape).to(dtype) for piece, (shape, dtype) in pieces]
+
+    def restored(self, node: Node) -> dict[Any, Any]:
+        """What was saved, by place, with its history if the gradient is differentiated, too."""
+        if node.kept is None:
+            return super().restored(node)  # which says that it was freed
+        found = {name: restore(saved, self, name) for name, saved in node.kept.items()}
+        if not is_grad_enabled():
+            return found
+        outputs = []
+        if "y" in found:
+            found["y"]._node = node
+            outputs = self.parts(found["y"])
+        for i, (of_input, of_output) in enumerate(self.roles):
+            if of_input is not None:
+                found[i]._node = node.inputs[of_input]
+            elif of_output is not None:
+                found[i] = outputs[of_output]
+        return found
+
+    def pull(self, node: Node, g: Any, wanted: set[Node]) -> list[tuple[Node, Any]]:
+        """What `backward` makes of the gradients of the outputs."""
+        g = wrap(g.to_dense()) if isinstance(g, SparseRows) else g
+        saved, gradients = self.restored(node), list(self.others)
+        for i, part in zip(self.flowing, self.parts(g), strict=True):
+            nothing = not self.ctx.materialized and not part.array.any()
+            gradients[i] = None if nothing else part
+        self.ctx.saved_tensors = tuple(saved[i] for i in range(len(self.roles)))
+        try:
+            found = self.function.backward(self.ctx, *gradients)
+        finally:
+            self.ctx.saved_tensors = ()
         found = found if isinstance(found, tuple | list) else (found,)
-        if len(found) != len(args):
+        if len(found) < self.arguments or any(h is not None for h in found[self.arguments :]):
             raise RuntimeError(
-                f"{cls.__name__}.backward: expected {len(args)} gradients, one for each argument of"
-                f" forward, or None, got {len(found)}"
+                f"{self.name}.backward: expected {self.arguments} gradients, one for each argument "
+                f"of forward, or None, got {len(found)}"
             )
-        return [found[i] for i in given]
+        pairs = zip(node.inputs, (found[i] for i in self.places), strict=True)
+        return [(p, self.fitted(h, p)) for p, h in pairs if p in wanted and h is not None]
 
-    value.__name__ = cls.__name__
-    return Operation(value, {}, joint=pullback, exact=True)(*given.values())
+    def fitted(self, h: Any, parent: Node) -> Any:
+        """A gradient, summed to the input's shape and in its dtype."""
+        if isinstance(h, Tensor):
+            h = h.sum_to_size(parent.shape) if h.shape != parent.shape else h
+            h = h.to(parent.dtype) if h.dtype != parent.dtype else h
+        return super().fitted(h, parent)

@@ -204,14 +204,16 @@ class Flags(argparse.ArgumentParser):
         settings = Settings(**{name: flag.default for name, flag in self.flags.items()})
         vars(settings).update(instead or {})
         vars(settings).update(given)
-        if wrong := self.refusal(settings):
+        wrong = self.refusal(settings)
+        with suppress(*[Exception] if wrong else ()):  # what follows from them may be nothing then
+            completed = self.completed(Settings(**vars(settings)))
+            for name in given:
+                if not self.has_effect(name, completed):
+                    words, _ = self._only[name]
+                    self.error(f"{self._called(name)} has no effect {words}: leave it out")
+        if wrong:
             self.error(wrong)
-        settings = self.completed(settings)
-        for name in given:
-            if not self.has_effect(name, settings):
-                words, _ = self._only[name]
-                self.error(f"{self._called(name)} has no effect {words}: leave it out")
-        return settings
+        return completed
 
     def has_effect(self, name: str, settings: Settings) -> bool:
         """Whether a setting has one, beside these others."""

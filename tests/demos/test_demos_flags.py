@@ -110,6 +110,7 @@ def test_no_flag_accepts_nonsense(parsers, name, capsys):
     ("mixture_gan --critic-steps 2", "--critic-steps has no effect with --model gan"),
     ("discogan_modes --form gan --reconstruction 2", "has no effect with --form gan"),
     ("stargan --data digits --domains white red --blocks 2", "no effect with --generator colours"),
+    ("stargan --data digits --size 33", "--size has no effect without a folder"),
     ("cyclegan --form one", "--form has no effect without --model discogan"),
     ("cyclegan --model discogan --pool 9", "--pool has no effect with --model discogan"),
     ("stargan --data mnist --disjoint", "--disjoint has no effect without emoji"),
@@ -171,7 +172,9 @@ def test_networks_without_batch_norm_take_one_image(parsers, command):
     ("command", "name", "value", "said"),
     [
         ([str(DEMOS / "gan.py")], "MINIGEN_THREADS", "two",
-         "gan.py: MINIGEN_THREADS: expected a whole number above 0, got 'two'"),
+         "gan.py: MINIGEN_THREADS: expected a whole number from 1 to 4,096, got 'two'"),
+        (["-m", "minigen.info"], "MINIGEN_THREADS", "9" * 5000,
+         f"minigen: MINIGEN_THREADS: expected a whole number from 1 to 4,096, got '{'9' * 24}'"),
         (["-m", "minigen.info"], "MINIGEN_LIMITS", "nowhere",
          "minigen: MINIGEN_LIMITS: cannot read nowhere: No such file or directory"),
     ],

@@ -142,18 +142,23 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("change", [
-    lambda x, w: x.data.add_(w),
-    lambda x, w: x.data.copy_(x + w),
-    lambda x, w: x.data[0].add_(w[0]) and x.data[1:].add_(w[1:]),
-    lambda x, w: x.data.__setitem__(slice(None), x + w),
+    lambda data, w: data.add_(w),
+    lambda data, w: data.copy_(data + w),
+    lambda data, w: data[0].add_(w[0]) and data[1:].add_(w[1:]),
+    lambda data, w: data.__setitem__(slice(None), data + w),
 ])  # fmt: skip
 @pytest.mark.parametrize("of_leaf", [False, True])
-def test_data_are_changed_and_nothing_follows(change, of_leaf):
+def test_data_change_and_what_they_are_of_does_not_follow(change, of_leaf):
     x, w = (mg.tensor([1.0, 2.0], requires_grad=of_leaf), mg.ones(2, requires_grad=True))
     view, kept = x[:], x.detach()
-    change(x, w)
+    change(x.data, w)
     assert x.tolist() == view.tolist() == kept.tolist() == [2, 3]
     assert x.requires_grad is of_leaf and x.is_leaf
+    data = x.data
+    for _ in "ab":
+        change(data, w)
+    (data * data).sum().backward()
+    assert x.tolist() == [4, 5] and w.grad.tolist() == [16, 20] and x.grad is None
 
 
 @pytest.mark.engine

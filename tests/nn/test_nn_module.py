@@ -54,6 +54,17 @@ def test_what_comes_late_is_found_last_but_where_a_place_was_kept():
     assert [n for n, _ in net.named_parameters(remove_duplicate=False)] == [
         "place", "last", "late", "kept.weight",
     ]  # fmt: skip
+    layer = nn.Linear(1, 1, bias=False)  # which has a place for one, as in PyTorch
+    layer.extra = layer.bias = net.last
+    assert [n for n, _ in layer.named_parameters(remove_duplicate=False)] == [
+        "weight", "bias", "extra",
+    ]  # fmt: skip
+    del layer.bias
+    layer.bias = None
+    layer.bias = net.last
+    assert [n for n, _ in layer.named_parameters(remove_duplicate=False)] == [
+        "weight", "extra", "bias",
+    ]  # fmt: skip
     net.kept = None
     net.other = nn.Linear(1, 1)
     net.kept = nn.Linear(1, 1)

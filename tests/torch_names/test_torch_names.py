@@ -59,6 +59,7 @@ FILES = [
     ("nn.modules.batchnorm", "_BatchNorm", minigen.nn.BatchNorm1d.__base__),
     ("nn.modules.loss", "_Loss", minigen.nn.L1Loss.__base__),
     ("nn.modules.conv", "Conv2d", minigen.nn.Conv2d),
+    ("nn.modules.conv", "_ConvNd", minigen.nn.ConvTranspose1d.__base__.__base__),
     ("nn.modules.module", "Module", minigen.nn.Module),
     ("nn.utils", "clip_grad_norm", minigen.nn.utils.clip_grad_norm_),
     ("nn.utils.clip_grad", "clip_grad_norm_", minigen.nn.utils.clip_grad_norm_),
@@ -78,7 +79,16 @@ def test_what_files_of_pytorch_hold_is_imported_from_them(file, name, meant):
 def test_sides_are_made_pairs():
     from minigen.torch_names.nn.modules.utils import _pair
 
-    assert _pair(3) == (3, 3) and _pair([1, 2]) == (1, 2)
+    assert _pair(3) == (3, 3) and _pair([1, 2]) == _pair(range(1, 3)) == (1, 2)
+
+
+def test_several_tensors_are_walked_back_at_once():
+    x = torch.ones(2, requires_grad=True)
+    y = x * x
+    torch.autograd.backward([y.sum(), y], [None, torch.tensor([1.0, 3.0])])
+    assert x.grad.tolist() == [4, 8]
+    with pytest.raises(RuntimeError, match="freed"):
+        torch.autograd.backward(y.sum())
 
 
 MISSING = [
