@@ -143,7 +143,9 @@ def explained(op: Any, error: Exception, arrays: Sequence[Any], options: dict) -
     shown = [f"{n} {x.dtype} {tuple(x.shape)}" for n, x in named]
     values = int | float | str | tuple
     shown += [
-        f"{k}={v!r}" for k, v in options.items() if isinstance(v, values) and len(repr(v)) < 40
+        f"{k}={v!r}"
+        for k, v in options.items()
+        if isinstance(v, values) and len(repr(v)) < 40 and "array(" not in repr(v)
     ]
     operands = ", ".join(shown)
     if isinstance(error, MemoryError):

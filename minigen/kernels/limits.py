@@ -54,6 +54,7 @@ class Limits:
     of_a_sum: float = of(8.0, "multiply-adds an element", "time of a sum")
     of_a_pass: float = of(16.0, "multiply-adds an element", "time of a pass through memory")
     of_a_draw: float = of(32.0, "multiply-adds an element", "time of a random number")
+    of_a_tap: float = of(8.0, "multiply-adds a term", "chosen: depthwise sums, by networks")
     # memory.py: smaller arrays are always the C library's; a buffer that many requests have passed
     # by goes back; what glibc keeps of freed memory (128 KB if nobody says), set at import.
     recycled: int = of(1 << 20, "bytes", "chosen")
@@ -88,7 +89,6 @@ class Limits:
     turned_from: int = of(512, "pixels", "chosen: for which filters are copied in any order")
     few: int = of(8, "outputs", "up to so many, scattering beats gathering")
     # How many times as long as their multiply-adds say ways take where they are not at their best.
-    of_a_tap: float = of(8.0, "multiply-adds a term", "chosen: depthwise sums, by networks")
     short: float = of(6.0, "channels", "chosen: with so few, depthwise sums take twice as long")
     narrow: float = of(2.0, "times", "gathering for few outputs, by scattering")
     many_planes: float = of(4.0, "times", "scattering for many outputs, by gathering")

@@ -70,8 +70,8 @@ class Finder(MetaPathFinder, Loader):
         except AttributeError as error:
             raise ImportError(str(error), name=spec.name) from None
         if not isinstance(found, Names):
-            kind = type(found).__name__
-            raise ImportError(f"{spec.name} is no module but a {kind}", name=spec.name)
+            kind = "" if isinstance(found, ModuleType) else f" but a {type(found).__name__}"
+            raise ImportError(f"{spec.name} is no module{kind}", name=spec.name)
         return found
 
     def exec_module(self, module: ModuleType) -> None:

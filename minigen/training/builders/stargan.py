@@ -190,7 +190,7 @@ def flags(description: str = "") -> Parser:
         " each pixel's colour alone (added; colours where domains differ in these)")  # fmt: skip
     add("--width", type=units, default=lambda args: 128 if args.generator == "colours" else 16,
         help="channels after G's first convolution (16; 128 of colours)")  # fmt: skip
-    by_pixels = "with that --generator", lambda args: args.generator == "colours"
+    by_pixels = "without --generator colours", lambda args: args.generator == "colours"
     add("--layers", type=whole(1, 10), default=2, before=3, only=by_pixels,
         help="hidden layers of G, which sees one pixel")  # fmt: skip
     add("--octaves", type=whole(0, 8), default=4, before=0, only=by_pixels,
