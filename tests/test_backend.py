@@ -88,9 +88,10 @@ def test_minigen_does_not_import_cupy():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_threads_are_at_least_one():
-    with pytest.raises(ValueError, match="at least 1, not 0"):
-        backend.limit_threads(0)
+@pytest.mark.parametrize("count", [0, -1, 10**9])
+def test_threads_are_one_or_more_but_not_any_number(count):
+    with pytest.raises(ValueError, match=f"from 1 to 4,096, not {count}"):
+        backend.limit_threads(count)
 
 
 # Random streams
