@@ -21,10 +21,9 @@ New programs write `import minigen` and need nothing of this room. What differs 
   of NumPy refuse tensors: write `x.sin()`, or `np.sin(x.numpy())`.
 - Tensors hold real numbers: no complex, quantised, sparse or bfloat16 ones, no named axes.
 - `Tensor.unfold` and windows of other kinds are copies, where PyTorch gives views.
-- What is changed in place in `x.data` is not recorded.
 - Missing altogether: recurrent and transformer layers, `linalg` but for norms, `fft`, `jit`,
-  distributions but for Normal, Bernoulli and Categorical, `distributed` (see
-  `minigen.distributed`), hooks on the whole of autograd.
+  distributions but for Normal, Bernoulli and Categorical, `distributed`, which says that it is not
+  available (see `minigen.distributed`), hooks on the whole of autograd.
   Whatever is missing says "minigen has no …" by its name in PyTorch, at the import or where it is
   used.
 """
@@ -34,6 +33,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from contextlib import ContextDecorator
+from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -54,8 +54,8 @@ from minigen.torch_names.names import Names, files
 
 # What is asked for in these says what is missing, not that there is no such module.
 ABSENT = (
-    "ao distributed fft fx hub jit library mps multiprocessing nested "
-    "onnx overrides profiler quantization random sparse special testing xpu"
+    "ao fft fx hub jit library mps multiprocessing nested "
+    "onnx overrides profiler quantization random sparse testing xpu"
 )
 
 __version__ = "2.13.0"  # of the PyTorch whose names these are: programs ask what it has
@@ -321,6 +321,11 @@ nn = Names(
         ),
     ),
     parameter=Names("nn.parameter", minigen.nn),
+    attention=Names(
+        "nn.attention",
+        SDPBackend=Enum("SDPBackend", "MATH FLASH_ATTENTION EFFICIENT_ATTENTION CUDNN_ATTENTION"),
+        sdpa_kernel=autocast,  # which of them, changes nothing either
+    ),
     parallel=Names("nn.parallel", DataParallel=DataParallel),
     utils=Names(
         "nn.utils",
@@ -353,6 +358,26 @@ utils = Names(
         dataloader=Names("utils.data.dataloader", loader),
     ),
 )
+special = Names(
+    "special",
+    expit=minigen.sigmoid,
+    **{
+        name: getattr(minigen, name)
+        for name in [
+            "erf",
+            "erfc",
+            "erfinv",
+            "exp2",
+            "expm1",
+            "log1p",
+            "log_softmax",
+            "logit",
+            "sinc",
+            "softmax",
+            "xlogy",
+        ]
+    },
+)
 linalg = Names("linalg", norm=_norm, vector_norm=_norm)
 distributions = Names(
     "distributions",
@@ -375,6 +400,12 @@ autograd = Names(
     grad=minigen.grad,
     detect_anomaly=minigen.detect_anomaly,
     gradcheck=minigen.gradcheck,
+)
+distributed = Names(
+    "distributed",
+    is_available=lambda: False,
+    is_initialized=lambda: False,
+    ReduceOp=Enum("ReduceOp", "SUM AVG PRODUCT MIN MAX"),
 )
 accelerator = Names(
     "accelerator",

@@ -61,6 +61,8 @@ FILES = [
     ("nn.modules.conv", "Conv2d", minigen.nn.Conv2d),
     ("nn.modules.conv", "_ConvNd", minigen.nn.ConvTranspose1d.__base__.__base__),
     ("nn.modules.module", "Module", minigen.nn.Module),
+    ("special", "expit", minigen.sigmoid),
+    ("special", "expm1", minigen.expm1),
     ("nn.utils", "clip_grad_norm", minigen.nn.utils.clip_grad_norm_),
     ("nn.utils.clip_grad", "clip_grad_norm_", minigen.nn.utils.clip_grad_norm_),
     ("optim.adam", "Adam", minigen.optim.Adam),
@@ -80,6 +82,12 @@ def test_sides_are_made_pairs():
     from minigen.torch_names.nn.modules.utils import _pair
 
     assert _pair(3) == (3, 3) and _pair([1, 2]) == _pair(range(1, 3)) == (1, 2)
+
+
+def test_what_is_asked_for_before_it_is_used_says_no_or_does_nothing():
+    assert not torch.distributed.is_available() and not torch.distributed.is_initialized()
+    with torch.nn.attention.sdpa_kernel([torch.nn.attention.SDPBackend.MATH]):
+        assert torch.distributed.ReduceOp.SUM is not torch.distributed.ReduceOp.MAX
 
 
 def test_several_tensors_are_walked_back_at_once():
