@@ -21,7 +21,7 @@ ROOMS = {
     "data": 2173,
     "distributed": 842,
     "explorer": 929,
-    "torch_names": 630,
+    "torch_names": 616,
     "torchvision_names": 305,
 }
 

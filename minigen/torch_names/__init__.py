@@ -57,6 +57,7 @@ ABSENT = (
     "ao fft fx hub jit library mps multiprocessing nested "
     "onnx overrides profiler quantization random sparse testing xpu"
 )
+SPECIAL = "erf erfc erfinv exp2 expm1 log1p log_softmax logit sinc softmax xlogy"
 
 __version__ = "2.13.0"  # of the PyTorch whose names these are: programs ask what it has
 dtype, finfo, iinfo = np.dtype, np.finfo, np.iinfo
@@ -361,22 +362,7 @@ utils = Names(
 special = Names(
     "special",
     expit=minigen.sigmoid,
-    **{
-        name: getattr(minigen, name)
-        for name in [
-            "erf",
-            "erfc",
-            "erfinv",
-            "exp2",
-            "expm1",
-            "log1p",
-            "log_softmax",
-            "logit",
-            "sinc",
-            "softmax",
-            "xlogy",
-        ]
-    },
+    **{name: getattr(minigen, name) for name in SPECIAL.split()},
 )
 linalg = Names("linalg", norm=_norm, vector_norm=_norm)
 distributions = Names(
