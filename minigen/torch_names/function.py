@@ -180,7 +180,7 @@ class _Call(Operation):
         g = wrap(g.to_dense()) if isinstance(g, SparseRows) else g
         saved, gradients = self.restored(node), list(self.others)
         for i, part in zip(self.flowing, self.parts(g), strict=True):
-            nothing = not self.ctx.materialized and not part.array.any()
+            nothing = not self.ctx.materialized and not part.any().item()
             gradients[i] = None if nothing else part
         self.ctx.saved_tensors = tuple(saved[i] for i in range(len(self.roles)))
         try:
