@@ -51,7 +51,9 @@ def test_a_layer_is_normalised_in_the_order_that_it_has_in_memory(shape, data):
     back = sorted(range(len(shape)), key=order.__getitem__)
     drawn = [data.draw(arrays(shape)) for _ in range(2)]
     g, x = (np.ascontiguousarray(a.transpose(order)).transpose(back) for a in drawn)
-    weight, bias = (data.draw(st.none() | arrays(size)) for _ in range(2))
+    # Numbers that all differ, for arrays that are drawn hardly do.
+    weight, bias = (np.arange(1.0, 1 + math.prod(size)).reshape(size) * k for k in (1, -3))
+    weight, bias = (data.draw(st.sampled_from([some, None])) for some in (weight, bias))
 
     def both(g, x):
         y, moments = normalization.normalized_in(parts, x, weight, bias, 1e-3, False, size)
