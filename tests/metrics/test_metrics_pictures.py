@@ -69,10 +69,11 @@ def test_steepness_and_colours():
     slope = np.zeros((1, 3, 4, 4))
     slope[:] = 0.1 * np.arange(4) + 0.2 * np.arange(4)[:, None]
     assert P.gradient_magnitude(slope) == pytest.approx(np.hypot(0.1, 0.2))
-    # Published for sRGB's primaries under D65.
+    # Published for sRGB's primaries and a grey under D65.
     known = {
         (1, 1, 1): (100, 0, 0), (0, 0, 0): (0, 0, 0), (1, 0, 0): (53.24, 80.09, 67.20),
         (0, 1, 0): (87.73, -86.18, 83.18), (0, 0, 1): (32.30, 79.19, -107.86),
+        (128 / 255, 128 / 255, 128 / 255): (53.59, 0, 0),
     }  # fmt: skip
     for rgb, expected in known.items():
         found = P.lab(np.array(rgb, float)[None, :, None, None]).ravel()

@@ -46,6 +46,9 @@ def test_every_way_to_import_finds_the_same():
     # What was imported is still called what it is.
     assert minigen.functional.__spec__.name == "minigen.functional"
     assert minigen.nn.__name__ == minigen.nn.__spec__.name == "minigen.nn"
+    import minigen.torch_names.nn.modules.init
+
+    assert minigen.nn.init.__spec__.name == "minigen.nn.init"
 
 
 FILES = [
@@ -135,6 +138,7 @@ def test_python_asks_modules_for_its_own_names_in_vain():
     assert inspect.getmodule(torch.nn) is torch.nn and "Linear" in dir(torch.nn)
     assert "zeros" in dir(torch) and "FloatTensor" in dir(torch)
     assert not hasattr(torch.nn, "__wrapped__") and not hasattr(torch.nn, "_private")
+    assert not hasattr(torch.nn, "linear") and not hasattr(torch.nn.modules.conv, "overview")
     assert copy.copy(torch.float32) is np.float32
 
 
