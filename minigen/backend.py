@@ -457,7 +457,7 @@ def limit_threads(count: int) -> None:
     `MINIGEN_THREADS`, or every core this process may use.
 
     Raises:
-        ValueError: `count` is not from 1 to 4,096, as many as no machine refuses to begin.
+        ValueError: `count` is not from 1 to 4,096.
     """
     if not 1 <= count <= MOST_THREADS:
         raise ValueError(f"the number of threads must be from 1 to {MOST_THREADS:,}, not {count}")

@@ -56,6 +56,17 @@ def backward(
             array was changed in place.
         ValueError: `gradient` is missing, or of another shape or dtype.
     """
+    backward_of([self], [gradient], retain_graph, create_graph, inputs)
+
+
+def backward_of(
+    tensors: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """`backward` of several tensors, each with its covector, in one walk."""
     given = None
     if inputs is not None:
         inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
@@ -67,7 +78,7 @@ def backward(
             accumulate(tensor, gradient)
             arrived(tensor)
 
-    _walk([self], [gradient], given, retain_graph, create_graph, arrive)
+    _walk(tensors, gradients, given, retain_graph, create_graph, arrive)
     finished()
 
 

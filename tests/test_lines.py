@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "minigen"
 ROOMS = {
     "tape operation": 271,
-    "tape operation tensor differentiation": 516,
+    "tape operation tensor differentiation": 524,
     "engine": 629,
     "kernels": 3514,
     "functional": 4252,
@@ -21,7 +21,7 @@ ROOMS = {
     "data": 2173,
     "distributed": 842,
     "explorer": 929,
-    "torch_names": 616,
+    "torch_names": 613,
     "torchvision_names": 305,
 }
 

@@ -45,6 +45,7 @@ from minigen import backend, serialization
 from minigen.backend import Device as device
 from minigen.backend import DeviceError
 from minigen.data import loader
+from minigen.differentiation import backward_of
 from minigen.functional.methods import Size  # noqa: F401
 from minigen.missing import missing
 from minigen.torch_names import distribution as _distributions
@@ -267,11 +268,10 @@ def _backward(
     retain_graph: bool | None = None,
     create_graph: bool = False,
 ) -> None:
-    """`Tensor.backward` of several; what they have in common is walked for each."""
+    """`Tensor.backward` of one or several."""
     tensors = [tensors] if isinstance(tensors, minigen.Tensor) else list(tensors)
     given = [grad_tensors] if isinstance(grad_tensors, minigen.Tensor) else grad_tensors
-    for i, (y, g) in enumerate(zip(tensors, given or [None] * len(tensors), strict=True)):
-        y.backward(g, True if i + 1 < len(tensors) else retain_graph, create_graph)
+    backward_of(tensors, given or [None] * len(tensors), retain_graph, create_graph)
 
 
 def _of_length(n: int) -> Any:
@@ -304,13 +304,10 @@ nn = Names(
         minigen.nn,
         utils=Names(
             "nn.modules.utils",
-            **dict(
-                zip(
-                    ("_single", "_pair", "_triple", "_quadruple"),
-                    map(_of_length, (1, 2, 3, 4)),
-                    strict=True,
-                )
-            ),
+            _single=_of_length(1),
+            _pair=_of_length(2),
+            _triple=_of_length(3),
+            _quadruple=_of_length(4),
         ),
         **files(
             "nn.modules",
