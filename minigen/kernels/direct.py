@@ -23,7 +23,7 @@ from minigen.kernels.phases import margins
 from minigen.kernels.pixels import add as add_to_pixels
 from minigen.kernels.pixels import as_images, of_images
 from minigen.kernels.problem import Map, Problem
-from minigen.kernels.threads import over_images, single_threaded_blas, sum_over_images
+from minigen.kernels.threads import bands, over_images, single_threaded_blas, sum_over_images
 
 
 class Place(NamedTuple):
@@ -78,15 +78,15 @@ class Windows:
         self.images = max(least, round(at_a_time / (self.per_image * itemsize)))
         # With fewer pixels than outputs each thread takes some of the filters and all images:
         # otherwise each of them would copy all filters. And windows, which are smaller, are copied
-        # in the order of the filters: these need no copy then.
+        # before, in the order of the filters: these need no copy then.
         self.by_filters = self.groups == 1 and self.pixels < what.outputs
         # Few images are cut into bands of rows, so that each thread has some; large ones, so that
         # windows stay in cache, and are not several times as large as all images.
-        large = self.per_image * itemsize // at_a_time
-        bands = 1 if self.by_filters else max(large, -(-threads // n))
-        self.bands = min(max(bands, 1), *(p.count for p in rows))
+        least = max(1, self.per_image * itemsize // at_a_time, -(-threads // n))
+        most = 1 if self.by_filters else min(p.count for p in rows)
+        self.bands = bands(n, least, most, threads)
         self.places = [self._places(band, itemsize) for band in range(self.bands)]
-        self.at_once = channels * max(math.prod(p.shape) for band in self.places for p in band)
+        self.most = channels * max(math.prod(p.shape) for band in self.places for p in band)
         # With few channels the runs that lie together in memory are rows of pixels, not channels.
         self.planar = channels // self.groups <= now.planar
         self.copied = now.copied if math.prod(what.problem.taps) > 1 else 0.0
@@ -137,7 +137,7 @@ class Windows:
 
     def buffers(self, images: int, dtype: np.dtype) -> tuple[Array | None, Array]:
         """What one thread works in: a frame of zeros around some images, and their windows."""
-        count = min(images, self.images) * self.at_once
+        count = min(images, self.images) * self.most
         return self.frame(images, dtype), memory.empty((count,), dtype)
 
     def frame(self, images: int, dtype: np.dtype) -> Array | None:
@@ -164,6 +164,13 @@ class Windows:
         shape = (self.groups, len(padded), *place.shape, channels)
         return np.ndarray(shape, padded.dtype, padded, place.offset, place.strides)
 
+    def at_once(self, image: Array) -> list[tuple[Place, Array]]:
+        """The places, each with the matrix of all windows, `by_filters`."""
+        n = len(image)
+        ((_, _, places, padded),) = self.shares(image, 0, n, self.frame(n, image.dtype))
+        size = (n * self.most,)
+        return [(p, self.matrix(padded, p, memory.empty(size, image.dtype))) for p in places]
+
     def matrix(self, padded: Array, place: Place, buffer: Array) -> Array:
         """The same as a matrix, (G, images·count·count, taps·taps·C/G)."""
         windows = self.of(padded, place)
@@ -173,8 +180,12 @@ class Windows:
             return windows.reshape(1, pixels, depth)  # a 1×1 filter: pixels are the windows
         if self.by_filters:  # (1, images, count, count, C, taps, taps)
             copied = np.ndarray((*shape[:4], *shape[6:], *shape[4:6]), padded.dtype, buffer)
-            for r, s in np.ndindex(shape[4:6]):
-                copied[..., r, s] = windows[..., r, s, :]  # NumPy's inner loop goes along channels
+
+            def some_channels(_: int, first: int, last: int) -> None:
+                for r, s in np.ndindex(shape[4:6]):  # NumPy's inner loop goes along channels
+                    copied[..., first:last, r, s] = windows[..., r, s, first:last]
+
+            over_images(some_channels, shape[6], limits.now.copied * copied.size)
             return copied.reshape(1, pixels, depth)
         if self.planar:  # (G, taps, taps, C/G, images, count, count)
             copied = np.ndarray((groups, *shape[4:], *shape[1:4]), padded.dtype, buffer)
@@ -222,25 +233,29 @@ def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
     windows = windows_of(what, x, w.nbytes)
     x = windows.ready(x)
 
-    def work(matrices: list, y: Array, bias: Array | None, first: int, last: int) -> None:
+    cost = n * windows.cost(w.shape[1])
+    if windows.by_filters:
+        seen = windows.at_once(x)
+
+        def some_filters(_: int, first: int, last: int) -> None:
+            part = slice(first, last)
+            filters = _filters_as_they_are(windows, w[:, part])
+            for (place, matrix), some in zip(seen, filters, strict=True):
+                at = y[:, place.rows, place.columns, part]
+                _product(matrix, some, None if bias is None else bias[part], at, False)
+
+        over_images(some_filters, w.shape[1], cost)
+        return y
+    matrices = _matrices(windows, w)
+
+    def some_images(_: int, first: int, last: int) -> None:
         frame, buffer = windows.buffers(last - first, x.dtype)
         for lo, hi, places, padded in windows.shares(x, first, last, frame):
             for place, matrix in zip(places, matrices, strict=True):
                 at = y[lo:hi, place.rows, place.columns]
                 _product(windows.matrix(padded, place, buffer), matrix, bias, at, windows.solid)
 
-    def some_filters(_: int, first: int, last: int) -> None:
-        part = slice(first, last)
-        matrices = _filters_as_they_are(windows, w[:, part])
-        work(matrices, y[..., part], None if bias is None else bias[part], 0, n)
-
-    cost = n * windows.cost(w.shape[1])
-    if windows.by_filters:
-        over_images(some_filters, w.shape[1], cost)
-    else:
-        matrices = _matrices(windows, w)
-        some_images = lambda _, first, last: work(matrices, y, bias, first, last)
-        over_images(some_images, n * windows.bands, cost)
+    over_images(some_images, n * windows.bands, cost)
     return y
 
 
@@ -308,14 +323,23 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
     depth = math.prod(shape[2:])
     tall = windows.planar and o > limits.now.few
     wide = depth >= o and not tall and not in_pieces_pays(depth, windows.pixels, o, turned=False)
-    wide = wide or windows.by_filters  # as the result lies
 
-    def work(other: Array, first: int, last: int, total: Array | None = None) -> Array:
-        """(G, O/G, taps·C/G) of some images, in `total` if it is there."""
+    cost = n * windows.cost(o)
+    if windows.by_filters:
+        ((_, matrix),) = windows.at_once(image)  # (1, pixels, C·taps)
+        w = memory.empty((groups, o, c, *shape[2:4]), image.dtype)
+        pixels, flat = other.reshape(1, windows.pixels, o).swapaxes(1, 2), w.reshape(1, o, depth)
+
+        def some_filters(_: int, first: int, last: int) -> None:
+            multiply(pixels[:, first:last], matrix, flat[:, first:last])
+
+        over_images(some_filters, o, cost)
+        return w.transpose(0, 1, 3, 4, 2)
+
+    def some_images(first: int, last: int) -> Array:
+        """(G, O/G, taps·C/G) of some images."""
         frame, buffer = windows.buffers(last - first, image.dtype)
-        if total is None:
-            sides = (o, depth) if wide else (depth, o)
-            total = memory.empty((groups, *sides), image.dtype)
+        total = memory.empty((groups, o, depth) if wide else (groups, depth, o), image.dtype)
         for i, (lo, hi, (place,), padded) in enumerate(windows.shares(image, first, last, frame)):
             matrix = windows.matrix(padded, place, buffer)
             pixels = other[lo:hi, place.rows]
@@ -329,17 +353,7 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
                 total += out
         return total if wide else total.swapaxes(1, 2)
 
-    cost = n * windows.cost(o)
-    if not windows.by_filters:
-        some_images = lambda first, last: work(other, first, last)
-        return sum_over_images(some_images, n * windows.bands, cost).reshape(shape)
-    w = memory.empty((groups, o, c, *shape[2:4]), image.dtype)
-
-    def some_filters(_: int, first: int, last: int) -> None:
-        work(other[..., first:last], 0, n, w[:, first:last].reshape(1, last - first, depth))
-
-    over_images(some_filters, o, cost)
-    return w.transpose(0, 1, 3, 4, 2)
+    return sum_over_images(some_images, n * windows.bands, cost).reshape(shape)
 
 
 def windows_of_x(what: Problem, x: Array, g: Array) -> Array:

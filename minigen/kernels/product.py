@@ -11,7 +11,7 @@ import numpy as np
 
 from minigen.backend import Array
 from minigen.kernels import limits, memory, threads
-from minigen.kernels.blas import multiply
+from minigen.kernels.blas import multiply, transposed_pays
 
 _one_thread = threads.single_threaded_blas()  # one serves all calls: it has no state
 
@@ -50,8 +50,13 @@ def matmul(a: Array, b: Array, bias: Array | None = None) -> Array:
 
 
 def _at_once(a: Array, b: Array, bias: Array | None) -> Array:
-    # Of small matrices `dot` takes a third of the time.
-    y = a.dot(b) if a.ndim == b.ndim == 2 else np.matmul(a, b)
+    if a.ndim != 2 or b.ndim != 2:
+        y = np.matmul(a, b)
+    elif b.flags.f_contiguous and a.dtype == b.dtype and transposed_pays(*a.shape, b.shape[1]):
+        y = memory.empty((len(a), b.shape[1]), a.dtype)
+        multiply(a, b, y)
+    else:  # of small matrices `dot` takes a third of the time
+        y = a.dot(b)
     if bias is not None:
         y += bias
     return y

@@ -7,6 +7,7 @@ margin.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -64,7 +65,7 @@ def scatter_pixels(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
     n, height, width, channels = x.shape
     outputs, taps = w.shape[1], w.shape[2:]
     y = memory.empty((n, *what.size, outputs), x.dtype)
-    low, frame, (top, left) = _frame(what)
+    frame, blocks, (top, left) = _blocks(what)
     pixels = x.reshape(n * height * width, channels)
 
     @single_threaded_blas()
@@ -79,16 +80,11 @@ def scatter_pixels(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
         if frame != what.size:
             total = memory.empty((n, *frame, last - first), x.dtype)
         total[...] = 0 if bias is None else bias[first:last]
-        if height == width == 1:  # each tap has an output of its own
-            rows, columns = (
-                slice(lo + o.start, lo + o.stop, o.step)
-                for lo, o in zip(low, what.offsets, strict=True)
-            )
-            total[:, rows, columns] += planes[:, 0, 0].transpose(0, 2, 3, 1)
-        else:
-            for r, s, rows, columns in _places(what, low):
-                at = total[:, rows, columns]
-                np.add(at, planes[..., r, s], out=at)
+        for (some_rows, y0, sy, ys), (some_columns, x0, sx, xs) in itertools.product(*blocks):
+            at = total[:, y0 : y0 + height * sy, x0 : x0 + width * sx]
+            at = at.reshape(n, height, sy, width, sx, last - first)[:, :, ys, :, xs]
+            found = planes[..., some_rows, some_columns].transpose(0, 1, 4, 2, 5, 3)
+            np.add(at, found, out=at)
         if total is not inner:
             inner[...] = total[:, top, left]
 
@@ -104,6 +100,28 @@ def _frame(what: Map) -> tuple[Pair, Pair, list[slice]]:
     reaches = [(min(to), max(to) + (length - 1) * step) for length, step, to in axes]
     low, frame = margins(reaches, what.size)
     return low, frame, [slice(a, a + n) for a, n in zip(low, what.size, strict=True)]
+
+
+@functools.lru_cache(maxsize=1024)
+def _blocks(what: Map) -> tuple[Pair, list[list[tuple[slice, int, int, slice]]], list[slice]]:
+    """What all pixels are added to, as `_frame` has it, in blocks of a stride that each pixel has
+    for itself: taps that meet the same block are added at once. For such taps along each axis:
+    which they are, where the first block begins, how long one is, and what they meet in it."""
+    low, frame, inner = _frame(what)
+    axes, sizes = [], []
+    for lo, taps, length, step, size in zip(
+        low, what.offsets, what.source, what.problem.stride, frame, strict=True
+    ):
+        step = step if length > 1 else max(step, len(taps) * taps.step)
+        count = max(1, step // taps.step)
+        axes.append([])
+        for first in range(0, len(taps), count):
+            some = taps[first : first + count]
+            met = slice(0, len(some) * taps.step, taps.step)
+            axes[-1].append((slice(first, first + len(some)), lo + some[0], step, met))
+            size = max(size, lo + some[0] + length * step)
+        sizes.append(size)
+    return tuple(sizes), axes, inner
 
 
 @functools.lru_cache(maxsize=1024)

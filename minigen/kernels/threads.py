@@ -13,6 +13,7 @@ import contextvars
 import ctypes
 import functools
 import itertools
+import math
 import os
 import queue
 import threading
@@ -289,6 +290,14 @@ def over_images(work: Callable[[int, int, int], None], count: int, cost: float) 
                 errors.append(error)
     for error in errors:
         raise error
+
+
+def bands(images: int, least: int, most: int, threads: int) -> int:
+    """Into how many bands images are cut that one each would not do for: so many at least that
+    threads get as many as each other, unless they have many."""
+    step = threads // math.gcd(images, threads)
+    even = -(-least // step) * step
+    return even if 1 < least and images * least < 8 * threads and even <= most else min(least, most)
 
 
 def _bounds(count: int, parts: int, ahead: float) -> list[int]:
