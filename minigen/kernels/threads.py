@@ -297,7 +297,7 @@ def bands(images: int, least: int, most: int, threads: int) -> int:
     threads get as many as each other, unless they have many."""
     step = threads // math.gcd(images, threads)
     even = -(-least // step) * step
-    return even if 1 < least and images * least < 8 * threads and even <= most else min(least, most)
+    return even if least > 1 and images * least < 8 * threads and even <= most else min(least, most)
 
 
 def _bounds(count: int, parts: int, ahead: float) -> list[int]:
