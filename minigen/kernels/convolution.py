@@ -44,22 +44,23 @@ def _few_pixels(what: Map) -> bool:
 
 
 def _cost_of_gather(what: Map) -> float:
-    """Products of few columns take longer, and those whose filters, to be copied, are larger than
-    the images. The windows are copied where there is more than one tap."""
-    slow = _few_outputs(what) or _few_pixels(what)
+    """Products whose filters, to be copied, are larger than the images take longer. The windows are
+    copied where there is more than one tap."""
     windows = what.collected * what.problem.groups / max(1, what.outputs)
     copied = limits.now.copied if math.prod(what.problem.taps) > 1 else 0.0
-    return what.collected * (limits.now.narrow if slow else 1) + copied * windows
+    return what.collected * (limits.now.narrow if _few_pixels(what) else 1) + copied * windows
 
 
-def _scattering(what: Map) -> float:
-    """A number of a product is written, and added where it belongs."""
-    return what.scattered * (1 + limits.now.placed / max(1, what.inputs))
+def _scattering(what: Map, row: int) -> float:
+    """A number of a product is written, and added where it belongs, by rows of so many."""
+    placed = limits.now.placed * (1 + limits.now.begun / max(1, row))
+    return what.scattered * (1 + placed / max(1, what.inputs))
 
 
 def _cost_of_planes(what: Map) -> float:
     """Of many outputs each plane would be large."""
-    return _scattering(what) * (1 if _few_outputs(what) else limits.now.many_planes)
+    many = 1 if _few_outputs(what) else limits.now.many_planes
+    return _scattering(what, what.source[1]) * many
 
 
 def _cost_of_windows_of_g(what: Problem) -> float:
@@ -69,7 +70,9 @@ def _cost_of_windows_of_g(what: Problem) -> float:
 
 def _cost_of_pixels(what: Map) -> float:
     """Where pixels are not few, adding what they give takes as long as the product."""
-    return what.scattered if _few_pixels(what) else _scattering(what) * limits.now.many_pixels
+    if _few_pixels(what):
+        return what.scattered
+    return _scattering(what, what.outputs) * limits.now.many_pixels
 
 
 def _always(what: Map | Problem) -> bool:

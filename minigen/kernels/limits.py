@@ -83,18 +83,19 @@ class Limits:
     turned_rows: int = of(32, "rows", "chosen: with so few a turned product pays")
     # direct.py, scatter.py, winograd.py: what is copied stays in a core's share of the cache.
     windows_at_a_time: int = of(1 << 21, "bytes", "the size in which gathering is fastest")
-    products_at_a_time: int = of(1 << 19, "bytes", "the size in which scattering is fastest")
+    products_at_a_time: int = of(1 << 21, "bytes", "the size in which scattering is fastest")
     tiles_at_a_time: int = of(1 << 21, "bytes", "the size in which Winograd's tiles are fastest")
     planar: int = of(4, "channels of a group", "up to so many, planes are copied faster")
     turned_from: int = of(512, "pixels", "chosen: for which filters are copied in any order")
     few: int = of(8, "outputs", "up to so many, scattering beats gathering")
     # How many times as long as their multiply-adds say ways take where they are not at their best.
     short: float = of(6.0, "channels", "chosen: with so few, depthwise sums take twice as long")
-    narrow: float = of(2.0, "times", "gathering for few outputs, by scattering")
-    many_planes: float = of(4.0, "times", "scattering for many outputs, by gathering")
+    narrow: float = of(2.0, "times", "chosen: gathering for few pixels, by scattering")
+    many_planes: float = of(1.25, "times", "scattering for many outputs, by gathering")
     many_pixels: float = of(2.0, "times", "scattering of many pixels, by gathering")
     copied: float = of(12.0, "multiply-adds a number", "chosen: what windows cost, by layers")
-    placed: float = of(90.0, "multiply-adds a number", "chosen: what a product is added with")
+    placed: float = of(40.0, "multiply-adds a number", "chosen: what a product is added with")
+    begun: float = of(16.0, "numbers", "chosen: that are added while an inner loop begins")
     addition: float = of(60.0, "multiply-adds", "chosen: a sum in tiles, by whole networks")
     # engine/gradients.py: gradients of leaves that another thread computes. Less is not worth
     # waking it, more is better shared out; each waiting one holds in memory what it is made of.

@@ -129,8 +129,7 @@ def measured() -> dict[str, float]:
         "planar": last(range(2, 17), lambda c: limited(layer("gather", c, 32), planar=1 << 60),
                        lambda c: limited(layer("gather", c, 32), planar=1)),
         "few": last((1, 2, 3, 4, 6, 8, 12, 16, 24, 32), scattered, gathered),
-        "narrow": times("gather", "few outputs", 32, 3),
-        "many_planes": times("few outputs", "gather", 32, 64),
+        "many_planes": times("few outputs", "gather", 64, 12),
         "many_pixels": times("few pixels", "gather", 32, 64, True),
     }  # fmt: skip
 
