@@ -909,8 +909,8 @@ windows of the next pixel along a row are those of the next row | kernels_convol
 - hops = a.hop * sy, b.hop * sx,
 + hops = a.hop * sy, b.hop * sy,
 windows in the order of filters have their taps turned | kernels_convolution
-- copied[..., r, s] = windows[..., r, s, :]
-+ copied[..., r, s] = windows[..., s, r, :]
+- windows[..., r, s, first:last]
++ windows[..., s, r, first:last]
 pixels that meet no tap get no bias | kernels_convolution
 - y[...] = 0 if bias is None else bias
 + y[...] = 0
@@ -970,6 +970,12 @@ taps in the margin are left out of a filter that is not finite | kernels_convolu
 the margin is added to the few pixels that there are | kernels_convolution
 - inner[...] = total[:, top, left]
 + inner[...] = total[:, : what.size[0], : what.size[1]]
+taps that meet the same block meet its first pixel | kernels_convolution
+- met = slice(0, len(some) * taps.step, taps.step)
++ met = slice(0, len(some))
+the last block of pixels lies beyond the frame | kernels_convolution
+- size = max(size, lo + some[0] + length * step)
++ pass
 # kernels/winograd.py
 a sum is taken for a difference | kernels_convolution
 - b=((1, 0, -1, 0), (0, 1, 1, 0)
@@ -1019,11 +1025,21 @@ products are cut by the limits of the first call | kernels_convolution
 the rows that fill no piece are left out | kernels_convolution
 - if whole < length:
 + if False:
+a transposed product stays transposed | kernels_convolution, kernels_elementwise
+- np.matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2)).swapaxes(-1, -2)
++ np.matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2)).reshape(out.shape)
+# kernels/product.py
+a small product is multiplied by the order in memory of another | kernels_elementwise
+- elif b.flags.f_contiguous and a.dtype == b.dtype and transposed_pays(
++ elif b.flags.f_contiguous and transposed_pays(
 # kernels/simple.py
 where windows overlap the last one wins, slowly | kernels_convolution
 - xg[:, i, :, rows, columns] += share
 + xg[:, i, :, rows, columns] = share
 # kernels/threads.py
+bands are as few as can be | kernels_threads
+-     return even if least > 1 and
++     return even if least > 9 and
 each thread skips its first image | kernels_threads
 - copy_context().run, work, i, bounds[i], bounds[i + 1])
 + copy_context().run, work, i, bounds[i] + 1, bounds[i + 1])

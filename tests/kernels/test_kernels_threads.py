@@ -181,6 +181,14 @@ def finish_in_time(task, **how):
     return found[0]
 
 
+@given(*[st.integers(1, most) for most in (40, 9, 30, 12)])
+def test_few_bands_are_shared_out_evenly_if_they_can_be(images, least, most, count):
+    found = threads.bands(images, least, most, count)
+    alike = [b for b in range(least, most + 1) if images * b % count == 0]
+    few = least > 1 and images * least < 8 * count
+    assert found == (alike[0] if few and alike else min(least, most))
+
+
 def test_a_task_that_nobody_has_begun_is_done_by_whoever_needs_it():
     task = Task(pow, 10, 2)
     assert finish_in_time(task) == 100
