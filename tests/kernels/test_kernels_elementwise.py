@@ -112,8 +112,8 @@ def test_large_products(a, b):
             np.testing.assert_array_equal(z + bias, product.matmul(left, right, bias))
             with limits.use(alone=1e12, piece_products=1):  # by one thread
                 np.testing.assert_allclose(z, product.matmul(left, right), 1e-10, 1e-10)
-    assert product.matmul(x.astype(np.float32), right.astype(np.float32)).dtype == np.float32
-    assert product.matmul(x.astype(np.float32), right).dtype == float
+                assert product.matmul(left.astype(np.float32), right).dtype == float
+    assert product.matmul(x.astype(np.float32), y.astype(np.float32)).dtype == np.float32
 
 
 @pytest.mark.usefixtures("in_small_pieces")
