@@ -63,7 +63,7 @@ class Windows:
         # Windows may be taken from the images themselves, or from all of them with their margin.
         self.whole = size == what.source
         self.few = not self.whole and n * math.prod(size) * channels * itemsize <= (
-            now.products_at_a_time
+            now.margins_at_a_time
         )
         self.inside = slice(None), slice(top, top + height), slice(left, left + width)
         self.padded_shape = (*size, channels)

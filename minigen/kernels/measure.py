@@ -124,7 +124,7 @@ def measured() -> dict[str, float]:
                           lambda n: lambda: elementwise.total(flat[:n])),
         "by_ones": last(sizes, summed(1 << 60), summed(1)),
         "windows_at_a_time": fastest("windows_at_a_time", sides, gathered(32)),
-        "products_at_a_time": fastest("products_at_a_time", range(15, 22), scattered(3)),
+        "products_at_a_time": fastest("products_at_a_time", range(17, 24), scattered(3)),
         "tiles_at_a_time": fastest("tiles_at_a_time", sides, layer("winograd", 64, 64)),
         "planar": last(range(2, 17), lambda c: limited(layer("gather", c, 32), planar=1 << 60),
                        lambda c: limited(layer("gather", c, 32), planar=1)),

@@ -167,7 +167,8 @@ def test_every_way_that_can_is_the_simple_kernels(monkeypatch, drawn):
     )
     def check(arrays, count, buffer, small, with_bias):
         backend.limit_threads(count)
-        buffers = ("windows_at_a_time", "products_at_a_time", "tiles_at_a_time")
+        kinds = "windows", "products", "tiles", "margins"
+        buffers = [f"{kind}_at_a_time" for kind in kinds]
         others = {**dict.fromkeys(buffers, buffer), "piece_products": small, "piece_depth": 1}
         with limits.use(alone=0, **others):
             every_way(*arrays, with_bias, tried)
