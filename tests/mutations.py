@@ -970,6 +970,9 @@ taps in the margin are left out of a filter that is not finite | kernels_convolu
 the margin is added to the few pixels that there are | kernels_convolution
 - inner[...] = total[:, top, left]
 + inner[...] = total[:, : what.size[0], : what.size[1]]
+rows of a large image are added to its first | kernels_convolution
+- rows.start + top * rows.step
++ rows.start
 taps that meet the same block meet its first pixel | kernels_convolution
 - met = slice(0, len(some) * taps.step, taps.step)
 + met = slice(0, len(some))
@@ -1030,8 +1033,14 @@ a transposed product stays transposed | kernels_convolution, kernels_elementwise
 + np.matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2)).reshape(out.shape)
 # kernels/product.py
 a small product is multiplied by the order in memory of another | kernels_elementwise
-- elif b.flags.f_contiguous and a.dtype == b.dtype and transposed_pays(
-+ elif b.flags.f_contiguous and transposed_pays(
+- isinstance(a, np.ndarray) and a.dtype == b.dtype and a.shape[1] == len(b)
++ isinstance(a, np.ndarray) and a.shape[1] == len(b)
+a card's product is the CPU's | cuda_training
+- isinstance(a, np.ndarray) and a.dtype == b.dtype and a.shape[1] == len(b)
++ a.dtype == b.dtype and a.shape[1] == len(b)
+a product takes as many terms as the first factor has | kernels_elementwise
+- isinstance(a, np.ndarray) and a.dtype == b.dtype and a.shape[1] == len(b)
++ isinstance(a, np.ndarray) and a.dtype == b.dtype
 # kernels/simple.py
 where windows overlap the last one wins, slowly | kernels_convolution
 - xg[:, i, :, rows, columns] += share

@@ -38,7 +38,9 @@ def in_pieces_pays(m: int, k: int, n: int, turned: bool) -> bool:
         return False
     if turned:
         few = limits.now.turned_rows
-        return m <= few // 4 or m <= 4 * few and k >= 8 * few and m * k < (8 * few) ** 2
+        if m <= few:
+            return m < few or k <= 32 * few or not transposed_pays(m, k, n)
+        return m <= 4 * few and k >= 8 * few and m * k <= 64 * few**2
     some = limits.now.piece_columns
     return n <= some or n % some == 0 and k <= limits.now.piece_most
 

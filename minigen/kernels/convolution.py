@@ -44,11 +44,14 @@ def _few_pixels(what: Map) -> bool:
 
 
 def _cost_of_gather(what: Map) -> float:
-    """Products whose filters, to be copied, are larger than the images take longer. The windows are
-    copied where there is more than one tap."""
-    windows = what.collected * what.problem.groups / max(1, what.outputs)
+    """Products of few columns take as long as of a few more, and those whose filters, to be copied,
+    are larger than the images take longer. The windows are copied where there is more than one
+    tap."""
+    columns = max(1, what.outputs) / what.problem.groups
+    windows = what.collected / columns
     copied = limits.now.copied if math.prod(what.problem.taps) > 1 else 0.0
-    return what.collected * (limits.now.narrow if _few_pixels(what) else 1) + copied * windows
+    narrow = limits.now.narrow if _few_pixels(what) else 1
+    return windows * (max(columns, limits.now.few) * narrow + copied)
 
 
 def _scattering(what: Map, row: int) -> float:

@@ -74,8 +74,8 @@ class Windows:
         at_a_time = max(now.windows_at_a_time, filters)
         # And of windows that are large, but few, several images' make a product of a good shape.
         pixels = max(a.count * b.count for a, b in self.phases)
-        least = -(-now.together // pixels)
-        self.images = max(least, round(at_a_time / (self.per_image * itemsize)))
+        fitting = round(at_a_time / (self.per_image * itemsize))
+        self.images = max(-(-now.together // pixels), fitting)
         # With fewer pixels than outputs each thread takes some of the filters and all images:
         # otherwise each of them would copy all filters. And windows, which are smaller, are copied
         # before, in the order of the filters: these need no copy then.
@@ -86,7 +86,7 @@ class Windows:
         most = 1 if self.by_filters else min(p.count for p in rows)
         self.bands = bands(n, least, most, threads)
         self.places = [self._places(band, itemsize) for band in range(self.bands)]
-        self.most = channels * max(math.prod(p.shape) for band in self.places for p in band)
+        self.at_a_place = channels * max(math.prod(p.shape) for band in self.places for p in band)
         # With few channels the runs that lie together in memory are rows of pixels, not channels.
         self.planar = channels // self.groups <= now.planar
         self.copied = now.copied if math.prod(what.problem.taps) > 1 else 0.0
@@ -137,7 +137,7 @@ class Windows:
 
     def buffers(self, images: int, dtype: np.dtype) -> tuple[Array | None, Array]:
         """What one thread works in: a frame of zeros around some images, and their windows."""
-        count = min(images, self.images) * self.most
+        count = min(images, self.images) * self.at_a_place
         return self.frame(images, dtype), memory.empty((count,), dtype)
 
     def frame(self, images: int, dtype: np.dtype) -> Array | None:
@@ -168,7 +168,7 @@ class Windows:
         """The places, each with the matrix of all windows, `by_filters`."""
         n = len(image)
         ((_, _, places, padded),) = self.shares(image, 0, n, self.frame(n, image.dtype))
-        size = (n * self.most,)
+        size = (n * self.at_a_place,)
         return [(p, self.matrix(padded, p, memory.empty(size, image.dtype))) for p in places]
 
     def matrix(self, padded: Array, place: Place, buffer: Array) -> Array:

@@ -80,7 +80,7 @@ class Limits:
     piece_depth: int = of(64, "terms", "chosen: the least in a sum")
     piece_most: int = of(512, "terms", "chosen: the most in a sum for many columns")
     turned_numbers: int = of(1024, "numbers", "chosen: of a turned piece")
-    turned_rows: int = of(32, "rows", "chosen: with so few a turned product pays")
+    turned_rows: int = of(32, "rows", "chosen: a turned factor's pieces pay with so few")
     # direct.py, scatter.py, winograd.py: what is copied stays in a core's share of the cache.
     windows_at_a_time: int = of(1 << 21, "bytes", "the size in which gathering is fastest")
     products_at_a_time: int = of(1 << 21, "bytes", "the size in which scattering is fastest")

@@ -34,25 +34,31 @@ def scatter(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     by_tap = w.transpose((2, 3, 1, 0) if what.transposed else (2, 3, 0, 1))  # (R, S, O, I)
     w2 = np.ascontiguousarray(by_tap).reshape(taps_y * taps_x * outputs, channels)
     y = memory.empty((n, *what.size, outputs), x.dtype)
-    low, frame, (top, left) = _frame(what)
+    low, frame, inner = _frame(what)
 
     # Small images go several at a time: a call of NumPy's costs more than adding a small plane.
-    together = max(1, limits.now.products_at_a_time // (len(w2) * height * width * x.itemsize))
+    # Large ones go some rows at a time.
+    per_row = len(w2) * width * x.itemsize
+    at_a_time = max(1, limits.now.products_at_a_time // max(1, per_row))
+    together, band = max(1, at_a_time // height), min(height, at_a_time)
 
     @single_threaded_blas()
     def work(_: int, first: int, last: int) -> None:
         for lo in range(first, last, together):
             hi = min(last, lo + together)
-            planes = memory.empty((taps_y, taps_x, outputs, hi - lo, height, width), x.dtype)
             total = memory.empty((outputs, hi - lo, *frame), x.dtype)
-            # (R·S·O, I) @ (I, images·H·W)
-            pixels = x[lo:hi].reshape((hi - lo) * height * width, channels)
-            np.matmul(w2, pixels.T, out=planes.reshape(len(w2), len(pixels)))
             total[...] = 0 if bias is None else bias[:, None, None, None]
-            for r, s, rows, columns in _places(what, low):
-                at = total[:, :, rows, columns]
-                np.add(at, planes[r, s], out=at)
-            y[lo:hi] = total[:, :, top, left].transpose(1, 2, 3, 0)
+            for top in range(0, height, band):
+                some = x[lo:hi, top : top + band]
+                planes = memory.empty((taps_y, taps_x, outputs, *some.shape[:3]), x.dtype)
+                # (R·S·O, I) @ (I, images·H·W)
+                pixels = some.reshape(planes[0, 0, 0].size, channels)
+                np.matmul(w2, pixels.T, out=planes.reshape(len(w2), len(pixels)))
+                for r, s, rows, columns in _places(what, low):
+                    from_top = slice(rows.start + top * rows.step, rows.stop, rows.step)
+                    at = total[:, :, from_top, columns][:, :, : some.shape[1]]
+                    np.add(at, planes[r, s], out=at)
+            y[lo:hi] = total[:, :, inner[0], inner[1]].transpose(1, 2, 3, 0)
 
     over_images(work, n, x.size * len(w2))
     return y
@@ -82,6 +88,9 @@ def scatter_pixels(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
         total[...] = 0 if bias is None else bias[first:last]
         for (some_rows, y0, sy, ys), (some_columns, x0, sx, xs) in itertools.product(*blocks):
             at = total[:, y0 : y0 + height * sy, x0 : x0 + width * sx]
+            if sy == sx == 1:
+                np.add(at, planes[..., some_rows.start, some_columns.start], out=at)
+                continue
             at = at.reshape(n, height, sy, width, sx, last - first)[:, :, ys, :, xs]
             found = planes[..., some_rows, some_columns].transpose(0, 1, 4, 2, 5, 3)
             np.add(at, found, out=at)
@@ -112,7 +121,7 @@ def _blocks(what: Map) -> tuple[Pair, list[list[tuple[slice, int, int, slice]]],
     for lo, taps, length, step, size in zip(
         low, what.offsets, what.source, what.problem.stride, frame, strict=True
     ):
-        step = step if length > 1 else max(step, len(taps) * taps.step)
+        step = step if length > 1 else len(taps) * taps.step
         count = max(1, step // taps.step)
         axes.append([])
         for first in range(0, len(taps), count):

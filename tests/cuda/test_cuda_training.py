@@ -57,6 +57,17 @@ class Denoising:
         return self.kind.step(self.model, self.optimiser, *batch)
 
 
+def test_a_dense_layer_with_a_bias_is_the_cpus(cupy):
+    """As large as those whose product is transposed on the CPU."""
+    rng = np.random.default_rng(0)
+    x, w, bias = (rng.standard_normal(shape) for shape in ((20, 300), (200, 300), (200,)))
+    ours, theirs = (
+        minigen.linear(*(Tensor(a, device=device) for a in (x, w, bias))).cpu().numpy()
+        for device in ("cpu", "cuda")
+    )
+    np.testing.assert_allclose(theirs, ours, 1e-12, 1e-12)
+
+
 def batch_normed():
     """The convolutional pair of Radford et al. 2016 in small, with batch norm."""
     generator = nn.Sequential(

@@ -116,6 +116,11 @@ def test_large_products(a, b):
     assert product.matmul(x.astype(np.float32), y.astype(np.float32)).dtype == np.float32
 
 
+def test_products_of_factors_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="not aligned"):
+        product.matmul(np.ones((16, 512)), np.ones((1000, 600)).T)
+
+
 @pytest.mark.usefixtures("in_small_pieces")
 @given(two())
 def test_a_formula_is_spread_over_pieces(pair):
