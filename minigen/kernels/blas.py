@@ -7,6 +7,9 @@ for each piece.
 
 Rows of a dense layer's few inputs times rows of its weights, x·Wᵀ, take up to twice as long as
 W·xᵀ, whose result is copied: BLAS likes the long side first.
+
+And NumPy's `matmul` keeps the interpreter's lock while its result has up to 500 numbers, however
+long their sums are: all other threads wait then. `dot` gives it up.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from minigen.kernels import limits
 from minigen.kernels.limits import Limits
 from minigen.kernels.threads import blas_libraries, single_threaded_blas
 
+LOCKED = 500  # numbers (NPY_BEGIN_THREADS_THRESHOLDED in its source)
 UNCOPIED = ("SkylakeX", "Cooperlake", "SapphireRapids")
 
 
@@ -82,7 +86,7 @@ def multiply(a: Array, b: Array, out: Array) -> None:
         if turned and transposed_pays(m, k, n):
             out[...] = np.matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2)).swapaxes(-1, -2)
         else:
-            np.matmul(a, b, out=out)
+            _matmul(a, b, out)
         return
     lead, parts = out.shape[:-2], k // inner
     whole = parts * inner
@@ -102,7 +106,19 @@ def multiply(a: Array, b: Array, out: Array) -> None:
     if parts > 1:
         np.sum(products, axis=-3, out=out)
     if whole < k:
-        out += a[..., whole:] @ b[..., whole:, :]
+        rest = np.empty(out.shape, out.dtype)
+        _matmul(a[..., whole:], b[..., whole:, :], rest)
+        out += rest
+
+
+def _matmul(a: Array, b: Array, out: Array) -> None:
+    """`np.matmul`, or `dot` for each matrix, where other threads would wait for it."""
+    long = a.shape[-1] * out.shape[-2] * out.shape[-1] > limits.now.unshared
+    if out.size > LOCKED or not long:
+        np.matmul(a, b, out=out)
+        return
+    for i in np.ndindex(out.shape[:-2]):
+        out[i] = a[i].dot(b[i])
 
 
 @single_threaded_blas()

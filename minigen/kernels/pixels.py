@@ -84,7 +84,9 @@ def sum_of(block: Array, channels: int) -> Array:
         row = np.add.reduce(block, axis=-2)
     else:
         with single_threaded_blas():
-            row = ones(block.shape[-2], block.dtype) @ block
+            of_count = ones(block.shape[-2], block.dtype)
+            # `dot` gives up the interpreter's lock, `matmul` not always (see blas.py).
+            row = of_count.dot(block) if block.ndim == 2 else of_count @ block
     return np.add.reduce(row.reshape(*row.shape[:-1], -1, channels), axis=-2)
 
 
@@ -123,7 +125,7 @@ def sum_along(x: Array, axes: tuple[int, ...]) -> Array | None:
     block = last.reshape(-1, count, after)
     with single_threaded_blas():
         of_count = ones(count, x.dtype)
-        sums = block[:, :, 0] @ of_count if after == 1 else of_count @ block
+        sums = block[:, :, 0].dot(of_count) if after == 1 else of_count @ block
     kept = [axis for axis in order if axis not in axes]
     return sums.reshape([x.shape[axis] for axis in kept]).transpose(np.argsort(kept))
 

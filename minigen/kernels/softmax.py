@@ -46,7 +46,7 @@ def _of_rows(rows: Array, out: Array) -> None:
     if not rows.max() <= HIGHEST:
         _of_any_rows(rows, out)
         return
-    sums = np.exp(rows, out=out) @ pixels.ones(rows.shape[1], rows.dtype)
+    sums = np.exp(rows, out=out).dot(pixels.ones(rows.shape[1], rows.dtype))
     low = np.flatnonzero(~(sums >= LEAST))  # few, such as the first rows under a causal mask
     sums[low] = 1
     out /= sums[:, None]
@@ -57,7 +57,7 @@ def _of_rows(rows: Array, out: Array) -> None:
 def _of_any_rows(rows: Array, out: Array) -> Array:
     np.subtract(rows, highest(rows, 1), out=out)
     np.exp(out, out=out)
-    out /= (out @ pixels.ones(rows.shape[1], rows.dtype))[:, None]
+    out /= out.dot(pixels.ones(rows.shape[1], rows.dtype))[:, None]
     return out
 
 
