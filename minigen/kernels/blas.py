@@ -43,7 +43,7 @@ def in_pieces_pays(m: int, k: int, n: int, turned: bool) -> bool:
     if turned:
         few = limits.now.turned_rows
         if m <= few:
-            return m < few or k <= 32 * few or not transposed_pays(m, k, n)
+            return m < few or k <= 32 * few or n < 4 * few
         return m <= 4 * few and k >= 8 * few and m * k <= 64 * few**2
     some = limits.now.piece_columns
     return n <= some or n % some == 0 and k <= limits.now.piece_most
