@@ -39,7 +39,7 @@ def scatter(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     # Small images go several at a time: a call of NumPy's costs more than adding a small plane.
     # Large ones go some rows at a time.
     per_row = len(w2) * width * x.itemsize
-    at_a_time = max(1, limits.now.products_at_a_time // max(1, per_row))
+    at_a_time = max(1, limits.now.products_at_a_time // per_row)
     together, band = max(1, at_a_time // height), min(height, at_a_time)
 
     @single_threaded_blas()
