@@ -1028,6 +1028,9 @@ products are cut by the limits of the first call | kernels_convolution
 the rows that fill no piece are left out | kernels_convolution
 - if whole < length:
 + if False:
+each of a few matrices is the first one's product | kernels_convolution
+- out[i] = a[i].dot(b[i])
++ out[i] = a[i].dot(b[(0,) * len(i)])
 a transposed product stays transposed | kernels_convolution, kernels_elementwise
 - np.matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2)).swapaxes(-1, -2)
 + np.matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2)).reshape(out.shape)
@@ -1132,8 +1135,8 @@ each channel is copied from the first | kernels_elementwise
 -             y[i:j, ..., channel] = x[i:j, channel]
 +             y[i:j, ..., channel] = x[i:j, 0]
 the last of many rows of pixels is left out | kernels_elementwise
--             row = ones(block.shape[-2], block.dtype) @ block
-+             row = ones(block.shape[-2] - 1, block.dtype) @ block[..., :-1, :]
+-             of_count = ones(block.shape[-2], block.dtype)
++             block = block[..., :-1, :]; of_count = ones(block.shape[-2], block.dtype)
 each row has the channels backwards | kernels_convolution
 - (row // len(values), len(values))).ravel()
 + (row // len(values), len(values)))[:, ::-1].ravel()

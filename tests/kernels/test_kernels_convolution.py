@@ -169,8 +169,8 @@ def test_every_way_that_can_is_the_simple_kernels(monkeypatch, drawn):
         backend.limit_threads(count)
         kinds = "windows", "products", "tiles", "margins"
         buffers = [f"{kind}_at_a_time" for kind in kinds]
-        others = {**dict.fromkeys(buffers, buffer), "piece_products": small, "piece_depth": 1}
-        with limits.use(alone=0, **others):
+        others = {"piece_products": small, "piece_depth": 1, "unshared": 1}
+        with limits.use(alone=0, **dict.fromkeys(buffers, buffer), **others):
             every_way(*arrays, with_bias, tried)
 
     check()
