@@ -1032,8 +1032,8 @@ each of a few matrices is the first one's product | kernels_convolution
 - out[i] = a[i].dot(b[i])
 + out[i] = a[i].dot(b[(0,) * len(i)])
 a transposed product stays transposed | kernels_convolution, kernels_elementwise
-- np.matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2)).swapaxes(-1, -2)
-+ np.matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2)).reshape(out.shape)
+- out[...] = transposed.swapaxes(-1, -2)
++ out[...] = transposed.reshape(out.shape)
 # kernels/product.py
 a small product is multiplied by the order in memory of another | kernels_elementwise
 - isinstance(a, np.ndarray) and a.dtype == b.dtype and a.shape[1] == len(b)

@@ -84,7 +84,9 @@ def multiply(a: Array, b: Array, out: Array) -> None:
         inner, cuts = _cuts(out.size // (m * n or 1), m, k, n, turned, limits.now)
     if not cuts:
         if turned and transposed_pays(m, k, n):
-            out[...] = np.matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2)).swapaxes(-1, -2)
+            transposed = np.empty((*out.shape[:-2], n, m), out.dtype)
+            _matmul(b.swapaxes(-1, -2), a.swapaxes(-1, -2), transposed)
+            out[...] = transposed.swapaxes(-1, -2)
         else:
             _matmul(a, b, out)
         return

@@ -319,12 +319,7 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
         return np.zeros(shape, image.dtype)
     windows = windows_of(what, image, math.prod(shape) * image.itemsize)
     image = windows.ready(image)
-    # BLAS likes the second factor row by row, and is slow where the last side is short.
-    depth = math.prod(shape[2:])
-    tall = windows.planar and o > limits.now.few
-    wide = depth >= o and not tall and not in_pieces_pays(depth, windows.pixels, o, turned=False)
-
-    cost = n * windows.cost(o)
+    depth, cost = math.prod(shape[2:]), n * windows.cost(o)
     if windows.by_filters:
         ((_, matrix),) = windows.at_once(image)  # (1, pixels, C·taps)
         w = memory.empty((groups, o, c, *shape[2:4]), image.dtype)
@@ -335,6 +330,10 @@ def correlate(what: Map, image: Array, other: Array) -> Array:
 
         over_images(some_filters, o, cost)
         return w.transpose(0, 1, 3, 4, 2)
+
+    # BLAS likes the second factor row by row, and is slow where the last side is short.
+    tall = windows.planar and o > limits.now.few
+    wide = depth >= o and not tall and not in_pieces_pays(depth, windows.pixels, o, turned=False)
 
     def some_images(first: int, last: int) -> Array:
         """(G, O/G, taps·C/G) of some images."""
