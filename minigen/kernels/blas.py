@@ -23,9 +23,8 @@ import numpy as np
 from minigen.backend import Array
 from minigen.kernels import limits
 from minigen.kernels.limits import Limits
-from minigen.kernels.threads import blas_libraries, single_threaded_blas
+from minigen.kernels.threads import LOCKED, blas_libraries, single_threaded_blas
 
-LOCKED = 500  # numbers (NPY_BEGIN_THREADS_THRESHOLDED in its source)
 UNCOPIED = ("SkylakeX", "Cooperlake", "SapphireRapids")
 
 

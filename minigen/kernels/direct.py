@@ -21,7 +21,7 @@ from minigen.kernels.blas import in_pieces_pays, is_finite, multiply, unless_spo
 from minigen.kernels.limits import Limits
 from minigen.kernels.phases import margins
 from minigen.kernels.pixels import add as add_to_pixels
-from minigen.kernels.pixels import as_images, of_images
+from minigen.kernels.pixels import as_images, assign, of_images
 from minigen.kernels.problem import Map, Problem
 from minigen.kernels.threads import bands, over_images, single_threaded_blas, sum_over_images
 
@@ -87,8 +87,11 @@ class Windows:
         self.bands = bands(n, least, most, threads)
         self.places = [self._places(band, itemsize) for band in range(self.bands)]
         self.at_a_place = channels * max(math.prod(p.shape) for band in self.places for p in band)
-        # With few channels the runs that lie together in memory are rows of pixels, not channels.
-        self.planar = channels // self.groups <= now.planar
+        # What lies together in memory: the pixels that a row of taps meets, or the channels of one.
+        # Where that is little, planes are copied, along rows of outputs.
+        together = self.groups == 1 and all(b.skip == 1 for _, b in self.phases)
+        taps = max(len(b.taps) for _, b in self.phases) if together else 1
+        self.planar = channels // self.groups * taps <= now.short_row
         self.copied = now.copied if math.prod(what.problem.taps) > 1 else 0.0
 
     def cost(self, outputs: int) -> float:
@@ -192,8 +195,16 @@ class Windows:
             np.copyto(copied, windows.transpose(0, 4, 5, 6, 1, 2, 3))
             return copied.reshape(groups, depth, pixels).swapaxes(1, 2)
         copied = np.ndarray(shape, padded.dtype, buffer)
-        np.copyto(copied, windows)
+        self._copy(windows, copied)
         return copied.reshape(groups, pixels, depth)
+
+    def _copy(self, windows: Array, copied: Array) -> None:
+        """Rows of a window, if their pixels lie together, as one item each."""
+        taps_x, channels = windows.shape[5:]
+        if windows.strides[5] == channels * windows.itemsize:
+            shape = (*windows.shape[:5], taps_x * channels)
+            windows, copied = windows.reshape(shape), copied.reshape(shape)
+        assign(copied, windows)
 
 
 _planned = functools.lru_cache(maxsize=1024)(Windows)
@@ -272,10 +283,12 @@ def _product(windows: Array, filters: Array, bias: Array | None, at: Array, whol
     out = memory.empty((*windows.shape[:2], filters.shape[2]), at.dtype)
     multiply(windows, filters, out)
     out = out.transpose(1, 0, 2).reshape(at.shape)
-    if bias is None:
-        at[...] = out
-    else:
+    if bias is not None and windows.shape[0] > 1:  # channels of groups lie apart
         np.add(out, bias, out=at)
+        return
+    if bias is not None:
+        add_to_pixels(out, bias)
+    assign(at, out)
 
 
 def _matrices(windows: Windows, w: Array) -> list[Array]:

@@ -86,7 +86,9 @@ class Limits:
     products_at_a_time: int = of(1 << 21, "bytes", "the size in which scattering is fastest")
     tiles_at_a_time: int = of(1 << 21, "bytes", "the size in which Winograd's tiles are fastest")
     margins_at_a_time: int = of(1 << 19, "bytes", "chosen: images that one thread gives margins")
-    planar: int = of(4, "channels of a group", "up to so many, planes are copied faster")
+    item: int = of(512, "bytes", "up to so many, items are copied faster than their numbers")
+    short_row: int = of(8, "numbers of a window's row", "up to so many, planes are copied faster")
+    planar: int = of(4, "channels", "chosen: up to so many, planes are copied faster")
     turned_from: int = of(512, "pixels", "chosen: for which filters are copied in any order")
     few: int = of(8, "outputs", "up to so many, scattering beats gathering")
     # How many times as long as their multiply-adds say ways take where they are not at their best.

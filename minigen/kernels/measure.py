@@ -109,6 +109,7 @@ def measured() -> dict[str, float]:
     summed = lambda by_ones: (
         lambda n: limited(lambda: pixels.sum_of(image[: n // 64], 64), by_ones=by_ones)
     )
+    of_planes = lambda short_row: lambda c: limited(layer("gather", c, 32), short_row=short_row)
     erf = lambda least: lambda n: limited(lambda: elementwise.erf(flat[:n]), by_polynomials=least)
     return {
         "alone": 6 * wake,
@@ -126,8 +127,7 @@ def measured() -> dict[str, float]:
         "windows_at_a_time": fastest("windows_at_a_time", sides, gathered(32)),
         "products_at_a_time": fastest("products_at_a_time", range(17, 24), scattered(3)),
         "tiles_at_a_time": fastest("tiles_at_a_time", sides, layer("winograd", 64, 64)),
-        "planar": last(range(2, 17), lambda c: limited(layer("gather", c, 32), planar=1 << 60),
-                       lambda c: limited(layer("gather", c, 32), planar=1)),
+        "short_row": 3 * last(range(1, 17), of_planes(1 << 60), of_planes(1)),
         "few": last((1, 2, 3, 4, 6, 8, 12, 16, 24, 32), scattered, gathered),
         "many_planes": times("few outputs", "gather", 64, 12),
         "many_pixels": times("few pixels", "gather", 32, 64, True),

@@ -28,6 +28,10 @@ from threadpoolctl import LibController, ThreadpoolController
 from minigen import backend
 from minigen.kernels import limits
 
+# A call of NumPy's with a result of so many numbers, or fewer, keeps the interpreter's lock
+# (NPY_BEGIN_THREADS_THRESHOLDED in its source).
+LOCKED = 500
+
 
 @functools.cache  # looking for them takes 200 µs
 def blas_libraries() -> list[LibController]:

@@ -41,6 +41,7 @@ from minigen.kernels import limits, memory
 from minigen.kernels.blas import is_finite, multiply
 from minigen.kernels.phases import Pair, Phase
 from minigen.kernels.pixels import add as add_to_pixels
+from minigen.kernels.pixels import assign
 from minigen.kernels.problem import Map, Problem
 from minigen.kernels.threads import over_images, single_threaded_blas, sum_over_images
 
@@ -211,7 +212,7 @@ class Tiles:
         shape = (self.span[0], 2, columns, tiles, n, deep, across, channels)
         steps = (hop * sy, wide * sx, 2 * wide * sx, 2 * hop * sy, sn, skip * sy, near * sx, sc)
         copied = memory.empty(shape, frame.dtype)
-        np.copyto(copied, as_strided(frame, shape, steps))
+        assign(copied, as_strided(frame, shape, steps))
         return copied
 
     def rows(self, inputs: Array, phase: Phase) -> Array:
@@ -311,7 +312,7 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
                     if spoiled:
                         return
                     for at, found in _outputs(y[images], some, (a, b), share):
-                        at[...] = found
+                        assign(at, found)
 
     over_images(work, n * tiles.bands, x.size * math.prod(tiles.places) * outputs)
     return None if spoiled else y
@@ -356,7 +357,7 @@ def _taken_apart(g: Array, tiles: Tiles, phases: tuple[Phase, Phase], share: Pai
     if any(p.count % 2 for p in phases):
         outputs[...] = 0  # half-empty tiles
     for some, at in _outputs(g, outputs, phases, share):
-        at[...] = some
+        assign(at, some)
     column = memory.empty((2, len(y.b), *outputs.shape[2:]), g.dtype)
     product = memory.empty((len(y.b), len(x.b), *outputs.shape[2:]), g.dtype)
     for j in range(2):
