@@ -10,6 +10,7 @@ with ones: BLAS adds several rows at a time.
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from minigen.backend import Array
 from minigen.kernels import limits, memory
 from minigen.kernels.cuda import normalization as cuda
 from minigen.kernels.elementwise import number
-from minigen.kernels.pixels import in_a_row, ones, sum_of
+from minigen.kernels.pixels import in_a_row, ones, sum_of, sum_of_row
 from minigen.kernels.threads import in_pieces, single_threaded_blas
 
 # So many standard deviations a mean may be off 0 where a sum is not taken about it.
@@ -168,13 +169,15 @@ def gradients(
 
     def some(units: _Units, examples: slice) -> Array:
         g_, mean_, rstd_ = g[units.place], mean[examples], rstd[examples]
-        d_bias, d_weight = found = units.sums(g_, mean_, near)
-        d_weight *= rstd_
+        found = units.sums(g_, mean_, near)
+        found[1] *= rstd_
         scale = rstd_ if weight is None else rstd_ * weight
-        means = found if shared is None else shared(found)
-        of_g, of_x = (_repeated(_sum_in_groups(scale * d, k) / m, k) for d in means)
-        slope = -rstd_ * of_x
-        units.combine(g_, scale, slope, -of_g - slope * mean_, y[units.place])
+        means = scale * (found if shared is None else shared(found))
+        means = _sum_in_groups(means, k)
+        means /= m
+        of_g, of_x = _repeated(means, k)
+        of_x *= rstd_
+        units.combine(g_, scale, -of_x, of_x * mean_ - of_g, y[units.place])
         return np.add.reduce(found, axis=1)
 
     first, *others = units.over_examples(some)
@@ -183,8 +186,8 @@ def gradients(
 
 
 def _repeated(values: Array, k: int) -> Array:
-    """(N, G) as (N, G·K)."""
-    return values if k == 1 else values.repeat(k, axis=1)
+    """(…, G) as (…, G·K)."""
+    return values if k == 1 else values.repeat(k, axis=-1)
 
 
 def _sum_in_groups(values: Array, k: int) -> Array:
@@ -269,24 +272,26 @@ class _Units:
         with single_threaded_blas():
             return block @ ones(block.shape[2], block.dtype)
 
-    def _over_blocks(self, work: Callable[[tuple, tuple], None]) -> None:
-        """`work(i, j)` for all blocks, where `x[i]` is a block of `x` and `j` the place for what
-        is found in it, in an array (units, blocks, …)."""
-        units, rows, _ = self.shape
-        n = self.blocks
-        if units * n == 1:
-            work((slice(None),), (slice(None), 0))
-            return
+    def _over_blocks(self, work: Callable[[tuple], tuple[Array, ...]]) -> list[Array]:
+        """What `work(i)` finds in all blocks, of which `x[i]` is one or, of several units, some:
+        arrays (units, blocks, …)."""
+        (units, rows, _), n = self.shape, self.blocks
 
-        def some(first: int, last: int) -> None:
+        def some(first: int, last: int) -> list[tuple[Array, ...]]:
             if n == 1:
-                work((slice(first, last),), (slice(first, last), 0))
-                return
-            for i in range(first, last):
-                unit, part = slice(i // n, i // n + 1), i % n
-                work((unit, slice(part * rows // n, (part + 1) * rows // n)), (unit, part))
+                return [work((slice(first, last),))]
+            found = []
+            for unit, part in (divmod(i, n) for i in range(first, last)):
+                block = slice(part * rows // n, (part + 1) * rows // n)
+                found.append(work((slice(unit, unit + 1), block)))
+            return found
 
-        in_pieces(some, units * n, self.x.size // (units * n), self.cost)
+        first, *others = itertools.chain.from_iterable(
+            in_pieces(some, units * n, self.x.size // (units * n), self.cost)
+        )
+        if others:
+            first = map(np.concatenate, zip(first, *others, strict=True))
+        return [found.reshape(units, n, *found.shape[1:]) for found in first]
 
     def moments(self) -> tuple[Array, Array]:
         """Mean and (biased) variance of each group, (N, G), or (1, G) of a batch.
@@ -295,81 +300,80 @@ class _Units:
         Chan, Golub and LeVeque (1979), equation 2.1: no digits are lost where the mean is large.
         """
         k, groups = (1, 1) if self.planes else (self.k, self.channels // self.k)
-        found = np.empty((3, self.shape[0], self.blocks, groups), self.x.dtype)
 
-        def block(i: tuple, j: tuple) -> None:
+        def block(i: tuple) -> tuple[Array, Array]:
             x = self.x[i]
-            count = x.size // (len(x) * groups)
-            mean = _sum_in_groups(self._sum(x), k) / count
+            mean = _sum_in_groups(self._sum(x), k)
+            mean /= x.size // mean.size
             wide = _repeated(mean, k)
             wide = wide[:, :, None] if self.planes else self._wide(wide)
             centred = np.subtract(x, wide)
             squares = _sum_in_groups(self._sum(np.square(centred, out=centred)), k)
-            found[(0, *j)], found[(1, *j)], found[(2, *j)] = count, mean, squares
+            return mean, squares
 
-        self._over_blocks(block)
-        n, g = self.parts[:2]
-        if self.planes and self.batch:
-            found = found.reshape(3, 1, n, g)
-        elif self.planes:
-            found = found.reshape(3, n, g, self.k).swapaxes(2, 3)
-        if found.shape[2] == 1:
-            count, mean, squares = found[:, :, 0]
-            return mean, squares / count
-        counts, means, squares = found.astype(np.float64)
-        count = counts.sum(1)
+        found, (n, g), (_, rows, numbers) = self._over_blocks(block), self.parts[:2], self.shape
+        if self.planes:
+            turned = (0, 1, 2) if self.batch else (0, 2, 1)
+            found = [a.reshape((1, n, g) if self.batch else (n, g, self.k)) for a in found]
+            found = [a.transpose(turned) for a in found]
+        means, squares = found
+        blocks, dtype = means.shape[1], means.dtype
+        if blocks == 1:
+            return means[:, 0], squares[:, 0] / number(rows * numbers // groups, dtype)
+        # Of planes each is a block of its own.
+        long = np.diff(np.arange(blocks + 1) * rows // blocks)[:, None]
+        counts = (1 if self.planes else long) * (numbers // groups) * np.ones((blocks, 1))
+        count, means = counts.sum(), means.astype(np.float64)
         mean = (counts * means).sum(1) / count
         var = (squares + counts * np.square(means - mean[:, None])).sum(1) / count
-        return mean.astype(found.dtype), var.astype(found.dtype)
+        return mean.astype(dtype), var.astype(dtype)
 
     def affine(self, scale: Array, shift: Array, y: Array) -> None:
         """y = x·scale + shift, each (N, C), or (1, C) of a batch."""
         scale, shift = self._wide(scale), self._wide(shift)
 
-        def block(i: tuple, _: tuple) -> None:
+        def block(i: tuple) -> tuple[()]:
             out = y[i]
             np.multiply(self.x[i], scale[i[0]], out=out)
             out += shift[i[0]]
+            return ()
 
         self._over_blocks(block)
 
     def sums(self, g: Array, mean: Array, near: bool) -> Array:
         """Σ g and Σ g·(x − mean) of each channel: (2, N, C), or (2, 1, C) of a batch. Where the
         mean is `near` 0, the latter is Σ g·x − mean·Σ g, which needs no centred block."""
-        channels = 1 if self.planes else self.channels
-        found = np.empty((2, self.shape[0], self.blocks, channels), self.x.dtype)
-        if near:
+        wide = None if near else self._wide(mean)
 
-            def products(i: tuple, j: tuple) -> None:
+        @single_threaded_blas()
+        def block(i: tuple) -> tuple[Array, Array]:
+            of_g = self._sum(g[i])
+            if near:
                 row = np.einsum("urc,urc->uc", g[i], self.x[i])
-                found[(0, *j)] = self._sum(g[i])
-                found[(1, *j)] = np.add.reduce(row.reshape(len(row), -1, channels), axis=1)
+                return of_g, sum_of_row(row, self.channels)
+            centred = np.subtract(self.x[i], wide[i[0]])
+            return of_g, self._sum(np.multiply(centred, g[i], out=centred))
 
-            self._over_blocks(products)
-            of_g, of_x = np.add.reduce(found, axis=2)
-            return np.stack([of_g, of_x - mean * of_g])
-        mean = self._wide(mean)
-
-        def block(i: tuple, j: tuple) -> None:
-            centred = np.subtract(self.x[i], mean[i[0]])
-            found[(0, *j)] = self._sum(g[i])
-            found[(1, *j)] = self._sum(np.multiply(centred, g[i], out=centred))
-
-        self._over_blocks(block)
+        found = np.array(self._over_blocks(block))
+        if self.planes and not self.batch:
+            return found.reshape(2, self.parts[0], self.channels)
         if self.planes:
-            found = found.reshape(2, *((1,) if self.batch else ()), self.parts[0], -1)
-            return np.add.reduce(found, axis=2) if self.batch else found
-        return np.add.reduce(found, axis=2)
+            found = found.reshape(2, 1, self.parts[0], self.channels)
+        found = np.add.reduce(found, axis=2)
+        if near:
+            found[1] -= mean * found[0]
+        return found
 
     def combine(self, g: Array, scale: Array, slope: Array, offset: Array, y: Array) -> None:
         """y = g·scale + x·slope + offset, each (N, C), or (1, C) of a batch."""
         scale, slope, offset = map(self._wide, (scale, slope, offset))
 
-        def block(i: tuple, _: tuple) -> None:
+        def block(i: tuple) -> tuple[()]:
             out, unit = y[i], i[0]
             np.multiply(self.x[i], slope[unit], out=out)
             out += offset[unit]
             out += np.multiply(g[i], scale[unit])
+            return ()
 
         self._over_blocks(block)
 

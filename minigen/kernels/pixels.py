@@ -92,16 +92,21 @@ def ones(count: int, dtype: np.dtype) -> Array:
 
 
 def sum_of(block: Array, channels: int) -> Array:
-    """(…, C), over the pixels of rows (…, rows, numbers): a product with ones if they are many,
-    since BLAS adds several rows at a time."""
-    if block.size < limits.now.by_ones:
-        row = np.add.reduce(block, axis=-2)
-    else:
-        with single_threaded_blas():
-            of_count = ones(block.shape[-2], block.dtype)
-            # `dot` gives up the interpreter's lock, `matmul` not always (see blas.py).
-            row = of_count.dot(block) if block.ndim == 2 else of_count @ block
-    return np.add.reduce(row.reshape(*row.shape[:-1], -1, channels), axis=-2)
+    """(…, C), over the pixels of rows (…, rows, numbers): products with ones, since BLAS adds
+    several rows at a time."""
+    with single_threaded_blas():
+        of_rows = ones(block.shape[-2], block.dtype)
+        # `dot` gives up the interpreter's lock, `matmul` not always (see blas.py).
+        row = of_rows.dot(block) if block.ndim == 2 else of_rows @ block
+        return sum_of_row(row, channels)
+
+
+def sum_of_row(row: Array, channels: int) -> Array:
+    """(…, C), over the pixels of a row (…, numbers), inside `single_threaded_blas`."""
+    pixels = row.shape[-1] // channels
+    if pixels == 1:
+        return row
+    return ones(pixels, row.dtype) @ row.reshape(*row.shape[:-1], pixels, channels)
 
 
 def sum_over(images: Array) -> Array:
