@@ -50,6 +50,7 @@ class Windows:
         """Of images (N, H, W, C), to be multiplied by filters of so many bytes."""
         rows, columns, channels, n = what.rows, what.columns, what.inputs, what.problem.images
         self.phases, self.groups = list(itertools.product(rows, columns)), what.problem.groups
+        self.taps = math.prod(what.problem.taps)
         self.filters = [(a.of_filter(), b.of_filter()) for a, b in self.phases]
         # Whether the outputs are rows of one matrix in memory.
         self.solid = self.groups == 1 and all(a.every == b.every == 1 for a, b in self.phases)
@@ -86,13 +87,19 @@ class Windows:
         most = 1 if self.by_filters else min(p.count for p in rows)
         self.bands = bands(n, least, most, threads)
         self.places = [self._places(band, itemsize) for band in range(self.bands)]
-        self.at_a_place = channels * max(math.prod(p.shape) for band in self.places for p in band)
+        # Of which phases windows are copied: a one beside each, and the product adds the bias, too.
+        self.copies = [self.groups > 1 or len(a.taps) * len(b.taps) > 1 for a, b in self.phases]
+        self.at_a_place = max(
+            math.prod(p.shape[:2]) * (channels * math.prod(p.shape[2:]) + self.groups)
+            for band in self.places
+            for p in band
+        )
         # What lies together in memory: the pixels that a row of taps meets, or the channels of one.
         # Where that is little, planes are copied, along rows of outputs.
         together = self.groups == 1 and all(b.skip == 1 for _, b in self.phases)
         taps = max(len(b.taps) for _, b in self.phases) if together else 1
         self.planar = channels // self.groups * taps <= now.short_row
-        self.copied = now.copied if math.prod(what.problem.taps) > 1 else 0.0
+        self.copied = now.copied if self.taps > 1 else 0.0
 
     def cost(self, outputs: int) -> float:
         """Multiply-adds of an image, for so many outputs of a group; copies count as some."""
@@ -174,8 +181,9 @@ class Windows:
         size = (n * self.at_a_place,)
         return [(p, self.matrix(padded, p, memory.empty(size, image.dtype))) for p in places]
 
-    def matrix(self, padded: Array, place: Place, buffer: Array) -> Array:
-        """The same as a matrix, (G, images·count·count, taps·taps·C/G)."""
+    def matrix(self, padded: Array, place: Place, buffer: Array, ones: bool = False) -> Array:
+        """The same as a matrix, (G, images·count·count, taps·taps·C/G), perhaps with a column of
+        ones more."""
         windows = self.of(padded, place)
         groups, n, height, width, *depth = shape = windows.shape
         pixels, depth = n * height * width, math.prod(depth)
@@ -190,21 +198,19 @@ class Windows:
 
             over_images(some_channels, shape[6], limits.now.copied * copied.size)
             return copied.reshape(1, pixels, depth)
-        if self.planar:  # (G, taps, taps, C/G, images, count, count)
-            copied = np.ndarray((groups, *shape[4:], *shape[1:4]), padded.dtype, buffer)
+        if self.planar:
+            whole = np.ndarray((groups, depth + ones, pixels), padded.dtype, buffer)
+            copied = whole[:, :depth].reshape(groups, *shape[4:], *shape[1:4])
             np.copyto(copied, windows.transpose(0, 4, 5, 6, 1, 2, 3))
-            return copied.reshape(groups, depth, pixels).swapaxes(1, 2)
-        copied = np.ndarray(shape, padded.dtype, buffer)
-        self._copy(windows, copied)
-        return copied.reshape(groups, pixels, depth)
-
-    def _copy(self, windows: Array, copied: Array) -> None:
-        """Rows of a window, if their pixels lie together, as one item each."""
-        taps_x, channels = windows.shape[5:]
-        if windows.strides[5] == channels * windows.itemsize:
-            shape = (*windows.shape[:5], taps_x * channels)
-            windows, copied = windows.reshape(shape), copied.reshape(shape)
-        assign(copied, windows)
+            whole = whole.swapaxes(1, 2)
+        else:
+            whole = np.ndarray((groups, pixels, depth + ones), padded.dtype, buffer)
+            if windows.strides[5] == shape[6] * windows.itemsize:  # rows of a window lie together
+                shape = (*shape[:5], shape[5] * shape[6])
+                windows = windows.reshape(shape)
+            assign(whole[:, :, :depth].reshape(shape), windows)
+        whole[:, :, depth:] = 1
+        return whole
 
 
 _planned = functools.lru_cache(maxsize=1024)(Windows)
@@ -257,14 +263,16 @@ def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
 
         over_images(some_filters, w.shape[1], cost)
         return y
-    matrices = _matrices(windows, w)
+    matrices = _matrices(windows, w, bias)
+    ones = [copies and bias is not None for copies in windows.copies]
 
     def some_images(_: int, first: int, last: int) -> None:
         frame, buffer = windows.buffers(last - first, x.dtype)
         for lo, hi, places, padded in windows.shares(x, first, last, frame):
-            for place, matrix in zip(places, matrices, strict=True):
+            for place, filters, one in zip(places, matrices, ones, strict=True):
+                matrix = windows.matrix(padded, place, buffer, one)
                 at = y[lo:hi, place.rows, place.columns]
-                _product(windows.matrix(padded, place, buffer), matrix, bias, at, windows.solid)
+                _product(matrix, filters, None if one else bias, at, windows.solid)
 
     over_images(some_images, n * windows.bands, cost)
     return y
@@ -283,31 +291,30 @@ def _product(windows: Array, filters: Array, bias: Array | None, at: Array, whol
     out = memory.empty((*windows.shape[:2], filters.shape[2]), at.dtype)
     multiply(windows, filters, out)
     out = out.transpose(1, 0, 2).reshape(at.shape)
-    if bias is not None and windows.shape[0] > 1:  # channels of groups lie apart
-        np.add(out, bias, out=at)
-        return
     if bias is not None:
         add_to_pixels(out, bias)
     assign(at, out)
 
 
-def _matrices(windows: Windows, w: Array) -> list[Array]:
+def _matrices(windows: Windows, w: Array, bias: Array | None) -> list[Array]:
     """The filters w (G, O/G, R, S, I/G) of each pair of phases, (G, taps·taps·I/G, O/G): row by row
     where BLAS then takes them in pieces, otherwise copied along the axis whose neighbours are
-    nearer in memory."""
+    nearer in memory. The bias is a row more where there are ones for it."""
     groups, per_group = w.shape[:2]
     matrices, pixels = [], windows.pixels
-    for rows, columns in windows.filters:
+    for (rows, columns), copies in zip(windows.filters, windows.copies, strict=True):
+        more = [bias.reshape(groups, 1, per_group)] if copies and bias is not None else []
         taps = w[:, :, rows, columns]
         depth = math.prod(taps.shape[2:])
         in_pieces = in_pieces_pays(pixels, depth, per_group, turned=False)
         worth_turning = in_pieces and pixels >= limits.now.turned_from
         if w.strides[4] < w.strides[1] and not worth_turning:
             matrix = np.ascontiguousarray(taps).reshape(groups, per_group, depth)
-            matrices.append(matrix.swapaxes(1, 2))
+            matrix = matrix.swapaxes(1, 2)
         else:
             turned = np.ascontiguousarray(taps.transpose(0, 2, 3, 4, 1))
-            matrices.append(turned.reshape(groups, depth, per_group))
+            matrix = turned.reshape(groups, depth, per_group)
+        matrices.append(np.concatenate([matrix, *more], axis=1) if more else matrix)
     return matrices
 
 
