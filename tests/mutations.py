@@ -911,6 +911,9 @@ windows of the next pixel along a row are those of the next row | kernels_convol
 windows in the order of filters have their taps turned | kernels_convolution
 - windows[..., r, s, first:last]
 + windows[..., s, r, first:last]
+the product adds no bias | kernels_convolution
+-         whole[:, :, depth:] = 1
++         whole[:, :, depth:] = 0
 pixels that meet no tap get no bias | kernels_convolution
 - y[...] = 0 if bias is None else bias
 + y[...] = 0
@@ -1135,8 +1138,16 @@ each channel is copied from the first | kernels_elementwise
 -             y[i:j, ..., channel] = x[i:j, channel]
 +             y[i:j, ..., channel] = x[i:j, 0]
 the last of many rows of pixels is left out | kernels_elementwise
--             of_count = ones(block.shape[-2], block.dtype)
-+             block = block[..., :-1, :]; of_count = ones(block.shape[-2], block.dtype)
+-         of_rows = ones(block.shape[-2], block.dtype)
++         block = block[..., :-1, :]; of_rows = ones(block.shape[-2], block.dtype)
+the first pixel of a row is its sum | kernels_normalization, kernels_elementwise
+-     if pixels == 1:
+-         return row
++     if True:
++         return row[..., :channels]
+pixels are items wherever their channels lie | kernels_convolution
+- together = x.strides[-1] == to.strides[-1] == x.itemsize
++ together = True
 each row has the channels backwards | kernels_convolution
 - (row // len(values), len(values))).ravel()
 + (row // len(values), len(values)))[:, ::-1].ravel()
@@ -1173,11 +1184,11 @@ a sum is taken about 0 however far the mean | kernels_normalization
 - NEAR = 100.0
 + NEAR = 1e9
 the mean has no part in a sum about 0 | kernels_normalization
-- of_x - mean * of_g
-+ of_x
+-             found[1] -= mean * found[0]
++             pass
 the slope forgets the variance | kernels_normalization
-- slope = -rstd_ * of_x
-+ slope = 0 * rstd_
+-         of_x *= rstd_
++         of_x *= 0
 few rows have no least variance | kernels_normalization
 -     rstd = var + number(eps, x.dtype)
 +     rstd = var + number(0.0, x.dtype)

@@ -97,7 +97,7 @@ def hand_over() -> float:
 
 def measured() -> dict[str, float]:
     """The limits that can be measured, each in a second or so."""
-    flat, image, (a, b, c) = ones(1 << 23), ones(1 << 13, 64), (ones(768, 768) for _ in "abc")
+    flat, (a, b, c) = ones(1 << 23), (ones(768, 768) for _ in "abc")
     with threads.single_threaded_blas():
         product = 768**3 / seconds(lambda: np.matmul(a, b, out=c))  # multiply-adds a second
     wake, part = hand_over() * product, flat[: 1 << 16]
@@ -106,10 +106,8 @@ def measured() -> dict[str, float]:
     times = lambda slow, fast, *shape: seconds(layer(slow, *shape)) / seconds(layer(fast, *shape))
     gathered, scattered = (functools.partial(layer, way, 32) for way in ("gather", "few outputs"))
     sizes, sides = [1 << i for i in range(8, 18)], range(17, 24)
-    summed = lambda by_ones: (
-        lambda n: limited(lambda: pixels.sum_of(image[: n // 64], 64), by_ones=by_ones)
-    )
     of_planes = lambda short_row: lambda c: limited(layer("gather", c, 32), short_row=short_row)
+    dot = lambda n: functools.partial(np.dot, flat[:n], pixels.ones(n, flat.dtype))
     erf = lambda least: lambda n: limited(lambda: elementwise.erf(flat[:n]), by_polynomials=least)
     return {
         "alone": 6 * wake,
@@ -123,7 +121,7 @@ def measured() -> dict[str, float]:
         "by_polynomials": last(sizes, erf(1 << 60), erf(1)),
         "by_pieces": last(sizes, lambda n: lambda: flat[:n].sum(),
                           lambda n: lambda: elementwise.total(flat[:n])),
-        "by_ones": last(sizes, summed(1 << 60), summed(1)),
+        "by_ones": last(sizes, lambda n: flat[:n].sum, dot),
         "windows_at_a_time": fastest("windows_at_a_time", sides, gathered(32)),
         "products_at_a_time": fastest("products_at_a_time", range(17, 24), scattered(3)),
         "tiles_at_a_time": fastest("tiles_at_a_time", sides, layer("winograd", 64, 64)),

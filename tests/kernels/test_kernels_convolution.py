@@ -16,7 +16,7 @@ from operations import both, geometry
 from scipy.signal import convolve2d, correlate2d
 
 from minigen import backend
-from minigen.kernels import blas, convolution, limits, simple
+from minigen.kernels import blas, convolution, limits, pixels, simple
 from minigen.kernels.convolution import IMAGES, WEIGHTS
 from minigen.kernels.direct import windows_of
 from minigen.kernels.pixels import of_images
@@ -155,6 +155,7 @@ def test_every_way_that_can_is_the_simple_kernels(monkeypatch, drawn):
     """In one thread or several, with one image in the buffer or all of them, and with products in
     pieces of any size. Numbers are finite, and no way may refuse them."""
     monkeypatch.setattr(blas, "takes_pieces", lambda: True)
+    monkeypatch.setattr(pixels, "LOCKED", 0)  # so that the pixels of small images are items, too
     tried = Counter()
 
     @settings(max_examples=100)
