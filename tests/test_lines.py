@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 271,
     "tape operation tensor differentiation": 524,
     "engine": 629,
-    "kernels": 3615,
+    "kernels": 3614,
     "functional": 4252,
     "nn": 2105,
     "optim": 1196,

@@ -50,7 +50,6 @@ class Windows:
         """Of images (N, H, W, C), to be multiplied by filters of so many bytes."""
         rows, columns, channels, n = what.rows, what.columns, what.inputs, what.problem.images
         self.phases, self.groups = list(itertools.product(rows, columns)), what.problem.groups
-        self.taps = math.prod(what.problem.taps)
         self.filters = [(a.of_filter(), b.of_filter()) for a, b in self.phases]
         # Whether the outputs are rows of one matrix in memory.
         self.solid = self.groups == 1 and all(a.every == b.every == 1 for a, b in self.phases)
@@ -99,7 +98,7 @@ class Windows:
         together = self.groups == 1 and all(b.skip == 1 for _, b in self.phases)
         taps = max(len(b.taps) for _, b in self.phases) if together else 1
         self.planar = channels // self.groups * taps <= now.short_row
-        self.copied = now.copied if self.taps > 1 else 0.0
+        self.copied = now.copied if math.prod(what.problem.taps) > 1 else 0.0
 
     def cost(self, outputs: int) -> float:
         """Multiply-adds of an image, for so many outputs of a group; copies count as some."""
@@ -182,8 +181,8 @@ class Windows:
         return [(p, self.matrix(padded, p, memory.empty(size, image.dtype))) for p in places]
 
     def matrix(self, padded: Array, place: Place, buffer: Array, ones: bool = False) -> Array:
-        """The same as a matrix, (G, images·count·count, taps·taps·C/G), perhaps with a column of
-        ones more."""
+        """The same as a matrix, (G, images·count·count, taps·taps·C/G), or with `ones` a column of
+        them more; where windows are pixels as they are, there is no room for it."""
         windows = self.of(padded, place)
         groups, n, height, width, *depth = shape = windows.shape
         pixels, depth = n * height * width, math.prod(depth)

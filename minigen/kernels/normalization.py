@@ -320,9 +320,9 @@ class _Units:
         blocks, dtype = means.shape[1], means.dtype
         if blocks == 1:
             return means[:, 0], squares[:, 0] / number(rows * numbers // groups, dtype)
-        # Of planes each is a block of its own.
-        long = np.diff(np.arange(blocks + 1) * rows // blocks)[:, None]
-        counts = (1 if self.planes else long) * (numbers // groups) * np.ones((blocks, 1))
+        # Rows are cut as in `_over_blocks`; of planes each is a block of its own.
+        cut = np.diff(np.arange(blocks + 1) * rows // blocks)[:, None]
+        counts = (np.ones((blocks, 1)) if self.planes else cut) * (numbers // groups)
         count, means = counts.sum(), means.astype(np.float64)
         mean = (counts * means).sum(1) / count
         var = (squares + counts * np.square(means - mean[:, None])).sum(1) / count
