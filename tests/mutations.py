@@ -1022,6 +1022,9 @@ a limit may be no number at all | kernels_limits
 -             if not (good and
 +             if not (True and
 # kernels/blas.py
+sums in pieces get a one, which is a piece of its own | kernels_convolution
+-     return in_pieces_pays(m, k, n, False) and pieces(m, k, n, False)[1] < k
++     return False
 the margin multiplies a filter that is not finite | kernels_convolution
 - y if is_finite(min(y, w, key=np.size)) or is_finite(w) else None
 + y
@@ -1177,9 +1180,9 @@ few numbers may be as large as they like | kernels_elementwise
 a layer's weight stays in the order of the shape | kernels_normalization
 -         x, weight, bias = _laid_out(order, x, weight, bias)
 +         (x,) = _laid_out(order, x)
-blocks with different means: the spread between them is forgotten | kernels_normalization
-- (squares + counts * np.square(means - mean[:, None])).sum(1)
-+ squares.sum(1)
+variances far from zero lose their digits | kernels_normalization
+-         if not (lost.min() >= 0 and lost.max() < math.inf):
++         if False:
 a sum is taken about 0 however far the mean | kernels_normalization
 - NEAR = 100.0
 + NEAR = 1e9
@@ -1187,8 +1190,11 @@ the mean has no part in a sum about 0 | kernels_normalization
 -             found[1] -= mean * found[0]
 +             pass
 the slope forgets the variance | kernels_normalization
--         of_x *= rstd_
-+         of_x *= 0
+-         np.multiply(of_x, rstd_, out=by[1])
++         by[1] = 0
+of several blocks the first is all | kernels_normalization
+-         found = np.concatenate([first, *others], axis=1) if others else first
++         found = np.concatenate([first] * (1 + len(others)), axis=1)
 few rows have no least variance | kernels_normalization
 -     rstd = var + number(eps, x.dtype)
 +     rstd = var + number(0.0, x.dtype)

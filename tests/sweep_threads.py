@@ -69,8 +69,8 @@ def shared_out(rng: np.random.Generator, count: int) -> Iterator[None]:
             until_then.enter_context(
                 limits.use(
                     alone=0, shared=1, piece=int(rng.integers(5, 500)), by_pieces=1,
-                    by_ones=int(rng.choice([1, 1 << 16])), windows_at_a_time=buffer,
-                    products_at_a_time=buffer, tiles_at_a_time=buffer, margins_at_a_time=buffer,
+                    windows_at_a_time=buffer, products_at_a_time=buffer, tiles_at_a_time=buffer,
+                    margins_at_a_time=buffer,
                 )
             )  # fmt: skip
             until_then.enter_context(preferred(str(rng.choice(WAYS))))

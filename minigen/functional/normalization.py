@@ -136,6 +136,13 @@ def move_running(
             increment_version(seen)
 
 
+def count_batch(seen: Tensor) -> None:
+    """Add 1 to a count of batches, in place."""
+    count = seen._array
+    count += 1
+    increment_version(seen)
+
+
 def _require_running(name: str, otherwise: str, running: dict[str, Tensor | None]) -> None:
     if any(t is None for t in running.values()):
         raise ValueError(f"{name}: without {otherwise}, {' and '.join(running)} are needed")
@@ -256,10 +263,12 @@ def _examples_and_channels(
     if input.ndim < 2:
         raise ValueError(f"{name}: expected input (N, C, …), got {input.shape}")
     named = {**others, "weight": weight, "bias": bias}
+    channels, dtype = input.shape[1:2], input.dtype
     for what, t in named.items():
-        if t is not None and t.shape != input.shape[1:2]:
-            raise ValueError(f"{name}: expected {what} {input.shape[1:2]}, got {t.shape}")
-    same_dtype(name, input=input, **named)
+        if t is not None and t.shape != channels:
+            raise ValueError(f"{name}: expected {what} {channels}, got {t.shape}")
+        if t is not None and t.dtype is not dtype:
+            same_dtype(name, input=input, **named)
     return input.shape[:2]
 
 

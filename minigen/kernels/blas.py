@@ -73,6 +73,11 @@ def pieces(m: int, k: int, n: int, turned: bool) -> tuple[int, int, int]:
     return rows, inner, width
 
 
+def sums_in_pieces(m: int, k: int, n: int) -> bool:
+    """Whether the sums of a product (m, k) @ (k, n) may be cut into pieces."""
+    return in_pieces_pays(m, k, n, False) and pieces(m, k, n, False)[1] < k
+
+
 @single_threaded_blas()
 def multiply(a: Array, b: Array, out: Array) -> None:
     """out (…, m, n) ← a (…, m, k) @ b (…, k, n), by one thread."""

@@ -17,7 +17,13 @@ import numpy as np
 from minigen import backend
 from minigen.backend import Array
 from minigen.kernels import limits, memory, simple
-from minigen.kernels.blas import in_pieces_pays, is_finite, multiply, unless_spoiled
+from minigen.kernels.blas import (
+    in_pieces_pays,
+    is_finite,
+    multiply,
+    sums_in_pieces,
+    unless_spoiled,
+)
 from minigen.kernels.limits import Limits
 from minigen.kernels.phases import margins
 from minigen.kernels.pixels import add as add_to_pixels
@@ -86,8 +92,14 @@ class Windows:
         most = 1 if self.by_filters else min(p.count for p in rows)
         self.bands = bands(n, least, most, threads)
         self.places = [self._places(band, itemsize) for band in range(self.bands)]
-        # Of which phases windows are copied: a one beside each, and the product adds the bias, too.
-        self.copies = [self.groups > 1 or len(a.taps) * len(b.taps) > 1 for a, b in self.phases]
+        # In which phases a product adds the bias: where a one can stand beside each window, and the
+        # sums have no pieces, of which that one would be another.
+        per_group, outputs = channels // self.groups, what.outputs // self.groups
+        self.ones = []
+        for a, b in self.phases:
+            depth = per_group * len(a.taps) * len(b.taps)
+            beside = not self.by_filters and (self.groups > 1 or depth > per_group)
+            self.ones.append(beside and not sums_in_pieces(self.pixels, depth + 1, outputs))
         self.at_a_place = max(
             math.prod(p.shape[:2]) * (channels * math.prod(p.shape[2:]) + self.groups)
             for band in self.places
@@ -97,7 +109,7 @@ class Windows:
         # Where that is little, planes are copied, along rows of outputs.
         together = self.groups == 1 and all(b.skip == 1 for _, b in self.phases)
         taps = max(len(b.taps) for _, b in self.phases) if together else 1
-        self.planar = channels // self.groups * taps <= now.short_row
+        self.planar = per_group * taps <= now.short_row
         self.copied = now.copied if math.prod(what.problem.taps) > 1 else 0.0
 
     def cost(self, outputs: int) -> float:
@@ -263,7 +275,7 @@ def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
         over_images(some_filters, w.shape[1], cost)
         return y
     matrices = _matrices(windows, w, bias)
-    ones = [copies and bias is not None for copies in windows.copies]
+    ones = [one and bias is not None for one in windows.ones]
 
     def some_images(_: int, first: int, last: int) -> None:
         frame, buffer = windows.buffers(last - first, x.dtype)
@@ -301,11 +313,11 @@ def _matrices(windows: Windows, w: Array, bias: Array | None) -> list[Array]:
     nearer in memory. The bias is a row more where there are ones for it."""
     groups, per_group = w.shape[:2]
     matrices, pixels = [], windows.pixels
-    for (rows, columns), copies in zip(windows.filters, windows.copies, strict=True):
-        more = [bias.reshape(groups, 1, per_group)] if copies and bias is not None else []
+    for (rows, columns), one in zip(windows.filters, windows.ones, strict=True):
+        more = [bias.reshape(groups, 1, per_group)] if one and bias is not None else []
         taps = w[:, :, rows, columns]
         depth = math.prod(taps.shape[2:])
-        in_pieces = in_pieces_pays(pixels, depth, per_group, turned=False)
+        in_pieces = in_pieces_pays(pixels, depth + len(more), per_group, turned=False)
         worth_turning = in_pieces and pixels >= limits.now.turned_from
         if w.strides[4] < w.strides[1] and not worth_turning:
             matrix = np.ascontiguousarray(taps).reshape(groups, per_group, depth)

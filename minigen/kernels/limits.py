@@ -63,10 +63,9 @@ class Limits:
     # elementwise.py, pixels.py, normalization.py and functional/reduction.py: from where on the
     # other way is faster.
     clipped: int = of(2048, "elements", "from there on clip beats maximum")
-    by_polynomials: int = of(1 << 9, "elements", "from there on polynomials beat SciPy's functions")
+    by_polynomials: int = of(1 << 11, "elements", "from there on polynomials beat SciPy")
     by_sorting: int = of(64, "rows", "chosen: sorting so many beats NumPy's add.at")
     by_pieces: int = of(1 << 14, "elements", "from there on sums of pieces beat NumPy's")
-    by_ones: int = of(1 << 16, "elements", "from there on a product with ones beats a sum")
     together: int = of(64, "pixels", "chosen: a row of NumPy's inner loop")
     by_blocks: int = of(1 << 13, "elements", "from there on blocks beat the plain formula")
     row: int = of(1024, "numbers", "chosen: from there on the start of an inner loop is cheap")
@@ -86,7 +85,7 @@ class Limits:
     products_at_a_time: int = of(1 << 21, "bytes", "the size in which scattering is fastest")
     tiles_at_a_time: int = of(1 << 21, "bytes", "the size in which Winograd's tiles are fastest")
     margins_at_a_time: int = of(1 << 19, "bytes", "chosen: images that one thread gives margins")
-    item: int = of(512, "bytes", "up to so many, items are copied faster than their numbers")
+    item: int = of(512, "bytes", "chosen: up to so many, items are copied faster than numbers")
     short_row: int = of(8, "numbers of a window's row", "up to so many, planes are copied faster")
     planar: int = of(4, "channels", "chosen: up to so many, planes are copied faster")
     turned_from: int = of(512, "pixels", "chosen: for which filters are copied in any order")
@@ -117,6 +116,8 @@ class Limits:
                 raise ValueError(f"limits: {name} should be {wanted}, got {value!r:.60}")
 
 
+# What run folders of earlier versions may hold, and nothing asks for any more.
+RETIRED = {"by_ones"}
 now = Limits()  # those in use, by all threads of the process
 _used = [now]
 
@@ -160,6 +161,7 @@ def read(file: str | os.PathLike[str]) -> dict[str, float]:
         found = json.loads(Path(file).read_bytes())
         if not isinstance(found, dict):
             raise ValueError("expected a JSON object, {name: number}")
+        found = {name: value for name, value in found.items() if name not in RETIRED}
         changed(found)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file} holds no limits of this version: {error}") from None

@@ -22,11 +22,13 @@ from minigen.backend import Array
 from minigen.kernels import limits, memory
 from minigen.kernels.cuda import normalization as cuda
 from minigen.kernels.elementwise import number
-from minigen.kernels.pixels import in_a_row, ones, sum_of, sum_of_row
+from minigen.kernels.pixels import in_a_row, ones, sum_of_row
 from minigen.kernels.threads import in_pieces, single_threaded_blas
 
 # So many standard deviations a mean may be off 0 where a sum is not taken about it.
 NEAR = 100.0
+# The same for a sum of squares, which is to keep all its digits but one.
+NEAR_OF_SQUARES = 4.0
 
 
 class Moments(NamedTuple):
@@ -125,10 +127,11 @@ def normalized(
     def some(units: _Units, _: slice) -> tuple[Array, Array, Array]:
         mean, var = units.moments() if shared is None else shared(*units.moments())
         rstd = 1 / np.sqrt(var + eps)
-        scale = _repeated(rstd, k)
-        scale = scale if weight is None else scale * weight
-        shift = -_repeated(mean, k) * scale
-        units.affine(scale, shift if bias is None else shift + bias, y[units.place])
+        by = np.empty((2, len(mean), units.channels), x.dtype)  # scale and shift
+        np.multiply(_repeated(rstd, k), 1.0 if weight is None else weight, out=by[0])
+        np.multiply(_repeated(mean, k), by[0], out=by[1])
+        np.subtract(0.0 if bias is None else bias, by[1], out=by[1])
+        units.affine(by, y[units.place])
         return mean, var, rstd
 
     first, *others = units.over_examples(some)
@@ -171,13 +174,16 @@ def gradients(
         g_, mean_, rstd_ = g[units.place], mean[examples], rstd[examples]
         found = units.sums(g_, mean_, near)
         found[1] *= rstd_
-        scale = rstd_ if weight is None else rstd_ * weight
-        means = scale * (found if shared is None else shared(found))
+        by = np.empty((3, *rstd_.shape), x.dtype)  # scale, slope and offset
+        np.multiply(rstd_, 1.0 if weight is None else weight, out=by[0])
+        means = by[0] * (found if shared is None else shared(found))
         means = _sum_in_groups(means, k)
-        means /= m
+        means /= -m
         of_g, of_x = _repeated(means, k)
-        of_x *= rstd_
-        units.combine(g_, scale, -of_x, of_x * mean_ - of_g, y[units.place])
+        np.multiply(of_x, rstd_, out=by[1])
+        np.multiply(by[1], mean_, out=by[2])
+        np.subtract(of_g, by[2], out=by[2])
+        units.combine(g_, by, y[units.place])
         return np.add.reduce(found, axis=1)
 
     first, *others = units.over_examples(some)
@@ -257,27 +263,22 @@ class _Units:
         return y.reshape(n, *pixels, g, k).transpose(0, last, last + 1, *range(1, last))
 
     def _wide(self, values: Array) -> Array:
-        """(N, C), or (1, C) of a batch, beside the rows of each unit."""
-        n, (units, _, numbers) = len(values), self.shape
+        """(…, N, C), or (…, 1, C) of a batch, beside the rows of each unit."""
+        (*lead, n, channels), (units, _, numbers) = values.shape, self.shape
         if self.planes:
-            return values.repeat(self.parts[0] // n, 0).reshape(units, 1, 1)
-        return values[:, None].repeat(numbers // self.channels, 1).reshape(n, 1, numbers)
+            return values.repeat(self.parts[0] // n, -2).reshape(*lead, units, 1, 1)
+        if numbers > channels:
+            values = values[..., None, :].repeat(numbers // channels, -2)
+        return values.reshape(*lead, n, 1, numbers)
 
-    def _sum(self, block: Array) -> Array:
-        """The sum of each channel: (units, C), or of planes (units, 1)."""
-        if not self.planes:
-            return sum_of(block, self.channels)
-        if block.size < limits.now.by_ones:
-            return np.add.reduce(block, axis=2)
-        with single_threaded_blas():
-            return block @ ones(block.shape[2], block.dtype)
-
-    def _over_blocks(self, work: Callable[[tuple], tuple[Array, ...]]) -> list[Array]:
-        """What `work(i)` finds in all blocks, of which `x[i]` is one or, of several units, some:
-        arrays (units, blocks, …)."""
+    def _over_blocks(self, work: Callable[[tuple], Any]) -> list[Any]:
+        """What `work(i)` returns for all blocks, in order: `x[i]` is a block or, of several units,
+        some."""
+        if self.x.size <= limits.now.piece and self.cost < limits.now.alone:
+            return [work((slice(None),))]
         (units, rows, _), n = self.shape, self.blocks
 
-        def some(first: int, last: int) -> list[tuple[Array, ...]]:
+        def some(first: int, last: int) -> list[Any]:
             if n == 1:
                 return [work((slice(first, last),))]
             found = []
@@ -286,94 +287,90 @@ class _Units:
                 found.append(work((slice(unit, unit + 1), block)))
             return found
 
-        first, *others = itertools.chain.from_iterable(
-            in_pieces(some, units * n, self.x.size // (units * n), self.cost)
-        )
-        if others:
-            first = map(np.concatenate, zip(first, *others, strict=True))
-        return [found.reshape(units, n, *found.shape[1:]) for found in first]
+        pieces = in_pieces(some, units * n, self.x.size // (units * n), self.cost)
+        return list(itertools.chain.from_iterable(pieces))
+
+    def _totals(self, factors: Callable[[tuple], tuple[Array, Array]]) -> Array:
+        """Σ a and Σ a·b of each channel, for a, b = `factors(i)` of each block: (2, N, C), or
+        (2, 1, C) of a batch."""
+
+        def sums(i: tuple) -> Array:
+            a, b = factors(i)
+            units, rows, numbers = a.shape
+            with single_threaded_blas():
+                if self.planes:
+                    found = np.empty((2, units), a.dtype)
+                    a[:, 0].dot(ones(numbers, a.dtype), out=found[0])
+                    np.einsum("urc,urc->u", a, b, out=found[1])
+                    return found
+                found = np.empty((2, units, numbers), a.dtype)
+                of_rows = ones(rows, a.dtype)
+                if units == 1:  # `dot` gives up the interpreter's lock, `matmul` not always
+                    of_rows.dot(a[0], out=found[0, 0])
+                else:
+                    np.matmul(of_rows, a, out=found[0])
+                np.einsum("urc,urc->uc", a, b, out=found[1])
+                return sum_of_row(found, self.channels)
+
+        first, *others = self._over_blocks(sums)
+        found = np.concatenate([first, *others], axis=1) if others else first
+        # What is added up: blocks of a unit, or planes of a batch.
+        return np.add.reduce(found.reshape(2, self._units, -1, self.channels), axis=2)
+
+    @property
+    def _units(self) -> int:
+        return 1 if self.batch else self.parts[0]
 
     def moments(self) -> tuple[Array, Array]:
         """Mean and (biased) variance of each group, (N, G), or (1, G) of a batch.
 
-        Each block has its own mean, from which its squares are taken; blocks are put together by
-        Chan, Golub and LeVeque (1979), equation 2.1: no digits are lost where the mean is large.
+        The latter is mean(x²) − mean², which needs one pass, unless the mean is so far from 0 that
+        the difference has lost digits.
         """
-        k, groups = (1, 1) if self.planes else (self.k, self.channels // self.k)
+        m = number(self.x.size // (self._units * self.channels // self.k), self.x.dtype)
+        mean, var = _sum_in_groups(self._totals(lambda i: (self.x[i], self.x[i])), self.k) / m
+        below = np.square(mean)
+        var -= below
+        lost = NEAR_OF_SQUARES**2 * var - below
+        if not (lost.min() >= 0 and lost.max() < math.inf):
+            wide = self._wide(_repeated(mean, self.k))
 
-        def block(i: tuple) -> tuple[Array, Array]:
-            x = self.x[i]
-            mean = _sum_in_groups(self._sum(x), k)
-            mean /= x.size // mean.size
-            wide = _repeated(mean, k)
-            wide = wide[:, :, None] if self.planes else self._wide(wide)
-            centred = np.subtract(x, wide)
-            squares = _sum_in_groups(self._sum(np.square(centred, out=centred)), k)
-            return mean, squares
+            def centred(i: tuple) -> tuple[Array, Array]:
+                x = self.x[i] - wide[i[0]]
+                return x, x
 
-        found, (n, g), (_, rows, numbers) = self._over_blocks(block), self.parts[:2], self.shape
-        if self.planes:
-            turned = (0, 1, 2) if self.batch else (0, 2, 1)
-            found = [a.reshape((1, n, g) if self.batch else (n, g, self.k)) for a in found]
-            found = [a.transpose(turned) for a in found]
-        means, squares = found
-        blocks, dtype = means.shape[1], means.dtype
-        if blocks == 1:
-            return means[:, 0], squares[:, 0] / number(rows * numbers // groups, dtype)
-        # Rows are cut as in `_over_blocks`; of planes each is a block of its own.
-        cut = np.diff(np.arange(blocks + 1) * rows // blocks)[:, None]
-        counts = (np.ones((blocks, 1)) if self.planes else cut) * (numbers // groups)
-        count, means = counts.sum(), means.astype(np.float64)
-        mean = (counts * means).sum(1) / count
-        var = (squares + counts * np.square(means - mean[:, None])).sum(1) / count
-        return mean.astype(dtype), var.astype(dtype)
-
-    def affine(self, scale: Array, shift: Array, y: Array) -> None:
-        """y = x·scale + shift, each (N, C), or (1, C) of a batch."""
-        scale, shift = self._wide(scale), self._wide(shift)
-
-        def block(i: tuple) -> tuple[()]:
-            out = y[i]
-            np.multiply(self.x[i], scale[i[0]], out=out)
-            out += shift[i[0]]
-            return ()
-
-        self._over_blocks(block)
+            _, var = _sum_in_groups(self._totals(centred), self.k) / m
+        return mean, var
 
     def sums(self, g: Array, mean: Array, near: bool) -> Array:
         """Σ g and Σ g·(x − mean) of each channel: (2, N, C), or (2, 1, C) of a batch. Where the
         mean is `near` 0, the latter is Σ g·x − mean·Σ g, which needs no centred block."""
-        wide = None if near else self._wide(mean)
-
-        @single_threaded_blas()
-        def block(i: tuple) -> tuple[Array, Array]:
-            of_g = self._sum(g[i])
-            if near:
-                row = np.einsum("urc,urc->uc", g[i], self.x[i])
-                return of_g, sum_of_row(row, self.channels)
-            centred = np.subtract(self.x[i], wide[i[0]])
-            return of_g, self._sum(np.multiply(centred, g[i], out=centred))
-
-        found = np.array(self._over_blocks(block))
-        if self.planes and not self.batch:
-            return found.reshape(2, self.parts[0], self.channels)
-        if self.planes:
-            found = found.reshape(2, 1, self.parts[0], self.channels)
-        found = np.add.reduce(found, axis=2)
         if near:
+            found = self._totals(lambda i: (g[i], self.x[i]))
             found[1] -= mean * found[0]
-        return found
+            return found
+        wide = self._wide(mean)
+        return self._totals(lambda i: (g[i], self.x[i] - wide[i[0]]))
 
-    def combine(self, g: Array, scale: Array, slope: Array, offset: Array, y: Array) -> None:
+    def affine(self, scale_and_shift: Array, y: Array) -> None:
+        """y = x·scale + shift, each (N, C), or (1, C) of a batch."""
+        scale, shift = self._wide(scale_and_shift)
+
+        def block(i: tuple) -> None:
+            out = np.multiply(self.x[i], scale[i[0]], out=y[i])
+            out += shift[i[0]]
+
+        self._over_blocks(block)
+
+    def combine(self, g: Array, scale_slope_and_offset: Array, y: Array) -> None:
         """y = g·scale + x·slope + offset, each (N, C), or (1, C) of a batch."""
-        scale, slope, offset = map(self._wide, (scale, slope, offset))
+        scale, slope, offset = self._wide(scale_slope_and_offset)
 
-        def block(i: tuple) -> tuple[()]:
-            out, unit = y[i], i[0]
-            np.multiply(self.x[i], slope[unit], out=out)
+        def block(i: tuple) -> None:
+            unit = i[0]
+            out = np.multiply(self.x[i], slope[unit], out=y[i])
             out += offset[unit]
             out += np.multiply(g[i], scale[unit])
-            return ()
 
         self._over_blocks(block)
 

@@ -42,8 +42,8 @@ def as_images(pixels: Array) -> Array:
 
 
 def assign(to: Array, x: Array) -> None:
-    """to[...] = x, both (…, C): all channels of a pixel as one item if they lie side by side, since
-    NumPy copies short items in half to nine tenths of the time of their numbers."""
+    """to[...] = x, both (…, C): all channels of a pixel as one item if they lie side by side: NumPy
+    copies short items in a tenth to nine tenths of the time of their numbers."""
     channels = x.shape[-1]
     size = channels * x.itemsize
     together = x.strides[-1] == to.strides[-1] == x.itemsize

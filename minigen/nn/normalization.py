@@ -9,6 +9,7 @@ from minigen import functional as F
 from minigen.backend import INT64
 from minigen.functional import zeros
 from minigen.functional.arguments import warn
+from minigen.functional.normalization import count_batch
 from minigen.nn import init
 from minigen.nn.module import Module, blank_parameter
 from minigen.tensor import Tensor
@@ -113,7 +114,7 @@ class _BatchNorm(_Running):
         self._require_shape(input, 1)
         momentum = self.momentum
         if self.training and self.track_running_stats:
-            self.num_batches_tracked.add_(1)
+            count_batch(self.num_batches_tracked)
             if momentum is None:
                 momentum = 1 / self.num_batches_tracked.item()
         running = (self.running_mean, self.running_var)

@@ -395,6 +395,15 @@ def test_products_in_pieces(sides, lead, small, turn_a, turn_b):
     np.testing.assert_allclose(out[..., :n], a @ b, rtol=1e-12, atol=1e-12)
 
 
+def test_a_product_adds_the_bias_unless_its_sums_have_pieces(monkeypatch):
+    monkeypatch.setattr(blas, "takes_pieces", lambda: True)
+    size, weight = (14, 14), (64, 64, 3, 3)
+    what = Problem.of((8, 64, *size), weight, size, (1, 1), (1, 1), (1, 1), 1).forward
+    for most, alone in (10**9, True), (10**5, False):
+        with limits.use(piece_products=most):
+            assert windows_of(what, np.zeros((8, *size, 64)), 1).ones == [alone]
+
+
 def test_products_are_cut_by_the_limits_in_use(monkeypatch):
     monkeypatch.setattr(blas, "takes_pieces", lambda: True)
     cuts, cut = [], blas._multiply_cut

@@ -34,6 +34,8 @@ def test_limits_are_used_for_a_block_and_by_a_process(tmp_path):
     assert limits.changed(limits.read(file)).few == 3
     assert asdict(limits.changed(limits.read(file))) == {**asdict(shipped), "few": 3}
     assert of_a_process(file).stdout == "3\n"
+    file.write_text('{"by_ones": 7, "few": 3}')  # of an earlier version
+    assert limits.read(file) == {"few": 3}
 
 
 def of_a_process(file):

@@ -35,7 +35,7 @@ def test_the_kernels_are_the_formulas(problem, piece, row):
     g, x, *rest = problem
     expected, moments = normalization.normalized_by_formula(x, *rest)
     exact = expected, *moments, *normalization.gradients_by_formula(g, x, rest[0], moments)
-    with limits.use(alone=0, piece=piece, row=row, by_ones=piece, by_blocks=1):
+    with limits.use(alone=0, piece=piece, row=row, by_blocks=1):
         y, moments = normalization.normalized(x, *rest)
         found = y, *moments, *normalization.gradients(g, x, rest[0], moments)
     for ours, theirs in zip(found, exact, strict=True):
@@ -71,6 +71,7 @@ def test_sums_far_from_zero_are_taken_about_the_mean():
     rng = np.random.default_rng(0)
     g, x = rng.standard_normal((2, 16, 32, 32, 8, 1), np.float32).transpose(0, 1, 4, 5, 2, 3)
     ones = np.ones(8, np.float32)
+    g -= g.mean((3, 4), keepdims=True)  # so that it does not matter how exact the mean is
 
     def d_weight(g, x):
         return normalization.gradients(
@@ -78,7 +79,7 @@ def test_sums_far_from_zero_are_taken_about_the_mean():
         )[1]
 
     x += np.float32(1e4)  # which has two digits behind the point
-    np.testing.assert_allclose(d_weight(g, x), d_weight(g.astype(float), x.astype(float)), 0, 0.3)
+    np.testing.assert_allclose(d_weight(g, x), d_weight(g.astype(float), x.astype(float)), 0, 0.01)
 
 
 @pytest.mark.parametrize("batch", [True, False])
