@@ -68,6 +68,7 @@ class Limits:
     by_pieces: int = of(1 << 14, "elements", "from there on sums of pieces beat NumPy's")
     together: int = of(64, "pixels", "chosen: a row of NumPy's inner loop")
     by_blocks: int = of(1 << 13, "elements", "from there on blocks beat the plain formula")
+    rows_a_piece: int = of(4, "examples", "chosen: the least, of layers that are normalised")
     row: int = of(1024, "numbers", "chosen: from there on the start of an inner loop is cheap")
     # optim/optimizer.py: parameters that are updated as one.
     as_one: int = of(1 << 12, "numbers", "chosen: up to so many, copies take less time than calls")

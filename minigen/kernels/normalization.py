@@ -9,7 +9,6 @@ with ones: BLAS adds several rows at a time.
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 from collections.abc import Callable
@@ -122,22 +121,13 @@ def normalized(
     if x.size < limits.now.by_blocks:
         return normalized_by_formula(x, weight, bias, eps, batch, shared)
     units, k = _Units(x, batch), x.shape[2]
-    y = memory.empty(units.shape, x.dtype)
-
-    def some(units: _Units, _: slice) -> tuple[Array, Array, Array]:
-        mean, var = units.moments() if shared is None else shared(*units.moments())
-        rstd = 1 / np.sqrt(var + eps)
-        by = np.empty((2, len(mean), units.channels), x.dtype)  # scale and shift
-        np.multiply(_repeated(rstd, k), 1.0 if weight is None else weight, out=by[0])
-        np.multiply(_repeated(mean, k), by[0], out=by[1])
-        np.subtract(0.0 if bias is None else bias, by[1], out=by[1])
-        units.affine(by, y[units.place])
-        return mean, var, rstd
-
-    first, *others = units.over_examples(some)
-    if others:
-        first = map(np.concatenate, zip(first, *others, strict=True))
-    return units.in_parts(y), Moments(*first)
+    mean, var = units.moments() if shared is None else shared(*units.moments())
+    rstd = 1 / np.sqrt(var + eps)
+    scale, shift = by = np.empty((2, len(mean), units.channels), x.dtype)
+    np.multiply(_repeated(rstd, k), 1.0 if weight is None else weight, out=scale)
+    np.multiply(_repeated(mean, k), scale, out=shift)
+    np.subtract(0.0 if bias is None else bias, shift, out=shift)
+    return units.affine(by), Moments(mean, var, rstd)
 
 
 def gradients(
@@ -168,27 +158,17 @@ def gradients(
     units, m = _Units(x, batch), x.size // mean.size
     near = not units.planes and bool(np.abs(mean * rstd).max() <= NEAR)
     g, mean, rstd = units.like(g), _repeated(mean, k), _repeated(rstd, k)
-    y = memory.empty(units.shape, x.dtype)
-
-    def some(units: _Units, examples: slice) -> Array:
-        g_, mean_, rstd_ = g[units.place], mean[examples], rstd[examples]
-        found = units.sums(g_, mean_, near)
-        found[1] *= rstd_
-        by = np.empty((3, *rstd_.shape), x.dtype)  # scale, slope and offset
-        np.multiply(rstd_, 1.0 if weight is None else weight, out=by[0])
-        means = by[0] * (found if shared is None else shared(found))
-        means = _sum_in_groups(means, k)
-        means /= -m
-        of_g, of_x = _repeated(means, k)
-        np.multiply(of_x, rstd_, out=by[1])
-        np.multiply(by[1], mean_, out=by[2])
-        np.subtract(of_g, by[2], out=by[2])
-        units.combine(g_, by, y[units.place])
-        return np.add.reduce(found, axis=1)
-
-    first, *others = units.over_examples(some)
-    d_bias, d_weight = np.add.reduce([first, *others], axis=0) if others else first
-    return units.in_parts(y), d_weight, d_bias
+    found = units.sums(g, mean, near)
+    found[1] *= rstd
+    scale, slope, offset = by = np.empty((3, *rstd.shape), x.dtype)
+    np.multiply(rstd, 1.0 if weight is None else weight, out=scale)
+    means = _sum_in_groups(scale * (found if shared is None else shared(found)), k)
+    means /= -m
+    of_g, of_x = _repeated(means, k)
+    np.multiply(of_x, rstd, out=slope)
+    np.subtract(of_g, slope * mean, out=offset)
+    d_bias, d_weight = np.add.reduce(found, axis=1)
+    return units.combine(g, by), d_weight, d_bias
 
 
 def _repeated(values: Array, k: int) -> Array:
@@ -222,25 +202,8 @@ class _Units:
             rows = n * pixels // units
             rows //= in_a_row(rows, self.channels, limits.now.row)
             self.shape = units, rows, x.size // (units * rows)
-        self.x, self.place = self.like(x), slice(None)
+        self.x = self.like(x)
         self.cost = limits.now.of_a_pass * x.size
-
-    def over_examples(self, work: Callable[[_Units, slice], Array]) -> list[Array]:
-        """What `work` makes of some examples after the other, by as many threads as pay; or of the
-        batch, within which its passes are shared out."""
-        n, size = self.parts[0], self.x.size
-        few = size <= limits.now.piece and self.cost < limits.now.alone
-        if self.batch or n == 1 or few:
-            return [work(self, slice(None))]
-
-        def some(i: int, j: int) -> Array:
-            part, each = copy.copy(self), self.shape[0] // n
-            part.place, part.cost = slice(i * each, j * each), 0.0
-            part.x = self.x[part.place]
-            part.parts, part.shape = (j - i, *self.parts[1:]), part.x.shape
-            return work(part, slice(i, j))
-
-        return in_pieces(some, n, size // n, self.cost)
 
     @property
     def blocks(self) -> int:
@@ -254,7 +217,7 @@ class _Units:
         x = x if self.planes else x.transpose(self._channels_last)
         return np.ascontiguousarray(x).reshape(self.shape)
 
-    def in_parts(self, y: Array) -> Array:
+    def _in_parts(self, y: Array) -> Array:
         """Units as an array in parts: a view."""
         if self.planes:
             return y.reshape(self.parts)
@@ -352,19 +315,22 @@ class _Units:
         wide = self._wide(mean)
         return self._totals(lambda i: (g[i], self.x[i] - wide[i[0]]))
 
-    def affine(self, scale_and_shift: Array, y: Array) -> None:
-        """y = x·scale + shift, each (N, C), or (1, C) of a batch."""
+    def affine(self, scale_and_shift: Array) -> Array:
+        """x·scale + shift, each (N, C), or (1, C) of a batch, in parts."""
         scale, shift = self._wide(scale_and_shift)
+        y = memory.empty(self.shape, self.x.dtype)
 
         def block(i: tuple) -> None:
             out = np.multiply(self.x[i], scale[i[0]], out=y[i])
             out += shift[i[0]]
 
         self._over_blocks(block)
+        return self._in_parts(y)
 
-    def combine(self, g: Array, scale_slope_and_offset: Array, y: Array) -> None:
-        """y = g·scale + x·slope + offset, each (N, C), or (1, C) of a batch."""
+    def combine(self, g: Array, scale_slope_and_offset: Array) -> Array:
+        """g·scale + x·slope + offset, each (N, C), or (1, C) of a batch, in parts."""
         scale, slope, offset = self._wide(scale_slope_and_offset)
+        y = memory.empty(self.shape, self.x.dtype)
 
         def block(i: tuple) -> None:
             unit = i[0]
@@ -373,6 +339,7 @@ class _Units:
             out += np.multiply(g[i], scale[unit])
 
         self._over_blocks(block)
+        return self._in_parts(y)
 
 
 # Without pixels, as in layer norm: each group of an example is a row, what is known of it a column
@@ -395,11 +362,17 @@ def _normalized_rows(
     if x.size <= limits.now.unshared:
         found = [_normalize_rows(x, groups, weight, bias, eps, y)]
     else:
-        found = in_pieces(block, n, groups * k, limits.now.of_a_pass * x.size)
+        found = in_pieces(block, n, groups * k, limits.now.of_a_pass * x.size, _piece(groups * k))
     mean, var, rstd = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
     shape = n, groups
     moments = Moments(mean.reshape(shape), var.reshape(shape), rstd.reshape(shape))
     return y.reshape(n, groups, k), moments
+
+
+def _piece(width: int) -> int:
+    """How many numbers a piece has: of long examples so many that what there is once for each
+    piece, the weight that is read and the sums over examples, costs little beside them."""
+    return max(limits.now.piece, limits.now.rows_a_piece * width)
 
 
 def _normalize_rows(
@@ -469,7 +442,7 @@ def _gradients_of_rows(
         out *= r
         return found
 
-    found = in_pieces(block, n, groups * k, limits.now.of_a_pass * x.size)
+    found = in_pieces(block, n, groups * k, limits.now.of_a_pass * x.size, _piece(groups * k))
     d_weight, d_bias = found[0] if len(found) == 1 else np.add.reduce(found, axis=0)
     return y.reshape(n, groups, k), d_weight, d_bias
 
