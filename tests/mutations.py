@@ -1160,6 +1160,10 @@ sums along axes leave out that others lie between them | kernels_elementwise
 of a long sum only the longest part is added | kernels_elementwise
 - return np.add.reduce([part.sum(axes) if s is None else s for s, part in sums])
 + return np.maximum.reduce([part.sum(axes) if s is None else s for s, part in sums])
+# kernels/rows.py
+of many rows named several times the last ones are not added | kernels_elementwise
+- np.r_[first, len(order)]
++ np.r_[first, len(order) - 1]
 # kernels/softmax.py
 rows whose sum is small lose their small shares | kernels_elementwise
 - HIGHEST, LEAST = 60.0, 1.0
@@ -1171,8 +1175,14 @@ softmax: the mean of g without its weights | softmax
 - return y * (g - _sum(g * y, dim))
 + return y * (g - _sum(g, dim))
 softmax: rows give what the ones before them have | kernels_elementwise
-- np.subtract(g[some], sums, out[some])
-+ np.subtract(g[some], sums[::-1], out[some])
+- np.subtract(g, _sums(np.multiply(g, y, out)), out)
++ np.subtract(g, _sums(np.multiply(g, y, out))[::-1], out)
+log softmax: few digits of large numbers | kernels_elementwise
+- SMALL = 8.0
++ SMALL = 80.0
+log softmax: the slope of rows forgets the shares | kernels_elementwise
+-     out *= _sums(g)
++     out[...] = _sums(g)
 few numbers may be as large as they like | kernels_elementwise
 - and input.item(input.argmax()) <= NEAR:
 + and True:
@@ -1190,8 +1200,8 @@ the mean has no part in a sum about 0 | kernels_normalization
 -             found[1] -= mean * found[0]
 +             pass
 the slope forgets the variance | kernels_normalization
--         np.multiply(of_x, rstd_, out=by[1])
-+         by[1] = 0
+-     np.multiply(of_x, rstd, out=slope)
++     slope[...] = 0
 of several blocks the first is all | kernels_normalization
 -         found = np.concatenate([first, *others], axis=1) if others else first
 +         found = np.concatenate([first] * (1 + len(others)), axis=1)

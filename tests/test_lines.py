@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 271,
     "tape operation tensor differentiation": 524,
     "engine": 629,
-    "kernels": 3625,
+    "kernels": 3630,
     "functional": 4258,
     "nn": 2106,
     "optim": 1196,

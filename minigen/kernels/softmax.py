@@ -4,44 +4,56 @@ would overflow or vanish."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from minigen.backend import Array
+from minigen.backend import Array, memory_order
 from minigen.kernels import elementwise, limits, memory, pixels, threads
 
 # e^60 can be added up in float32. Below a sum of 1 shares would vanish that are not so small.
 HIGHEST, LEAST = 60.0, 1.0
+SMALL = 8.0  # numbers from which a logarithm is subtracted to half a millionth
 NEAR = 30.0  # from −30 to 30 nothing vanishes, whatever the sum
 
 
 def softmax(input: Array, dim: int) -> Array:
     """e^input / Σ e^input along axis `dim`"""
-    rows = _has_rows(input, dim)
-    few = rows and 0 < input.size <= limits.now.unshared
+    few = _has_rows(input, dim) and 0 < input.size <= limits.now.unshared
     if few and input.item(input.argmin()) >= -NEAR and input.item(input.argmax()) <= NEAR:
         e = np.exp(input)
         e /= _sums(e)
         return e
-    return _softmax(input, dim, rows)
-
-
-@np.errstate(under="ignore")
-def _softmax(input: Array, dim: int, rows: bool) -> Array:
-    if not rows or input.size < limits.now.by_pieces:
-        e = np.exp(input - highest(input, dim))
-        e /= _sum(e, dim)
-        return e
-    y = memory.empty_like(input)
-    rows, out = (a.reshape(-1, input.shape[dim]) for a in (input, y))
-
-    def work(first: int, last: int) -> None:
-        _of_rows(rows[first:last], out[first:last])
-
-    threads.in_pieces(work, *rows.shape, limits.now.of_a_pass * input.size)
+    y = _by_rows(_of_rows, dim, input)
+    if y is None:
+        with np.errstate(under="ignore"):
+            y = np.exp(input - highest(input, dim))
+            y /= _sum(y, dim)
     return y
 
 
-@threads.single_threaded_blas()
+def _by_rows(work: Callable[..., None], dim: int, *arrays: Array) -> Array | None:
+    """What `work(*rows, out)` writes, given some rows along the axis of each array, as the last one
+    has them in memory; None where it has none, or so few numbers that a formula is as fast."""
+    last = arrays[-1]
+    if type(last) is not np.ndarray or last.size < limits.now.by_pieces:
+        return None
+    order = memory_order(last.strides)
+    if order[-1] != dim or not last.transpose(order).flags.c_contiguous:
+        return None
+    y = memory.empty_like(last)
+    rows = [np.ascontiguousarray(a.transpose(order)).reshape(-1, last.shape[dim]) for a in arrays]
+    rows.append(y.transpose(order).reshape(-1, last.shape[dim]))
+
+    @threads.single_threaded_blas()
+    @np.errstate(under="ignore")
+    def some(i: int, j: int) -> None:
+        work(*(a[i:j] for a in rows))
+
+    threads.in_pieces(some, *rows[0].shape, limits.now.of_a_pass * last.size)
+    return y
+
+
 def _of_rows(rows: Array, out: Array) -> None:
     if not rows.max() <= HIGHEST:
         _of_any_rows(rows, out)
@@ -63,32 +75,37 @@ def _of_any_rows(rows: Array, out: Array) -> Array:
 
 def softmax_slope(g: Array, y: Array, dim: int) -> Array:
     """y·(g − Σ g·y) along axis `dim`"""
-    if not _has_rows(y, dim) or not y.size:
-        return y * (g - _sum(g * y, dim))
-    d = memory.empty_like(y)
-    g, rows, out = (np.ascontiguousarray(a).reshape(-1, y.shape[dim]) for a in (g, y, d))
+    d = _by_rows(_slope_of_rows, dim, g, y)
+    return y * (g - _sum(g * y, dim)) if d is None else d
 
-    def work(first: int, last: int) -> None:
-        some = slice(first, last)
-        with threads.single_threaded_blas():
-            sums = _sums(np.multiply(g[some], rows[some], out[some]))
-        np.subtract(g[some], sums, out[some])
-        out[some] *= rows[some]
 
-    threads.in_pieces(work, *rows.shape, limits.now.of_a_pass * y.size)
-    return d
+def _slope_of_rows(g: Array, y: Array, out: Array) -> None:
+    np.subtract(g, _sums(np.multiply(g, y, out)), out)
+    out *= y
 
 
 def log_softmax_slope(g: Array, y: Array, dim: int) -> Array:
     """g − e^y·Σ g along axis `dim`"""
+    d = _by_rows(_log_slope_of_rows, dim, g, y)
+    if d is not None:
+        return d
     with np.errstate(under="ignore"):
         e = np.exp(y)
         e *= _sum(g, dim)
     return g - e
 
 
+def _log_slope_of_rows(g: Array, y: Array, out: Array) -> None:
+    np.exp(y, out=out)
+    out *= _sums(g)
+    np.subtract(g, out, out=out)
+
+
 def log_softmax(input: Array, dim: int) -> Array:
     """input − log Σ e^input along axis `dim`"""
+    y = _by_rows(_log_of_rows, dim, input)
+    if y is not None:
+        return y
     few = _has_rows(input, dim) and 0 < input.size <= limits.now.unshared
     y = input - (input[input.argmax()] if few and input.ndim == 1 else highest(input, dim))
     if few and y.item(y.argmin()) >= -NEAR:
@@ -98,6 +115,16 @@ def log_softmax(input: Array, dim: int) -> Array:
             sums = _sum(np.exp(y), dim)
     y -= np.log(sums)
     return y
+
+
+def _log_of_rows(rows: Array, out: Array) -> None:
+    if rows.max() <= SMALL:
+        sums = _sums(np.exp(rows, out=out))
+        if sums.min() >= LEAST:
+            np.subtract(rows, np.log(sums), out=out)
+            return
+    np.subtract(rows, highest(rows, 1), out=out)
+    out -= np.log(_sums(np.exp(out)))
 
 
 def _has_rows(x: Array, dim: int) -> bool:

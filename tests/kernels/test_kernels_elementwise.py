@@ -220,23 +220,40 @@ def test_pullbacks_in_pieces_are_those_in_one(name):
         np.testing.assert_allclose(found, f(), rtol=1e-14)
 
 
-def test_rows_named_several_times_are_added():
+@pytest.mark.parametrize("many", [1, 1 << 20])
+def test_rows_named_several_times_are_added(many):
     rng = np.random.default_rng(0)
     key, values = rng.integers(-4, 4, (40, 5)), rng.standard_normal((40, 5, 3))
     found, expected = np.zeros((2, 4, 3))
-    rows.add_at(found, key, values)
+    with limits.use(by_pieces=many):  # from there on by a product
+        rows.add_at(found, key, values)
     np.add.at(expected, key, values)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1, 100])
-def test_softmax_of_many_rows(scale):
-    x = np.random.default_rng(0).standard_normal((400, 50)) * scale
-    x[0] -= 1e3
-    x[1, :2] = -np.inf
-    e = np.exp(x - x.max(1, keepdims=True))
-    found = functional.softmax(Tensor(x), 1).numpy()
-    np.testing.assert_allclose(found, e / e.sum(1, keepdims=True), rtol=1e-12)
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_softmax_of_many_rows(scale, dim):
+    x = np.random.default_rng(0).standard_normal((20, 20, 50)) * scale
+    x[0, 0] -= 1e3
+    x[0, 1, :2] = -np.inf
+    x = np.moveaxis(x, -1, dim)  # its rows still lie side by side
+    with np.errstate(divide="ignore"):
+        inner = x - x.max(dim, keepdims=True)
+        expected = inner - np.log(np.exp(inner).sum(dim, keepdims=True))
+    found = [f(Tensor(x), dim).numpy() for f in (functional.softmax, functional.log_softmax)]
+    assert all(y.strides == x.strides for y in found)
+    np.testing.assert_allclose(found[0], np.exp(expected), rtol=1e-12)
+    np.testing.assert_allclose(found[1], expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("largest", [3, 20, 80])
+def test_logarithms_of_shares_keep_their_digits(largest):
+    x = np.random.default_rng(0).uniform(largest - 3, largest, (400, 50)).astype("f")
+    inner = x.astype(float) - x.max(1, keepdims=True)
+    expected = inner - np.log(np.exp(inner).sum(1, keepdims=True))
+    found = functional.log_softmax(Tensor(x), 1).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
 
 
 @given(
@@ -262,9 +279,13 @@ def test_the_slope_of_softmax_in_pieces(dim):
     g, x = np.random.default_rng(dim).standard_normal((2, 4, 5, 6))
     y = softmax.softmax(x, dim)
     expected = y * (g - (g * y).sum(dim, keepdims=True))
-    with limits.use(piece=20):  # several rows of the last axis
+    of_logs = g - y * g.sum(dim, keepdims=True)
+    y = np.moveaxis(np.moveaxis(y, dim, -1).copy(), -1, dim)
+    with limits.use(piece=20, by_pieces=1):  # several rows of the axis
         for other in (g, g.copy("F")):
             np.testing.assert_allclose(softmax.softmax_slope(other, y, dim), expected, rtol=1e-12)
+            found = softmax.log_softmax_slope(other, np.log(y), dim)
+            np.testing.assert_allclose(found, of_logs, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("count", [5, 700, 40_000])
