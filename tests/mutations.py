@@ -562,9 +562,6 @@ at a tie both inputs of maximum get the whole gradient | functional_values
 the bounds of clamp do not belong to its inside | functional_values
 - where((input >= low) & (input <= high), g, 0.0)
 + where((input > low) & (input < high), g, 0.0)
-what has no weight still spoils the sum | functional_extremes
-- np.where(weight == 0, 0, weight * input)
-+ weight * input
 the derivative of a constant is a product with 0 | functional_extremes
 -     return namespace(input).zeros_like(input)
 +     return input * 0
@@ -1095,6 +1092,12 @@ each thread adds the first outputs' bias | kernels_elementwise
 - some += bias if tall else bias[part]
 + some += bias if tall else bias[: len(bias[part])]
 # kernels/elementwise.py
+what has no weight still spoils the sum | functional_extremes
+- np.where(weight == 0, 0, weight * x)
++ weight * x
+nobody looks whether what has no weight is finite | functional_extremes
+-     if type(x) is np.ndarray and x.dtype.kind == "f" and is_finite(x.ravel(order="K")):
++     if True:
 what is clipped has a slope | functional_values
 - between &= y < high
 + between &= y <= high

@@ -246,8 +246,7 @@ def where(condition: Array, input: Array, other: Array) -> Array:
 def weighted(weight: Array, input: Array) -> Array:
     """weight · input, and 0 where the weight is 0, whatever the input: what counts for nothing
     spoils nothing."""
-    with np.errstate(invalid="ignore"):
-        return np.where(weight == 0, 0, weight * input)
+    return elementwise.weighted(weight, input)
 
 
 def _is_nan(bound: Tensor | float) -> Tensor | bool:

@@ -63,7 +63,7 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     y = memory.empty((len(x), *what.size, what.outputs), x.dtype)
     if not what.covered:
         y[...] = 0 if bias is None else bias
-    windows = windows_of(what, x, w.nbytes)
+    windows = windows_of(what, x, None)
     x = windows.ready(x)
     filters = []  # (R, S, count·C) of each phase
     for (_, column), (of_rows, of_columns) in zip(windows.phases, windows.filters, strict=True):
@@ -73,16 +73,16 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
         frame = windows.frame(last - first, x.dtype)
         for lo, hi, places, padded in windows.shares(x, first, last, frame):
             for place, phases, taps in zip(places, windows.phases, filters, strict=True):
-                sums = memory.empty((2, hi - lo, place.shape[0], taps.shape[2]), x.dtype)
-                for i, (some, met) in enumerate(seen(padded, place, *phases)):
-                    np.einsum("nyrsj,rsj->nyj", met, taps[:, some], out=sums[min(i, 1)])
-                    if i:
-                        sums[0] += sums[1]
                 at = y[lo:hi, place.rows, place.columns]
-                if bias is None:
-                    at[...] = sums[0].reshape(at.shape)
-                else:
-                    total = sums[0] + repeated(bias, taps.shape[2])
+                # A view, unless other phases' outputs lie between these.
+                total = at.reshape(hi - lo, place.shape[0], taps.shape[2])
+                (some, met), *others = seen(padded, place, *phases)
+                np.einsum("nyrsj,rsj->nyj", met, taps[:, some], out=total)
+                for some, met in others:
+                    total += np.einsum("nyrsj,rsj->nyj", met, taps[:, some])
+                if bias is not None:
+                    total += repeated(bias, taps.shape[2])
+                if not np.may_share_memory(at, total):
                     at[...] = total.reshape(at.shape)
 
     over_images(work, len(x) * windows.bands, cost(what))
@@ -92,7 +92,7 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
 def correlate(what: Problem, x: Array, g: Array) -> Array:
     """(N, H, W, C), (N, H', W', C) -> (C, 1, R, S)"""
     (row,), (column,) = what.forward.rows, what.forward.columns
-    windows, (rows, columns) = windows_of(what.forward, x, 0), what.taps
+    windows, (rows, columns) = windows_of(what.forward, x, None), what.taps
     x = windows.ready(x)
 
     def work(first: int, last: int) -> Array:

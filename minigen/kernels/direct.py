@@ -52,8 +52,9 @@ class Windows:
     """Copies the windows of a few images at a time, ready for a matrix product. All that follows
     from shapes is known before there are images."""
 
-    def __init__(self, what: Map, itemsize: int, filters: int, threads: int, now: Limits):
-        """Of images (N, H, W, C), to be multiplied by filters of so many bytes."""
+    def __init__(self, what: Map, itemsize: int, filters: int | None, threads: int, now: Limits):
+        """Of images (N, H, W, C), to be multiplied by filters of so many bytes; None where they are
+        looked at and not copied."""
         rows, columns, channels, n = what.rows, what.columns, what.inputs, what.problem.images
         self.phases, self.groups = list(itertools.product(rows, columns)), what.problem.groups
         self.filters = [(a.of_filter(), b.of_filter()) for a, b in self.phases]
@@ -77,10 +78,11 @@ class Windows:
             a.count * b.count * len(a.taps) * len(b.taps) for a, b in self.phases
         )
         # BLAS copies the filters once for each product: large ones should meet many windows.
-        at_a_time = max(now.windows_at_a_time, filters)
+        at_a_time = max(now.windows_at_a_time, filters or 0)
+        numbers = math.prod(self.padded_shape) if filters is None else self.per_image
         # And of windows that are large, but few, several images' make a product of a good shape.
         pixels = max(a.count * b.count for a, b in self.phases)
-        fitting = round(at_a_time / (self.per_image * itemsize))
+        fitting = round(at_a_time / (numbers * itemsize))
         self.images = max(-(-now.together // pixels), fitting)
         # With fewer pixels than outputs each thread takes some of the filters and all images:
         # otherwise each of them would copy all filters. And windows, which are smaller, are copied
@@ -88,7 +90,7 @@ class Windows:
         self.by_filters = self.groups == 1 and self.pixels < what.outputs
         # Few images are cut into bands of rows, so that each thread has some; large ones, so that
         # windows stay in cache, and are not several times as large as all images.
-        least = max(1, self.per_image * itemsize // at_a_time, -(-threads // n))
+        least = max(1, numbers * itemsize // at_a_time, -(-threads // n))
         most = 1 if self.by_filters else min(p.count for p in rows)
         self.bands = bands(n, least, most, threads)
         self.places = [self._places(band, itemsize) for band in range(self.bands)]
@@ -227,9 +229,9 @@ class Windows:
 _planned = functools.lru_cache(maxsize=1024)(Windows)
 
 
-def windows_of(what: Map, image: Array, filters: int) -> Windows:
-    """Of images (N, H, W, C), to be multiplied by filters of so many bytes; the same object for the
-    same shapes."""
+def windows_of(what: Map, image: Array, filters: int | None) -> Windows:
+    """Of images (N, H, W, C), to be multiplied by filters of so many bytes, or None; the same
+    object for the same shapes."""
     return _planned(what, image.itemsize, filters, backend.threads(), limits.now)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigen.backend import FLOAT32, Array, memory_order, special
 from minigen.kernels import limits, threads
+from minigen.kernels.blas import is_finite
 from minigen.kernels.pieces import StandIn, formula
 
 METHODS = {np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min"}
@@ -112,6 +113,14 @@ def dropout(x: Array, mask: Array, y: Array, scale: float) -> None:
     """y = scale·x where the mask is true, else 0"""
     _where(mask, x, y)
     y *= scale
+
+
+def weighted(weight: Array, x: Array) -> Array:
+    """weight·x, and 0 where the weight is 0, whatever x is"""
+    if type(x) is np.ndarray and x.dtype.kind == "f" and is_finite(x.ravel(order="K")):
+        return weight * x
+    with np.errstate(invalid="ignore"):
+        return np.where(weight == 0, 0, weight * x)
 
 
 def _where(mask: Array, x: Array, y: Array) -> None:
