@@ -1193,9 +1193,9 @@ few numbers may be as large as they like | kernels_elementwise
 a layer's weight stays in the order of the shape | kernels_normalization
 -         x, weight, bias = _laid_out(order, x, weight, bias)
 +         (x,) = _laid_out(order, x)
-variances far from zero lose their digits | kernels_normalization
--         if not (lost.min() >= 0 and lost.max() < math.inf):
-+         if False:
+variances are taken about 0 | kernels_normalization
+-             return self._sum_of_products(out, out)
++             return self._sum_of_products(self.x[i], self.x[i])
 a sum is taken about 0 however far the mean | kernels_normalization
 - NEAR = 100.0
 + NEAR = 1e9
@@ -1206,8 +1206,8 @@ the slope forgets the variance | kernels_normalization
 -     np.multiply(of_x, rstd, out=slope)
 +     slope[...] = 0
 of several blocks the first is all | kernels_normalization
--         found = np.concatenate([first, *others], axis=1) if others else first
-+         found = np.concatenate([first] * (1 + len(others)), axis=1)
+-         found = np.concatenate([first, *others], axis) if others else first
++         found = np.concatenate([first] * (1 + len(others)), axis)
 few rows have no least variance | kernels_normalization
 -     rstd = var + number(eps, x.dtype)
 +     rstd = var + number(0.0, x.dtype)

@@ -21,13 +21,11 @@ from minigen.backend import Array
 from minigen.kernels import limits, memory
 from minigen.kernels.cuda import normalization as cuda
 from minigen.kernels.elementwise import number
-from minigen.kernels.pixels import in_a_row, ones, sum_of_row
+from minigen.kernels.pixels import in_a_row, ones, sum_of, sum_of_row
 from minigen.kernels.threads import in_pieces, single_threaded_blas
 
 # So many standard deviations a mean may be off 0 where a sum is not taken about it.
 NEAR = 100.0
-# The same for a sum of squares, which is to keep all its digits but one.
-NEAR_OF_SQUARES = 4.0
 
 
 class Moments(NamedTuple):
@@ -121,13 +119,15 @@ def normalized(
     if x.size < limits.now.by_blocks:
         return normalized_by_formula(x, weight, bias, eps, batch, shared)
     units, k = _Units(x, batch), x.shape[2]
-    mean, var = units.moments() if shared is None else shared(*units.moments())
+    y, mean, var = units.centred()
+    own, (mean, var) = mean, (mean, var) if shared is None else shared(mean, var)
     rstd = 1 / np.sqrt(var + eps)
-    scale, shift = by = np.empty((2, len(mean), units.channels), x.dtype)
-    np.multiply(_repeated(rstd, k), 1.0 if weight is None else weight, out=scale)
-    np.multiply(_repeated(mean, k), scale, out=shift)
-    np.subtract(0.0 if bias is None else bias, shift, out=shift)
-    return units.affine(by), Moments(mean, var, rstd)
+    scale, shift = _repeated(rstd, k), bias
+    scale = scale if weight is None else scale * weight
+    if own is not mean:
+        off = _repeated(own - mean, k) * scale
+        shift = off if bias is None else off + bias
+    return units.affine(y, scale, shift), Moments(mean, var, rstd)
 
 
 def gradients(
@@ -253,76 +253,77 @@ class _Units:
         pieces = in_pieces(some, units * n, self.x.size // (units * n), self.cost)
         return list(itertools.chain.from_iterable(pieces))
 
-    def _totals(self, factors: Callable[[tuple], tuple[Array, Array]]) -> Array:
-        """Σ a and Σ a·b of each channel, for a, b = `factors(i)` of each block: (2, N, C), or
-        (2, 1, C) of a batch."""
+    def _sum(self, block: Array) -> Array:
+        """The sum of each channel: (units, C), or of planes (units,)."""
+        if self.planes:
+            return block[:, 0].dot(ones(block.shape[2], block.dtype))
+        if len(block) == 1:
+            return sum_of(block[0], self.channels)[None]
+        return sum_of(block, self.channels)
 
-        def sums(i: tuple) -> Array:
-            a, b = factors(i)
-            units, rows, numbers = a.shape
+    def _sum_of_products(self, a: Array, b: Array) -> Array:
+        """The sum of a·b, alike."""
+        if self.planes:  # `einsum` adds one product after the other, and loses a digit of many
+            return self._sum(a * b)
+        return sum_of_row(np.einsum("urc,urc->uc", a, b), self.channels)
+
+    def _totals(self, work: Callable[[tuple], Array]) -> Array:
+        """The sums (…, units, C), or of planes (…, units), that `work(i)` finds in all blocks,
+        added up: (…, N, C), or (…, 1, C) of a batch."""
+
+        def held(i: tuple) -> Array:
             with single_threaded_blas():
-                if self.planes:
-                    found = np.empty((2, units), a.dtype)
-                    a[:, 0].dot(ones(numbers, a.dtype), out=found[0])
-                    np.einsum("urc,urc->u", a, b, out=found[1])
-                    return found
-                found = np.empty((2, units, numbers), a.dtype)
-                of_rows = ones(rows, a.dtype)
-                if units == 1:  # `dot` gives up the interpreter's lock, `matmul` not always
-                    of_rows.dot(a[0], out=found[0, 0])
-                else:
-                    np.matmul(of_rows, a, out=found[0])
-                np.einsum("urc,urc->uc", a, b, out=found[1])
-                return sum_of_row(found, self.channels)
+                return work(i)
 
-        first, *others = self._over_blocks(sums)
-        found = np.concatenate([first, *others], axis=1) if others else first
+        first, *others = self._over_blocks(held)
+        axis = first.ndim - (1 if self.planes else 2)
+        found = np.concatenate([first, *others], axis) if others else first
         # What is added up: blocks of a unit, or planes of a batch.
-        return np.add.reduce(found.reshape(2, self._units, -1, self.channels), axis=2)
+        return np.add.reduce(found.reshape(*first.shape[:axis], self._units, -1, self.channels), -2)
 
     @property
     def _units(self) -> int:
         return 1 if self.batch else self.parts[0]
 
-    def moments(self) -> tuple[Array, Array]:
-        """Mean and (biased) variance of each group, (N, G), or (1, G) of a batch.
-
-        The latter is mean(x²) − mean², which needs one pass, unless the mean is so far from 0 that
-        the difference has lost digits.
-        """
+    def centred(self) -> tuple[Array, Array, Array]:
+        """x − mean, as units, with mean and (biased) variance of each group, (N, G), or (1, G) of a
+        batch. No digits are lost where the mean is large."""
         m = number(self.x.size // (self._units * self.channels // self.k), self.x.dtype)
-        mean, var = _sum_in_groups(self._totals(lambda i: (self.x[i], self.x[i])), self.k) / m
-        below = np.square(mean)
-        var -= below
-        lost = NEAR_OF_SQUARES**2 * var - below
-        if not (lost.min() >= 0 and lost.max() < math.inf):
-            wide = self._wide(_repeated(mean, self.k))
+        mean = _sum_in_groups(self._totals(lambda i: self._sum(self.x[i])), self.k) / m
+        wide, y = self._wide(_repeated(mean, self.k)), memory.empty(self.shape, self.x.dtype)
 
-            def centred(i: tuple) -> tuple[Array, Array]:
-                x = self.x[i] - wide[i[0]]
-                return x, x
+        def squares(i: tuple) -> Array:
+            out = np.subtract(self.x[i], wide[i[0]], out=y[i])
+            return self._sum_of_products(out, out)
 
-            _, var = _sum_in_groups(self._totals(centred), self.k) / m
-        return mean, var
+        return y, mean, _sum_in_groups(self._totals(squares), self.k) / m
 
     def sums(self, g: Array, mean: Array, near: bool) -> Array:
         """Σ g and Σ g·(x − mean) of each channel: (2, N, C), or (2, 1, C) of a batch. Where the
         mean is `near` 0, the latter is Σ g·x − mean·Σ g, which needs no centred block."""
-        if near:
-            found = self._totals(lambda i: (g[i], self.x[i]))
-            found[1] -= mean * found[0]
-            return found
-        wide = self._wide(mean)
-        return self._totals(lambda i: (g[i], self.x[i] - wide[i[0]]))
+        wide = None if near else self._wide(mean)
 
-    def affine(self, scale_and_shift: Array) -> Array:
-        """x·scale + shift, each (N, C), or (1, C) of a batch, in parts."""
-        scale, shift = self._wide(scale_and_shift)
-        y = memory.empty(self.shape, self.x.dtype)
+        def block(i: tuple) -> Array:
+            x = self.x[i] if near else np.subtract(self.x[i], wide[i[0]])
+            return np.array([self._sum(g[i]), self._sum_of_products(g[i], x)])
+
+        found = self._totals(block)
+        if near:
+            found[1] -= mean * found[0]
+        return found
+
+    def affine(self, y: Array, scale: Array, shift: Array | None) -> Array:
+        """y·scale + shift in the place of y, units; scale and shift are (N, C), or (1, C) of a
+        batch, or (C,). In parts."""
+        shape = self._units, self.channels
+        scale = self._wide(scale)
+        shift = None if shift is None else self._wide(np.broadcast_to(shift, shape))
 
         def block(i: tuple) -> None:
-            out = np.multiply(self.x[i], scale[i[0]], out=y[i])
-            out += shift[i[0]]
+            out = y[i]
+            out *= scale[i[0]]
+            if shift is not None:
+                out += shift[i[0]]
 
         self._over_blocks(block)
         return self._in_parts(y)
