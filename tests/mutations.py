@@ -1236,8 +1236,11 @@ the last of equals is the largest | kernels_pooling
 + better = value >= best
 # kernels/windows.py
 where windows overlap the last one wins | avg_pool2d
-- xp[:, :, rows, columns] += g
-+ xp[:, :, rows, columns] = g
+- xp[i:j, :, rows, columns] += g[i:j]
++ xp[i:j, :, rows, columns] = g[i:j]
+each thread takes the windows of the first images | kernels_pooling
+-             y[i:j] += xp[i:j, :, rows, columns]
++             y[i:j] += xp[: j - i, :, rows, columns]
 an off-by-one: windows that share a pixel do not | functional_values
 - -(-(i + 1) * length // out)
 + max((i + 1) * length // out, i * length // out + 1)

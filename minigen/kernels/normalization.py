@@ -1,10 +1,12 @@
-"""Normalisation's passes over memory: one for the moments, one to normalise, two for the gradients.
+"""Normalisation's passes over memory: for the mean, for what lies about it with its squares, and to
+scale that; two for the gradients.
 
 Arrays come in parts: (N, G, K, …), examples, groups of channels, the channels of a group, pixels.
 Each group has its moments, in each example (layer, group and instance norm) or in the whole batch.
 Arrays are taken in blocks that stay in cache; what a formula does with a block costs little besides
-reading it. Sums over blocks are added in the order of the blocks. Those over a block are products
-with ones: BLAS adds several rows at a time.
+reading it. Each pass goes over the whole: threads that did all of them for a part each would wait
+for one another's small calls. Sums over blocks are added in the order of the blocks. Those over a
+block are products with ones: BLAS adds several rows at a time.
 """
 
 from __future__ import annotations

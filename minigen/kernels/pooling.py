@@ -34,7 +34,7 @@ def argmax_of_windows(
         places[first:last] = found.reshape(last - first, c, *size)
 
     taps = math.prod(window)
-    width = max(math.prod(x.shape[1:]), math.prod(places.shape[1:]))
+    width = math.prod(places.shape[1:])  # what is worked on: of each tap as many pixels
     in_pieces(some, n, width, limits.now.of_a_pass * taps * places.size)
     return places
 

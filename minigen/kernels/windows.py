@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -54,9 +55,22 @@ def sum_windows(x: Array, size: Pair, window: Pair, stride: Pair, padding: Pair)
     """(N, C, H, W) -> (N, C, *size): the sum over each window."""
     xp = padded(x, padding, reach(size, window, stride, (1, 1)))
     y = image(x, (*x.shape[:2], *size))
-    for _, _, rows, columns in taps(size, window, stride, (1, 1)):
-        y += xp[:, :, rows, columns]
+
+    def some(i: int, j: int) -> None:
+        for _, _, rows, columns in taps(size, window, stride, (1, 1)):
+            y[i:j] += xp[i:j, :, rows, columns]
+
+    _over_some(some, y, math.prod(window))
     return y
+
+
+def _over_some(work: Callable[[int, int], None], images: Array, taps: int) -> None:
+    """Call `work(first, last)` on ranges of images, of which each tap's pixels are as many as of
+    these."""
+    if len(images) and on_host(images):
+        in_pieces(work, len(images), images[0].size, limits.now.of_a_pass * taps * images.size)
+    else:
+        work(0, len(images))
 
 
 def add_windows(g: Array, size: Pair, window: Pair, stride: Pair, padding: Pair) -> Array:
@@ -64,8 +78,12 @@ def add_windows(g: Array, size: Pair, window: Pair, stride: Pair, padding: Pair)
     far = reach(g.shape[2:], window, stride, (1, 1))
     sides = [max(n + 2 * p, r) for n, p, r in zip(size, padding, far, strict=True)]
     xp = image(g, (*g.shape[:2], *sides))
-    for _, _, rows, columns in taps(g.shape[2:], window, stride, (1, 1)):
-        xp[:, :, rows, columns] += g
+
+    def some(i: int, j: int) -> None:
+        for _, _, rows, columns in taps(g.shape[2:], window, stride, (1, 1)):
+            xp[i:j, :, rows, columns] += g[i:j]
+
+    _over_some(some, g, math.prod(window))
     return cropped(xp, padding, size)
 
 
@@ -76,8 +94,12 @@ def patches(
     n, c = x.shape[:2]
     xp = padded(x, padding, reach(size, window, stride, dilation))
     y = namespace(x).empty((n, c, *window, *size), x.dtype)
-    for r, s, rows, columns in taps(size, window, stride, dilation):
-        y[:, :, r, s] = xp[:, :, rows, columns]
+
+    def some(i: int, j: int) -> None:
+        for r, s, rows, columns in taps(size, window, stride, dilation):
+            y[i:j, :, r, s] = xp[i:j, :, rows, columns]
+
+    _over_some(some, y[:, :, 0, 0], math.prod(window))
     return y.reshape(n, c * window[0] * window[1], size[0] * size[1])
 
 
@@ -90,8 +112,12 @@ def add_patches(
     far = reach(size, window, stride, dilation)
     sides = [max(m + 2 * p, r) for m, p, r in zip(shape, padding, far, strict=True)]
     xp = image(g, (n, c, *sides))
-    for r, s, rows, columns in taps(size, window, stride, dilation):
-        xp[:, :, rows, columns] += columns_of[:, :, r, s]
+
+    def some(i: int, j: int) -> None:
+        for r, s, rows, columns in taps(size, window, stride, dilation):
+            xp[i:j, :, rows, columns] += columns_of[i:j, :, r, s]
+
+    _over_some(some, columns_of[:, :, 0, 0], math.prod(window))
     return cropped(xp, padding, shape)
 
 

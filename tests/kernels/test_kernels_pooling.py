@@ -1,4 +1,4 @@
-"""The places of maxima against a loop over every window."""
+"""The places of maxima against a loop over every window, and windows of images in pieces."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from operations import both, pooled
 
-from minigen.kernels import limits
+from minigen.kernels import limits, windows
 from minigen.kernels.pooling import argmax_of_windows
 
 
@@ -42,3 +42,22 @@ def test_the_place_of_each_windows_maximum(kind, call, planar, piece):
             assert np.isnan(x[n, c].flat[places[n, c, i, j]])
         else:
             assert places[n, c, i, j] == y * x.shape[3] + z
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_each_image_has_its_own_windows():
+    size, shape, window, stride, padding = (4, 3), (7, 6), (3, 2), (2, 2), (1, 0)
+    x, g, columns = (
+        np.random.default_rng(0).standard_normal((5, *rest))
+        for rest in ((3, *shape), (3, *size), (3 * 6, 12))
+    )
+    for f, a in (
+        (lambda x: windows.sum_windows(x, size, window, stride, padding), x),
+        (lambda g: windows.add_windows(g, shape, window, stride, padding), g),
+        (lambda x: windows.patches(x, size, window, (1, 1), padding, stride), x),
+        (lambda c: windows.add_patches(c, shape, size, window, (1, 1), padding, stride), columns),
+    ):
+        each = np.concatenate([f(a[i : i + 1]) for i in range(5)])
+        with limits.use(alone=0, piece=1):
+            np.testing.assert_array_equal(f(a), each)
+        assert len(f(a[:0])) == 0
