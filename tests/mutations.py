@@ -1096,8 +1096,8 @@ what has no weight still spoils the sum | functional_extremes
 - np.where(weight == 0, 0, weight * x)
 + weight * x
 nobody looks whether what has no weight is finite | functional_extremes
--     if type(x) is np.ndarray and x.dtype.kind == "f" and is_finite(x.ravel(order="K")):
-+     if True:
+-         if type(x) is np.ndarray and x.dtype.kind == "f" and is_finite(x.ravel(order="K")):
++         if True:
 what is clipped has a slope | functional_values
 - between &= y < high
 + between &= y <= high
@@ -1181,8 +1181,11 @@ softmax: rows give what the ones before them have | kernels_elementwise
 - np.subtract(g, _sums(np.multiply(g, y, out)), out)
 + np.subtract(g, _sums(np.multiply(g, y, out))[::-1], out)
 log softmax: few digits of large numbers | kernels_elementwise
-- SMALL = 8.0
-+ SMALL = 80.0
+-     np.subtract(rows, highest(rows, 1), out=out)  # so
++     out[...] = rows  # so
+of long rows the last numbers are not added | kernels_elementwise
+- for i in range(0, length, most)
++ for i in range(0, length - most, most)
 log softmax: the slope of rows forgets the shares | kernels_elementwise
 -     out *= _sums(g)
 +     out[...] = _sums(g)
@@ -1193,6 +1196,9 @@ few numbers may be as large as they like | kernels_elementwise
 a layer's weight stays in the order of the shape | kernels_normalization
 -         x, weight, bias = _laid_out(order, x, weight, bias)
 +         (x,) = _laid_out(order, x)
+the mean of planes is a product's | kernels_normalization
+-             return np.add.reduce(block, axis=(1, 2))  # of
++             return block[:, 0].dot(ones(block.shape[2], block.dtype))  # of
 variances are taken about 0 | kernels_normalization
 -             return self._sum_of_products(out, out)
 +             return self._sum_of_products(self.x[i], self.x[i])
@@ -1203,8 +1209,8 @@ the mean has no part in a sum about 0 | kernels_normalization
 -             found[1] -= mean * found[0]
 +             pass
 the slope forgets the variance | kernels_normalization
--     np.multiply(of_x, rstd, out=slope)
-+     slope[...] = 0
+-     slope *= rstd
++     slope *= 0
 of several blocks the first is all | kernels_normalization
 -         found = np.concatenate([first, *others], axis) if others else first
 +         found = np.concatenate([first] * (1 + len(others)), axis)

@@ -10,7 +10,7 @@ ROOMS = {
     "tape operation": 271,
     "tape operation tensor differentiation": 524,
     "engine": 629,
-    "kernels": 3648,
+    "kernels": 3651,
     "functional": 4257,
     "nn": 2106,
     "optim": 1196,

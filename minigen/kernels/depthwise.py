@@ -74,15 +74,16 @@ def convolve(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
         for lo, hi, places, padded in windows.shares(x, first, last, frame):
             for place, phases, taps in zip(places, windows.phases, filters, strict=True):
                 at = y[lo:hi, place.rows, place.columns]
-                # A view, unless other phases' outputs lie between these.
-                total = at.reshape(hi - lo, place.shape[0], taps.shape[2])
+                alone = phases[1].every == 1  # no other phase's outputs lie between these
+                shape = hi - lo, place.shape[0], taps.shape[2]
+                total = at.reshape(shape) if alone else memory.empty(shape, x.dtype)
                 (some, met), *others = seen(padded, place, *phases)
                 np.einsum("nyrsj,rsj->nyj", met, taps[:, some], out=total)
                 for some, met in others:
                     total += np.einsum("nyrsj,rsj->nyj", met, taps[:, some])
                 if bias is not None:
                     total += repeated(bias, taps.shape[2])
-                if not np.may_share_memory(at, total):
+                if not alone:
                     at[...] = total.reshape(at.shape)
 
     over_images(work, len(x) * windows.bands, cost(what))

@@ -117,9 +117,9 @@ def dropout(x: Array, mask: Array, y: Array, scale: float) -> None:
 
 def weighted(weight: Array, x: Array) -> Array:
     """weight·x, and 0 where the weight is 0, whatever x is"""
-    if type(x) is np.ndarray and x.dtype.kind == "f" and is_finite(x.ravel(order="K")):
-        return weight * x
     with np.errstate(invalid="ignore"):
+        if type(x) is np.ndarray and x.dtype.kind == "f" and is_finite(x.ravel(order="K")):
+            return weight * x
         return np.where(weight == 0, 0, weight * x)
 
 

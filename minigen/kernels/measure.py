@@ -40,7 +40,8 @@ def ones(*shape: int) -> Array:
 
 
 def limited(work: Work, **others: float) -> Work:
-    """The work under other limits, which are checked once: that would take longer than the work."""
+    """The work under other limits, which are checked once: to check them takes longer than some
+    work."""
     own = limits.changed(others)
 
     def call() -> Any:

@@ -5,8 +5,8 @@ Arrays come in parts: (N, G, K, …), examples, groups of channels, the channels
 Each group has its moments, in each example (layer, group and instance norm) or in the whole batch.
 Arrays are taken in blocks that stay in cache; what a formula does with a block costs little besides
 reading it. Each pass goes over the whole: threads that did all of them for a part each would wait
-for one another's small calls. Sums over blocks are added in the order of the blocks. Those over a
-block are products with ones: BLAS adds several rows at a time.
+for one another's small calls. Sums over blocks are added in the order of the blocks. Those of a
+block's rows are products with ones: BLAS adds several at a time.
 """
 
 from __future__ import annotations
@@ -116,8 +116,9 @@ def normalized(
         if batch and shared is None:
             return _batch_on_gpu(x, weight, bias, eps)
         return normalized_by_formula(x, weight, bias, eps, batch, shared)
-    if x.ndim == 3 and not batch:
-        return _normalized_rows(x, weight, bias, eps)
+    if not batch and math.prod(x.shape[3:]) == 1:
+        y, moments = _normalized_rows(x.reshape(x.shape[:3]), weight, bias, eps)
+        return y.reshape(x.shape), moments
     if x.size < limits.now.by_blocks:
         return normalized_by_formula(x, weight, bias, eps, batch, shared)
     units, k = _Units(x, batch), x.shape[2]
@@ -153,8 +154,11 @@ def gradients(
         g, x_ = g.reshape(images), x.reshape(images)
         d_x, *others = cuda.batch_norm_gradients(g, x_, mean.ravel(), rstd.ravel(), weight)
         return d_x.reshape(x.shape), *others
-    if x.ndim == 3 and not batch:
-        return _gradients_of_rows(g, x, weight, mean, rstd)
+    if not batch and math.prod(x.shape[3:]) == 1:
+        d_x, *others = _gradients_of_rows(
+            *(a.reshape(x.shape[:3]) for a in (g, x)), weight, mean, rstd
+        )
+        return d_x.reshape(x.shape), *others
     if x.size < limits.now.by_blocks:
         return gradients_by_formula(g, x, weight, moments, shared)
     units, m = _Units(x, batch), x.size // mean.size
@@ -162,15 +166,13 @@ def gradients(
     g, mean, rstd = units.like(g), _repeated(mean, k), _repeated(rstd, k)
     found = units.sums(g, mean, near)
     found[1] *= rstd
-    scale, slope, offset = by = np.empty((3, *rstd.shape), x.dtype)
-    np.multiply(rstd, 1.0 if weight is None else weight, out=scale)
+    scale = rstd if weight is None else rstd * weight
     means = _sum_in_groups(scale * (found if shared is None else shared(found)), k)
     means /= -m
-    of_g, of_x = _repeated(means, k)
-    np.multiply(of_x, rstd, out=slope)
-    np.subtract(of_g, slope * mean, out=offset)
+    of_g, slope = _repeated(means, k)
+    slope *= rstd
     d_bias, d_weight = np.add.reduce(found, axis=1)
-    return units.combine(g, by), d_weight, d_bias
+    return units.combine(g, scale, slope, of_g - slope * mean), d_weight, d_bias
 
 
 def _repeated(values: Array, k: int) -> Array:
@@ -227,14 +229,14 @@ class _Units:
         last = len(self.parts) - 2
         return y.reshape(n, *pixels, g, k).transpose(0, last, last + 1, *range(1, last))
 
-    def _wide(self, values: Array) -> Array:
-        """(…, N, C), or (…, 1, C) of a batch, beside the rows of each unit."""
-        (*lead, n, channels), (units, _, numbers) = values.shape, self.shape
+    def _wide(self, values: Array, units: slice) -> Array:
+        """(N, C), or (1, C) of a batch, beside the rows of some units."""
         if self.planes:
-            return values.repeat(self.parts[0] // n, -2).reshape(*lead, units, 1, 1)
-        if numbers > channels:
-            values = values[..., None, :].repeat(numbers // channels, -2)
-        return values.reshape(*lead, n, 1, numbers)
+            return np.broadcast_to(values, (self.parts[0], self.channels)).reshape(-1, 1, 1)[units]
+        values, numbers = values[units, None], self.shape[2]
+        if numbers > self.channels:
+            values = values.repeat(numbers // self.channels, 1).reshape(-1, 1, numbers)
+        return values
 
     def _over_blocks(self, work: Callable[[tuple], Any]) -> list[Any]:
         """What `work(i)` returns for all blocks, in order: `x[i]` is a block or, of several units,
@@ -258,14 +260,15 @@ class _Units:
     def _sum(self, block: Array) -> Array:
         """The sum of each channel: (units, C), or of planes (units,)."""
         if self.planes:
-            return block[:, 0].dot(ones(block.shape[2], block.dtype))
+            return np.add.reduce(block, axis=(1, 2))  # of constants, too, exact to a last digit
         if len(block) == 1:
             return sum_of(block[0], self.channels)[None]
         return sum_of(block, self.channels)
 
     def _sum_of_products(self, a: Array, b: Array) -> Array:
         """The sum of a·b, alike."""
-        if self.planes:  # `einsum` adds one product after the other, and loses a digit of many
+        # `einsum` adds one product after the other, and loses a digit of many.
+        if self.planes or a.shape[1] > limits.now.row:
             return self._sum(a * b)
         return sum_of_row(np.einsum("urc,urc->uc", a, b), self.channels)
 
@@ -281,21 +284,22 @@ class _Units:
         axis = first.ndim - (1 if self.planes else 2)
         found = np.concatenate([first, *others], axis) if others else first
         # What is added up: blocks of a unit, or planes of a batch.
-        return np.add.reduce(found.reshape(*first.shape[:axis], self._units, -1, self.channels), -2)
+        return np.add.reduce(found.reshape(*first.shape[:axis], self._sets, -1, self.channels), -2)
 
     @property
-    def _units(self) -> int:
+    def _sets(self) -> int:
+        """How many sets of examples have moments of their own: N, or 1 of a batch."""
         return 1 if self.batch else self.parts[0]
 
     def centred(self) -> tuple[Array, Array, Array]:
         """x − mean, as units, with mean and (biased) variance of each group, (N, G), or (1, G) of a
         batch. No digits are lost where the mean is large."""
-        m = number(self.x.size // (self._units * self.channels // self.k), self.x.dtype)
+        m = number(self.x.size // (self._sets * self.channels // self.k), self.x.dtype)
         mean = _sum_in_groups(self._totals(lambda i: self._sum(self.x[i])), self.k) / m
-        wide, y = self._wide(_repeated(mean, self.k)), memory.empty(self.shape, self.x.dtype)
+        off, y = _repeated(mean, self.k), memory.empty(self.shape, self.x.dtype)
 
         def squares(i: tuple) -> Array:
-            out = np.subtract(self.x[i], wide[i[0]], out=y[i])
+            out = np.subtract(self.x[i], self._wide(off, i[0]), out=y[i])
             return self._sum_of_products(out, out)
 
         return y, mean, _sum_in_groups(self._totals(squares), self.k) / m
@@ -303,10 +307,9 @@ class _Units:
     def sums(self, g: Array, mean: Array, near: bool) -> Array:
         """Σ g and Σ g·(x − mean) of each channel: (2, N, C), or (2, 1, C) of a batch. Where the
         mean is `near` 0, the latter is Σ g·x − mean·Σ g, which needs no centred block."""
-        wide = None if near else self._wide(mean)
 
         def block(i: tuple) -> Array:
-            x = self.x[i] if near else np.subtract(self.x[i], wide[i[0]])
+            x = self.x[i] if near else np.subtract(self.x[i], self._wide(mean, i[0]))
             return np.array([self._sum(g[i]), self._sum_of_products(g[i], x)])
 
         found = self._totals(block)
@@ -317,29 +320,26 @@ class _Units:
     def affine(self, y: Array, scale: Array, shift: Array | None) -> Array:
         """y·scale + shift in the place of y, units; scale and shift are (N, C), or (1, C) of a
         batch, or (C,). In parts."""
-        shape = self._units, self.channels
-        scale = self._wide(scale)
-        shift = None if shift is None else self._wide(np.broadcast_to(shift, shape))
+        shift = None if shift is None else np.broadcast_to(shift, scale.shape)
 
         def block(i: tuple) -> None:
             out = y[i]
-            out *= scale[i[0]]
+            out *= self._wide(scale, i[0])
             if shift is not None:
-                out += shift[i[0]]
+                out += self._wide(shift, i[0])
 
         self._over_blocks(block)
         return self._in_parts(y)
 
-    def combine(self, g: Array, scale_slope_and_offset: Array) -> Array:
+    def combine(self, g: Array, scale: Array, slope: Array, offset: Array) -> Array:
         """g·scale + x·slope + offset, each (N, C), or (1, C) of a batch, in parts."""
-        scale, slope, offset = self._wide(scale_slope_and_offset)
         y = memory.empty(self.shape, self.x.dtype)
 
         def block(i: tuple) -> None:
-            unit = i[0]
-            out = np.multiply(self.x[i], slope[unit], out=y[i])
-            out += offset[unit]
-            out += np.multiply(g[i], scale[unit])
+            units = i[0]
+            out = np.multiply(self.x[i], self._wide(slope, units), out=y[i])
+            out += self._wide(offset, units)
+            out += g[i] * self._wide(scale, units)
 
         self._over_blocks(block)
         return self._in_parts(y)
@@ -387,7 +387,10 @@ def _normalize_rows(
     mean = x.dot(column)
     mean /= k
     np.subtract(x, mean, y)
-    var = np.square(y).dot(column)
+    if x.shape[1] <= limits.now.by_pieces:
+        var = np.square(y).dot(column)
+    else:  # the squares would take much memory
+        var = np.array([[row.dot(row)] for row in y])
     var /= k
     rstd = var + number(eps, x.dtype)
     np.sqrt(rstd, rstd)

@@ -34,7 +34,7 @@ def _sums(values: Array, order: Array, first: Array) -> Array:
     the time."""
     if values.size < limits.now.by_pieces or values.dtype.itemsize < 4:
         return np.add.reduceat(values[order], first, axis=0)
-    from scipy import sparse  # 14 ms, for those who have no such sums
+    from scipy import sparse  # only here, since the import takes 14 ms
 
     ones, ends = np.ones(len(order), values.dtype), np.r_[first, len(order)]
     return sparse.csr_array((ones, order, ends), shape=(len(first), len(order))) @ values

@@ -13,7 +13,6 @@ from minigen.kernels import elementwise, limits, memory, pixels, threads
 
 # e^60 can be added up in float32. Below a sum of 1 shares would vanish that are not so small.
 HIGHEST, LEAST = 60.0, 1.0
-SMALL = 8.0  # numbers from which a logarithm is subtracted to half a millionth
 NEAR = 30.0  # from −30 to 30 nothing vanishes, whatever the sum
 
 
@@ -36,7 +35,7 @@ def _by_rows(work: Callable[..., None], dim: int, *arrays: Array) -> Array | Non
     """What `work(*rows, out)` writes, given some rows along the axis of each array, as the last one
     has them in memory; None where it has none, or so few numbers that a formula is as fast."""
     last = arrays[-1]
-    if type(last) is not np.ndarray or last.size < limits.now.by_pieces:
+    if type(last) is not np.ndarray or not last.ndim or last.size < limits.now.by_pieces:
         return None
     order = memory_order(last.strides)
     if order[-1] != dim or not last.transpose(order).flags.c_contiguous:
@@ -58,7 +57,7 @@ def _of_rows(rows: Array, out: Array) -> None:
     if not rows.max() <= HIGHEST:
         _of_any_rows(rows, out)
         return
-    sums = np.exp(rows, out=out).dot(pixels.ones(rows.shape[1], rows.dtype))
+    sums = _sums(np.exp(rows, out=out))[:, 0]
     low = np.flatnonzero(~(sums >= LEAST))  # few, such as the first rows under a causal mask
     sums[low] = 1
     out /= sums[:, None]
@@ -69,7 +68,7 @@ def _of_rows(rows: Array, out: Array) -> None:
 def _of_any_rows(rows: Array, out: Array) -> Array:
     np.subtract(rows, highest(rows, 1), out=out)
     np.exp(out, out=out)
-    out /= out.dot(pixels.ones(rows.shape[1], rows.dtype))[:, None]
+    out /= _sums(out)
     return out
 
 
@@ -118,12 +117,7 @@ def log_softmax(input: Array, dim: int) -> Array:
 
 
 def _log_of_rows(rows: Array, out: Array) -> None:
-    if rows.max() <= SMALL:
-        sums = _sums(np.exp(rows, out=out))
-        if sums.min() >= LEAST:
-            np.subtract(rows, np.log(sums), out=out)
-            return
-    np.subtract(rows, highest(rows, 1), out=out)
+    np.subtract(rows, highest(rows, 1), out=out)  # so that no logarithm of a share is above 0
     out -= np.log(_sums(np.exp(out)))
 
 
@@ -138,7 +132,13 @@ def _sums(e: Array) -> Array:
     length = e.shape[-1]
     if e.ndim == 1:
         return e.dot(pixels.ones(length, e.dtype))
-    sums = e.reshape(-1, length).dot(pixels.ones(length, e.dtype))
+    rows, most = e.reshape(-1, length), limits.now.by_pieces
+    if length <= most:
+        sums = rows.dot(pixels.ones(length, e.dtype))
+    else:  # of long ones float32 would lose digits
+        parts = [rows[:, i : i + most] for i in range(0, length, most)]
+        parts = [part.dot(pixels.ones(part.shape[1], e.dtype)) for part in parts]
+        sums = np.sum(parts, 0, np.float64).astype(e.dtype)
     return sums.reshape(*e.shape[:-1], 1)
 
 

@@ -99,3 +99,11 @@ def test_float32_keeps_its_digits_far_from_zero_and_images_their_layout(batch):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
     for a in found[:2]:
         assert a.transpose(0, 3, 4, 1, 2).flags.c_contiguous
+
+
+def test_the_mean_of_planes_is_exact_to_some_last_digits():
+    x = np.full((16, 8, 1, 64, 64), 1234.567, np.float32)
+    y, moments = normalization.normalized(x, None, None, 1e-5, True)
+    last_digit = np.spacing(x.max())
+    np.testing.assert_allclose(moments.mean, x.max(), rtol=0, atol=2 * last_digit)
+    assert np.abs(y).max() <= 2 * last_digit / math.sqrt(1e-5)
