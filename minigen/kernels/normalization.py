@@ -100,13 +100,9 @@ def _put_back(order: list[int], y: Array) -> Array:
 
 
 def normalized(
-    x: Array,
-    weight: Array | None,
-    bias: Array | None,
-    eps: float,
-    batch: bool,
+    x: Array, weight: Array | None, bias: Array | None, eps: float, batch: bool,
     shared: Shared = None,
-) -> tuple[Array, Moments]:
+) -> tuple[Array, Moments]:  # fmt: skip
     """(x − mean)·rstd·weight + bias, for x in parts, weight and bias (G·K,); and the moments. If a
     batch is `shared` with other processes, that makes the whole one's mean and variance of these.
     """
@@ -204,7 +200,9 @@ class _Units:
         else:
             units = 1 if batch else n
             rows = n * pixels // units
-            rows //= in_a_row(rows, self.channels, limits.now.row)
+            together = in_a_row(rows, self.channels, limits.now.row)
+            # Of few rows what stands beside them, thrice, would be as large as they are.
+            rows //= together if rows >= 4 * together else 1
             self.shape = units, rows, x.size // (units * rows)
         self.x = self.like(x)
         self.cost = limits.now.of_a_pass * x.size
@@ -229,14 +227,15 @@ class _Units:
         last = len(self.parts) - 2
         return y.reshape(n, *pixels, g, k).transpose(0, last, last + 1, *range(1, last))
 
-    def _wide(self, values: Array, units: slice) -> Array:
-        """(N, C), or (1, C) of a batch, beside the rows of some units."""
+    def _wide(self, values: Array) -> Array:
+        """(N, C), or (1, C) of a batch, beside the rows of each unit: for all blocks at once, since
+        threads would wait for one another to do it for each."""
+        numbers = self.shape[2]
         if self.planes:
-            return np.broadcast_to(values, (self.parts[0], self.channels)).reshape(-1, 1, 1)[units]
-        values, numbers = values[units, None], self.shape[2]
-        if numbers > self.channels:
-            values = values.repeat(numbers // self.channels, 1).reshape(-1, 1, numbers)
-        return values
+            return np.broadcast_to(values, (self.parts[0], self.channels)).reshape(-1, 1, 1)
+        if numbers == self.channels:
+            return values[:, None]
+        return values[:, None].repeat(numbers // self.channels, 1).reshape(-1, 1, numbers)
 
     def _over_blocks(self, work: Callable[[tuple], Any]) -> list[Any]:
         """What `work(i)` returns for all blocks, in order: `x[i]` is a block or, of several units,
@@ -296,10 +295,10 @@ class _Units:
         batch. No digits are lost where the mean is large."""
         m = number(self.x.size // (self._sets * self.channels // self.k), self.x.dtype)
         mean = _sum_in_groups(self._totals(lambda i: self._sum(self.x[i])), self.k) / m
-        off, y = _repeated(mean, self.k), memory.empty(self.shape, self.x.dtype)
+        wide, y = self._wide(_repeated(mean, self.k)), memory.empty(self.shape, self.x.dtype)
 
         def squares(i: tuple) -> Array:
-            out = np.subtract(self.x[i], self._wide(off, i[0]), out=y[i])
+            out = np.subtract(self.x[i], wide[i[0]], out=y[i])
             return self._sum_of_products(out, out)
 
         return y, mean, _sum_in_groups(self._totals(squares), self.k) / m
@@ -307,9 +306,10 @@ class _Units:
     def sums(self, g: Array, mean: Array, near: bool) -> Array:
         """Σ g and Σ g·(x − mean) of each channel: (2, N, C), or (2, 1, C) of a batch. Where the
         mean is `near` 0, the latter is Σ g·x − mean·Σ g, which needs no centred block."""
+        wide = None if near else self._wide(mean)
 
         def block(i: tuple) -> Array:
-            x = self.x[i] if near else np.subtract(self.x[i], self._wide(mean, i[0]))
+            x = self.x[i] if near else np.subtract(self.x[i], wide[i[0]])
             return np.array([self._sum(g[i]), self._sum_of_products(g[i], x)])
 
         found = self._totals(block)
@@ -320,26 +320,29 @@ class _Units:
     def affine(self, y: Array, scale: Array, shift: Array | None) -> Array:
         """y·scale + shift in the place of y, units; scale and shift are (N, C), or (1, C) of a
         batch, or (C,). In parts."""
-        shift = None if shift is None else np.broadcast_to(shift, scale.shape)
+        if shift is not None:
+            shift = self._wide(np.broadcast_to(shift, scale.shape))
+        scale = self._wide(scale)
 
         def block(i: tuple) -> None:
             out = y[i]
-            out *= self._wide(scale, i[0])
+            out *= scale[i[0]]
             if shift is not None:
-                out += self._wide(shift, i[0])
+                out += shift[i[0]]
 
         self._over_blocks(block)
         return self._in_parts(y)
 
     def combine(self, g: Array, scale: Array, slope: Array, offset: Array) -> Array:
         """g·scale + x·slope + offset, each (N, C), or (1, C) of a batch, in parts."""
+        scale, slope, offset = map(self._wide, (scale, slope, offset))
         y = memory.empty(self.shape, self.x.dtype)
 
         def block(i: tuple) -> None:
             units = i[0]
-            out = np.multiply(self.x[i], self._wide(slope, units), out=y[i])
-            out += self._wide(offset, units)
-            out += g[i] * self._wide(scale, units)
+            out = np.multiply(self.x[i], slope[units], out=y[i])
+            out += offset[units]
+            out += g[i] * scale[units]
 
         self._over_blocks(block)
         return self._in_parts(y)
@@ -469,13 +472,9 @@ def _batch_on_gpu(
 
 
 def normalized_by_formula(
-    x: Array,
-    weight: Array | None,
-    bias: Array | None,
-    eps: float,
-    batch: bool,
+    x: Array, weight: Array | None, bias: Array | None, eps: float, batch: bool,
     shared: Shared = None,
-) -> tuple[Array, Moments]:
+) -> tuple[Array, Moments]:  # fmt: skip
     """`normalized`, on any arrays."""
     axes = (*((0,) if batch else ()), *range(2, x.ndim))
     count = math.prod([x.shape[i] for i in axes])
