@@ -16,14 +16,8 @@ import numpy as np
 
 from minigen import backend
 from minigen.backend import Array
-from minigen.kernels import limits, memory, simple
-from minigen.kernels.blas import (
-    in_pieces_pays,
-    is_finite,
-    multiply,
-    sums_in_pieces,
-    unless_spoiled,
-)
+from minigen.kernels import blas, limits, memory, simple
+from minigen.kernels.blas import in_pieces_pays, is_finite, multiply
 from minigen.kernels.limits import Limits
 from minigen.kernels.phases import margins
 from minigen.kernels.pixels import add as add_to_pixels
@@ -101,7 +95,7 @@ class Windows:
         for a, b in self.phases:
             depth = per_group * len(a.taps) * len(b.taps)
             beside = not self.by_filters and (self.groups > 1 or depth > per_group)
-            self.ones.append(beside and not sums_in_pieces(self.pixels, depth + 1, outputs))
+            self.ones.append(beside and not blas.sums_in_pieces(self.pixels, depth + 1, outputs))
         self.at_a_place = max(
             math.prod(p.shape[:2]) * (channels * math.prod(p.shape[2:]) + self.groups)
             for band in self.places
@@ -247,7 +241,7 @@ def gather(what: Map, x: Array, w: Array, bias: Array | None) -> Array | None:
     # (G, O/G, I/G, R, S), or (G, I/G, O/G, R, S) -> (G, O/G, R, S, I/G)
     order = (0, 2, 3, 4, 1) if what.transposed else (0, 1, 3, 4, 2)
     y = collect(what, x, grouped.transpose(order), bias)
-    return unless_spoiled(y, w) if what.transposed else y
+    return blas.unless_spoiled(y, w) if what.transposed else y
 
 
 def collect(what: Map, x: Array, w: Array, bias: Array | None) -> Array:
@@ -316,18 +310,20 @@ def _matrices(windows: Windows, w: Array, bias: Array | None) -> list[Array]:
     groups, per_group = w.shape[:2]
     matrices, pixels = [], windows.pixels
     for (rows, columns), one in zip(windows.filters, windows.ones, strict=True):
-        more = [bias.reshape(groups, 1, per_group)] if one and bias is not None else []
+        more = bias is not None and one
         taps = w[:, :, rows, columns]
         depth = math.prod(taps.shape[2:])
-        in_pieces = in_pieces_pays(pixels, depth + len(more), per_group, turned=False)
-        worth_turning = in_pieces and pixels >= limits.now.turned_from
-        if w.strides[4] < w.strides[1] and not worth_turning:
-            matrix = np.ascontiguousarray(taps).reshape(groups, per_group, depth)
-            matrix = matrix.swapaxes(1, 2)
+        uncopied = in_pieces_pays(pixels, depth, per_group, turned=False)
+        uncopied &= pixels >= limits.now.turned_from
+        if w.strides[4] < w.strides[1] and not (more or uncopied):
+            matrix = np.ascontiguousarray(taps).reshape(groups, per_group, depth).swapaxes(1, 2)
         else:
-            turned = np.ascontiguousarray(taps.transpose(0, 2, 3, 4, 1))
-            matrix = turned.reshape(groups, depth, per_group)
-        matrices.append(np.concatenate([matrix, *more], axis=1) if more else matrix)
+            matrix = blas.aligned((groups, depth + more, per_group), w.dtype)
+            turned = taps.transpose(0, 2, 3, 4, 1)
+            matrix[:, :depth].reshape(turned.shape)[...] = turned
+            if more:
+                matrix[:, depth] = bias.reshape(groups, per_group)
+        matrices.append(matrix)
     return matrices
 
 
