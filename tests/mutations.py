@@ -1802,8 +1802,11 @@ distances count, not their squares | metrics_transport
 + points, others))
 # metrics/baselines.py
 pictures are moved by whole pixels | metrics_baselines
--     return np.maximum(1 - abs(at[:, None] - new), 0)
-+     return (abs(at[:, None] - new) <= 0.5) * 1.0
+-     weights = np.where(far < 1, near, 2 - far * (4 - far * (2.5 - far / 2)))
++     weights = (far <= 0.5) * 1.0
+placed pictures are blurred | metrics_baselines
+-     weights = np.where(far < 1, near, 2 - far * (4 - far * (2.5 - far / 2)))
++     weights = np.maximum(1 - far, 0)
 a new colour does not move | metrics_baselines
 - shifts[nearest.query(channels_of(colours))[1]][which]
 + (shifts[(near := nearest.query(channels_of(colours)))[1]] * (near[0] == 0)[:, None])[which]

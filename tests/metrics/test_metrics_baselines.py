@@ -44,7 +44,7 @@ def test_the_place_is_found_at_which_pictures_are_drawn():
     given, truth = drawn(1, 1, 0, 0), drawn(1.2, 0.9, 1, -2)
     rows, columns = best_place(given, truth)
     made = rows @ given @ columns.T
-    assert abs(made - truth).mean() < 0.05 * abs(given - truth).mean()
+    assert abs(made - truth).mean() < 0.01 * abs(given - truth).mean()
     for same in best_place(given, given):
         np.testing.assert_allclose(same, np.eye(len(same)), atol=1e-3)
 
