@@ -1025,6 +1025,12 @@ sums in pieces get a one, which is a piece of its own | kernels_convolution
 the margin multiplies a filter that is not finite | kernels_convolution
 - y if is_finite(min(y, w, key=np.size)) or is_finite(w) else None
 + y
+a copy by lines is that of the first matrix | kernels_convolution
+-         lines[...], b = b, lines
++         lines[...], b = b[(0,) * (b.ndim - 2)], lines
+rows begin 16 bytes after lines | kernels_convolution
+-     first = -whole.ctypes.data % LINE // dtype.itemsize
++     first = 16 // dtype.itemsize
 products are cut by the limits of the first call | kernels_convolution
 - _cuts(out.size // (m * n or 1), m, k, n, turned, limits.now)
 + _cuts(out.size // (m * n or 1), m, k, n, turned, Limits())

@@ -95,9 +95,9 @@ def multiply(a: Array, b: Array, out: Array) -> None:
         else:
             _matmul(a, b, out)
         return
-    if not turned and m >= 4 * limits.now.piece_columns and b.ctypes.data % LINE:
-        same = aligned(b.shape, b.dtype)
-        same[...], b = b, same
+    if not turned and m >= 4 * limits.now.piece_columns and (b.ctypes.data | b.strides[-2]) % LINE:
+        lines = aligned(b.shape, b.dtype)
+        lines[...], b = b, lines
     lead, parts = out.shape[:-2], k // inner
     whole = parts * inner
     products = out[..., None, :, :]
@@ -122,10 +122,13 @@ def multiply(a: Array, b: Array, out: Array) -> None:
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype) -> Array:
-    """An uninitialised array that begins where a cache line does, as NumPy's seldom do: a factor
-    that is taken uncopied is read by lines, of which two are touched for each otherwise."""
-    whole = np.empty(math.prod(shape) * dtype.itemsize + LINE, np.uint8)
-    return np.ndarray(shape, dtype, whole, -whole.ctypes.data % LINE)
+    """An uninitialised array whose rows begin where cache lines do, as NumPy's seldom do: a factor
+    that is taken uncopied is read by lines, for each of which two are touched otherwise."""
+    (*lead, n), numbers = shape, LINE // dtype.itemsize
+    rows, wide = math.prod(lead), n + -n % numbers
+    whole = np.empty((rows + 1) * wide, dtype)
+    first = -whole.ctypes.data % LINE // dtype.itemsize
+    return whole[first : first + rows * wide].reshape(*lead, wide)[..., :n]
 
 
 def _matmul(a: Array, b: Array, out: Array) -> None:

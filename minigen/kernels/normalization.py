@@ -369,10 +369,8 @@ def _normalized_rows(
         found = [_normalize_rows(x, groups, weight, bias, eps, y)]
     else:
         found = in_pieces(block, n, groups * k, limits.now.of_a_pass * x.size, _piece(groups * k))
-    mean, var, rstd = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
-    shape = n, groups
-    moments = Moments(mean.reshape(shape), var.reshape(shape), rstd.reshape(shape))
-    return y.reshape(n, groups, k), moments
+    whole = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
+    return y.reshape(n, groups, k), Moments(*(v.reshape(n, groups) for v in whole))
 
 
 def _piece(width: int) -> int:

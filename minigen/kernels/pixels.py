@@ -59,9 +59,8 @@ def rows(pixels: Array) -> Array:
     """(…, C) as a matrix of rows, each of several pixels with their channels: a view, if it can
     be one."""
     count, channels = math.prod(pixels.shape[:-1]), pixels.shape[-1]
-    together = math.gcd(count, limits.now.together)
-    if together * channels < limits.now.row:
-        together = max(together, in_a_row(count, channels, limits.now.row))
+    long = in_a_row(count, channels, limits.now.row)
+    together = max(math.gcd(count, limits.now.together), long)
     return pixels.reshape(count // together, together * channels)
 
 

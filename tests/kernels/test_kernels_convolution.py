@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from operations import both, geometry
 from scipy.signal import convolve2d, correlate2d
@@ -373,10 +373,12 @@ def test_the_threads_are_there_after_a_fork():
     st.tuples(*[st.integers(0, 80)] * 3),
     st.sampled_from([(), (2,), (2, 3)]),
     st.sampled_from([30, 3000, 10**6]),
+    st.sampled_from([1, 64]),
     st.booleans(),
     st.booleans(),
 )
-def test_products_in_pieces(sides, lead, small, turn_a, turn_b):
+@example((20, 30, 40), (2,), 3000, 1, False, False)
+def test_products_in_pieces(sides, lead, small, columns, turn_a, turn_b):
     (m, k, n), rng = sides, np.random.default_rng(sum(sides))
     n = n if n % 3 else 64
 
@@ -388,11 +390,21 @@ def test_products_in_pieces(sides, lead, small, turn_a, turn_b):
     a, b, out = matrix(m, k, turn_a), matrix(k, n, turn_b), np.full((*lead, m, n + 3), np.nan)
     with (
         pytest.MonkeyPatch.context() as patch,
-        limits.use(piece_products=small, piece_depth=1),
+        limits.use(piece_products=small, piece_columns=columns, piece_depth=1),
     ):
         patch.setattr(blas, "takes_pieces", lambda: True)
         blas.multiply(a, b, out[..., :n])
     np.testing.assert_allclose(out[..., :n], a @ b, rtol=1e-12, atol=1e-12)
+
+
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=4), st.sampled_from(["f4", "f8"]))
+def test_rows_begin_at_lines_of_the_cache(shape, dtype):
+    y = blas.aligned(tuple(shape), np.dtype(dtype))
+    assert y.shape == tuple(shape) and y.dtype == dtype
+    if y.size:
+        assert y.ctypes.data % blas.LINE == 0 and not any(s % blas.LINE for s in y.strides[:-1])
+        y[...] = numbers = np.arange(y.size).reshape(shape)
+        assert (y == numbers).all()
 
 
 def test_a_product_adds_the_bias_unless_its_sums_have_pieces(monkeypatch):
